@@ -1,0 +1,224 @@
+/** Inputs and outputs of what is done on hosts. Plain values: they pass through the state of a stack. */
+import type { ManagedFile, ManagedUnit } from "@moorage/render";
+
+/**
+ * How to reach a host over SSH. Host keys are pinned: a host that shows another one is refused.
+ * The key to log in with is `privateKey`, else `identityFile`, else the agent at `SSH_AUTH_SOCK`.
+ */
+export interface Connection {
+  /** The node's name, for messages. */
+  readonly node: string;
+  readonly host: string;
+  /** @default 22 */
+  readonly port: number;
+  readonly user: string;
+  /** Public host key in OpenSSH's one-line form, `ssh-ed25519 AAAA…`; absent means unknown, which is refused. */
+  readonly hostKey?: string;
+  /** Private key in OpenSSH's or PEM form (secret). */
+  readonly privateKey?: string;
+  /** Path of a private key on the operator's machine. */
+  readonly identityFile?: string;
+}
+
+/** What every operation returns to its provider; `id` identifies the thing on later calls. */
+export interface Created<Outputs> {
+  readonly id: string;
+  readonly outs: Outputs;
+}
+
+/** `undefined` from a `read` means that the host positively said: it is gone. */
+export type ReadResult<Outputs> = Created<Outputs> | undefined;
+
+/** What a changed input means. `replaces` names the keys that cannot be changed in place. */
+export interface Diff {
+  readonly changes: boolean;
+  readonly replaces: string[];
+  readonly changedKeys: string[];
+}
+
+/** One dynamic resource's work. `diff` touches no network. */
+export interface Operation<Inputs, Outputs extends Inputs> {
+  create(inputs: Inputs): Promise<Created<Outputs>>;
+  read(id: string, state: Outputs): Promise<ReadResult<Outputs>>;
+  diff(state: Outputs, inputs: Inputs): Diff;
+  update(id: string, state: Outputs, inputs: Inputs): Promise<Outputs>;
+  delete(id: string, state: Outputs): Promise<void>;
+}
+
+// Preflight: all hosts looked at in one go, before anything is touched.
+
+export interface PreflightHost {
+  /** The installed system (or the host as it is, on platform `existing`). */
+  readonly target: Connection;
+  /** The live installer, on platforms that install; looked at while the installed system is not there. */
+  readonly installer?: Connection;
+  readonly address: string;
+  readonly interface?: string;
+  /** Device path of the system disk, checked on the installer to exist and to be empty. */
+  readonly disk?: string;
+  /** Device path of the data disk, checked to exist and to be empty or ours. */
+  readonly dataDisk?: string;
+  /** TCP ports that must be free while the host is not part of our Swarm. */
+  readonly ports: number[];
+}
+export interface PreflightInputs {
+  readonly hosts: Record<string, PreflightHost>;
+  /** Lowest Docker Engine version accepted, such as `20.10`. */
+  readonly minimumDocker: string;
+  /** Seconds between the operator's clock and a host's that are still accepted. */
+  readonly maximumClockSkew: number;
+  readonly timeoutSeconds: number;
+}
+export interface PreflightOutputs extends PreflightInputs {
+  /** One line a host: what was found. */
+  readonly findings: Record<string, string>;
+}
+
+// Installation of one node from its live installer.
+
+export interface InstallationInputs {
+  readonly node: string;
+  readonly installer: Connection;
+  readonly target: Connection;
+  /** Rendered Ignition (secret: it holds the host's private key). */
+  readonly userData: string;
+  /** Digest of what the installation sets; also in `/etc/moorage/install.json` of the installed system. */
+  readonly installHash: string;
+  readonly disk: string;
+  readonly channel?: string;
+  readonly version?: string;
+  /** Proxy for the installer's download. */
+  readonly proxy?: string;
+  readonly timeoutSeconds: number;
+}
+export interface InstallationOutputs extends InstallationInputs {
+  /** The system disk's content after an erasure asked for is somebody else's no more: the boot id that proved the installation. */
+  readonly firstBootId: string;
+}
+
+// A node's data disk: formatted when blank, never when it holds anything else.
+
+export interface DataDiskInputs {
+  readonly connection: Connection;
+  readonly device: string;
+  /** File system label, at most 12 characters (xfs). */
+  readonly label: string;
+  readonly mountPoint: string;
+}
+export type DataDiskOutputs = DataDiskInputs;
+
+// A part of a node's files and units.
+
+export interface NodeFilesInputs {
+  readonly connection: Connection;
+  /** Name of this part; two parts of a node never hold the same path. */
+  readonly part: string;
+  readonly files: Record<string, ManagedFile>;
+  readonly units: Record<string, ManagedUnit>;
+}
+export type NodeFilesOutputs = NodeFilesInputs;
+
+// Images loaded on a node from archives on the operator's machine.
+
+export interface ImageArchive {
+  /** Path of a `docker save` archive, relative to the project's folder or absolute. */
+  readonly archive: string;
+  /** The id the image has once loaded, `sha256:…`. */
+  readonly imageId: string;
+}
+export interface LoadedImagesInputs {
+  readonly connection: Connection;
+  readonly images: Record<string, ImageArchive>;
+}
+export type LoadedImagesOutputs = LoadedImagesInputs;
+
+// One node's membership of the Swarm.
+
+export interface SwarmMemberInputs {
+  readonly connection: Connection;
+  readonly node: string;
+  readonly role: "manager" | "worker";
+  readonly labels: Record<string, string>;
+  readonly advertiseAddr: string;
+  readonly dataPathAddr?: string;
+  /** Every manager, to fetch tokens from and to have labels set by; in the order of the configuration. */
+  readonly managers: Connection[];
+  /** The one member that may start a new Swarm when no other manager has one. */
+  readonly founder: boolean;
+  /** Managers start locked after a restart. @default false */
+  readonly autolock: boolean;
+}
+export interface SwarmMemberOutputs extends SwarmMemberInputs {
+  /** The node's id in the Swarm. */
+  readonly nodeId: string;
+}
+
+// Waiting for a service: all tasks of this very spec healthy.
+
+export interface ConvergedInputs {
+  readonly managers: Connection[];
+  /** The service's name. */
+  readonly service: string;
+  /** Changes whenever the service's spec does. */
+  readonly fingerprint: string;
+  readonly timeoutSeconds: number;
+}
+export type ConvergedOutputs = ConvergedInputs;
+
+// Secrets and configs of ours that nothing uses any more.
+
+export interface SweptInputs {
+  readonly managers: Connection[];
+  /** Label, `key=value`, that all secrets and configs of this stack carry. */
+  readonly label: string;
+  readonly fingerprint: string;
+}
+export type SweptOutputs = SweptInputs;
+
+// The bucket and the registry's user, made inside a MinIO container with its own client.
+
+export interface BucketInputs {
+  /** Storage nodes; the first whose MinIO container runs is used. */
+  readonly storageNodes: Connection[];
+  /** Swarm service name by node name, to find the container. */
+  readonly services: Record<string, string>;
+  readonly bucket: string;
+  readonly rootUser: string;
+  readonly rootPassword: string;
+  /** Access key of the registry's user, who may touch this bucket only. */
+  readonly accessKey: string;
+  readonly secretKey: string;
+  /** The bucket is kept when the stack is destroyed. */
+  readonly retain: boolean;
+  readonly timeoutSeconds: number;
+}
+export type BucketOutputs = BucketInputs;
+
+// Acceptance: the proof that what was deployed works.
+
+export interface AcceptanceInputs {
+  /** Digest of what is deployed; the checks run when it changes. */
+  readonly fingerprint: string;
+  readonly managers: Connection[];
+  /** Nodes from which the registry is reached, in this order, over an SSH channel to `vip:port`. */
+  readonly nodes: Connection[];
+  readonly registryAddress: string;
+  readonly registryPort: number;
+  /** Name for SNI and the Host header. */
+  readonly registryName: string;
+  readonly caCertificate: string;
+  readonly username: string;
+  readonly password: string;
+  /** Repository the check pushes to and deletes from again. */
+  readonly repository: string;
+  readonly storageServices: Record<string, string>;
+  readonly timeoutSeconds: number;
+}
+export interface CheckResult {
+  readonly name: string;
+  readonly status: "ok" | "warning" | "failed";
+  readonly detail: string;
+}
+export interface AcceptanceOutputs extends AcceptanceInputs {
+  readonly report: CheckResult[];
+}

@@ -1,0 +1,97 @@
+/** Plain values that describe what is to be built. The configuration is parsed into them, renderers take them. */
+
+/** What a node does. Every node is a manager or a worker of the Swarm, and may carry the other roles besides. */
+export type Role = "manager" | "worker" | "storage" | "registry" | "edge";
+
+/** Where nodes come from: guests of a VirtualBox host, physical machines, or hosts that already run Docker. */
+export type PlatformKind = "virtualbox" | "metal" | "existing";
+
+export type Distribution = "flatcar" | "fedora-coreos" | "coreos";
+
+/** An address with its prefix length, such as `10.0.2.0/24`. */
+export type Cidr = string;
+
+/** Proxies that nodes use for what lies outside, never for each other. */
+export interface ProxyModel {
+  readonly http?: string;
+  readonly https?: string;
+  /** Names, addresses and subnets reached directly, besides those the program adds itself. */
+  readonly exclude: readonly string[];
+}
+
+export interface UserModel {
+  readonly name: string;
+  readonly groups: readonly string[];
+  /** Public keys in OpenSSH's one-line form. */
+  readonly sshAuthorizedKeys: readonly string[];
+}
+
+/** A node's first network interface, as networkd is told about it. */
+export interface InterfaceModel {
+  /** Name such as `eth0`, or a MAC address. */
+  readonly match: string;
+  readonly address: string;
+  readonly prefixLength: number;
+  readonly gateway?: string;
+  readonly dns: readonly string[];
+  readonly domains: readonly string[];
+  readonly mtu?: number;
+}
+
+/** What only an installation can set. `installHash` covers exactly this. */
+export interface UserDataModel {
+  readonly hostname: string;
+  readonly distribution: Distribution;
+  readonly users: readonly UserModel[];
+  /** The node's SSH host key (ed25519), made by the program. */
+  readonly hostKey: { readonly privateKey: string; readonly publicKey: string };
+  readonly network: InterfaceModel;
+  readonly timeZone?: string;
+  readonly updateStrategy: "off" | "reboot" | "etcd-lock";
+}
+
+/** What putting a changed file or unit in place takes. */
+export type Apply =
+  | { readonly action: "none" }
+  | { readonly action: "reload" | "restart"; readonly unit: string }
+  | { readonly action: "reboot" };
+
+/** A file put on a node over SSH. */
+export interface ManagedFile {
+  readonly content: string;
+  /** Permission bits, such as `0o644`. */
+  readonly mode: number;
+  /** `user:group`, `root:root` by default. */
+  readonly owner?: string;
+  readonly apply: Apply;
+}
+
+/** A systemd unit of ours, or drop-ins for one that exists. */
+export interface ManagedUnit {
+  /** The unit's text; absent where only drop-ins or the enablement are ours. */
+  readonly content?: string;
+  /** Drop-in name (`10-proxy.conf`) to text. */
+  readonly dropIns?: Readonly<Record<string, string>>;
+  /** Enabled at boot and running now; `false` means disabled and stopped; absent leaves it alone. */
+  readonly enabled?: boolean;
+  /** What a changed text takes; a restart of the unit itself by default. */
+  readonly apply?: Apply;
+}
+
+/** Files by absolute path and units by full name: one part of what stands on a node. */
+export interface NodeFiles {
+  readonly files: Readonly<Record<string, ManagedFile>>;
+  readonly units: Readonly<Record<string, ManagedUnit>>;
+}
+
+/** What a user may do in the repositories whose name starts with `prefix` (`""`: all of them). */
+export interface RightModel {
+  /** A repository (`team/app`), or a prefix that ends in `/` (`team/`), or `""` for every repository. */
+  readonly prefix: string;
+  readonly access: "read" | "write";
+}
+
+export interface RegistryUserModel {
+  readonly name: string;
+  readonly rights: readonly RightModel[];
+}
