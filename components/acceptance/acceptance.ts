@@ -1,0 +1,65 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { CheckResult } from "@moorage/hosts";
+import type { EdgeConfig } from "../../config/services";
+import { AcceptanceChecks } from "../../providers/acceptance";
+import { Swept } from "../../providers/swept";
+import type { Edge } from "../edge/edge";
+import type { ConnectionArgs } from "../machine/access";
+import type { CertificateAuthority } from "../pki";
+import type { Registry } from "../registry/registry";
+import type { ObjectStore } from "../storage/objectStore";
+import { stackLabel } from "../swarm/service";
+import type { Swarm } from "../swarm/swarm";
+
+const timeoutSeconds = 180;
+
+export interface AcceptanceArgs {
+  readonly swarm: Swarm;
+  readonly edge: Edge;
+  readonly registry: Registry;
+  readonly store: ObjectStore;
+  readonly config: EdgeConfig;
+  readonly authority: CertificateAuthority;
+  /** Every node, to reach the registry from. */
+  readonly nodes: ConnectionArgs[];
+}
+
+/** The proof of the whole: a push and a pull by digest, rights, certificate and quorum; then leftovers swept. */
+export class Acceptance extends pulumi.ComponentResource {
+  readonly report: pulumi.Output<CheckResult[]>;
+
+  constructor(name: string, args: AcceptanceArgs, options?: pulumi.ComponentResourceOptions) {
+    super("moorage:acceptance:Acceptance", name, {}, options);
+    const user = args.registry.users[0];
+    const fingerprint = pulumi
+      .all([args.store.fingerprint, args.registry.fingerprint, args.edge.fingerprint])
+      .apply((all) => all.join(" "));
+    const checks = new AcceptanceChecks(
+      `${name}-checks`,
+      {
+        fingerprint,
+        managers: args.swarm.managers,
+        nodes: args.nodes,
+        registryAddress: args.config.vip,
+        registryPort: args.config.port,
+        registryName: args.config.hostname ?? args.config.vip,
+        caCertificate: args.authority.caCertificatePem,
+        username: user?.name ?? "",
+        password: user?.password ?? "",
+        repository: "moorage/acceptance",
+        storageServices: args.store.services,
+        timeoutSeconds,
+      },
+      // Everything has to stand before it can be tried.
+      { parent: this, dependsOn: [...args.edge.ready, ...args.store.ready] },
+    );
+    new Swept(
+      `${name}-sweep`,
+      { managers: args.swarm.managers, label: `${stackLabel().label}=${stackLabel().value}`, fingerprint },
+      // What an update replaced is in use until the new tasks run.
+      { parent: this, dependsOn: checks },
+    );
+    this.report = checks.report;
+    this.registerOutputs({ report: this.report });
+  }
+}

@@ -1,0 +1,152 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as render from "@moorage/render";
+import type { NetworkConfig } from "../../config/machine";
+import type { EdgeConfig } from "../../config/services";
+import type { NodeConfig } from "../../config/nodes";
+import { isIpv4, prefixLength } from "../../config/values";
+import { NodeFilesPart } from "../../providers/nodeFiles";
+import type { CoreOsNode } from "../machine/coreOsNode";
+import type { CertificateAuthority } from "../pki";
+import { fillIn } from "../placeholders";
+import type { Registry } from "../registry/registry";
+import { SwarmService } from "../swarm/service";
+import { placement, type Swarm } from "../swarm/swarm";
+
+/** Port of nginx in its container; above 1023, so that it needs no capability. */
+const listenPort = 8443;
+const folder = "/etc/nginx";
+
+export interface EdgeArgs {
+  readonly swarm: Swarm;
+  readonly edge: EdgeConfig;
+  readonly network: NetworkConfig;
+  readonly registry: Registry;
+  readonly authority: CertificateAuthority;
+  /** `nginx` as Docker names it; `keepalived` as `docker run` on a node takes it. */
+  readonly images: { readonly nginx: string; readonly keepalived: string };
+  /** The edge nodes; the earlier one takes the address when both could. */
+  readonly nodes: Readonly<Record<string, { readonly config: NodeConfig; readonly machine: CoreOsNode }>>;
+}
+
+/** The registry's front: nginx on every edge node, and one address that follows a healthy one. */
+export class Edge extends pulumi.ComponentResource {
+  /** `https://…`, what clients push to. */
+  readonly url: string;
+  readonly fingerprint: pulumi.Output<string>;
+  readonly ready: pulumi.Resource[];
+
+  constructor(name: string, args: EdgeArgs, options?: pulumi.ComponentResourceOptions) {
+    super("moorage:edge:Edge", name, {}, options);
+    const { edge } = args;
+    this.url = `https://${registryHost(edge)}`;
+    const nginx = this.nginx(args);
+    const parts = Object.keys(args.nodes).map((node) => this.keepalived(name, node, args, nginx));
+    this.ready = [nginx.converged, ...parts];
+    this.fingerprint = nginx.fingerprint;
+    this.registerOutputs({ url: this.url });
+  }
+
+  private nginx(args: EdgeArgs): SwarmService {
+    const { edge, registry } = args;
+    const names = certificateNames(args);
+    const leaf = args.authority.issue("front", {
+      commonName: edge.hostname ?? edge.vip,
+      dnsNames: names.filter((name) => !isIpv4(name)),
+      ipAddresses: names.filter(isIpv4),
+    });
+    const htpasswd = pulumi
+      .all(registry.users.map((user) => pulumi.interpolate`${user.name}:${user.bcryptHash}`))
+      .apply((lines) => `${lines.join("\n")}\n`);
+    const file = (name: string, content: pulumi.Input<string>) => ({ path: `${folder}/${name}`, content });
+    // nginx does not run as root, and nothing else runs in its container.
+    const secret = (name: string, content: pulumi.Input<string>) => ({
+      ...file(name, content),
+      secret: true,
+      mode: 0o444,
+    });
+    return new SwarmService(
+      "nginx",
+      {
+        swarm: args.swarm,
+        // The first pull through the front should not meet registries that are still on their way.
+        after: registry.ready,
+        image: args.images.nginx,
+        constraints: [placement.withRole("edge")],
+        global: true,
+        user: "nginx",
+        command: ["nginx"],
+        args: ["-g", "daemon off;", "-c", `${folder}/nginx.conf`],
+        files: {
+          config: file("nginx.conf", nginxConfig(args)),
+          "rights-script": file("rights.js", render.rightsScript()),
+          rights: file("rights.json", render.renderRights(registry.users)),
+          users: secret("users.htpasswd", htpasswd),
+          certificate: file("tls/front.pem", leaf.certificatePem),
+          key: secret("tls/front.key", leaf.privateKeyPem),
+        },
+        tmpfs: ["/tmp", "/run", "/var/cache/nginx"],
+        ports: [{ published: edge.port, target: listenPort }],
+        healthcheck: {
+          test: ["CMD", "curl", "-fsk", "-o", "/dev/null", `https://127.0.0.1:${listenPort}/healthz`],
+          intervalSeconds: 5,
+        },
+      },
+      { parent: this },
+    );
+  }
+
+  private keepalived(name: string, node: string, args: EdgeArgs, nginx: SwarmService): NodeFilesPart {
+    const names = Object.keys(args.nodes);
+    const own = args.nodes[node];
+    if (!own) {
+      throw new Error(`${node} is no edge node`);
+    }
+    const rendered = render.keepalivedFiles({
+      node,
+      image: args.images.keepalived,
+      interface: own.config.interface,
+      address: own.config.address,
+      vip: args.edge.vip,
+      prefixLength: prefixLength(args.network.subnet),
+      peers: names.filter((other) => other !== node).map((other) => args.nodes[other]?.config.address ?? ""),
+      priority: 200 - names.indexOf(node),
+      virtualRouterId: args.edge.virtualRouterId,
+      port: args.edge.port,
+    });
+    return new NodeFilesPart(
+      `${name}-keepalived-${node}`,
+      { connection: own.machine.connection, part: "edge", ...fillIn(rendered, {}) },
+      // An address that leads to no nginx would be taken away again at once.
+      { parent: this, dependsOn: nginx.converged },
+    );
+  }
+}
+
+/** `host` or `host:port`, as it stands in image names. */
+export function registryHost(edge: EdgeConfig): string {
+  const host = edge.hostname ?? edge.vip;
+  return edge.port === 443 ? host : `${host}:${edge.port}`;
+}
+
+function certificateNames({ edge, nodes }: EdgeArgs): string[] {
+  const all = [
+    ...(edge.hostname ? [edge.hostname] : []),
+    edge.vip,
+    ...edge.alternativeNames,
+    ...Object.values(nodes).map(({ config }) => config.address),
+  ];
+  return [...new Set(all)];
+}
+
+function nginxConfig({ edge, registry }: EdgeArgs): string {
+  return render.renderNginx({
+    registries: registry.backends,
+    listenPort,
+    certificatePath: `${folder}/tls/front.pem`,
+    keyPath: `${folder}/tls/front.key`,
+    htpasswdPath: `${folder}/users.htpasswd`,
+    rightsScriptPath: `${folder}/rights.js`,
+    rightsPath: `${folder}/rights.json`,
+    proxyTimeoutSeconds: edge.proxyTimeoutSeconds,
+  });
+}

@@ -1,0 +1,34 @@
+import type { ImageArchive } from "@moorage/hosts";
+import { imageIdOfArchive } from "../providers/imageArchive";
+import type { ImageConfig, ImagesConfig } from "../config/services";
+
+type ImageName = keyof ImagesConfig;
+
+/** What services name as their image, and what has to be loaded on the nodes for it. */
+export interface ResolvedImages {
+  /** An image id for archives, `name@digest` otherwise: neither makes Docker look anything up by tag. */
+  readonly references: Record<ImageName, string>;
+  /** Images that come from archives. */
+  readonly archives: Partial<Record<ImageName, ImageArchive>>;
+}
+
+/** Reads the image ids out of the archives. @throws Error that names an archive which is missing or is none. */
+export function resolveImages(images: ImagesConfig): ResolvedImages {
+  const archives: Partial<Record<ImageName, ImageArchive>> = {};
+  const references = Object.fromEntries(
+    Object.entries(images).map(([name, image]: [string, ImageConfig]) => {
+      if ("archive" in image) {
+        const imageId = imageIdOfArchive(image.archive);
+        archives[name as ImageName] = { archive: image.archive, imageId };
+        return [name, imageId];
+      }
+      return [name, `${image.name}@${image.digest}`];
+    }),
+  ) as Record<ImageName, string>;
+  return { references, archives };
+}
+
+/** The archives a node needs for its roles. Every node has all of them, so that any may take over. */
+export function archivesFor(resolved: ResolvedImages): Record<string, ImageArchive> {
+  return resolved.archives as Record<string, ImageArchive>;
+}

@@ -1,0 +1,44 @@
+import type { Role } from "@moorage/render";
+import type { StorageConfig } from "../config/services";
+import type { FleetNode } from "./machine/fleet";
+
+type Nodes = Readonly<Record<string, FleetNode>>;
+
+export function nodesWithRole(nodes: Nodes, role: Role): Nodes {
+  return Object.fromEntries(Object.entries(nodes).filter(([, { config }]) => config.roles.includes(role)));
+}
+
+/** The storage nodes, with the host folder that is MinIO's drive there. */
+export function storageNodes(nodes: Nodes, storage: StorageConfig) {
+  return Object.fromEntries(
+    Object.entries(nodesWithRole(nodes, "storage")).map(([name, { config, machine }]) => [
+      name,
+      { connection: machine.connection, folder: config.dataDirectory ?? storage.mountPoint },
+    ]),
+  );
+}
+
+/** A command for each node that opens a shell on it; `-i KEY` stands for wherever the key was put. */
+export function sshCommandsOf(nodes: Nodes): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(nodes).map(([name, { config }]) => [
+      name,
+      `ssh -p ${config.ssh.port} ${config.ssh.user ?? "core"}@${config.ssh.host ?? config.address}`,
+    ]),
+  );
+}
+
+/** What the stack tells about its nodes. */
+export function describeNodes(nodes: Nodes) {
+  return Object.fromEntries(
+    Object.entries(nodes).map(([name, { config, machine }]) => [
+      name,
+      {
+        address: config.address,
+        roles: config.roles,
+        labels: config.labels,
+        installHash: machine.installHash,
+      },
+    ]),
+  );
+}

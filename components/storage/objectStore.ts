@@ -1,0 +1,157 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as random from "@pulumi/random";
+import * as render from "@moorage/render";
+import type { StorageConfig } from "../../config/services";
+import { Bucket } from "../../providers/bucket";
+import type { ConnectionArgs } from "../machine/access";
+import { SwarmService } from "../swarm/service";
+import { placement, type Swarm } from "../swarm/swarm";
+
+const minioPort = 9000;
+const bucketTimeoutSeconds = 300;
+
+export interface ObjectStoreArgs {
+  readonly swarm: Swarm;
+  readonly storage: StorageConfig;
+  readonly images: { readonly minio: string; readonly haproxy: string };
+  /** The four storage nodes: how they are reached, and the host folder their drive is. */
+  readonly nodes: Readonly<Record<string, { readonly connection: ConnectionArgs; readonly folder: string }>>;
+  /** Names of the nodes that get a balancer of their own. */
+  readonly balancerNodes: string[];
+}
+
+/** A user who may touch the registry's bucket and nothing else. */
+export interface BucketCredentials {
+  readonly accessKey: string;
+  /** Secret. */
+  readonly secretKey: pulumi.Output<string>;
+}
+
+/** MinIO over four nodes as one erasure set, a bucket in it, and one S3 balancer for each registry node. */
+export class ObjectStore extends pulumi.ComponentResource {
+  readonly bucket: string;
+  readonly credentials: BucketCredentials;
+  /** Swarm services of MinIO, by node. */
+  readonly services: Readonly<Record<string, string>>;
+  readonly fingerprint: pulumi.Output<string>;
+  /** The bucket, and the balancers that lead to it. */
+  readonly ready: pulumi.Resource[];
+
+  constructor(name: string, args: ObjectStoreArgs, options?: pulumi.ComponentResourceOptions) {
+    super("moorage:storage:ObjectStore", name, {}, options);
+    const secrets = generateSecrets(name, this);
+    const minio = this.minio(args, secrets);
+    const balancers = this.balancers(args);
+    this.bucket = args.storage.bucket;
+    this.credentials = { accessKey: this.bucket, secretKey: secrets.secretKey };
+    this.services = Object.fromEntries(Object.keys(args.nodes).map((node) => [node, serviceOf(node)]));
+    const bucket = new Bucket(
+      `${name}-bucket`,
+      {
+        storageNodes: Object.values(args.nodes).map(({ connection }) => connection),
+        services: this.services,
+        bucket: this.bucket,
+        rootUser: secrets.rootUser,
+        rootPassword: secrets.rootPassword,
+        accessKey: this.credentials.accessKey,
+        secretKey: secrets.secretKey,
+        retain: args.storage.retain,
+        timeoutSeconds: bucketTimeoutSeconds,
+      },
+      // MinIO takes requests once its write quorum is there, which needs the services to run first.
+      { parent: this, dependsOn: minio.map((service) => service.converged) },
+    );
+    this.ready = [bucket, ...balancers.map((service) => service.converged)];
+    this.fingerprint = pulumi.all([...minio, ...balancers].map((one) => one.fingerprint)).apply(String);
+    this.registerOutputs({ bucket: this.bucket });
+  }
+
+  /** URL of the S3 balancer of a registry node, as containers on the overlay network reach it. */
+  endpointFor(node: string): string {
+    return `http://${balancerOf(node)}:${minioPort}`;
+  }
+
+  private minio(args: ObjectStoreArgs, secrets: StoreSecrets): SwarmService[] {
+    const names = Object.keys(args.nodes).map(serviceOf);
+    return Object.entries(args.nodes).map(
+      ([node, { folder }]) =>
+        new SwarmService(
+          serviceOf(node),
+          {
+            swarm: args.swarm,
+            image: args.images.minio,
+            constraints: [placement.onNode(node)],
+            // MinIO finds itself among its peers by this name.
+            hostname: serviceOf(node),
+            args: render.minioArguments(names),
+            environment: {
+              HOME: "/tmp",
+              MINIO_ROOT_USER_FILE: "/run/secrets/root-user",
+              MINIO_ROOT_PASSWORD_FILE: "/run/secrets/root-password",
+              MINIO_UPDATE: "off",
+            },
+            files: {
+              "root-user": { path: "/run/secrets/root-user", content: secrets.rootUser, secret: true },
+              "root-password": {
+                path: "/run/secrets/root-password",
+                content: secrets.rootPassword,
+                secret: true,
+              },
+            },
+            binds: { "/data": folder },
+            tmpfs: ["/tmp"],
+          },
+          { parent: this },
+        ),
+    );
+  }
+
+  private balancers(args: ObjectStoreArgs): SwarmService[] {
+    const backends = Object.keys(args.nodes).map((node) => ({ name: serviceOf(node), port: minioPort }));
+    return args.balancerNodes.map(
+      (node) =>
+        new SwarmService(
+          balancerOf(node),
+          {
+            swarm: args.swarm,
+            image: args.images.haproxy,
+            constraints: [placement.onNode(node)],
+            hostname: balancerOf(node),
+            user: "haproxy",
+            files: {
+              config: {
+                path: "/usr/local/etc/haproxy/haproxy.cfg",
+                content: render.renderS3Balancer({ backends, listenPort: minioPort }),
+              },
+            },
+            tmpfs: ["/tmp", "/run"],
+          },
+          { parent: this },
+        ),
+    );
+  }
+}
+
+interface StoreSecrets {
+  readonly rootUser: pulumi.Output<string>;
+  readonly rootPassword: pulumi.Output<string>;
+  readonly secretKey: pulumi.Output<string>;
+}
+
+function generateSecrets(name: string, parent: pulumi.Resource): StoreSecrets {
+  const password = (part: string, length: number) =>
+    new random.RandomPassword(`${name}-${part}`, { length, special: false }, { parent }).result;
+  return {
+    rootUser: password("root-user", 16),
+    rootPassword: password("root-password", 40),
+    secretKey: password("registry-key", 40),
+  };
+}
+
+function serviceOf(node: string): string {
+  return `minio-${node}`;
+}
+
+function balancerOf(node: string): string {
+  return `s3-${node}`;
+}

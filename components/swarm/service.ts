@@ -1,0 +1,208 @@
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { createHash } from "node:crypto";
+import { Converged } from "../../providers/converged";
+import type { Swarm } from "./swarm";
+
+/** Longest time a service may take until all its tasks run, pauses between restarts included. */
+const convergeSeconds = 300;
+
+/** Label that everything of this stack in the Swarm carries, so that leftovers can be told and swept. */
+export function stackLabel(): { label: string; value: string } {
+  return { label: "moorage.stack", value: `${pulumi.getProject()}/${pulumi.getStack()}` };
+}
+
+/** A file in a container. */
+export interface ServiceFile {
+  /** Absolute path in the container. */
+  readonly path: string;
+  readonly content: pulumi.Input<string>;
+  /** Kept as a Docker secret, in memory only, in place of a config. @default false */
+  readonly secret?: boolean;
+  /** @default 0o444 for configs, 0o400 for secrets */
+  readonly mode?: number;
+  /** Owner of the file in the container. @default "0" */
+  readonly uid?: string;
+}
+
+export interface SwarmServiceArgs {
+  readonly swarm: Swarm;
+  /** What has to be there first, besides the Swarm itself. */
+  readonly after?: pulumi.Resource[];
+  readonly image: string;
+  /** Placement constraints. */
+  readonly constraints: string[];
+  /** One task on every node that fits, in place of a single one. @default false */
+  readonly global?: boolean;
+  readonly hostname?: string;
+  readonly command?: string[];
+  readonly args?: string[];
+  readonly environment?: Record<string, string>;
+  readonly user?: string;
+  /** Files by a short name, unique in the service. */
+  readonly files?: Readonly<Record<string, ServiceFile>>;
+  /** Host folder by folder in the container. */
+  readonly binds?: Readonly<Record<string, string>>;
+  /** Folders in memory, the only ones that can be written to besides binds. */
+  readonly tmpfs?: string[];
+  /** Host port by port in the container. */
+  readonly ports?: { readonly published: number; readonly target: number }[];
+  readonly healthcheck?: { readonly test: string[]; readonly intervalSeconds: number };
+  readonly memoryMb?: number;
+  /** Capabilities that are kept; all others are dropped. */
+  readonly capabilities?: string[];
+  readonly stopGraceSeconds?: number;
+}
+
+/**
+ * A Swarm service with its configs and secrets. It exists once all tasks of its newest spec run: Docker's
+ * provider waits for replicated services at most, and takes a rollback for a success.
+ */
+export class SwarmService extends pulumi.ComponentResource {
+  readonly serviceName: string;
+  /** Changes whenever the service's spec does. */
+  readonly fingerprint: pulumi.Output<string>;
+  /** Everything that must have come true before the service counts as there. */
+  readonly converged: pulumi.Resource;
+
+  constructor(name: string, args: SwarmServiceArgs, options?: pulumi.ComponentResourceOptions) {
+    super("moorage:swarm:SwarmService", name, {}, options);
+    this.serviceName = name;
+    const spec = this.spec(args);
+    const service = new docker.Service(
+      name,
+      { name, ...spec },
+      // Services need every member and the network; Docker takes a service nowhere to run for a success.
+      {
+        parent: this,
+        provider: args.swarm.provider,
+        dependsOn: [...args.swarm.ready, ...(args.after ?? [])],
+      },
+    );
+    this.fingerprint = pulumi.output(spec).apply(fingerprintOf);
+    this.converged = new Converged(
+      `${name}-converged`,
+      {
+        managers: args.swarm.managers,
+        service: name,
+        fingerprint: this.fingerprint,
+        timeoutSeconds: convergeSeconds,
+      },
+      // There is nothing to wait for before the service's new spec is in the Swarm.
+      { parent: this, dependsOn: service },
+    );
+    this.registerOutputs({ serviceName: name });
+  }
+
+  private spec(args: SwarmServiceArgs): Omit<docker.ServiceArgs, "name"> {
+    return {
+      labels: [stackLabel()],
+      mode: args.global ? { global: true } : { replicated: { replicas: 1 } },
+      endpointSpec: {
+        mode: "dnsrr",
+        ports: (args.ports ?? []).map(({ published, target }) => ({
+          publishedPort: published,
+          targetPort: target,
+          protocol: "tcp",
+          publishMode: "host",
+        })),
+      },
+      updateConfig: changeConfig("rollback"),
+      rollbackConfig: changeConfig("pause"),
+      taskSpec: {
+        containerSpec: this.containerSpec(args),
+        networksAdvanceds: [{ name: args.swarm.networkId }],
+        placement: { constraints: args.constraints },
+        restartPolicy: { condition: "any", delay: "2s" },
+        resources: args.memoryMb ? { limits: { memoryBytes: args.memoryMb * 1024 * 1024 } } : undefined,
+      },
+    };
+  }
+
+  private containerSpec(args: SwarmServiceArgs): docker.types.input.ServiceTaskSpecContainerSpec {
+    const files = Object.entries(args.files ?? {});
+    return {
+      image: args.image,
+      hostname: args.hostname,
+      commands: args.command,
+      args: args.args,
+      env: args.environment,
+      user: args.user,
+      labels: [stackLabel()],
+      readOnly: true,
+      init: true,
+      capDrops: ["ALL"],
+      capAdds: args.capabilities,
+      stopGracePeriod: `${args.stopGraceSeconds ?? 30}s`,
+      healthcheck: args.healthcheck && {
+        tests: args.healthcheck.test,
+        interval: `${args.healthcheck.intervalSeconds}s`,
+        timeout: "3s",
+        retries: 3,
+        startPeriod: "10s",
+      },
+      configs: files
+        .filter(([, file]) => !file.secret)
+        .map(([key, file]) => this.config(key, file, args.swarm)),
+      secrets: files
+        .filter(([, file]) => file.secret)
+        .map(([key, file]) => this.secret(key, file, args.swarm)),
+      mounts: [
+        ...Object.entries(args.binds ?? {}).map(([target, source]) => ({ type: "bind", source, target })),
+        ...(args.tmpfs ?? []).map((target) => ({ type: "tmpfs", target })),
+      ],
+    };
+  }
+
+  private config(key: string, file: ServiceFile, swarm: Swarm) {
+    const config = new docker.ServiceConfig(
+      `${this.serviceName}-${key}`,
+      { data: pulumi.output(file.content).apply(base64), labels: [stackLabel()] },
+      { parent: this, provider: swarm.provider, dependsOn: swarm.ready },
+    );
+    return {
+      configId: config.id,
+      configName: config.name,
+      fileName: file.path,
+      fileMode: file.mode ?? 0o444,
+      fileUid: file.uid ?? "0",
+      fileGid: file.uid ?? "0",
+    };
+  }
+
+  private secret(key: string, file: ServiceFile, swarm: Swarm) {
+    const secret = new docker.Secret(
+      `${this.serviceName}-${key}`,
+      { data: pulumi.secret(file.content).apply(base64), labels: [stackLabel()] },
+      { parent: this, provider: swarm.provider, dependsOn: swarm.ready },
+    );
+    return {
+      secretId: pulumi.unsecret(secret.id),
+      secretName: pulumi.unsecret(secret.name),
+      fileName: file.path,
+      fileMode: file.mode ?? 0o400,
+      fileUid: file.uid ?? "0",
+      fileGid: file.uid ?? "0",
+    };
+  }
+}
+
+/** Host ports leave no room for two tasks on a node: the old one stops first. */
+function changeConfig(failureAction: string) {
+  return {
+    parallelism: 1,
+    delay: "2s",
+    failureAction,
+    monitor: "10s",
+    maxFailureRatio: "0.0",
+    order: "stop-first",
+  };
+}
+
+function base64(text: string): string {
+  return Buffer.from(text, "utf8").toString("base64");
+}
+
+function fingerprintOf(spec: unknown): string {
+  return createHash("sha256").update(JSON.stringify(spec)).digest("hex");
+}

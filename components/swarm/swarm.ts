@@ -1,0 +1,129 @@
+import * as crypto from "node:crypto";
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import type { NetworkConfig, SwarmConfig } from "../../config/machine";
+import type { NodeConfig } from "../../config/nodes";
+import { SwarmMember } from "../../providers/swarmMember";
+import type { ConnectionArgs } from "../machine/access";
+import type { CoreOsNode } from "../machine/coreOsNode";
+
+/** Labels of ours on nodes, which services are placed by. */
+export const placement = {
+  /** Keeps a service on the one node of this name. */
+  onNode: (name: string) => `node.labels.moorage.node==${name}`,
+  withRole: (role: string) => `node.labels.moorage.${role}==true`,
+};
+
+export interface SwarmArgs {
+  readonly nodes: Readonly<Record<string, { readonly config: NodeConfig; readonly machine: CoreOsNode }>>;
+  readonly network: NetworkConfig;
+  readonly swarm: SwarmConfig;
+}
+
+/** Docker Swarm over the given nodes, with one overlay network for all services. */
+export class Swarm extends pulumi.ComponentResource {
+  /** Id of the overlay network `services`. */
+  readonly networkId: pulumi.Output<string>;
+  /** Docker's provider, which reaches whichever manager answers. */
+  readonly provider: docker.Provider;
+  /** Every manager, in the order of the configuration. */
+  readonly managers: ConnectionArgs[];
+  /** What services depend on: every node a member, and the network there. */
+  readonly ready: pulumi.Resource[];
+
+  constructor(name: string, args: SwarmArgs, options?: pulumi.ComponentResourceOptions) {
+    super("moorage:swarm:Swarm", name, {}, options);
+    const managers = Object.values(args.nodes).filter(({ config }) => config.roles.includes("manager"));
+    this.managers = managers.map(({ machine }) => machine.connection);
+    const members = this.join(name, args);
+    this.provider = dockerProvider(
+      `${name}-docker`,
+      managers.map(({ config }) => config),
+      this,
+    );
+    const network = new docker.Network(
+      `${name}-services`,
+      {
+        name: "services",
+        driver: "overlay",
+        ipamConfigs: [{ subnet: args.network.overlay.subnet }],
+        options: args.network.overlay.encrypted ? { encrypted: "" } : {},
+      },
+      // An overlay network can be made by a manager of a Swarm only.
+      { parent: this, provider: this.provider, dependsOn: members },
+    );
+    this.networkId = network.id;
+    this.ready = [...members, network];
+    this.registerOutputs({ networkId: this.networkId });
+  }
+
+  private join(name: string, args: SwarmArgs): SwarmMember[] {
+    const isManager = (config: NodeConfig) => config.roles.includes("manager");
+    const entries = Object.entries(args.nodes);
+    const managersFirst = [
+      ...entries.filter(([, { config }]) => isManager(config)),
+      ...entries.filter(([, { config }]) => !isManager(config)),
+    ];
+    const members: SwarmMember[] = [];
+    for (const [node, { config, machine }] of managersFirst) {
+      const founder = members[0];
+      const advertiseAddr = config.advertiseAddr ?? config.address;
+      const member = new SwarmMember(
+        `${name}-${node}`,
+        {
+          connection: machine.connection,
+          node,
+          role: isManager(config) ? "manager" : "worker",
+          labels: nodeLabels(node, config),
+          advertiseAddr,
+          dataPathAddr: config.dataPathAddr ?? advertiseAddr,
+          managers: this.managers,
+          founder: founder === undefined,
+          autolock: args.swarm.autolock,
+        },
+        // The founder's Swarm has to exist before others can join it; the others may join side by side.
+        { parent: this, dependsOn: [...machine.ready, ...(founder ? [founder] : [])] },
+      );
+      members.push(member);
+    }
+    return members;
+  }
+}
+
+function nodeLabels(name: string, config: NodeConfig): Record<string, string> {
+  const roles = config.roles.filter((role) => role !== "manager" && role !== "worker");
+  return {
+    ...config.labels,
+    "moorage.node": name,
+    ...Object.fromEntries(roles.map((role) => [`moorage.${role}`, "true"])),
+  };
+}
+
+/**
+ * The provider's address comes from the configuration alone, so that previews know it. It names no host: the
+ * command behind it finds the first manager that answers, and takes keys from the stack's own state.
+ */
+function dockerProvider(name: string, managers: NodeConfig[], parent: pulumi.Resource): docker.Provider {
+  const stack = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
+  const endpoints = managers.map((node) => `${node.ssh.host ?? node.address}:${node.ssh.port}`);
+  const id = crypto
+    .createHash("sha256")
+    .update([stack, ...endpoints].join(" "))
+    .digest("hex")
+    .slice(0, 12);
+  const options = [
+    `ProxyCommand=node node_modules/@moorage/hosts/dist/bin/docker-proxy.js --stack ${stack}`,
+    "ControlMaster=auto",
+    "ControlPath=~/.moorage-%C",
+    "ControlPersist=20",
+    // The other end of this connection is a local pipe; the proxy itself checks each manager's host key.
+    "StrictHostKeyChecking=no",
+    "UserKnownHostsFile=/dev/null",
+    "LogLevel=ERROR",
+  ];
+  return new docker.Provider(
+    name,
+    { host: `ssh://moorage@swarm-${id}`, sshOpts: options.flatMap((option) => ["-o", option]) },
+    { parent },
+  );
+}

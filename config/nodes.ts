@@ -1,0 +1,59 @@
+import { z } from "zod";
+import { absolutePath, devicePath, hostName, ipv4, label, port, publicKey } from "./values";
+
+export const roles = ["manager", "worker", "storage", "registry", "edge"] as const;
+
+/** Where SSH reaches a host. */
+const endpoint = z.strictObject({
+  host: z.string().min(1).optional().describe("Name or address; the node's own address by default."),
+  port: port.default(22).describe("TCP port."),
+  user: z.string().min(1).optional().describe("User who may use sudo without a password, or root."),
+  hostKey: publicKey
+    .optional()
+    .describe(
+      "Public host key. Needed wherever the program did not make the key itself: an unknown host is refused.",
+    ),
+  identityFile: z
+    .string()
+    .optional()
+    .describe("Private key file on the operator's machine; the agent at SSH_AUTH_SOCK by default."),
+});
+
+const role = z.enum(roles, { error: `wanted: one of ${roles.join(", ")}` });
+
+export const node = z.strictObject({
+  address: ipv4.describe("The node's address, in `network.subnet`."),
+  roles: z
+    .array(role)
+    .min(1, "wanted: at least manager or worker")
+    .describe("`manager` or `worker`, and any of `storage`, `registry`, `edge`."),
+  ssh: endpoint.prefault({}).describe("The installed system's SSH server."),
+  installer: endpoint
+    .optional()
+    .describe(
+      "The live installer's SSH server (platform `metal`), as booted from ISO, USB stick or network.",
+    ),
+  labels: z
+    .record(label, z.string())
+    .default({})
+    .describe("Labels of the node in the Swarm, such as `region: dc1`."),
+  disk: devicePath.optional().describe("System disk; what is installed on it must be empty before."),
+  dataDisk: devicePath.optional().describe("Disk for object storage. Formatted when blank, never otherwise."),
+  dataDirectory: absolutePath
+    .optional()
+    .describe("Folder for object storage in place of a disk of its own (platform `existing`)."),
+  interface: z.string().min(1).default("eth0").describe("Network interface, by name or MAC address."),
+  advertiseAddr: ipv4.optional().describe("Address the Swarm uses for this node; `address` by default."),
+  dataPathAddr: ipv4.optional().describe("Address for the overlay's traffic; `advertiseAddr` by default."),
+  vlans: z
+    .never({ error: "VLANs are not supported yet; leave them out" })
+    .optional()
+    .describe("Not supported yet."),
+});
+
+export const nodes = z
+  .record(hostName, node)
+  .refine((all) => Object.keys(all).length > 0, "wanted: a map from node name to node");
+
+export type NodeConfig = z.output<typeof node>;
+export type NodesConfig = z.output<typeof nodes>;

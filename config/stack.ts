@@ -1,0 +1,95 @@
+/** The whole configuration of a stack, parsed from plain values; no Pulumi here, so that tests and tools can use it. */
+import { z } from "zod";
+import { crossChecks } from "./check";
+import { etcd, network, os, platform, swarm } from "./machine";
+import { nodes } from "./nodes";
+import { edge, images, registry, storage } from "./services";
+
+export const subjects = {
+  platform,
+  nodes,
+  os,
+  network,
+  swarm,
+  etcd,
+  storage,
+  registry,
+  edge,
+  images,
+} as const;
+
+type Subjects = typeof subjects;
+export type StackConfig = { readonly [Subject in keyof Subjects]: z.output<Subjects[Subject]> };
+
+/** One mistake: where, what was found there, what is wanted. */
+export interface Problem {
+  readonly path: string;
+  readonly found: string;
+  readonly wanted: string;
+}
+
+/** All mistakes of a configuration at once, one a line. */
+export class ConfigError extends Error {
+  constructor(readonly problems: readonly Problem[]) {
+    const lines = problems.map((one) => `  moorage:${one.path}: found ${one.found}; wanted ${one.wanted}`);
+    const count = problems.length === 1 ? "one mistake" : `${problems.length} mistakes`;
+    super(`The stack's configuration has ${count}; nothing was touched.\n${lines.join("\n")}`);
+    this.name = "ConfigError";
+  }
+}
+
+/** @throws ConfigError with every mistake, when there is one. */
+export function parseStackConfig(raw: Readonly<Record<string, unknown>>): StackConfig {
+  const problems: Problem[] = [];
+  const parsed: Record<string, unknown> = {};
+  for (const key of Object.keys(raw).filter((name) => !(name in subjects))) {
+    problems.push({
+      path: key,
+      found: "an unknown key",
+      wanted: `one of ${Object.keys(subjects).join(", ")}`,
+    });
+  }
+  for (const [subject, schema] of Object.entries(subjects)) {
+    const result = schema.safeParse(raw[subject]);
+    if (result.success) {
+      parsed[subject] = result.data;
+    } else {
+      problems.push(...result.error.issues.flatMap((issue) => problemsOf(subject, raw[subject], issue)));
+    }
+  }
+  problems.push(...crossChecks(parsed as Partial<StackConfig>));
+  if (problems.length > 0) {
+    throw new ConfigError(problems);
+  }
+  return parsed as StackConfig;
+}
+
+function problemsOf(subject: string, value: unknown, issue: z.core.$ZodIssue): Problem[] {
+  const at = (path: readonly PropertyKey[]) => [subject, ...path.map(String)].join(".");
+  if (issue.code === "unrecognized_keys") {
+    return issue.keys.map((key) => ({
+      path: at([...issue.path, key]),
+      found: "an unknown key",
+      wanted: "no such key",
+    }));
+  }
+  return [
+    {
+      path: at(issue.path),
+      found: show(valueAt(value, issue.path)),
+      wanted: issue.message.replace(/^wanted: /, ""),
+    },
+  ];
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (inner, key) =>
+      typeof inner === "object" && inner !== null ? (inner as Record<PropertyKey, unknown>)[key] : undefined,
+    value,
+  );
+}
+
+function show(value: unknown): string {
+  return value === undefined ? "nothing" : (JSON.stringify(value) ?? String(value));
+}

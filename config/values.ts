@@ -1,0 +1,61 @@
+/** The small types that configuration is made of, each with the sentence a wrong value is answered with. */
+import * as ipaddr from "ipaddr.js";
+import { z } from "zod";
+
+export function isIpv4(text: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(text);
+}
+
+export function isCidr(text: string): boolean {
+  return isIpv4(text.split("/")[0] ?? "") && ipaddr.IPv4.isValidCIDR(text);
+}
+
+/** Whether an IPv4 address lies in a subnet; both must be well-formed. */
+export function contains(cidr: string, address: string): boolean {
+  return ipaddr.IPv4.parse(address).match(ipaddr.IPv4.parseCIDR(cidr));
+}
+
+export function overlaps(one: string, other: string): boolean {
+  const [first, second] = [ipaddr.IPv4.parseCIDR(one), ipaddr.IPv4.parseCIDR(other)];
+  const bits = Math.min(first[1], second[1]);
+  return first[0].match(second[0], bits);
+}
+
+export function prefixLength(cidr: string): number {
+  return ipaddr.IPv4.parseCIDR(cidr)[1];
+}
+
+export const ipv4 = z.string().refine(isIpv4, "wanted: an IPv4 address such as 10.0.2.11");
+export const cidr = z.string().refine(isCidr, "wanted: an IPv4 subnet such as 10.0.2.0/24");
+export const port = z.int("wanted: a TCP port from 1 to 65535").min(1).max(65535);
+export const hostName = z
+  .string()
+  .regex(
+    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    "wanted: a host name of lower-case letters, digits and hyphens, at most 63 characters",
+  );
+export const dnsName = z
+  .string()
+  .regex(
+    /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/,
+    "wanted: a DNS name such as registry.example.com",
+  );
+export const absolutePath = z.string().regex(/^\/[^\0]*$/, "wanted: an absolute path");
+export const devicePath = z
+  .string()
+  .regex(/^\/dev\/\S+$/, "wanted: a device such as /dev/disk/by-id/… (a name that survives a reboot)");
+export const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, "wanted: sha256: and 64 hexadecimal digits");
+export const publicKey = z
+  .string()
+  .regex(/^(ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+/, "wanted: a public key such as ssh-ed25519 AAAA…");
+export const httpUrl = z
+  .string()
+  .regex(/^https?:\/\/\S+$/, "wanted: a URL that starts with http:// or https://");
+export const label = z
+  .string()
+  .regex(/^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$/, "wanted: a label such as region");
+
+/** What the design has a place for and the program cannot do yet. */
+export function notYet(what: string) {
+  return z.never({ error: `${what} is not supported yet; leave it out` }).optional();
+}

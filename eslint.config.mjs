@@ -1,0 +1,57 @@
+import prettier from "eslint-config-prettier";
+import tseslint from "typescript-eslint";
+
+/** Which folders a folder may import from, besides packages and itself. */
+const layers = {
+  config: ["render"],
+  components: ["config", "providers", "render"],
+  providers: ["hosts"],
+  hosts: ["render"],
+  render: [],
+  ops: ["hosts", "render"],
+};
+const folders = ["config", "components", "providers", "hosts", "render", "ops", "lab", "toolchain", "tests", "bench"];
+
+/** A rule that refuses imports of the folders outside a layer's list, by path and by package name. */
+function layer(folder, allowed) {
+  const refused = folders.filter((other) => other !== folder && !allowed.includes(other));
+  return {
+    files: [`${folder}/**/*.ts`],
+    rules: {
+      "@typescript-eslint/no-restricted-imports": [
+        "error",
+        {
+          patterns: [
+            {
+              regex: `^(\\.\\./)+(${refused.join("|")})(/|$)|^@moorage/(${refused.join("|")})$`,
+              message: `${folder}/ may import ${allowed.join(", ") || "no other folder"} (docs/architecture.md)`,
+              allowTypeImports: folder === "components",
+            },
+          ],
+        },
+      ],
+    },
+  };
+}
+
+export default tseslint.config(
+  { ignores: ["**/dist/", "node_modules/", ".lab/", "coverage/"] },
+  ...tseslint.configs.recommended,
+  ...tseslint.configs.stylistic,
+  {
+    rules: {
+      "max-lines": ["error", { max: 400 }],
+      "max-lines-per-function": ["error", { max: 60, skipComments: true }],
+      "@typescript-eslint/no-explicit-any": "error",
+      "@typescript-eslint/switch-exhaustiveness-check": "off",
+    },
+  },
+  {
+    // A provider is written into the state as code: what it needs it has to require where it runs.
+    files: ["providers/operation.ts"],
+    rules: { "@typescript-eslint/no-require-imports": "off" },
+  },
+  { files: ["tests/**/*.ts"], rules: { "max-lines-per-function": "off" } },
+  ...Object.entries(layers).map(([folder, allowed]) => layer(folder, allowed)),
+  prettier,
+);

@@ -1,0 +1,20 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { PreflightInputs } from "@moorage/hosts";
+import type { ArgsOf } from "./inputs";
+import { providerOf } from "./operation";
+
+/** All hosts looked at before anything is touched; a red one stops the update there. */
+export class Preflight extends pulumi.dynamic.Resource {
+  declare readonly findings: pulumi.Output<Record<string, string>>;
+
+  constructor(name: string, args: ArgsOf<PreflightInputs>, options?: pulumi.CustomResourceOptions) {
+    super(
+      providerOf("preflight", ["findings"]),
+      name,
+      { ...args, findings: undefined },
+      options,
+      "moorage",
+      "Preflight",
+    );
+  }
+}
