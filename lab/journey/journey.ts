@@ -1,0 +1,92 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { buildImages } from "../images";
+import { writeAtomic } from "../exec";
+import { checkout, type Instance, type Platform } from "../instance";
+import { up, type Say } from "../lab";
+import { accessFile } from "../ssh";
+import { ensureStack, ensureTools, environmentOf, outputs, pulumi } from "./pulumi";
+import { introduce, pushAndPull, type RegistryAccess } from "./push";
+import { ensureStackFile, passphrase } from "./stack";
+
+/** How long each part of a journey took, in seconds. */
+export type Timings = Record<string, number>;
+
+/** A lab whose registry was pushed to and pulled from. */
+export interface Arrived {
+  readonly instance: Instance;
+  readonly access: RegistryAccess;
+  readonly env: Record<string, string>;
+  readonly digest: string;
+  readonly timings: Timings;
+}
+
+/** From nothing to a push and a pull: tools, images, hosts, `pulumi up`, clients. Goes on where it was. */
+export async function journey(say: Say, platform?: Platform): Promise<Arrived> {
+  const timings: Timings = {};
+  const part = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    say(name);
+    const start = Date.now();
+    const result = await work();
+    timings[name] = (Date.now() - start) / 1000;
+    return result;
+  };
+  const tools = await part("tools", () => ensureTools((line: string) => say(`  ${line}`)));
+  const images = await part("images", () => imagesIn(checkout(), tools));
+  const { instance } = await part("hosts", () => up({ say, platform }));
+  const env = environmentOf(instance, tools);
+  await part("pulumi up", async () => {
+    passphrase(instance);
+    ensureStackFile(instance, platform ?? "metal");
+    await ensureStack(instance, env);
+    await pulumi(["up", "--yes", "--skip-preview", "--suppress-outputs", ...terminalOptions()], env);
+  });
+  const access = await recordAccess(instance, env);
+  const digest = await part("push and pull", async () => {
+    for (const client of instance.hosts.filter((host) => host.kind === "client")) {
+      await introduce(instance, client.name, access);
+    }
+    return pushAndPull(instance, access, path.join(images, "hello.tar"));
+  });
+  return { instance, access, env, digest, timings };
+}
+
+/** Builds the image archives and puts them where the stack's configuration names them. */
+async function imagesIn(folder: string, tools: Parameters<typeof buildImages>[0]): Promise<string> {
+  const link = path.join(folder, ".lab", "images");
+  const built = await buildImages(tools);
+  fs.mkdirSync(path.dirname(link), { recursive: true });
+  fs.rmSync(link, { recursive: true, force: true });
+  fs.symlinkSync(built, link);
+  return link;
+}
+
+/** Without a terminal Pulumi's progress lines are plain text, and colours would be noise. */
+function terminalOptions(): string[] {
+  return process.stdout.isTTY ? [] : ["--color", "never"];
+}
+
+/** Puts what a user needs to reach nodes and registry into the lab's folder, which only root can read. */
+export async function recordAccess(instance: Instance, env: Record<string, string>): Promise<RegistryAccess> {
+  const out = await outputs(env);
+  const text = (key: string): string => {
+    const value = out[key];
+    return typeof value === "string" ? value : "";
+  };
+  const key = path.join(instance.dir, "ssh", "login_key");
+  if (text("sshPrivateKey")) {
+    writeAtomic(key, text("sshPrivateKey"), 0o600);
+    const nodes = out.nodes as Record<string, { readonly hostKey: string }>;
+    for (const host of instance.hosts.filter((one) => one.kind === "node")) {
+      const entry = { user: "core", hostKey: nodes[host.name]?.hostKey, identityFile: key };
+      writeAtomic(accessFile(instance, host), JSON.stringify(entry), 0o600);
+    }
+  }
+  writeAtomic(path.join(instance.dir, "ca.crt"), text("caCertificate"));
+  return {
+    host: text("registryUrl").replace(/^https:\/\//, ""),
+    caCertificate: text("caCertificate"),
+    username: text("username"),
+    password: text("password"),
+  };
+}

@@ -1,0 +1,43 @@
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { ensureTools, pulumiEnvironment, type Tools } from "../../toolchain/tools";
+import { LabError, must } from "../exec";
+import { checkout, type Instance } from "../instance";
+import { backendFolder, passphraseFile, stackFile, stackName } from "./stack";
+
+/** The environment in which `pulumi` works on this lab's stack. */
+export function environmentOf(instance: Instance, tools: Tools): Record<string, string> {
+  return {
+    ...pulumiEnvironment(tools, {
+      backendUrl: `file://${backendFolder(instance)}`,
+      passphraseFile: passphraseFile(instance),
+    }),
+    PULUMI_OPTION_CONFIG_FILE: stackFile(instance),
+    PULUMI_STACK: stackName,
+  };
+}
+
+export { ensureTools };
+
+/** Makes the stack where there is none. */
+export async function ensureStack(instance: Instance, env: Record<string, string>): Promise<void> {
+  fs.mkdirSync(backendFolder(instance), { recursive: true, mode: 0o700 });
+  await must("pulumi", ["stack", "select", "--create", stackName], { env, cwd: checkout() });
+}
+
+/** Runs `pulumi` with its output on the terminal, and fails with its exit code. */
+export function pulumi(args: readonly string[], env: Record<string, string>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn("pulumi", [...args], { env: { ...process.env, ...env }, cwd: checkout(), stdio: "inherit" });
+    child.on("error", (error) => reject(new LabError(`cannot run pulumi: ${error.message}`)));
+    child.on("close", (code) =>
+      code === 0 ? resolve() : reject(new LabError(`pulumi ${args[0]} ended with exit code ${code}; see above, then run make lab again: it goes on from here`)),
+    );
+  });
+}
+
+/** The stack's outputs, secrets included. */
+export async function outputs(env: Record<string, string>): Promise<Record<string, unknown>> {
+  const text = await must("pulumi", ["stack", "output", "--json", "--show-secrets"], { env, cwd: checkout() });
+  return JSON.parse(text) as Record<string, unknown>;
+}
