@@ -1,3 +1,4 @@
+import * as fs from "node:fs";
 import type { ImageArchive } from "@moorage/hosts";
 import { imageIdOfArchive } from "../providers/imageArchive";
 import type { ImageConfig, ImagesConfig } from "../config/services";
@@ -18,7 +19,7 @@ export function resolveImages(images: ImagesConfig): ResolvedImages {
   const references = Object.fromEntries(
     Object.entries(images).map(([name, image]: [string, ImageConfig]) => {
       if ("archive" in image) {
-        const imageId = imageIdOfArchive(image.archive);
+        const imageId = idOf(name, image);
         archives[name as ImageName] = { archive: image.archive, imageId };
         return [name, imageId];
       }
@@ -26,6 +27,20 @@ export function resolveImages(images: ImagesConfig): ResolvedImages {
     }),
   ) as Record<ImageName, string>;
   return { references, archives };
+}
+
+/** Where the archive is not at hand, as on a machine that only previews, the configured id has to do. */
+function idOf(name: string, image: { archive: string; imageId?: string }): string {
+  if (image.imageId && !fs.existsSync(image.archive)) {
+    return image.imageId;
+  }
+  const found = imageIdOfArchive(image.archive);
+  if (image.imageId && image.imageId !== found) {
+    throw new Error(
+      `moorage:images.${name}: ${image.archive} holds ${found}, the configuration says ${image.imageId}; build the archive again or correct imageId`,
+    );
+  }
+  return found;
 }
 
 /** The archives a node needs for its roles. Every node has all of them, so that any may take over. */

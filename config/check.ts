@@ -78,10 +78,10 @@ function checkRoles(nodes: NodesConfig, config: Parsed): Problem[] {
 function checkPlatform(nodes: NodesConfig, platform: StackConfig["platform"]): Problem[] {
   const problems: Problem[] = [];
   for (const [name, node] of Object.entries(nodes)) {
-    if (platform === "metal" && !node.disk) {
+    if (platform !== "existing" && !node.disk) {
       problems.push({ path: `nodes.${name}.disk`, found: "nothing", wanted: "the device to install on" });
     }
-    if (platform === "metal" && !node.installer) {
+    if (platform !== "existing" && !node.installer) {
       problems.push({
         path: `nodes.${name}.installer`,
         found: "nothing",

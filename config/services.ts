@@ -67,9 +67,9 @@ const image = z.union(
       name: z.string().regex(/^[a-z0-9][a-zA-Z0-9./:_-]*$/, "wanted: an image name"),
       digest,
     }),
-    z.strictObject({ archive: z.string().min(1) }),
+    z.strictObject({ archive: z.string().min(1), imageId: digest.optional() }),
   ],
-  { error: "wanted: { name, digest: sha256:… } or { archive: path of a docker-save archive }" },
+  { error: "wanted: { name, digest: sha256:… } or { archive: path of a docker-save archive, imageId?: sha256:… }" },
 );
 
 export const imageNames = ["minio", "registry", "nginx", "haproxy", "keepalived"] as const;

@@ -53,9 +53,8 @@ export async function journey(say: Say, platform?: Platform): Promise<Arrived> {
 
 /** Builds the image archives and puts them where the stack's configuration names them. */
 async function imagesIn(folder: string, tools: Parameters<typeof buildImages>[0]): Promise<string> {
-  const link = path.join(folder, ".lab", "images");
+  const link = path.join(folder, ".images");
   const built = await buildImages(tools);
-  fs.mkdirSync(path.dirname(link), { recursive: true });
   fs.rmSync(link, { recursive: true, force: true });
   fs.symlinkSync(built, link);
   return link;

@@ -1,0 +1,16 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { parse } from "yaml";
+
+export const project = path.join(__dirname, "..", "..");
+
+export type RawConfig = Record<string, Record<string, unknown>>;
+
+/** The raw configuration of a stack file of this repository, by subject. */
+export function rawStack(name: string): RawConfig {
+  const text = fs.readFileSync(path.join(project, `Pulumi.${name}.yaml`), "utf8");
+  const { config } = parse(text) as { config: RawConfig };
+  return Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [key.replace("moorage:", ""), value]),
+  );
+}

@@ -1,0 +1,145 @@
+import { describe, expect, test } from "vitest";
+import { ConfigError, parseStackConfig } from "../../../config/stack";
+import { rawStack, type RawConfig } from "../../support/stacks";
+
+/** The mistakes of the lab's configuration after a change, as `path: found; wanted`. */
+function mistakes(change: (raw: RawConfig) => void): string[] {
+  const raw = structuredClone(rawStack("dev"));
+  change(raw);
+  try {
+    parseStackConfig(raw);
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      return error.problems.map((one) => `${one.path}: ${one.found}; ${one.wanted}`);
+    }
+    throw error;
+  }
+  return [];
+}
+
+const node = (raw: RawConfig, name: string) => raw.nodes?.[name] as Record<string, unknown>;
+
+describe("the stacks of this repository", () => {
+  test.each(["dev", "metal", "virtualbox", "existing"])("%s is valid", (name) => {
+    expect(Object.keys(parseStackConfig(rawStack(name)).nodes)).toHaveLength(4);
+  });
+
+  test("defaults are filled in", () => {
+    const config = parseStackConfig(rawStack("dev"));
+    expect(config.os.updateStrategy).toBe("off");
+    expect(config.storage).toMatchObject({ bucket: "registry", retain: true });
+    expect(config.nodes.coreos1?.ssh.port).toBe(2011);
+  });
+});
+
+describe("each mistake is answered with path, value and what is wanted", () => {
+  const cases: [string, (raw: RawConfig) => void, string][] = [
+    [
+      "duplicate addresses",
+      (raw) => (node(raw, "coreos2").address = "10.0.2.11"),
+      "nodes.coreos2.address: 10.0.2.11; another than that of coreos1",
+    ],
+    [
+      "two nodes behind one SSH port",
+      (raw) => (node(raw, "coreos2").ssh = { host: "127.0.0.1", port: 2011 }),
+      "nodes.coreos2.ssh: 127.0.0.1:2011; another than that of coreos1",
+    ],
+    [
+      "two managers",
+      (raw) => (node(raw, "coreos3").roles = ["worker", "storage"]),
+      "nodes: 2 managers (coreos1, coreos2); an odd number of managers, three or more to survive the loss of one",
+    ],
+    [
+      "three storage nodes",
+      (raw) => (node(raw, "coreos4").roles = ["worker"]),
+      "nodes: 3 storage nodes (coreos1, coreos2, coreos3); exactly four nodes with role storage, one drive of the erasure set each",
+    ],
+    [
+      "five storage nodes",
+      (raw) => {
+        (raw.nodes ?? {}).coreos5 = {
+          ...node(raw, "coreos4"),
+          address: "10.0.2.15",
+          ssh: { host: "127.0.0.1", port: 2015 },
+        };
+      },
+      "nodes: 5 storage nodes (coreos1, coreos2, coreos3, coreos4, coreos5); exactly four nodes with role storage, one drive of the erasure set each",
+    ],
+    [
+      "a VIP outside the subnet",
+      (raw) => ((raw.edge ?? {}).vip = "10.0.3.10"),
+      "edge.vip: 10.0.3.10; an address in network.subnet (10.0.2.0/24)",
+    ],
+    [
+      "a VIP that is a node's",
+      (raw) => ((raw.edge ?? {}).vip = "10.0.2.11"),
+      "edge.vip: 10.0.2.11; a free address; this one is the address of coreos1",
+    ],
+    [
+      "an unknown key",
+      (raw) => (node(raw, "coreos1").rols = []),
+      "nodes.coreos1.rols: an unknown key; no such key",
+    ],
+    [
+      "an unknown subject",
+      (raw) => (raw.netwrk = {}),
+      "netwrk: an unknown key; one of platform, nodes, os, network, swarm, etcd, storage, registry, edge, images",
+    ],
+    [
+      "overlapping subnets",
+      (raw) => ((raw.network ?? {}).overlay = { subnet: "10.0.0.0/16" }),
+      "network.overlay.subnet: 10.0.0.0/16; a subnet that does not overlap network.subnet (10.0.2.0/24)",
+    ],
+    [
+      "an unknown role",
+      (raw) => (node(raw, "coreos1").roles = ["manager", "storrage"]),
+      'nodes.coreos1.roles.1: "storrage"; one of manager, worker, storage, registry, edge',
+    ],
+    [
+      "a bad digest",
+      (raw) => ((raw.images ?? {}).nginx = { name: "nginx", digest: "sha256:12" }),
+      'images.nginx.digest: "sha256:12"; sha256: and 64 hexadecimal digits',
+    ],
+    [
+      "a storage node without a disk",
+      (raw) => delete node(raw, "coreos1").dataDisk,
+      "nodes.coreos1.dataDisk: nothing; a device, as the node has role storage",
+    ],
+    [
+      "manager and worker at once",
+      (raw) => (node(raw, "coreos4").roles = ["manager", "worker", "storage"]),
+      "nodes.coreos4.roles: manager, worker, storage; either manager or worker, not both and not neither",
+    ],
+    [
+      "what is not built yet",
+      (raw) => ((raw.registry ?? {}).proxy = { url: "https://mirror.example.com" }),
+      'registry.proxy: {"url":"https://mirror.example.com"}; a pull-through mirror is not supported yet; leave it out',
+    ],
+    [
+      "external storage",
+      (raw) => (raw.storage = { kind: "external" }),
+      'storage.kind: "external"; only `minio` is supported yet; `external` will follow',
+    ],
+  ];
+
+  test.each(cases)("%s", (_name, change, expected) => {
+    expect(mistakes(change)).toContain(expected);
+  });
+
+  test("all at once, in one message", () => {
+    const found = mistakes((raw) => cases.slice(0, 2).forEach(([, change]) => change(raw)));
+    expect(found).toEqual(expect.arrayContaining([cases[0]?.[2], cases[1]?.[2]]));
+    expect(() => parseStackConfig({})).toThrow(/nothing was touched/);
+  });
+
+  test("a missing configuration names every subject that has no default", () => {
+    try {
+      parseStackConfig({});
+      expect.unreachable();
+    } catch (error) {
+      expect((error as ConfigError).problems.map((one) => one.path)).toEqual(
+        expect.arrayContaining(["nodes", "network", "edge", "images"]),
+      );
+    }
+  });
+});
