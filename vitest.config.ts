@@ -1,5 +1,28 @@
 import { defineConfig } from "vitest/config";
 
+/** Tests on real hosts share one lab, so they run one after the other, in the order of their names. */
 export default defineConfig({
-  test: { include: ["tests/**/*.test.ts"] },
+  test: {
+    reporters: ["default", "./tests/support/reporter.ts"],
+    projects: [
+      {
+        test: {
+          name: "quick",
+          include: ["tests/{unit,golden,property,component,provider}/**/*.test.ts"],
+          testTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: "lab",
+          include: ["tests/lab/**/*.test.ts"],
+          globalSetup: "tests/support/labSetup.ts",
+          fileParallelism: false,
+          pool: "forks",
+          testTimeout: 600_000,
+          hookTimeout: 1_200_000,
+        },
+      },
+    ],
+  },
 });

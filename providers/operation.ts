@@ -26,7 +26,7 @@ export function providerOf(operation: string, computed: string[] = []): dynamic.
       computed.forEach((key) => delete inputs[key]);
       return { id: found.id, props: found.outs, inputs };
     },
-    diff: async (id, olds, news) => ({
+    diff: async (_id, olds, news) => ({
       ...require("@moorage/hosts")[operation].diff(olds, news),
       deleteBeforeReplace: true,
     }),

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { buildImages } from "../images";
-import { writeAtomic } from "../exec";
+import { LabError, writeAtomic } from "../exec";
 import { checkout, type Instance, type Platform } from "../instance";
 import { up, type Say } from "../lab";
 import { accessFile } from "../ssh";
@@ -52,7 +52,7 @@ export async function journey(say: Say, platform?: Platform): Promise<Arrived> {
 }
 
 /** Builds the image archives and puts them where the stack's configuration names them. */
-async function imagesIn(folder: string, tools: Parameters<typeof buildImages>[0]): Promise<string> {
+export async function imagesIn(folder: string, tools: Parameters<typeof buildImages>[0]): Promise<string> {
   const link = path.join(folder, ".images");
   const built = await buildImages(tools);
   fs.rmSync(link, { recursive: true, force: true });
@@ -66,26 +66,40 @@ function terminalOptions(): string[] {
 }
 
 /** Puts what a user needs to reach nodes and registry into the lab's folder, which only root can read. */
-export async function recordAccess(instance: Instance, env: Record<string, string>): Promise<RegistryAccess> {
+async function recordAccess(instance: Instance, env: Record<string, string>): Promise<RegistryAccess> {
   const out = await outputs(env);
-  const text = (key: string): string => {
-    const value = out[key];
-    return typeof value === "string" ? value : "";
-  };
   const key = path.join(instance.dir, "ssh", "login_key");
-  if (text("sshPrivateKey")) {
-    writeAtomic(key, text("sshPrivateKey"), 0o600);
+  if (textOf(out, "sshPrivateKey")) {
+    writeAtomic(key, textOf(out, "sshPrivateKey"), 0o600);
     const nodes = out.nodes as Record<string, { readonly hostKey: string }>;
     for (const host of instance.hosts.filter((one) => one.kind === "node")) {
       const entry = { user: "core", hostKey: nodes[host.name]?.hostKey, identityFile: key };
       writeAtomic(accessFile(instance, host), JSON.stringify(entry), 0o600);
     }
   }
-  writeAtomic(path.join(instance.dir, "ca.crt"), text("caCertificate"));
+  writeAtomic(path.join(instance.dir, "ca.crt"), textOf(out, "caCertificate"));
+  return accessFrom(out);
+}
+
+/** The registry's address and credentials, from the stack's outputs. */
+export async function readAccess(instance: Instance, env: Record<string, string>): Promise<RegistryAccess> {
+  const access = accessFrom(await outputs(env));
+  if (access.host === "") {
+    throw new LabError(`lab ${instance.number} has no registry yet: run make lab`);
+  }
+  return access;
+}
+
+function accessFrom(out: Record<string, unknown>): RegistryAccess {
   return {
-    host: text("registryUrl").replace(/^https:\/\//, ""),
-    caCertificate: text("caCertificate"),
-    username: text("username"),
-    password: text("password"),
+    host: textOf(out, "registryUrl").replace(/^https:\/\//, ""),
+    caCertificate: textOf(out, "caCertificate"),
+    username: textOf(out, "username"),
+    password: textOf(out, "password"),
   };
+}
+
+function textOf(out: Record<string, unknown>, key: string): string {
+  const value = out[key];
+  return typeof value === "string" ? value : "";
 }

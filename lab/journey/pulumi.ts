@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
-import { ensureTools, pulumiEnvironment, type Tools } from "../../toolchain/tools";
+import { ensureTools, pulumiEnvironment, type Tools } from "../../toolchain";
 import { LabError, must } from "../exec";
 import { checkout, type Instance } from "../instance";
 import { backendFolder, passphraseFile, stackFile, stackName } from "./stack";
@@ -11,8 +11,8 @@ export function environmentOf(instance: Instance, tools: Tools): Record<string, 
     ...pulumiEnvironment(tools, {
       backendUrl: `file://${backendFolder(instance)}`,
       passphraseFile: passphraseFile(instance),
+      configFile: stackFile(instance),
     }),
-    PULUMI_OPTION_CONFIG_FILE: stackFile(instance),
     PULUMI_STACK: stackName,
   };
 }
@@ -28,16 +28,29 @@ export async function ensureStack(instance: Instance, env: Record<string, string
 /** Runs `pulumi` with its output on the terminal, and fails with its exit code. */
 export function pulumi(args: readonly string[], env: Record<string, string>): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn("pulumi", [...args], { env: { ...process.env, ...env }, cwd: checkout(), stdio: "inherit" });
+    const child = spawn("pulumi", [...args], {
+      env: { ...process.env, ...env },
+      cwd: checkout(),
+      stdio: "inherit",
+    });
     child.on("error", (error) => reject(new LabError(`cannot run pulumi: ${error.message}`)));
     child.on("close", (code) =>
-      code === 0 ? resolve() : reject(new LabError(`pulumi ${args[0]} ended with exit code ${code}; see above, then run make lab again: it goes on from here`)),
+      code === 0
+        ? resolve()
+        : reject(
+            new LabError(
+              `pulumi ${args[0]} ended with exit code ${code}; see above, then run make lab again: it goes on from here`,
+            ),
+          ),
     );
   });
 }
 
 /** The stack's outputs, secrets included. */
 export async function outputs(env: Record<string, string>): Promise<Record<string, unknown>> {
-  const text = await must("pulumi", ["stack", "output", "--json", "--show-secrets"], { env, cwd: checkout() });
+  const text = await must("pulumi", ["stack", "output", "--json", "--show-secrets"], {
+    env,
+    cwd: checkout(),
+  });
   return JSON.parse(text) as Record<string, unknown>;
 }

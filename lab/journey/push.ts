@@ -25,22 +25,36 @@ export async function onHost(instance: Instance, host: Host, line: string, input
 export async function introduce(instance: Instance, client: string, access: RegistryAccess): Promise<void> {
   const host = hostNamed(instance, client);
   const folder = `/etc/docker/certs.d/${access.host}`;
-  await onHost(instance, host, `sudo mkdir -p ${folder} && sudo tee ${folder}/ca.crt >/dev/null`, access.caCertificate);
+  await onHost(
+    instance,
+    host,
+    `sudo mkdir -p ${folder} && sudo tee ${folder}/ca.crt >/dev/null`,
+    access.caCertificate,
+  );
   const login = `docker login --username ${access.username} --password-stdin ${access.host} 2>/dev/null`;
   await onHost(instance, host, login, access.password);
 }
 
 /** Pushes an image archive from one client and pulls it by digest on another. Gives back the digest. */
-export async function pushAndPull(instance: Instance, access: RegistryAccess, archive: string): Promise<string> {
+export async function pushAndPull(
+  instance: Instance,
+  access: RegistryAccess,
+  archive: string,
+): Promise<string> {
   const [pusher, puller] = instance.hosts.filter((host) => host.kind === "client");
   if (!pusher || !puller) throw new LabError("the lab has no two clients");
   const repository = `${access.host}/demo/${path.basename(archive, ".tar")}`;
   const loaded = await load(instance, pusher, archive);
-  const pushed = await onHost(instance, pusher, `docker tag ${loaded} ${repository}:1 && docker push ${repository}:1`);
+  const pushed = await onHost(
+    instance,
+    pusher,
+    `docker tag ${loaded} ${repository}:1 && docker push ${repository}:1`,
+  );
   const digest = /digest: (sha256:[0-9a-f]{64})/.exec(pushed)?.[1];
   if (!digest) throw new LabError(`docker push told no digest: ${pushed.trim().split("\n").at(-1) ?? ""}`);
   const pulled = await onHost(instance, puller, `docker pull --quiet ${repository}@${digest}`);
-  if (!pulled.includes(digest)) throw new LabError(`${puller.name} pulled ${pulled.trim()} in place of ${digest}`);
+  if (!pulled.includes(digest))
+    throw new LabError(`${puller.name} pulled ${pulled.trim()} in place of ${digest}`);
   return digest;
 }
 

@@ -37,7 +37,12 @@ export function ensureStackFile(instance: Instance, platform: Platform): void {
   writeAtomic(original, text);
 }
 
-function adapt(document: Document, instance: Instance, host: Instance["hosts"][number], platform: Platform): void {
+function adapt(
+  document: Document,
+  instance: Instance,
+  host: Instance["hosts"][number],
+  platform: Platform,
+): void {
   const node = ["config", "moorage:nodes", host.name];
   if (!isMap(document.getIn(node))) {
     throw new LabError(`Pulumi.dev.yaml has no node ${host.name}, which this lab has: put it back`);

@@ -1,0 +1,30 @@
+# The lab and the tests. Each target first provides what it needs (toolchain/bootstrap.sh).
+run := toolchain/bootstrap.sh
+
+.PHONY: help lab test check env images clean
+
+help:
+	@echo 'make lab     hosts on this machine, pulumi up, a push and a pull'
+	@echo 'make test    every test, those on the lab included'
+	@echo 'make check   types, lint and format'
+	@echo 'make env     prints exports for going on by hand: eval "$$(make -s env)"'
+	@echo 'make images  the image archives that stack files name under .images/'
+	@echo 'make clean   takes the lab away'
+
+lab:
+	@$(run) tsx lab/journey/main.ts lab
+
+test:
+	@$(run) npx --no-install vitest run
+
+check:
+	@$(run) npm run -s check
+
+env:
+	@$(run) tsx lab/journey/main.ts env
+
+images:
+	@$(run) tsx lab/journey/main.ts images
+
+clean:
+	@$(run) tsx lab/main.ts clean
