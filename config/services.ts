@@ -69,7 +69,10 @@ const image = z.union(
     }),
     z.strictObject({ archive: z.string().min(1), imageId: digest.optional() }),
   ],
-  { error: "wanted: { name, digest: sha256:… } or { archive: path of a docker-save archive, imageId?: sha256:… }" },
+  {
+    error:
+      "wanted: { name, digest: sha256:… } or { archive: path of a docker-save archive, imageId?: sha256:… }",
+  },
 );
 
 export const imageNames = ["minio", "registry", "nginx", "haproxy", "keepalived"] as const;

@@ -1,0 +1,31 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { cacheRoot } from "../../../../lab/instance";
+
+/** The Debian root that the images' programs are taken from; a test without it fails, it is not left out. */
+function donorRoot(): string {
+  const roots = path.join(cacheRoot(), "roots");
+  const names = fs.existsSync(roots) ? fs.readdirSync(roots) : [];
+  const found = names
+    .filter((name) => name.startsWith("forky-") && fs.existsSync(path.join(roots, name, "usr/sbin/nginx")))
+    .sort()[0];
+  if (found === undefined) {
+    throw new Error(`no Debian root with nginx, HAProxy and keepalived in ${roots}: make test makes it`);
+  }
+  return path.join(roots, found);
+}
+
+/** Command line that runs a program of the root with the root's own libraries, without entering it. */
+export function program(file: string): string[] {
+  const root = donorRoot();
+  return [
+    path.join(root, "usr/lib64/ld-linux-x86-64.so.2"),
+    "--library-path",
+    path.join(root, "usr/lib/x86_64-linux-gnu"),
+    path.join(root, file),
+  ];
+}
+
+export function inRoot(file: string): string {
+  return path.join(donorRoot(), file);
+}
