@@ -1,0 +1,164 @@
+import { spawn, type StdioOptions } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+/** A mistake or a condition the user can do something about: one line, no stack trace. */
+export class LabError extends Error {}
+
+/** What a finished command left behind. */
+export interface Finished {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** How a command is run. */
+export interface RunOptions {
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Milliseconds after which the command is killed. @default none */
+  readonly timeoutMs?: number;
+}
+
+/** Runs a command and gives back its exit code and output, whatever the code is. */
+export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
+  return new Promise((resolve, reject) => {
+    const stdio: StdioOptions = ["pipe", "pipe", "pipe"];
+    const env = { ...process.env, LC_ALL: "C", ...options.env };
+    const child = spawn(command, [...args], { stdio, env, cwd: options.cwd, timeout: options.timeoutMs });
+    let stdout = "";
+    let stderr = "";
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
+    child.on("error", (error) => reject(new LabError(`cannot run ${command}: ${error.message}`)));
+    child.on("close", (code, signal) =>
+      resolve({ code: code ?? (signal === null ? 1 : 137), stdout, stderr }),
+    );
+    child.stdin?.on("error", () => undefined);
+    child.stdin?.end(options.input ?? "");
+  });
+}
+
+/** Runs a command that must succeed, and gives back its standard output. */
+export async function must(
+  command: string,
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<string> {
+  const done = await run(command, args, options);
+  if (done.code !== 0) {
+    const said = (done.stderr.trim() || done.stdout.trim()).split("\n").slice(-3).join(" | ");
+    throw new LabError(`${[command, ...args].join(" ").slice(0, 160)}: exit code ${done.code}: ${said}`);
+  }
+  return done.stdout;
+}
+
+/**
+ * Holds a lock file (flock) while `work` runs. The lock is held by a child that ends when this
+ * process ends, however it ends, so that a killed run never leaves a lock behind.
+ */
+export async function withLock<T>(file: string, what: string, work: () => Promise<T>): Promise<T> {
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  const child = spawn("flock", ["-x", file, "sh", "-c", "echo held; exec cat"], {
+    stdio: ["pipe", "pipe", "ignore"],
+  });
+  const notice = setTimeout(() => console.error(`waiting for another run: ${what} (${file})`), 2000);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.stdout.once("data", () => resolve());
+      child.once("error", (error) => reject(new LabError(`cannot lock ${file}: ${error.message}`)));
+      child.once("exit", () => reject(new LabError(`cannot lock ${file}`)));
+    });
+    clearTimeout(notice);
+    return await work();
+  } finally {
+    clearTimeout(notice);
+    child.stdin.end();
+  }
+}
+
+/** Writes a file as a whole or not at all. */
+export function writeAtomic(file: string, content: string | Buffer, mode = 0o644): void {
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  const temporary = `${file}.${process.pid}.${randomBytes(3).toString("hex")}`;
+  fs.writeFileSync(temporary, content, { mode });
+  fs.chmodSync(temporary, mode);
+  fs.renameSync(temporary, file);
+}
+
+/** The text of a file, or undefined where there is none. */
+export function readIf(file: string): string | undefined {
+  try {
+    return fs.readFileSync(file, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Waits until `probe` gives something, asking every `everyMs`; undefined when the time is over. */
+export async function waitFor<T>(
+  probe: () => Promise<T | undefined>,
+  timeoutMs: number,
+  everyMs = 200,
+): Promise<T | undefined> {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    const got = await probe();
+    if (got !== undefined) return got;
+    if (Date.now() > end) return undefined;
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+}
+
+/** A process by number and start time, so that a number used again is never taken for it. */
+export interface Recorded {
+  readonly pid: number;
+  readonly start: string;
+}
+
+/** The start time of a process in clock ticks since boot; undefined when there is no such process. */
+export function startTime(pid: number): string | undefined {
+  const stat = readIf(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" ? undefined : fields[19];
+}
+
+/** Reads a record "PID START" and says whether that very process is alive. */
+export function aliveRecord(file: string): Recorded | undefined {
+  const [pid, start] = (readIf(file) ?? "").trim().split(" ");
+  if (pid === undefined || start === undefined || !/^\d+$/.test(pid)) return undefined;
+  return startTime(Number(pid)) === start ? { pid: Number(pid), start } : undefined;
+}
+
+/** Kills a recorded process, and only that one. */
+export function killRecord(file: string, signal: NodeJS.Signals = "SIGTERM"): void {
+  const alive = aliveRecord(file);
+  if (alive === undefined) return;
+  try {
+    process.kill(alive.pid, signal);
+  } catch {
+    // It ended between the look and the signal.
+  }
+}
+
+/** Starts a process that outlives this one, its output in a file, and records it. */
+export function startDetached(
+  command: string,
+  args: readonly string[],
+  log: string,
+  record: string,
+): Recorded {
+  const out = fs.openSync(log, "a");
+  const child = spawn(command, [...args], { detached: true, stdio: ["ignore", out, out], cwd: "/" });
+  child.on("error", () => undefined);
+  child.unref();
+  fs.closeSync(out);
+  const start = child.pid === undefined ? undefined : startTime(child.pid);
+  if (child.pid === undefined || start === undefined)
+    throw new LabError(`cannot start ${command}; see ${log}`);
+  writeAtomic(record, `${child.pid} ${start}\n`);
+  return { pid: child.pid, start };
+}

@@ -1,0 +1,86 @@
+#!/bin/bash
+# Runs inside a fresh Debian root (chroot) and turns it into the base of every lab host.
+# Nothing in here differs between hosts: what differs is a layer above (layers.ts).
+set -euo pipefail
+
+groupadd --gid 500 core
+useradd --key UID_MIN=500 --uid 500 --gid 500 --groups sudo,docker,systemd-journal --create-home --shell /bin/bash core
+echo 'core ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/core
+chmod 0440 /etc/sudoers.d/core
+
+# As on Flatcar: keys from Ignition lie in a file of their own beside authorized_keys.
+cat >/etc/ssh/sshd_config.d/10-lab.conf <<'EOF'
+AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys.d/ignition
+PasswordAuthentication no
+UseDNS no
+MaxStartups 30:30:100
+MaxSessions 100
+EOF
+rm -f /etc/ssh/ssh_host_*
+
+# Name look-ups fail at once: nothing listens there.
+echo 'nameserver 127.0.0.1' >/etc/resolv.conf.new
+mv /etc/resolv.conf.new /etc/resolv.conf
+printf '127.0.0.1 localhost\n::1 localhost\n' >/etc/hosts.new
+mv /etc/hosts.new /etc/hosts
+: >/etc/machine-id.new
+mv /etc/machine-id.new /etc/machine-id
+rm -f /etc/hostname /var/lib/dbus/machine-id
+
+# What Ignition's selinux step asks for; Debian has no policy.
+mkdir -p /etc/selinux/stub/contexts/files
+echo 'SELINUXTYPE=stub' >/etc/selinux/config
+: >/etc/selinux/stub/contexts/files/file_contexts
+printf '#!/bin/sh\nexit 0\n' >/usr/sbin/setfiles
+chmod 0755 /usr/sbin/setfiles
+
+cat >/usr/lib/systemd/system/lab-links.service <<'EOF'
+[Unit]
+Description=Links to the lab host's disks by id, label and UUID (in place of udev)
+DefaultDependencies=no
+
+[Service]
+Type=oneshot
+ExecStart=/usr/lib/moorage-lab/links
+EOF
+# /usr/lib/moorage-lab/init adds one PathChanged= per disk.
+cat >/usr/lib/systemd/system/lab-links.path <<'EOF'
+[Unit]
+Description=Watch the lab host's disks for new labels (in place of udev)
+
+[Path]
+Unit=lab-links.service
+MakeDirectory=no
+
+[Install]
+WantedBy=multi-user.target
+EOF
+
+# Keys that nobody brought are made at the first start, as on CoreOS; Debian's own condition asks for
+# a machine without an id, which a container never is.
+mkdir -p /etc/systemd/system/sshd-keygen.service.d
+printf '[Unit]\nConditionFirstBoot=\n' >/etc/systemd/system/sshd-keygen.service.d/always.conf
+
+# Only what a freshly installed CoreOS runs; Ignition's own presets come first (20-ignition.preset).
+cat >/usr/lib/systemd/system-preset/80-lab.preset <<'EOF'
+enable ssh.service
+enable sshd-keygen.service
+enable systemd-networkd.service
+enable docker.socket
+enable lab-links.path
+disable *
+EOF
+rm -rf /etc/systemd/system/*.wants
+systemctl preset-all --root / >/dev/null 2>&1
+systemctl mask --root / console-getty.service getty@tty1.service container-getty@.service \
+  systemd-networkd-wait-online.service >/dev/null 2>&1
+
+# debootstrap could not give ping its capability; a new file, as the old one is shared with the cache.
+cp /usr/bin/ping /usr/bin/ping.new
+chmod 4755 /usr/bin/ping.new
+mv /usr/bin/ping.new /usr/bin/ping
+
+apt-get clean
+rm -rf /var/lib/apt/lists/* /var/log/*.log /var/cache/debconf/*-old /usr/share/doc/* /usr/share/man/* \
+  /usr/share/locale/* /etc/motd /etc/update-motd.d
+mkdir -p /usr/lib/moorage-lab /var/lib/docker

@@ -1,0 +1,218 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { detachAll, disksOf } from "./disks";
+import { LabError, must, readIf, run, withLock, writeAtomic } from "./exec";
+import { hostState, isOn, isSwitchedOff, switchOff, switchOn, waitReady, type HostState } from "./hosts";
+import {
+  checkSocketPaths,
+  claimInstance,
+  labRoot,
+  lockFile,
+  type Host,
+  type Instance,
+  type Platform,
+} from "./instance";
+import { ensureKeys, hostKeyFile, hostPublicKey, installerKey } from "./keys";
+import { ensureForwards, ensureNetwork, removeNetwork } from "./network";
+import { baseRoot } from "./roots";
+
+/** Says one step to the user. */
+export type Say = (line: string) => void;
+
+/** What `up` may be told. */
+export interface UpOptions {
+  /** @default the lab's own so far, else `metal` */
+  readonly platform?: Platform;
+  readonly say: Say;
+}
+
+const TOOLS: Readonly<Record<string, string>> = {
+  debootstrap: "debootstrap",
+  "systemd-nspawn": "systemd-container",
+  socat: "socat",
+  ip: "iproute2",
+  "mkfs.ext4": "e2fsprogs",
+  losetup: "mount",
+  blkid: "util-linux",
+  flock: "util-linux",
+  nsenter: "util-linux",
+  "ssh-keygen": "openssh-client",
+  sysctl: "procps",
+};
+
+/** Refuses at once, with all that is missing, a machine on which the lab cannot work. */
+export async function checkMachine(): Promise<void> {
+  if (process.platform !== "linux")
+    throw new LabError("the lab needs Linux: its hosts share the machine's kernel");
+  if (process.getuid?.() !== 0)
+    throw new LabError("the lab needs root: it makes namespaces, mounts and loop devices (run it with sudo)");
+  const folders = `${process.env.PATH ?? ""}:/usr/sbin:/sbin`.split(":");
+  const missing = Object.entries(TOOLS).filter(
+    ([tool]) => !folders.some((folder) => fs.existsSync(path.join(folder, tool))),
+  );
+  if (missing.length > 0) {
+    const packages = [...new Set(missing.map(([, name]) => name))].join(" ");
+    throw new LabError(
+      `missing on this machine: ${missing.map(([tool]) => tool).join(", ")}: apt-get install ${packages}`,
+    );
+  }
+}
+
+const settingsFile = (instance: Instance): string => path.join(instance.dir, "settings.json");
+
+/** The platform a lab was made for. */
+export function platformOf(instance: Instance): Platform {
+  const text = readIf(settingsFile(instance));
+  if (text === undefined) return "metal";
+  const parsed: unknown = JSON.parse(text);
+  const platform =
+    typeof parsed === "object" && parsed !== null && "platform" in parsed ? parsed.platform : undefined;
+  return platform === "existing" ? "existing" : "metal";
+}
+
+/** Only one run at a time changes an instance. */
+export function locked<T>(instance: Instance, work: () => Promise<T>): Promise<T> {
+  return withLock(lockFile(`lab-${instance.number}`), `lab ${instance.number}`, work);
+}
+
+async function step<T>(say: Say, what: string, work: () => Promise<T>, quietBelowMs = 0): Promise<T> {
+  const start = Date.now();
+  const notice = setTimeout(() => say(`  waiting for ${what}`), 5000);
+  const result = await work().finally(() => clearTimeout(notice));
+  const took = Date.now() - start;
+  if (took >= quietBelowMs) say(`  ${what} (${(took / 1000).toFixed(1)} s)`);
+  return result;
+}
+
+function settle(instance: Instance, wanted: Platform | undefined): Platform {
+  const known = fs.existsSync(settingsFile(instance)) ? platformOf(instance) : undefined;
+  if (known !== undefined && wanted !== undefined && known !== wanted) {
+    throw new LabError(
+      `lab ${instance.number} is one of platform ${known}: run clean first, or take another lab with MOORAGE_LAB`,
+    );
+  }
+  const platform = known ?? wanted ?? "metal";
+  if (known === undefined) writeAtomic(settingsFile(instance), `${JSON.stringify({ platform })}\n`);
+  return platform;
+}
+
+/** Makes the lab, or whatever of it is not there. Gives back the instance and what each host is. */
+export async function up(options: UpOptions): Promise<{ instance: Instance; started: number }> {
+  await checkMachine();
+  const instance = await claimInstance();
+  checkSocketPaths(instance);
+  const { say } = options;
+  return locked(instance, async () => {
+    const platform = settle(instance, options.platform);
+    const base = await step(
+      say,
+      "the hosts' base: Debian with systemd, Docker and Ignition (built once, about 90 s)",
+      baseRoot,
+      300,
+    );
+    await ensureKeys(instance);
+    let started = 0;
+    if (await ensureNetwork(instance)) say(`  network 10.0.2.0/24 in namespace ${instance.netns}`);
+    const wanted = instance.hosts.filter((host) => !isSwitchedOff(host));
+    for (const host of wanted) if (await switchOn(instance, host, { base, platform })) started++;
+    if (started > 0) {
+      say("  hosts switched on; waiting for SSH on each, and for Docker on those that come installed");
+    }
+    const forwarded = await ensureForwards(instance);
+    if (forwarded > 0) say("  forwards on 127.0.0.1");
+    started += forwarded;
+    await Promise.all(
+      wanted.map((host) =>
+        step(
+          say,
+          `${host.name}: ${host.address}, ssh port ${host.sshPort}`,
+          () => waitReady(host, platform),
+          500,
+        ),
+      ),
+    );
+    for (const host of instance.hosts.filter(isSwitchedOff)) {
+      say(`  ${host.name} was switched off and stays off (npm run -s lab -- on ${host.name})`);
+    }
+    return { instance, started };
+  });
+}
+
+/** Switches one host on and waits until it answers. */
+export function on(instance: Instance, host: Host): Promise<HostState> {
+  return locked(instance, async () => {
+    const platform = platformOf(instance);
+    await ensureNetwork(instance);
+    await switchOn(instance, host, { base: await baseRoot(), platform });
+    await ensureForwards(instance);
+    return waitReady(host, platform);
+  });
+}
+
+/** Cuts one host's power; it stays off until `on`. */
+export function off(instance: Instance, host: Host): Promise<void> {
+  return locked(instance, () => switchOff(instance, host));
+}
+
+/** Cuts one host's power and switches it on again. */
+export async function reboot(instance: Instance, host: Host): Promise<HostState> {
+  await off(instance, host);
+  return on(instance, host);
+}
+
+/** Takes the lab away without a trace; copes with one that is half made. */
+export async function clean(instance: Instance): Promise<void> {
+  await checkMachine();
+  await locked(instance, async () => {
+    const present = instance.hosts.filter(
+      (host) => fs.existsSync(host.dir) || fs.existsSync(`/run/netns/${host.netns}`),
+    );
+    await Promise.all(present.map((host) => switchOff(instance, host)));
+    await removeNetwork(instance);
+    await unmountBelow(instance.dir);
+    await detachAll(instance.dir);
+    await must("rm", ["-rf", "--one-file-system", instance.dir]);
+  });
+  if (fs.existsSync(labRoot()) && fs.readdirSync(labRoot()).length === 0) fs.rmdirSync(labRoot());
+}
+
+async function unmountBelow(dir: string): Promise<void> {
+  const mounted = (readIf("/proc/self/mountinfo") ?? "").split("\n").map((line) => line.split(" ")[4] ?? "");
+  for (const target of mounted
+    .filter((one) => one.startsWith(`${dir}/`))
+    .sort()
+    .reverse()) {
+    await run("umount", ["-l", target]);
+  }
+}
+
+/** What a stack's configuration needs to know of the lab. No secret is in it, only paths to keys. */
+export function info(instance: Instance): object {
+  const platform = platformOf(instance);
+  return {
+    instance: instance.number,
+    dir: instance.dir,
+    platform,
+    network: { cidr: "10.0.2.0/24", gateway: instance.gateway, vip: instance.vip },
+    registryPort: instance.registryPort,
+    installerKey: installerKey(instance),
+    installerUser: "core",
+    hosts: Object.fromEntries(
+      instance.hosts.map((host) => [
+        host.name,
+        {
+          kind: host.kind,
+          address: host.address,
+          interface: "eth0",
+          mac: host.mac,
+          ssh: { host: "127.0.0.1", port: host.sshPort },
+          state: hostState(host),
+          on: isOn(host),
+          installerHostKey: fs.existsSync(`${hostKeyFile(host)}.pub`) ? hostPublicKey(host) : null,
+          installerHostKeyFile: `${hostKeyFile(host)}.pub`,
+          disks: disksOf(host).map((disk) => `/dev/disk/by-id/${disk.id}`),
+        },
+      ]),
+    ),
+  };
+}

@@ -1,0 +1,109 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { LabError, must, run, withLock } from "./exec";
+import { cacheRoot } from "./instance";
+
+const SUITE = "trixie";
+
+/** Debian packages in the base of every host. */
+const PACKAGES = [
+  "systemd",
+  "systemd-sysv",
+  "dbus",
+  "openssh-server",
+  "docker.io",
+  "docker-cli",
+  "iptables",
+  "iproute2",
+  "iputils-ping",
+  "libnss-myhostname",
+  "sudo",
+  "curl",
+  "ca-certificates",
+  "xfsprogs",
+  "e2fsprogs",
+  "ignition",
+  "procps",
+  "less",
+  "kmod",
+];
+
+/** Where the stand-ins for hosts lie in this repository. */
+export const guestDir = path.join(__dirname, "guest");
+
+/** The Debian mirror this machine itself uses. */
+export async function debianMirror(): Promise<string> {
+  const listed = await run("apt-get", ["indextargets", "--format", "$(LABEL)|$(SITE)"]);
+  const site = listed.stdout.split("\n").find((line) => line.startsWith("Debian|"));
+  if (site !== undefined) return site.slice("Debian|".length).trim();
+  throw new LabError(
+    "no Debian mirror found in this machine's apt sources: the lab's hosts are made of Debian packages",
+  );
+}
+
+/** A short digest of texts, as a key in the cache. */
+export function keyOf(...parts: readonly string[]): string {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part).update("\0");
+  return hash.digest("hex").slice(0, 12);
+}
+
+/**
+ * Gives back `<cache>/<kind>/<name>`, made by `build` in a folder beside it where it is not there
+ * yet. Two runs at once wait for each other; a run cut off leaves nothing that counts.
+ */
+export async function cached(
+  kind: string,
+  name: string,
+  build: (temporary: string) => Promise<void>,
+  folder = path.join(cacheRoot(), kind),
+): Promise<string> {
+  const final = path.join(folder, name);
+  if (fs.existsSync(final)) return final;
+  return withLock(path.join(folder, `${name}.lock`), `${kind} ${name}`, async () => {
+    if (fs.existsSync(final)) return final;
+    const temporary = path.join(folder, `${name}.partial`);
+    await must("rm", ["-rf", "--one-file-system", temporary]);
+    fs.mkdirSync(temporary, { recursive: true });
+    await build(temporary);
+    fs.renameSync(temporary, final);
+    return final;
+  });
+}
+
+/** Makes a Debian root of the given suite with debootstrap. */
+export async function debootstrap(suite: string, packages: readonly string[], target: string): Promise<void> {
+  const scripts = "/usr/share/debootstrap/scripts";
+  const script = fs.existsSync(path.join(scripts, suite)) ? suite : "sid";
+  const args = ["--variant=minbase", `--include=${packages.join(",")}`, suite, target, await debianMirror()];
+  const made = await run("debootstrap", [...args, path.join(scripts, script)]);
+  if (made.code === 0) return;
+  const log = path.join(target, "debootstrap", "debootstrap.log");
+  const last = made.stdout.trim().split("\n").slice(-2).join(" | ");
+  throw new LabError(
+    `debootstrap of Debian ${suite} failed (${last}): see ${log}, and check that the mirror of this machine's apt answers`,
+  );
+}
+
+function guestFile(name: string): string {
+  return fs.readFileSync(path.join(guestDir, name), "utf8");
+}
+
+/** The base root of all hosts: Debian with systemd, sshd, Docker and Ignition. Built once, cached. */
+export async function baseRoot(): Promise<string> {
+  const rawKey = keyOf(SUITE, ...PACKAGES);
+  const customize = guestFile("customize.sh");
+  const key = keyOf(rawKey, customize, guestFile("init"), guestFile("links"));
+  return cached("roots", `base-${key}`, async (target) => {
+    const raw = await cached("roots", `${SUITE}-${rawKey}`, (folder) => debootstrap(SUITE, PACKAGES, folder));
+    // Hard links: customize.sh replaces files, and never writes into one.
+    await must("cp", ["-al", `${raw}/.`, target]);
+    fs.mkdirSync(path.join(target, "usr/lib/moorage-lab"), { recursive: true });
+    for (const name of ["init", "links"]) {
+      fs.copyFileSync(path.join(guestDir, name), path.join(target, "usr/lib/moorage-lab", name));
+      fs.chmodSync(path.join(target, "usr/lib/moorage-lab", name), 0o755);
+    }
+    await must("chroot", [target, "/bin/bash", "-s"], { input: customize });
+  });
+}
