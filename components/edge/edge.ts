@@ -74,17 +74,16 @@ export class Edge extends pulumi.ComponentResource {
         constraints: [placement.withRole("edge")],
         global: true,
         user: "nginx",
-        command: ["nginx"],
-        args: ["-g", "daemon off;", "-c", `${folder}/nginx.conf`],
+        command: render.nginxCommand(`${folder}/nginx.conf`),
         files: {
           config: file("nginx.conf", nginxConfig(args)),
           "rights-script": file("rights.js", render.rightsScript()),
-          rights: file("rights.json", render.renderRights(registry.users)),
+          rights: file(render.rightsDataName, render.renderRights(registry.users)),
           users: secret("users.htpasswd", htpasswd),
           certificate: file("tls/front.pem", leaf.certificatePem),
           key: secret("tls/front.key", leaf.privateKeyPem),
         },
-        tmpfs: ["/tmp", "/run", "/var/cache/nginx"],
+        tmpfs: ["/tmp"],
         ports: [{ published: edge.port, target: listenPort }],
         healthcheck: {
           test: ["CMD", "curl", "-fsk", "-o", "/dev/null", `https://127.0.0.1:${listenPort}/healthz`],
@@ -107,7 +106,7 @@ export class Edge extends pulumi.ComponentResource {
       interface: own.config.interface,
       address: own.config.address,
       vip: args.edge.vip,
-      prefixLength: prefixLength(args.network.subnet),
+
       peers: names.filter((other) => other !== node).map((other) => args.nodes[other]?.config.address ?? ""),
       priority: 200 - names.indexOf(node),
       virtualRouterId: args.edge.virtualRouterId,
@@ -138,15 +137,16 @@ function certificateNames({ edge, nodes }: EdgeArgs): string[] {
   return [...new Set(all)];
 }
 
-function nginxConfig({ edge, registry }: EdgeArgs): string {
+function nginxConfig(args: EdgeArgs): string {
+  const { edge, registry } = args;
   return render.renderNginx({
     registries: registry.backends,
     listenPort,
+    serverNames: certificateNames(args),
     certificatePath: `${folder}/tls/front.pem`,
     keyPath: `${folder}/tls/front.key`,
     htpasswdPath: `${folder}/users.htpasswd`,
-    rightsScriptPath: `${folder}/rights.js`,
-    rightsPath: `${folder}/rights.json`,
+    rightsPath: `${folder}/rights.js`,
     proxyTimeoutSeconds: edge.proxyTimeoutSeconds,
   });
 }

@@ -163,8 +163,7 @@ function baseFiles(name: string, args: CoreOsNodeArgs) {
     values["@key@"] = leaf.privateKeyPem;
   }
   const rendered = render.nodeBaseFiles({
-    distribution: args.os.distribution,
-    hostname: name,
+    distribution: args.access.hostKey ? args.os.distribution : undefined,
     docker: {
       apiTls: args.docker.dockerApi ? { ca: "@ca@", cert: "@certificate@", key: "@key@" } : undefined,
       logMaxSize: args.docker.logMaxSize,

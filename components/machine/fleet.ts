@@ -131,9 +131,9 @@ function noProxyOf(config: StackConfig): string[] {
   const { edge, network, nodes, os } = config;
   return render.computeNoProxy({
     nodes: Object.entries(nodes).map(([name, node]) => ({ name, address: node.address })),
-    domain: network.domain,
+    domains: network.domain ? [network.domain] : [],
     vip: edge.vip,
-    registryNames: edge.hostname ? [edge.hostname] : [],
+    serviceNames: edge.hostname ? [edge.hostname] : [],
     subnets: [network.subnet, network.overlay.subnet],
     exclude: os.proxies?.exclude ?? [],
   });

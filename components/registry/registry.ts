@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import * as render from "@moorage/render";
 import type { RegistryConfig } from "../../config/services";
-import type { ObjectStore } from "../storage/objectStore";
+import { type ObjectStore, storageRegion } from "../storage/objectStore";
 import { SwarmService } from "../swarm/service";
 import { placement, type Swarm } from "../swarm/swarm";
 
@@ -71,6 +71,7 @@ export class Registry extends pulumi.ComponentResource {
       render.renderRegistryConfig({
         bucket: store.bucket,
         endpoint: store.endpointFor(node),
+        region: storageRegion,
         accessKey: store.credentials.accessKey,
         secretKey,
         httpSecret: http,

@@ -8,6 +8,8 @@ import { SwarmService } from "../swarm/service";
 import { placement, type Swarm } from "../swarm/swarm";
 
 const minioPort = 9000;
+/** S3's default region: every client that signs without naming one means it. */
+export const storageRegion = "us-east-1";
 const bucketTimeoutSeconds = 300;
 
 export interface ObjectStoreArgs {
@@ -83,12 +85,14 @@ export class ObjectStore extends pulumi.ComponentResource {
             constraints: [placement.onNode(node)],
             // MinIO finds itself among its peers by this name.
             hostname: serviceOf(node),
-            args: render.minioArguments(names),
+            args: render.minioCommand({ names, port: minioPort }),
             environment: {
               HOME: "/tmp",
-              MINIO_ROOT_USER_FILE: "/run/secrets/root-user",
-              MINIO_ROOT_PASSWORD_FILE: "/run/secrets/root-password",
-              MINIO_UPDATE: "off",
+              ...render.minioEnvironment({
+                rootUserFile: "/run/secrets/root-user",
+                rootPasswordFile: "/run/secrets/root-password",
+                region: storageRegion,
+              }),
             },
             files: {
               "root-user": { path: "/run/secrets/root-user", content: secrets.rootUser, secret: true },
@@ -121,7 +125,11 @@ export class ObjectStore extends pulumi.ComponentResource {
             files: {
               config: {
                 path: "/usr/local/etc/haproxy/haproxy.cfg",
-                content: render.renderS3Balancer({ backends, listenPort: minioPort }),
+                content: render.renderS3Balancer({
+                  backends,
+                  preferred: node in args.nodes ? serviceOf(node) : undefined,
+                  listenPort: minioPort,
+                }),
               },
             },
             tmpfs: ["/tmp", "/run"],

@@ -34,6 +34,8 @@ export interface Diff {
   readonly changes: boolean;
   readonly replaces: string[];
   readonly changedKeys: string[];
+  /** Set when something is replaced: both would claim the same thing on the host. */
+  readonly deleteBeforeReplace?: boolean;
 }
 
 /** One dynamic resource's work. `diff` touches no network. */
@@ -58,6 +60,8 @@ export interface PreflightHost {
   readonly disk?: string;
   /** Device path of the data disk, checked to exist and to be empty or ours. */
   readonly dataDisk?: string;
+  /** File system label of a data disk that is ours. @default "moorage-data" */
+  readonly dataLabel?: string;
   /** TCP ports that must be free while the host is not part of our Swarm. */
   readonly ports: number[];
 }
@@ -67,6 +71,8 @@ export interface PreflightInputs {
   readonly minimumDocker: string;
   /** Seconds between the operator's clock and a host's that are still accepted. */
   readonly maximumClockSkew: number;
+  /** MiB that must be free where Docker keeps its data, on hosts with an installed system. @default 1024 */
+  readonly minimumFreeMiB?: number;
   readonly timeoutSeconds: number;
 }
 export interface PreflightOutputs extends PreflightInputs {
@@ -104,6 +110,8 @@ export interface DataDiskInputs {
   /** File system label, at most 12 characters (xfs). */
   readonly label: string;
   readonly mountPoint: string;
+  /** Folders made on the mounted disk, relative to it. A service that binds one cannot start while the disk is not mounted. */
+  readonly directories?: string[];
 }
 export type DataDiskOutputs = DataDiskInputs;
 
@@ -147,10 +155,14 @@ export interface SwarmMemberInputs {
   readonly founder: boolean;
   /** Managers start locked after a restart. @default false */
   readonly autolock: boolean;
+  /** Whether the node takes tasks; absent leaves it alone, so that a node drained by hand stays drained. */
+  readonly availability?: "active" | "pause" | "drain";
 }
 export interface SwarmMemberOutputs extends SwarmMemberInputs {
   /** The node's id in the Swarm. */
   readonly nodeId: string;
+  /** With `autolock`, on managers: the key that unlocks one after a restart (secret: name it in additionalSecretOutputs). */
+  readonly unlockKey?: string;
 }
 
 // Waiting for a service: all tasks of this very spec healthy.

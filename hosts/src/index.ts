@@ -1,1 +1,35 @@
+/** What is done on hosts, over SSH. */
 export * from "./contract";
+
+export { acceptance, acceptanceReport } from "./acceptance";
+export { imageIdOfArchive } from "./archive";
+export { dataDisk } from "./data-disk";
+export { installation } from "./installation";
+export { loadedImages } from "./loaded-images";
+export { nodeFiles } from "./node-files";
+export { preflight } from "./preflight";
+export { converged } from "./services/converged";
+export { swept } from "./services/swept";
+export { bucket } from "./storage/bucket";
+export { swarmMember } from "./swarm/member";
+
+export { runDockerProxy } from "./proxy";
+export type { DockerProxyOptions } from "./proxy";
+
+export { dockerApi } from "./docker/api";
+export type { DockerAnswer, DockerApi, DockerRequest } from "./docker/api";
+export { execInContainer } from "./docker/exec";
+export { workingManager } from "./swarm/managers";
+export { rebootAndWait } from "./reboot";
+export * from "./ssh";
+export {
+  CommandError,
+  DockerError,
+  HostError,
+  HostKeyError,
+  LoginError,
+  PartialFailure,
+  UnreachableError,
+} from "./errors";
+export { setLog } from "./log";
+export type { Log } from "./log";

@@ -1,1 +1,28 @@
 export * from "./model";
+export { installHashOf, installMarkerPath, renderIgnition } from "./ignition";
+export { computeNoProxy, type NoProxyArgs } from "./no-proxy";
+export { minioCommand, minioEnvironment, type MinioArgs, type MinioEnvironmentArgs } from "./minio";
+export { renderRegistryConfig, type RegistryConfigArgs } from "./registry";
+export { defaultHealthFrom, nginxCommand, renderNginx, type NginxArgs } from "./nginx";
+export * as rightsEngine from "./rights/engine";
+export { renderRights, rightsDataName, rightsScript } from "./rights/script";
+export { shellCommand, shellQuote } from "./shell";
+export { renderUnit, unitArgument, unitCommand, unitEnvironment, type UnitSections } from "./unit";
+export {
+  balancerHealthPath,
+  balancerStoragePath,
+  renderS3Balancer,
+  type S3BalancerArgs,
+} from "./s3-balancer";
+export {
+  renderFrontCheck,
+  renderHeartbeat,
+  renderKeepalived,
+  renderVipGuard,
+  type FrontCheckArgs,
+  type KeepalivedArgs,
+  type VipGuardArgs,
+} from "./keepalived";
+export { keepalivedFiles, keepalivedUnit, vipGuardUnit, type KeepalivedFilesArgs } from "./keepalived-files";
+export { nodeBaseFiles, type NodeBaseArgs } from "./node-base";
+export { containerSlice, type ContainerLimits, type DockerApiTls, type DockerArgs } from "./docker-daemon";

@@ -1,0 +1,190 @@
+/** A node's data disk: formatted when blank, mounted by label, never touched when it holds anything else. */
+import type { Connection, DataDiskInputs, DataDiskOutputs, Operation } from "./contract";
+import { diffOf } from "./diff";
+import { HostError } from "./errors";
+import { note } from "./log";
+import { readOrRecorded, recording, unlessUnreachable, withoutProvider } from "./operation";
+import { brief } from "./ssh/connect";
+import { runScript } from "./ssh/exec";
+import type { Patience } from "./ssh/connect";
+
+const UNIT = "moorage-data.service";
+
+/** `$1` device, `$2` label. Prints `device=`, `content=blank|ours|missing|TEXT`. */
+const inspectScript = `
+resolve() {
+  real=$(readlink -f -- "$1") || real=
+  if [ -b "$real" ]; then printf '%s\\n' "$real"; fi
+}
+device=$(resolve "$1")
+labelled=
+if [ -n "$device" ]; then labelled=$(blkid -p -s LABEL -o value -- "$device" 2>/dev/null) || labelled=; fi
+moved=
+if [ "$labelled" != "$2" ]; then
+  # Device names move between boots; the label does not.
+  moved=$(blkid -c /dev/null -t "LABEL=$2" -o device 2>/dev/null | head -n 1)
+  [ -b "$moved" ] || moved=
+  if [ -n "$moved" ] && [ -z "$device" ]; then device=$moved; labelled=$2; fi
+fi
+if [ -z "$device" ]; then content=missing
+elif [ "$labelled" = "$2" ]; then content=ours
+elif [ -n "$moved" ]; then content="it is another disk than $moved, which has the label $2"
+else
+  found=$(blkid -p -o export -- "$device" 2>/dev/null); rc=$?
+  if [ "$rc" -eq 2 ] && [ -z "$found" ]; then content=blank
+  elif [ "$rc" -eq 8 ]; then content="signatures of several file systems"
+  else content=$(printf '%s' "$found" | grep -E '^(TYPE|PTTYPE|LABEL)=' | tr '\\n' ' ')
+  fi
+  [ -n "$content" ] || content="something blkid cannot read"
+fi
+printf 'device=%s\\ncontent=%s\\n' "$device" "$content"
+`;
+
+/** What stays on the node and mounts at every boot: a service, as some hosts have no udev for a mount unit to wait for. */
+const mountScript = `#!/bin/sh
+# Mounts the data disk by its label; the device is only where it is looked for first.
+set -eu
+device=$1 label=$2 directory=$3
+if mountpoint -q "$directory"; then exit 0; fi
+real=$(readlink -f -- "$device") || real=
+if [ ! -b "$real" ] || [ "$(blkid -p -s LABEL -o value -- "$real" 2>/dev/null)" != "$label" ]; then
+  real=$(blkid -c /dev/null -t "LABEL=$label" -o device | head -n 1)
+fi
+if [ -z "$real" ]; then echo "no disk with label $label" >&2; exit 1; fi
+exec mount -- "$real" "$directory"
+`;
+
+/** `$1` device as configured, `$2` label, `$3` mount point, `$4` the resolved device, `$5` blank or ours; directories follow. */
+const ensureScript = `
+set -eu
+configured=$1 label=$2 directory=$3 device=$4 content=$5
+shift 5
+if [ "$content" = blank ]; then
+  if command -v mkfs.xfs >/dev/null; then mkfs.xfs -q -L "$label" "$device" >&2
+  else mkfs.ext4 -q -L "$label" "$device" >&2
+  fi
+fi
+mkdir -p "$directory" /etc/moorage
+# What is written here while the disk is not mounted would be lost behind it.
+mountpoint -q "$directory" || chattr +i "$directory" 2>/dev/null || :
+cat > /etc/moorage/.mount-data <<'MOORAGE_END'
+${mountScript}MOORAGE_END
+chmod 0755 /etc/moorage/.mount-data
+mv -f /etc/moorage/.mount-data /etc/moorage/mount-data
+cat > /etc/systemd/system/.${UNIT} <<MOORAGE_END
+[Unit]
+Description=Data disk on $directory
+DefaultDependencies=no
+After=local-fs-pre.target systemd-remount-fs.service
+Before=docker.service shutdown.target umount.target
+Conflicts=shutdown.target umount.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh /etc/moorage/mount-data $configured $label $directory
+ExecStop=/bin/sh -c 'umount -- $directory || umount -l -- $directory'
+
+[Install]
+WantedBy=multi-user.target docker.service
+MOORAGE_END
+unit=/etc/systemd/system/${UNIT}
+if cmp -s /etc/systemd/system/.${UNIT} $unit; then rm -f /etc/systemd/system/.${UNIT}
+else
+  mv -f /etc/systemd/system/.${UNIT} $unit
+  systemctl daemon-reload
+fi
+systemctl enable -q ${UNIT} 2>/dev/null || systemctl enable ${UNIT}
+mountpoint -q "$directory" || systemctl stop ${UNIT}
+systemctl start ${UNIT} || { journalctl -n 5 --no-pager -u ${UNIT} >&2; exit 1; }
+mountpoint -q "$directory" || { echo "$directory is not mounted although ${UNIT} started" >&2; exit 1; }
+for wanted do mkdir -p -- "$directory/$wanted"; done
+`;
+
+/** `$1` mount point. */
+const releaseScript = `
+set -eu
+if systemctl cat ${UNIT} >/dev/null 2>&1; then systemctl disable --now ${UNIT} >&2; fi
+if mountpoint -q "$1"; then umount -- "$1" || umount -l -- "$1"; fi
+rm -f /etc/systemd/system/${UNIT} /etc/moorage/mount-data
+if [ -d "$1" ]; then chattr -i "$1" 2>/dev/null || :; fi
+systemctl daemon-reload
+`;
+
+interface Disk {
+  readonly device: string;
+  readonly content: string;
+}
+
+async function inspect(connection: Connection, inputs: DataDiskInputs, patience?: Patience): Promise<Disk> {
+  const { stdout } = await runScript(connection, inspectScript, [inputs.device, inputs.label], {
+    sudo: true,
+    purpose: `looking at the data disk ${inputs.device}`,
+    patience,
+  });
+  const value = (key: string) => new RegExp(`^${key}=(.*)$`, "m").exec(stdout)?.[1]?.trim() ?? "";
+  return { device: value("device"), content: value("content") };
+}
+
+async function ensure(inputs: DataDiskInputs): Promise<DataDiskOutputs> {
+  const { connection, device, label, mountPoint, directories = [] } = inputs;
+  for (const path of [device, mountPoint]) {
+    if (!/^\/[\w.:@+/-]+$/.test(path)) throw new HostError(connection.node, `"${path}" cannot stand in a systemd unit`);
+  }
+  const disk = await inspect(connection, inputs);
+  if (disk.content === "missing") {
+    throw new HostError(connection.node, `there is no data disk ${device}, and no disk with the label ${label}`);
+  }
+  if (disk.content !== "blank" && disk.content !== "ours") {
+    throw new HostError(
+      connection.node,
+      `the data disk ${device} (${disk.device}) is neither blank nor ours: ${disk.content.trim()}. It is left as it is. ` +
+        `If nothing on it is needed, erase it there with \`wipefs -a ${disk.device}\`, or name another disk in the configuration`,
+    );
+  }
+  if (disk.content === "blank") note(connection.node, `formatting the blank data disk ${disk.device}`);
+  await runScript(connection, ensureScript, [device, label, mountPoint, disk.device, disk.content, ...directories], {
+    sudo: true,
+    timeoutSeconds: 300,
+    purpose: `mounting the data disk ${device} on ${mountPoint}`,
+  });
+  return withoutProvider(inputs);
+}
+
+/** Formats a blank disk and mounts it by label at every boot. Fails when the disk holds anything else. `delete` keeps the content. */
+export const dataDisk: Operation<DataDiskInputs, DataDiskOutputs> = {
+  async create(inputs) {
+    const id = `${inputs.connection.node}/data`;
+    return { id, outs: await recording(id, inputs, () => ensure(inputs)) };
+  },
+  read(id, state) {
+    return readOrRecorded(state.connection.node, id, state, async () => {
+      const disk = await inspect(state.connection, state, brief);
+      const mounted = await runScript(state.connection, 'mountpoint -q "$1" && echo yes || :', [state.mountPoint], {
+        sudo: true,
+        patience: brief,
+        purpose: `looking at ${state.mountPoint}`,
+      });
+      const label = disk.content === "ours" ? state.label : "";
+      return { id, outs: { ...state, label, mountPoint: mounted.stdout.trim() === "yes" ? state.mountPoint : "" } };
+    });
+  },
+  diff(state, inputs) {
+    return diffOf(state, inputs, { connections: ["connection"] });
+  },
+  async update(_id, state, inputs) {
+    if (state.mountPoint !== "" && state.mountPoint !== inputs.mountPoint) await release(state);
+    return ensure(inputs);
+  },
+  async delete(_id, state) {
+    await unlessUnreachable(state.connection.node, "its data disk stays mounted", () => release(state));
+  },
+};
+
+async function release({ connection, mountPoint }: DataDiskOutputs): Promise<void> {
+  await runScript(connection, releaseScript, [mountPoint || "/nonexistent"], {
+    sudo: true,
+    timeoutSeconds: 120,
+    purpose: "unmounting the data disk",
+  });
+}

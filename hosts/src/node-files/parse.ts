@@ -1,0 +1,99 @@
+/** What a node's answer says about its files and units. Pure functions. */
+import type { ManagedFile, ManagedUnit } from "@moorage/render";
+import type { NodeFilesOutputs } from "../contract";
+import { dropInPath, unitPath } from "./scripts";
+
+export interface FoundFile {
+  readonly mode: number;
+  readonly owner: string;
+  readonly content: string;
+}
+export interface FoundUnit {
+  readonly enabled: boolean;
+  readonly active: "yes" | "no" | "soon";
+  readonly loaded: boolean;
+}
+export interface Found {
+  readonly files: ReadonlyMap<string, FoundFile>;
+  readonly units: ReadonlyMap<string, FoundUnit>;
+}
+
+export function parseFound(output: string): Found {
+  const files = new Map<string, FoundFile>();
+  const units = new Map<string, FoundUnit>();
+  for (const line of output.split("\n")) {
+    const file = /^file (.+) ([0-7]+) (\S+) (\S*)$/.exec(line);
+    if (file) {
+      const [, path = "", mode = "", owner = "", content = ""] = file;
+      files.set(path, { mode: parseInt(mode, 8), owner, content: Buffer.from(content, "base64").toString("utf8") });
+    }
+    const unit = /^unit (\S+) (yes|no) (yes|no|soon) (\S+)$/.exec(line);
+    if (unit) {
+      const [, name = "", enabled, active, load] = unit;
+      units.set(name, { enabled: enabled === "yes", active: active as FoundUnit["active"], loaded: load === "loaded" });
+    }
+  }
+  return { files, units };
+}
+
+/** The recorded part with what is really there in it: missing files are absent, changed ones show their content. */
+export function asFound(state: NodeFilesOutputs, found: Found): NodeFilesOutputs {
+  const files = Object.entries(state.files).flatMap(([path, recorded]) => {
+    const actual = found.files.get(path);
+    return actual ? [[path, foundFile(recorded, actual)] as const] : [];
+  });
+  const units = Object.entries(state.units).map(([name, recorded]) => [name, foundUnit(name, recorded, found)] as const);
+  return { ...state, files: Object.fromEntries(files), units: Object.fromEntries(units) };
+}
+
+function foundFile(recorded: ManagedFile, actual: FoundFile): ManagedFile {
+  const owner = recorded.owner === undefined && actual.owner === "root:root" ? {} : { owner: actual.owner };
+  return { content: actual.content, mode: actual.mode, apply: recorded.apply, ...owner };
+}
+
+function foundUnit(name: string, recorded: ManagedUnit, found: Found): ManagedUnit {
+  const content = recorded.content === undefined ? undefined : found.files.get(unitPath(name))?.content;
+  const dropIns = Object.keys(recorded.dropIns ?? {}).flatMap((dropIn) => {
+    const actual = found.files.get(dropInPath(name, dropIn));
+    return actual ? [[dropIn, actual.content] as const] : [];
+  });
+  return {
+    ...(content === undefined ? {} : { content }),
+    ...(recorded.dropIns === undefined ? {} : { dropIns: Object.fromEntries(dropIns) }),
+    ...enablement(recorded, found.units.get(name)),
+    ...(recorded.apply === undefined ? {} : { apply: recorded.apply }),
+  };
+}
+
+function enablement(recorded: ManagedUnit, actual: FoundUnit | undefined): { enabled?: boolean } {
+  switch (recorded.enabled) {
+    case undefined:
+      return {};
+    case true:
+      return { enabled: actual !== undefined && actual.enabled && actual.active !== "no" };
+    case false:
+      return { enabled: actual !== undefined && (actual.enabled || actual.active !== "no") };
+  }
+}
+
+export interface Pending {
+  readonly daemonReload: boolean;
+  readonly reboot: boolean;
+  /** Units to restart and to reload, each once; a restart makes a reload needless. */
+  readonly restart: readonly string[];
+  readonly reload: readonly string[];
+}
+
+/** What the apply script printed as pending, each action once. */
+export function parsePending(output: string): Pending {
+  const lines = [...new Set([...output.matchAll(/^pending (.+)$/gm)].map((match) => match[1] ?? ""))];
+  const units = (verb: string) =>
+    lines.filter((line) => line.startsWith(`${verb} `)).map((line) => line.slice(verb.length + 1));
+  const restart = units("restart");
+  return {
+    daemonReload: lines.includes("daemon-reload"),
+    reboot: lines.includes("reboot"),
+    restart,
+    reload: units("reload").filter((unit) => !restart.includes(unit)),
+  };
+}

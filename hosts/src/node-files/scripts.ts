@@ -1,0 +1,137 @@
+/** Shell scripts that put a node's files in place and read them back. Contents travel as base64 by standard input. */
+import type { Apply, ManagedFile, ManagedUnit } from "@moorage/render";
+import type { NodeFilesInputs } from "../contract";
+import { quote } from "../ssh/quote";
+
+export const UNIT_FOLDER = "/etc/systemd/system";
+
+/** One file as it is put on the node, with what a change of it takes. */
+export interface Placed {
+  readonly path: string;
+  readonly content: string;
+  readonly mode: number;
+  readonly owner: string;
+  readonly apply: Apply;
+  /** systemd must read its units again. */
+  readonly unit: boolean;
+}
+
+/** Every file of a part: its own, its units' texts and their drop-ins. */
+export function placedFiles({ files, units }: Pick<NodeFilesInputs, "files" | "units">): Placed[] {
+  const plain = Object.entries(files).map(([path, file]) => placedFile(path, file));
+  return [...plain, ...Object.entries(units).flatMap(([name, unit]) => placedUnit(name, unit))];
+}
+
+function placedFile(path: string, { content, mode, owner, apply }: ManagedFile): Placed {
+  return { path, content, mode, owner: owner ?? "root:root", apply, unit: false };
+}
+
+function placedUnit(name: string, unit: ManagedUnit): Placed[] {
+  const apply: Apply = unit.apply ?? { action: "restart", unit: name };
+  const placed = (path: string, content: string): Placed => ({
+    path,
+    content,
+    mode: 0o644,
+    owner: "root:root",
+    apply,
+    unit: true,
+  });
+  const dropIns = Object.entries(unit.dropIns ?? {}).map(([dropIn, content]) => placed(dropInPath(name, dropIn), content));
+  return unit.content === undefined ? dropIns : [placed(unitPath(name), unit.content), ...dropIns];
+}
+
+export function unitPath(name: string): string {
+  return `${UNIT_FOLDER}/${name}`;
+}
+
+export function dropInPath(name: string, dropIn: string): string {
+  return `${UNIT_FOLDER}/${name}.d/${dropIn}`;
+}
+
+/** One line a pending action: `reload UNIT`, `restart UNIT`, `reboot`, `daemon-reload`. */
+function pendingLines({ apply, unit }: Placed): string[] {
+  const own = apply.action === "none" ? [] : apply.action === "reboot" ? ["reboot"] : [`${apply.action} ${apply.unit}`];
+  return unit ? ["daemon-reload", ...own] : own;
+}
+
+const prelude = (part: string) => `
+set -eu
+mkdir -p /run/moorage
+pending=/run/moorage/pending-${part}
+touch "$pending"
+same() { [ -f "$2" ] && [ ! -L "$2" ] && cmp -s "$1" "$2" && [ "$(stat -c '%a %U:%G' "$2")" = "$3 $4" ]; }
+# What the change takes is noted before the change, so that an interruption forgets none of it.
+place() {
+  path=$1 mode=$2 owner=$3 actions=$4
+  temporary="$(dirname "$path")/.moorage-$$"
+  mkdir -p "$(dirname "$path")"
+  ( umask 077; base64 -d > "$temporary" ) || { rm -f "$temporary"; echo "$path cannot be written" >&2; return 1; }
+  if same "$temporary" "$path" "$mode" "$owner"; then rm -f "$temporary"; return 0; fi
+  if ! chown "$owner" "$temporary" || ! chmod "$mode" "$temporary"; then rm -f "$temporary"; return 1; fi
+  printf '%s' "$actions" >> "$pending"
+  if [ -d "$path" ] && [ ! -L "$path" ]; then echo "$path is a folder" >&2; rm -f "$temporary"; return 1; fi
+  mv -f "$temporary" "$path"
+  if command -v restorecon >/dev/null; then restorecon "$path" || :; fi
+  printf 'changed %s\\n' "$path"
+}
+discard() {
+  path=$1 actions=$2
+  if [ ! -e "$path" ] && [ ! -L "$path" ]; then return 0; fi
+  printf '%s' "$actions" >> "$pending"
+  rm -f "$path"
+  rmdir "$(dirname "$path")" 2>/dev/null || :
+  printf 'removed %s\\n' "$path"
+}
+`;
+
+/** Places and removes; prints what changed, then the actions that are pending, this time's and an interrupted one's. */
+export function applyScript(part: string, wanted: readonly Placed[], gone: readonly Placed[], goneUnits: readonly string[]): string {
+  const lines = (file: Placed) => quote(pendingLines(file).map((line) => `${line}\n`).join(""));
+  const stops = goneUnits.map((name) => `systemctl disable --now ${quote(name)} >&2 2>&1 || :`);
+  const removals = gone.map((file) => `discard ${quote(file.path)} ${file.unit ? quote("daemon-reload\n") : lines(file)}`);
+  const places = wanted.map((file) => {
+    const content = Buffer.from(file.content, "utf8").toString("base64");
+    return `place ${quote(file.path)} ${file.mode.toString(8)} ${quote(file.owner)} ${lines(file)} <<'MOORAGE_END'\n${content}\nMOORAGE_END`;
+  });
+  return [prelude(part), ...stops, ...removals, ...places, `sed 's/^/pending /' "$pending" | sort -u`].join("\n");
+}
+
+export const forgetPending = (part: string) => `rm -f /run/moorage/pending-${part}`;
+
+/** Prints one line a path: `file PATH MODE OWNER BASE64`, and one a unit: `unit NAME ENABLED ACTIVE`. */
+export function readScript(paths: readonly string[], units: readonly string[]): string {
+  return `
+show() {
+  [ -f "$1" ] || return 0
+  printf 'file %s %s %s\\n' "$1" "$(stat -c '%a %U:%G' "$1")" "$(base64 -w 0 < "$1")"
+}
+${unitStateFunction}
+${paths.map((path) => `show ${quote(path)}`).join("\n")}
+${units.map((name) => `state ${quote(name)}`).join("\n")}
+`;
+}
+
+/** A oneshot that ended well, or whose conditions did not hold, counts as active: it did what it is for. */
+export const unitStateFunction = `
+state() {
+  enabled=no active=no
+  case "$(systemctl is-enabled "$1" 2>/dev/null || :)" in enabled|enabled-runtime|static|alias|indirect|generated) enabled=yes ;; esac
+  Type= ActiveState= Result= ConditionResult= NRestarts=0 ConditionTimestampMonotonic=0 LoadState=
+  properties=$(systemctl show "$1" -p Type -p ActiveState -p Result -p ConditionResult -p ConditionTimestampMonotonic -p LoadState || :)
+  for line in $properties; do
+    case "$line" in
+      Type=*) Type=\${line#*=} ;; ActiveState=*) ActiveState=\${line#*=} ;; Result=*) Result=\${line#*=} ;;
+      ConditionResult=*) ConditionResult=\${line#*=} ;; LoadState=*) LoadState=\${line#*=} ;;
+      ConditionTimestampMonotonic=*) ConditionTimestampMonotonic=\${line#*=} ;;
+    esac
+  done
+  case "$ActiveState" in
+    active|reloading) active=yes ;;
+    activating) active=soon ;;
+    inactive)
+      if [ "$Type" = oneshot ] && [ "$Result" = success ] && [ "\${ConditionTimestampMonotonic:-0}" != 0 ]; then active=yes; fi
+      if [ "$ConditionResult" = no ] && [ "\${ConditionTimestampMonotonic:-0}" != 0 ]; then active=yes; fi ;;
+  esac
+  printf 'unit %s %s %s %s\\n' "$1" "$enabled" "$active" "\${LoadState:-unknown}"
+}
+`;

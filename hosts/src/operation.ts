@@ -1,0 +1,55 @@
+/** Shapes that all operations share. */
+import type { ReadResult } from "./contract";
+import { HostError, PartialFailure, messageOf } from "./errors";
+import { warn } from "./log";
+import { couldNotAsk } from "./ssh/pool";
+
+/**
+ * A `read` that falls back to what is recorded: a host that cannot be asked says nothing about what it holds.
+ * Whatever a host or the way to it refuses is a warning; a mistake in the program is thrown.
+ */
+export async function readOrRecorded<Outputs>(
+  node: string,
+  id: string,
+  state: Outputs,
+  ask: () => Promise<ReadResult<Outputs>>,
+): Promise<ReadResult<Outputs>> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    warn(node, `not refreshed, the recorded state stays: ${messageOf(error).replace(`${error.node}: `, "")}`);
+    return { id, outs: state };
+  }
+}
+
+/** Runs the part of a creation after which something stands on the host, and records it when the rest fails. */
+export async function recording<T, Outputs extends object>(
+  id: string,
+  outs: Outputs,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    // A host that was never reached holds nothing to record.
+    if (couldNotAsk(error)) throw error;
+    throw new PartialFailure(id, withoutProvider(outs), error);
+  }
+}
+
+/** Pulumi's own key is put back by its shell. */
+export function withoutProvider<Inputs extends object>(inputs: Inputs): Inputs {
+  const { __provider: _provider, ...own } = inputs as Inputs & { __provider?: unknown };
+  return own as unknown as Inputs;
+}
+
+/** A deletion on a host that is off or gone: what is left there is said, and the stack forgets it. */
+export async function unlessUnreachable(node: string, left: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!couldNotAsk(error)) throw error;
+    warn(node, `${left}: ${messageOf(error)}`);
+  }
+}

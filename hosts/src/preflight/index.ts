@@ -1,0 +1,142 @@
+/** Preflight: every host is looked at in one go, and everything in the way is reported at once. */
+import type { Connection, Operation, PreflightHost, PreflightInputs, PreflightOutputs } from "../contract";
+import { diffOf, equal } from "../diff";
+import { HostError, UnreachableError, messageOf } from "../errors";
+import { note, warn } from "../log";
+import { withoutProvider } from "../operation";
+import type { Patience } from "../ssh/connect";
+import { runScript } from "../ssh/exec";
+import { couldNotAsk } from "../ssh/pool";
+import { within } from "../time";
+import { finding, mtuProblem, parseFacts, parseMark, problemsOf } from "./parse";
+import type { Facts, Looked, Problem, Stage } from "./parse";
+import { preflightScript } from "./script";
+
+const DEFAULT_LABEL = "moorage-data";
+const patience: Patience = { attempts: 2, timeoutSeconds: 10, pauseSeconds: 1 };
+
+type Result = { readonly looked: Looked } | { readonly problem: Problem; readonly unreachable: boolean };
+
+async function look(host: PreflightHost, connection: Connection, stage: Stage, timeoutSeconds: number): Promise<Looked> {
+  const disk = stage === "installer" ? (host.disk ?? "") : "";
+  const args = [host.interface ?? "", disk, host.dataDisk ?? "", host.dataLabel ?? DEFAULT_LABEL];
+  // A session first, so that the clock is not read over the time a connection takes.
+  await runScript(connection, ":", [], { sudo: true, patience, purpose: "logging in and using sudo", timeoutSeconds: 20 });
+  const before = Date.now() / 1000;
+  const { stdout } = await runScript(connection, preflightScript, args, {
+    sudo: true,
+    patience,
+    timeoutSeconds,
+    purpose: "looking at the host",
+  });
+  const facts = parseFacts(stdout);
+  return { stage, facts, skew: skewOf(facts, before, Date.now() / 1000) };
+}
+
+/** How far the host's clock is outside the time in which it was read. */
+export function skewOf({ now }: Pick<Facts, "now">, before: number, after: number): number {
+  if (now < before) return now - before;
+  return now > after ? now - after : 0;
+}
+
+async function lookAt(host: PreflightHost, timeoutSeconds: number): Promise<Result> {
+  try {
+    return { looked: await look(host, host.target, "installed", timeoutSeconds) };
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    if (!host.installer || !couldNotAsk(error)) return failure(error);
+    try {
+      return { looked: await look(host, host.installer, "installer", timeoutSeconds) };
+    } catch (second) {
+      if (!(second instanceof HostError)) throw second;
+      return failure(second, `; nor is the installed system there: ${messageOf(error)}`);
+    }
+  }
+}
+
+function failure(error: HostError, more = ""): Result {
+  const what = error.message.replace(`${error.node}: `, "") + more.replace(`${error.node}: `, "");
+  const unreachable = error instanceof UnreachableError;
+  const advice = unreachable ? "switch it on, and check its address and port in the configuration" : "then run again";
+  return { problem: { what, advice }, unreachable };
+}
+
+/** Looks at all hosts. Of those in `known`, whose settings are unchanged, it is no problem that one is off now. */
+async function run(inputs: PreflightInputs, known: ReadonlySet<string>): Promise<PreflightOutputs> {
+  const { hosts, timeoutSeconds } = inputs;
+  note("preflight", `looking at ${Object.keys(hosts).length} hosts`);
+  const results = await Promise.all(
+    Object.entries(hosts).map(async ([name, host]) => {
+      const timedOut: Result = {
+        problem: { what: `was not looked at within ${timeoutSeconds} s`, advice: "see on its console whether it hangs" },
+        unreachable: true,
+      };
+      const result = await within(timeoutSeconds, lookAt(host, timeoutSeconds), () => new Error()).catch((error: unknown) => {
+        if (error instanceof Error && error.message === "") return timedOut;
+        throw error;
+      });
+      return [name, result] as const;
+    }),
+  );
+  return judge(inputs, new Map(results), known);
+}
+
+function judge(inputs: PreflightInputs, results: ReadonlyMap<string, Result>, known: ReadonlySet<string>): PreflightOutputs {
+  const clusters = clustersOf([...results.values()]);
+  const lines: string[] = [];
+  const findings: Record<string, string> = {};
+  const mtus: Record<string, number> = {};
+  for (const [name, host] of Object.entries(inputs.hosts)) {
+    const result = results.get(name);
+    if (result === undefined) continue;
+    if ("problem" in result) {
+      if (result.unreachable && known.has(name)) {
+        warn(name, `not looked at: ${result.problem.what}`);
+        findings[name] = "not reached now";
+      } else lines.push(line(name, result.problem));
+      continue;
+    }
+    lines.push(...problemsOf(host, result.looked, inputs, clusters).map((problem) => line(name, problem)));
+    findings[name] = finding(result.looked);
+    if (result.looked.facts.mtu !== undefined) mtus[name] = result.looked.facts.mtu;
+  }
+  const mtu = mtuProblem(mtus);
+  if (mtu !== undefined) lines.push(`  all nodes: ${mtu}`);
+  if (lines.length > 0) {
+    throw new Error(`preflight found ${lines.length} problem${lines.length === 1 ? "" : "s"}; nothing was touched:\n${lines.join("\n")}`);
+  }
+  return { ...withoutProvider(inputs), findings };
+}
+
+function line(name: string, { what, advice }: Problem): string {
+  return `  ${name}: ${what}. To do: ${advice}`;
+}
+
+/** Clusters that hosts' own marks name. */
+function clustersOf(results: readonly Result[]): Set<string> {
+  const marks = results.flatMap((result) => ("looked" in result ? [parseMark(result.looked.facts.mark)] : []));
+  return new Set(marks.flatMap(({ cluster }) => (cluster === undefined ? [] : [cluster])));
+}
+
+/**
+ * Fails with one message that lists every problem of every host: node, what, and what to do.
+ * Changes nothing on any host; `read` and `delete` ask none.
+ */
+export const preflight: Operation<PreflightInputs, PreflightOutputs> = {
+  async create(inputs) {
+    return { id: "preflight", outs: await run(inputs, new Set()) };
+  },
+  read(id, state) {
+    return Promise.resolve({ id, outs: state });
+  },
+  diff(state, inputs) {
+    return diffOf(state, inputs, { outputOnly: ["findings"] });
+  },
+  update(_id, state, inputs) {
+    const known = Object.keys(inputs.hosts).filter((name) => equal(state.hosts[name], inputs.hosts[name]));
+    return run(inputs, new Set(known));
+  },
+  delete() {
+    return Promise.resolve();
+  },
+};

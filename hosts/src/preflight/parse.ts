@@ -1,0 +1,262 @@
+/** From what a host printed to what is wrong with it. Pure functions. */
+import type { PreflightHost, PreflightInputs } from "../contract";
+
+/** One thing that stands in the way: what it is, and what to do about it. */
+export interface Problem {
+  readonly what: string;
+  readonly advice: string;
+}
+
+export interface DockerFound {
+  readonly version: string;
+  readonly state: string;
+  readonly nodeId: string;
+  readonly clusterId: string;
+}
+
+/** What a host said about itself. */
+export interface Facts {
+  readonly now: number;
+  readonly uid: string;
+  readonly interface: string;
+  readonly mtu?: number;
+  readonly disk?: string;
+  readonly diskReal?: string;
+  readonly data?: string;
+  readonly dataReal?: string;
+  readonly tcp: ReadonlySet<number>;
+  readonly udp: ReadonlySet<number>;
+  readonly docker?: DockerFound;
+  readonly dockerCli: boolean;
+  readonly dockerError?: string;
+  readonly mark: string;
+  readonly freeMiB: number;
+  readonly complete: boolean;
+}
+
+export function parseFacts(output: string): Facts {
+  const values = new Map<string, string>();
+  for (const line of output.split("\n")) {
+    const at = line.indexOf("=");
+    if (at > 0) values.set(line.slice(0, at), line.slice(at + 1).trim());
+  }
+  const optional = (key: string) => values.get(key);
+  const text = (key: string) => values.get(key) ?? "";
+  const ports = (key: string) =>
+    new Set(
+      text(key)
+        .split(/\s+/)
+        .filter((port) => port !== "")
+        .map((port) => parseInt(port, 16)),
+    );
+  const mtu = optional("mtu");
+  return {
+    now: Number(text("now")),
+    uid: text("root"),
+    interface: text("interface"),
+    ...(mtu === undefined ? {} : { mtu: Number(mtu) }),
+    disk: optional("disk"),
+    diskReal: optional("disk_real"),
+    data: optional("data"),
+    dataReal: optional("data_real"),
+    tcp: ports("tcp"),
+    udp: ports("udp"),
+    docker: parseDocker(optional("docker")),
+    dockerCli: text("docker_cli") === "yes",
+    dockerError: optional("docker_error"),
+    mark: text("mark"),
+    freeMiB: Number(text("free_mib") || "NaN"),
+    complete: text("end") === "yes",
+  };
+}
+
+function parseDocker(line: string | undefined): DockerFound | undefined {
+  if (line === undefined) return undefined;
+  const [version = "", state = "", nodeId = "", clusterId = ""] = line.split("|");
+  return { version, state, nodeId, clusterId };
+}
+
+/** The mark a member of ours leaves on its host: the cluster's id and the node's, or that it was about to join. */
+export interface Mark {
+  readonly joining: boolean;
+  readonly cluster?: string;
+  readonly node?: string;
+}
+
+export function parseMark(text: string): Mark {
+  if (text.trim() === "") return { joining: false };
+  try {
+    const mark = JSON.parse(text) as { joining?: boolean; cluster?: string; node?: string };
+    return { joining: mark.joining === true, cluster: mark.cluster, node: mark.node };
+  } catch {
+    return { joining: false };
+  }
+}
+
+/** Whether a host that is in a Swarm is in ours: by its own mark, or by the cluster that another host's mark names. */
+export function isOurs(docker: DockerFound, mark: Mark, clusters: ReadonlySet<string>): boolean {
+  if (mark.joining) return true;
+  if (docker.clusterId !== "") return mark.cluster === docker.clusterId || clusters.has(docker.clusterId);
+  return mark.node !== undefined && mark.node === docker.nodeId;
+}
+
+/** Lower than, for versions of dotted numbers. */
+export function olderThan(version: string, minimum: string): boolean {
+  const parts = (text: string) => text.split(/[.+~-]/).map((part) => parseInt(part, 10) || 0);
+  const [a, b] = [parts(version), parts(minimum)];
+  for (let index = 0; index < b.length; index += 1) {
+    const difference = (a[index] ?? 0) - (b[index] ?? 0);
+    if (difference !== 0) return difference < 0;
+  }
+  return false;
+}
+
+/** How a host was found: installed already, or waiting in its live installer. */
+export type Stage = "installed" | "installer";
+
+export interface Looked {
+  readonly stage: Stage;
+  readonly facts: Facts;
+  /** Seconds between the operator's clock and the host's, beyond what the asking itself took. */
+  readonly skew: number;
+}
+
+export function problemsOf(
+  host: PreflightHost,
+  { stage, facts, skew }: Looked,
+  inputs: PreflightInputs,
+  clusters: ReadonlySet<string>,
+): Problem[] {
+  if (!facts.complete) {
+    return [{ what: "the host did not finish looking at itself", advice: "it needs a POSIX shell, awk and util-linux" }];
+  }
+  const common = [...clockProblems(skew, inputs), ...interfaceProblems(host, facts), ...dataDiskProblems(host, facts)];
+  switch (stage) {
+    case "installer":
+      return [...common, ...systemDiskProblems(host, facts)];
+    case "installed":
+      return [...common, ...dockerProblems(host, facts, inputs, clusters), ...spaceProblems(facts, inputs)];
+    default:
+      return stage satisfies never;
+  }
+}
+
+function clockProblems(skew: number, { maximumClockSkew }: PreflightInputs): Problem[] {
+  if (Math.abs(skew) <= maximumClockSkew) return [];
+  const direction = skew > 0 ? "ahead of" : "behind";
+  return [
+    {
+      what: `its clock is ${Math.abs(skew).toFixed(1)} s ${direction} the operator's, more than the ${maximumClockSkew} s accepted`,
+      advice: "set up NTP on both (timedatectl set-ntp true)",
+    },
+  ];
+}
+
+function interfaceProblems(host: PreflightHost, facts: Facts): Problem[] {
+  if (facts.mtu !== undefined) return [];
+  const wanted = host.interface;
+  if (wanted === undefined) return [{ what: "it has no network interface with a default route", advice: "name one in the node's `interface`" }];
+  return [{ what: `there is no network interface ${wanted}`, advice: "list them there with `ip link`, and correct the node's `interface`" }];
+}
+
+function systemDiskProblems(host: PreflightHost, facts: Facts): Problem[] {
+  if (host.disk === undefined) return [];
+  if (facts.disk === "missing") {
+    return [{ what: `there is no disk ${host.disk}`, advice: "list them there with `lsblk`, and correct the node's `disk`" }];
+  }
+  const problems: Problem[] = [];
+  if (facts.disk !== "blank" && facts.disk !== "ours") {
+    problems.push({
+      what: `the disk ${host.disk} is not empty (${facts.disk?.trim() ?? "unknown"}), and an installation would erase it`,
+      advice: `if nothing on it is needed, run \`wipefs -a ${facts.diskReal ?? host.disk}\` there; else name another disk`,
+    });
+  }
+  if (facts.dataReal !== undefined && facts.dataReal !== "" && facts.dataReal === facts.diskReal) {
+    problems.push({
+      what: `the data disk ${host.dataDisk ?? ""} is the system disk ${host.disk}`,
+      advice: "give storage nodes a data disk of their own",
+    });
+  }
+  return problems;
+}
+
+function dataDiskProblems(host: PreflightHost, facts: Facts): Problem[] {
+  if (host.dataDisk === undefined || facts.data === "blank" || facts.data === "ours") return [];
+  if (facts.data === undefined || facts.data === "missing") {
+    return [{ what: `there is no data disk ${host.dataDisk}`, advice: "list disks there with `ls -l /dev/disk/by-id`, and correct `dataDisk`" }];
+  }
+  return [
+    {
+      what: `the data disk ${host.dataDisk} is neither blank nor ours (${facts.data.trim()})`,
+      advice: `if nothing on it is needed, run \`wipefs -a ${facts.dataReal ?? host.dataDisk}\` there; else name another disk`,
+    },
+  ];
+}
+
+function dockerProblems(
+  host: PreflightHost,
+  facts: Facts,
+  inputs: PreflightInputs,
+  clusters: ReadonlySet<string>,
+): Problem[] {
+  const { docker } = facts;
+  if (docker === undefined) {
+    return facts.dockerCli
+      ? [{ what: `Docker does not answer: ${facts.dockerError ?? "no reason given"}`, advice: "see `systemctl status docker` and `journalctl -u docker` there" }]
+      : [{ what: "Docker is not installed", advice: `install Docker Engine ${inputs.minimumDocker} or newer, with its command line` }];
+  }
+  const problems: Problem[] = [];
+  if (olderThan(docker.version, inputs.minimumDocker)) {
+    problems.push({ what: `its Docker is ${docker.version}`, advice: `install ${inputs.minimumDocker} or newer` });
+  }
+  const member = docker.state !== "" && docker.state !== "inactive";
+  if (!member) return [...problems, ...portProblems(host, facts)];
+  if (!isOurs(docker, parseMark(facts.mark), clusters)) {
+    problems.push({
+      what: `it is in another Swarm already (${docker.clusterId || `as node ${docker.nodeId}`})`,
+      advice: "if that one is not needed, run `docker swarm leave --force` there",
+    });
+  }
+  return problems;
+}
+
+const UDP_PORTS = new Set([4789, 7946]);
+
+function portProblems(host: PreflightHost, facts: Facts): Problem[] {
+  const taken = host.ports.flatMap((port) => [
+    ...(facts.tcp.has(port) && port !== 4789 ? [`${port}/tcp`] : []),
+    ...(UDP_PORTS.has(port) && facts.udp.has(port) ? [`${port}/udp`] : []),
+  ]);
+  if (taken.length === 0) return [];
+  return [
+    {
+      what: `these ports are taken: ${taken.join(", ")}`,
+      advice: "see by what with `ss -tulpn` there, and stop it",
+    },
+  ];
+}
+
+function spaceProblems(facts: Facts, { minimumFreeMiB = 1024 }: PreflightInputs): Problem[] {
+  if (!(facts.freeMiB < minimumFreeMiB)) return [];
+  return [
+    {
+      what: `only ${facts.freeMiB} MiB are free where Docker keeps its data, ${minimumFreeMiB} are wanted`,
+      advice: "free some space there (`docker system df`, `journalctl --vacuum-size=100M`)",
+    },
+  ];
+}
+
+/** MTUs that differ between nodes cut off large packets between them, while small ones pass. */
+export function mtuProblem(mtus: Readonly<Record<string, number>>): string | undefined {
+  if (new Set(Object.values(mtus)).size <= 1) return undefined;
+  const list = Object.entries(mtus).map(([node, mtu]) => `${node} ${mtu}`);
+  return `the nodes' MTUs differ: ${list.join(", ")}; set the same on all of them`;
+}
+
+/** One line that says what was found. */
+export function finding({ stage, facts }: Looked): string {
+  const disks = [facts.disk && `disk ${facts.disk}`, facts.data && `data disk ${facts.data}`].filter(Boolean);
+  const docker = facts.docker ? [`Docker ${facts.docker.version}`] : [];
+  const where = stage === "installer" ? "live installer" : "installed";
+  return [where, `${facts.interface} MTU ${facts.mtu ?? "?"}`, ...docker, ...disks].join(", ");
+}

@@ -1,0 +1,56 @@
+/** The one command that looks at a host: prints `key=value` lines, and changes nothing. */
+import { diskStateFunction } from "../disk-claim";
+
+/** Where a member of the Swarm keeps which cluster it is in; see the Swarm member. */
+export const SWARM_MARK = "/etc/moorage/swarm";
+
+/** `$1` interface or "", `$2` system disk or "", `$3` data disk or "", `$4` the data disk's label. */
+export const preflightScript = `
+${diskStateFunction}
+say() { printf '%s=%s\\n' "$1" "$(printf '%s' "$2" | tr '\\n' ' ')"; }
+say now "$(date +%s.%N)"
+say root "$(id -u)"
+say hostname "$(uname -n)"
+interface=$1
+if [ -z "$interface" ]; then
+  interface=$(awk '$2 == "00000000" { print $1; exit }' /proc/net/route)
+  [ -n "$interface" ] || interface=$(ls /sys/class/net | grep -v -E '^(lo|docker|veth|br-|dummy)' | head -n 1)
+else
+  case "$interface" in
+    *:*:*:*:*:*)
+      for folder in /sys/class/net/*; do
+        if [ "$(tr A-F a-f < "$folder/address")" = "$(printf '%s' "$interface" | tr A-F a-f)" ]; then interface=\${folder##*/}; break; fi
+      done ;;
+  esac
+fi
+say interface "$interface"
+if [ -n "$interface" ] && [ -r "/sys/class/net/$interface/mtu" ]; then say mtu "$(cat "/sys/class/net/$interface/mtu")"; fi
+if [ -n "$2" ]; then say disk "$(disk_state "$2")"; say disk_real "$(readlink -f -- "$2")"; fi
+if [ -n "$3" ]; then
+  say data_real "$(readlink -f -- "$3")"
+  real=$(readlink -f -- "$3") || real=
+  if [ -b "$real" ]; then
+    found=$(blkid -p -o export -- "$real" 2>/dev/null) && rc=0 || rc=$?
+    if [ "$rc" -eq 2 ] && [ -z "$found" ]; then say data blank
+    elif [ "$(blkid -p -s LABEL -o value -- "$real" 2>/dev/null)" = "$4" ]; then say data ours
+    else say data "$(printf '%s\\n' "$found" | grep -E '^(TYPE|PTTYPE|LABEL)=')"
+    fi
+  else say data missing
+  fi
+fi
+say tcp "$(awk '$4 == "0A" { n = split($2, a, ":"); print a[n] }' /proc/net/tcp /proc/net/tcp6 2>/dev/null | sort -u)"
+say udp "$(awk 'FNR > 1 { n = split($2, a, ":"); print a[n] }' /proc/net/udp /proc/net/udp6 2>/dev/null | sort -u)"
+if command -v docker >/dev/null; then
+  say docker_cli yes
+  format='{{.ServerVersion}}|{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}|{{if .Swarm.Cluster}}{{.Swarm.Cluster.ID}}{{end}}|{{.DockerRootDir}}'
+  if info=$(timeout 20 docker info --format "$format" 2>&1); then say docker "$info"
+  else say docker_error "$(printf '%s' "$info" | tail -n 1)"
+  fi
+fi
+say mark "$(cat ${SWARM_MARK} 2>/dev/null)"
+folder=/var/lib/docker
+while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
+say free_mib "$(df -Pm "$folder" | awk 'NR == 2 { print $4 }')"
+say install "$(cat /etc/moorage/install.json 2>/dev/null)"
+say end yes
+`;

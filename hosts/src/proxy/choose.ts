@@ -1,0 +1,86 @@
+/** Which manager the Docker provider talks to: the first that shows a Swarm state that can be read. */
+import type { Duplex } from "node:stream";
+import type { Connection } from "../contract";
+import { DOCKER_SOCKET, dockerApi } from "../docker/api";
+import { HostError, messageOf } from "../errors";
+import { openUnixSocket } from "../ssh/pool";
+import type { Patience } from "../ssh/connect";
+import { dockerInfo } from "../swarm/managers";
+import { sleep, within } from "../time";
+
+/** How long a manager may take to prove itself; the second round is for hosts that are only busy. */
+const ROUNDS = [2, 10];
+const HEAD_START_MS = 250;
+/** A choice that has just worked is not proved again. */
+const FRESH_MS = 3000;
+
+export class ManagerChoice {
+  private chosen: { connection: Connection; provedAt: number } | undefined;
+  private choosing: Promise<Connection> | undefined;
+  constructor(private readonly managers: readonly Connection[]) {}
+
+  /** A stream to the Docker socket of a manager that works. @throws an error that names every manager and its fault. */
+  async stream(): Promise<{ channel: Duplex; release: () => void }> {
+    for (let attempt = 1; ; attempt += 1) {
+      const connection = await this.current();
+      try {
+        const patience = { attempts: 1, timeoutSeconds: 3, pauseSeconds: 0 };
+        return await openUnixSocket(connection, DOCKER_SOCKET, patience);
+      } catch (error) {
+        this.chosen = undefined;
+        if (attempt === 2) throw error;
+      }
+    }
+  }
+
+  /** The manager in use, proved a moment ago; else another is chosen. */
+  async current(): Promise<Connection> {
+    const { chosen } = this;
+    if (chosen) {
+      if (Date.now() - chosen.provedAt < FRESH_MS) return chosen.connection;
+      try {
+        await prove(chosen.connection, ROUNDS[0] ?? 2);
+        chosen.provedAt = Date.now();
+        return chosen.connection;
+      } catch {
+        if (this.chosen === chosen) this.chosen = undefined;
+      }
+    }
+    this.choosing ??= this.choose().finally(() => (this.choosing = undefined));
+    return this.choosing;
+  }
+
+  private async choose(): Promise<Connection> {
+    let reasons: string[] = [];
+    for (const seconds of ROUNDS) {
+      reasons = [];
+      const proofs = this.managers.map(async (connection, index) => {
+        // Asked in order, each a little after the one before, so that a dead one costs no more than its head start.
+        await sleep(index * HEAD_START_MS);
+        await prove(connection, seconds).catch((error: unknown) => {
+          reasons.push(error instanceof HostError ? messageOf(error) : `${connection.node}: ${messageOf(error)}`);
+          throw error;
+        });
+        return connection;
+      });
+      try {
+        const connection = await Promise.any(proofs);
+        this.chosen = { connection, provedAt: Date.now() };
+        return connection;
+      } catch {
+        // All failed; the next round gives them longer.
+      }
+    }
+    throw new Error(`no Swarm manager in reach: ${reasons.map((reason) => reason.split("\n")[0]).join("; ") || "the stack has none yet"}`);
+  }
+}
+
+async function prove(connection: Connection, seconds: number): Promise<void> {
+  const patience: Patience = { attempts: 1, timeoutSeconds: seconds, pauseSeconds: 0, forgetful: true };
+  const proof = async () => {
+    const { Swarm } = await dockerInfo(connection, patience, seconds);
+    if (!Swarm.ControlAvailable) throw new HostError(connection.node, `is no Swarm manager now (${Swarm.LocalNodeState || "inactive"})`);
+    await dockerApi(connection).get("/nodes", { patience, timeoutSeconds: seconds, purpose: "reading the Swarm's state" });
+  };
+  await within(seconds, proof(), () => new HostError(connection.node, `no readable Swarm state within ${seconds} s`));
+}

@@ -1,0 +1,46 @@
+/** Where the Docker provider's way in finds its managers: in the stack's own state. */
+import { execFile } from "node:child_process";
+import type { Connection } from "../contract";
+import { messageOf } from "../errors";
+
+interface Resource {
+  readonly type?: string;
+  readonly inputs?: Record<string, unknown>;
+  readonly outputs?: Record<string, unknown>;
+}
+
+/** Pulumi's mark on a secret in an exported state. */
+const SECRET_KEY = "4dabf18193072939515e22adb298388d";
+const SECRET = "1b47061264138c4ac30d75fd1eb44270";
+
+/** The managers' connections, from `pulumi stack export --show-secrets`, run where the project is. */
+export async function managersOfStack(stack: string): Promise<Connection[]> {
+  const text = await new Promise<string>((resolve, reject) => {
+    const options = { maxBuffer: 256 * 1024 * 1024, timeout: 60_000 };
+    execFile("pulumi", ["stack", "export", "--show-secrets", "--stack", stack], options, (error, stdout, stderr) => {
+      if (error) reject(new Error(`stack ${stack} cannot be read: ${stderr.trim().split("\n")[0] || messageOf(error)}`));
+      else resolve(stdout);
+    });
+  });
+  return managersInState(JSON.parse(text));
+}
+
+/** The connections of a state's Swarm members with the role of a manager, in the order they were made. */
+export function managersInState(state: unknown): Connection[] {
+  const { deployment } = state as { deployment?: { resources?: Resource[] } };
+  const members = (deployment?.resources ?? []).filter((resource) => resource.type?.endsWith(":SwarmMember"));
+  return members.flatMap((member) => {
+    const values = plain({ ...member.inputs, ...member.outputs }) as { role?: string; connection?: Connection };
+    return values.role === "manager" && values.connection?.host !== undefined ? [values.connection] : [];
+  });
+}
+
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value !== "object" || value === null) return value;
+  const record = value as Record<string, unknown>;
+  if (record[SECRET_KEY] === SECRET) {
+    return typeof record["plaintext"] === "string" ? plain(JSON.parse(record["plaintext"])) : record["value"];
+  }
+  return Object.fromEntries(Object.entries(record).map(([key, item]) => [key, plain(item)]));
+}

@@ -1,0 +1,92 @@
+/** Waiting for a service until all tasks of its current spec are healthy, and stay so for a moment. */
+import type { ConvergedInputs, ConvergedOutputs, Operation } from "../contract";
+import { diffOf, equal } from "../diff";
+import { isMissing } from "../docker/api";
+import { DockerError, HostError, messageOf } from "../errors";
+import { note, warn } from "../log";
+import { withoutProvider } from "../operation";
+import { workingManager } from "../swarm/managers";
+import { Deadline, sleep } from "../time";
+import type { SwarmNode, SwarmService, SwarmTask } from "../swarm/types";
+import { decide } from "./decide";
+import type { Decision, ServiceView } from "./decide";
+
+/** How long the same tasks must be seen running; longer where tasks of this spec have failed before. */
+const STEADY_SECONDS = 2;
+const STEADY_SECONDS_AFTER_FAILURE = 10;
+
+async function view({ managers, service }: ConvergedInputs): Promise<ServiceView> {
+  const { api } = await workingManager(managers, `looking at service ${service}`);
+  const purpose = `looking at service ${service}`;
+  const [found, tasks, nodes] = await Promise.all([
+    api.get<SwarmService>(`/services/${encodeURIComponent(service)}`, { purpose }),
+    api.get<SwarmTask[]>("/tasks", { query: { filters: { service: [service] } }, purpose }),
+    api.get<SwarmNode[]>("/nodes", { purpose }),
+  ]);
+  return { service: found, tasks, nodes };
+}
+
+async function look(inputs: ConvergedInputs): Promise<Decision> {
+  try {
+    return decide(await view(inputs));
+  } catch (error) {
+    if (isMissing(error)) return { kind: "waiting", detail: "there is no such service" };
+    // An election, or a manager lost in mid-answer.
+    if (error instanceof DockerError ? error.status >= 500 : error instanceof HostError) {
+      return { kind: "waiting", detail: messageOf(error) };
+    }
+    throw error;
+  }
+}
+
+async function ensure(inputs: ConvergedInputs): Promise<ConvergedOutputs> {
+  const { service, timeoutSeconds } = inputs;
+  const deadline = new Deadline(timeoutSeconds);
+  let steady: { tasks: readonly string[]; since: number } | undefined;
+  let shown = "";
+  for (;;) {
+    const decision = await look(inputs);
+    switch (decision.kind) {
+      case "failed":
+        throw new Error(`service ${service}: ${decision.detail}`);
+      case "waiting":
+        steady = undefined;
+        if (deadline.passed) throw new Error(`service ${service} is not up after ${timeoutSeconds} s: ${decision.detail}`);
+        if (decision.detail !== shown && deadline.elapsed >= 15) note(service, decision.detail);
+        shown = decision.detail;
+        break;
+      case "converged": {
+        if (!steady || !equal(steady.tasks, decision.tasks)) steady = { tasks: decision.tasks, since: Date.now() };
+        const needed = decision.shaky ? STEADY_SECONDS_AFTER_FAILURE : STEADY_SECONDS;
+        if (Date.now() - steady.since >= needed * 1000) {
+          for (const text of decision.warnings) warn(service, text);
+          return withoutProvider(inputs);
+        }
+        break;
+      }
+      default:
+        return decision satisfies never;
+    }
+    await sleep(1000);
+  }
+}
+
+/** Waits for a service. Fails with node and last task error when it takes too long, or Swarm paused or rolled back. */
+export const converged: Operation<ConvergedInputs, ConvergedOutputs> = {
+  async create(inputs) {
+    return { id: inputs.service, outs: await ensure(inputs) };
+  },
+  read(id, state) {
+    return Promise.resolve({ id, outs: state });
+  },
+  diff(state, inputs) {
+    return diffOf(state, inputs, { replace: ["service"] });
+  },
+  async update(_id, state, inputs) {
+    const { fingerprint } = inputs;
+    return state.fingerprint === fingerprint ? withoutProvider(inputs) : ensure(inputs);
+  },
+  delete() {
+    return Promise.resolve();
+  },
+};

@@ -1,0 +1,108 @@
+/** Whether a service runs as its spec says: a pure decision from what a manager shows. */
+import { equal } from "../diff";
+import type { SwarmNode, SwarmService, SwarmTask, TaskSpec } from "../swarm/types";
+import { satisfies } from "./placement";
+
+export interface ServiceView {
+  readonly service: SwarmService;
+  readonly tasks: readonly SwarmTask[];
+  readonly nodes: readonly SwarmNode[];
+}
+
+export type Decision =
+  | { readonly kind: "converged"; readonly tasks: readonly string[]; readonly shaky: boolean; readonly warnings: readonly string[] }
+  | { readonly kind: "waiting"; readonly detail: string }
+  | { readonly kind: "failed"; readonly detail: string };
+
+/** Task states from which nothing comes any more. */
+const ENDED = new Set(["complete", "shutdown", "failed", "rejected", "remove", "orphaned"]);
+
+/**
+ * Converged: on nodes that are up, as many tasks of this very spec run as the spec wants, and none of another.
+ * Swarm calls a task running only once its container is healthy. Nodes that are down are tolerated, with a warning.
+ */
+export function decide({ service, tasks, nodes }: ServiceView): Decision {
+  const byId = new Map(nodes.map((node) => [node.ID, node]));
+  const isUp = (node: SwarmNode | undefined) => node?.Status.State === "ready";
+  const trouble = lastTrouble(tasks, byId);
+  const rolledBack = updateFailure(service);
+  if (rolledBack !== undefined) return { kind: "failed", detail: `${rolledBack}${trouble ? `; ${trouble}` : ""}` };
+
+  const live = tasks.filter((task) => task.NodeID === undefined || task.NodeID === "" || isUp(byId.get(task.NodeID)));
+  const ofSpec = (task: SwarmTask) => sameSpec(task.Spec, service.Spec.TaskTemplate);
+  const running = live.filter((task) => task.DesiredState === "running" && task.Status.State === "running" && ofSpec(task));
+  const old = live.filter((task) => !ofSpec(task) && !ENDED.has(task.Status.State) && task.DesiredState !== "remove");
+  const { wanted, warnings } = wantedTasks(service, nodes);
+  const suffix = trouble ? `; last task error: ${trouble}` : "";
+  if (running.length < wanted) {
+    return { kind: "waiting", detail: `${running.length} of ${wanted} tasks run${starting(live, byId)}${suffix}` };
+  }
+  if (old.some((task) => task.DesiredState === "running" || task.Status.State === "running")) {
+    return { kind: "waiting", detail: `${old.length} tasks of the previous spec are still there${suffix}` };
+  }
+  if (service.UpdateStatus?.State === "updating") return { kind: "waiting", detail: `an update is in progress${suffix}` };
+  const shaky = tasks.some((task) => ofSpec(task) && (task.Status.State === "failed" || task.Status.State === "rejected"));
+  return { kind: "converged", tasks: running.map((task) => task.ID).sort(), shaky, warnings };
+}
+
+/** Swarm gave up on the update, or took it back. */
+function updateFailure({ UpdateStatus }: SwarmService): string | undefined {
+  const state = UpdateStatus?.State ?? "";
+  if (state.startsWith("rollback")) return `Swarm rolled the update back (${UpdateStatus?.Message ?? state})`;
+  if (state === "paused") return `Swarm paused the update (${UpdateStatus?.Message ?? state})`;
+  return undefined;
+}
+
+/** Placement is left out, as Swarm keeps a task whose node still satisfies it; Runtime is only on services. */
+function sameSpec(task: TaskSpec, template: TaskSpec): boolean {
+  return equal(normal(task), normal(template));
+}
+
+function normal(spec: TaskSpec): unknown {
+  const { Runtime: _runtime, Placement: _placement, ...rest } = spec;
+  return withoutEmpty(rest);
+}
+
+/** Docker shows an empty object, an empty list and nothing at all for the same thing. */
+function withoutEmpty(value: unknown): unknown {
+  if (Array.isArray(value)) return value.length === 0 ? undefined : value.map(withoutEmpty);
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value)
+    .map(([key, item]) => [key, withoutEmpty(item)] as const)
+    .filter(([, item]) => item !== undefined && item !== null);
+  return entries.length === 0 ? undefined : Object.fromEntries(entries);
+}
+
+function wantedTasks({ Spec }: SwarmService, nodes: readonly SwarmNode[]): { wanted: number; warnings: string[] } {
+  const { Constraints, MaxReplicas } = Spec.TaskTemplate.Placement ?? {};
+  const eligible = nodes.filter((node) => satisfies(node, Constraints ?? []));
+  const usable = eligible.filter((node) => node.Status.State === "ready" && node.Spec.Availability !== "drain");
+  const absent = eligible.filter((node) => !usable.includes(node)).map((node) => node.Description.Hostname);
+  const warnings = absent.length > 0 ? [`${Spec.Name} has no task on ${absent.join(", ")}, which ${absent.length === 1 ? "is" : "are"} down or drained`] : [];
+  if (Spec.Mode.Global) return { wanted: usable.length, warnings };
+  const replicas = Spec.Mode.Replicated?.Replicas ?? 1;
+  if (absent.length > 0 && usable.length === 0) return { wanted: 0, warnings };
+  const limit = MaxReplicas ? usable.length * MaxReplicas : replicas;
+  // Where no node at all is eligible the service waits for one that will never come: not converged.
+  return { wanted: Math.min(replicas, limit), warnings: usable.length < eligible.length && limit < replicas ? warnings : [] };
+}
+
+function starting(tasks: readonly SwarmTask[], nodes: ReadonlyMap<string, SwarmNode>): string {
+  const states = tasks
+    .filter((task) => task.DesiredState === "running" && task.Status.State !== "running")
+    .map((task) => `${task.Status.State} on ${hostname(task, nodes)}${task.Status.Err ? ` (${task.Status.Err})` : ""}`);
+  return states.length > 0 ? ` (${[...new Set(states)].join(", ")})` : "";
+}
+
+function hostname(task: SwarmTask, nodes: ReadonlyMap<string, SwarmNode>): string {
+  return nodes.get(task.NodeID ?? "")?.Description.Hostname ?? "no node";
+}
+
+/** The last error of any of the service's tasks, with its node. */
+export function lastTrouble(tasks: readonly SwarmTask[], nodes: ReadonlyMap<string, SwarmNode>): string | undefined {
+  const failed = tasks
+    .filter((task) => task.Status.Err !== undefined && task.Status.Err !== "")
+    .sort((a, b) => b.Status.Timestamp.localeCompare(a.Status.Timestamp));
+  const last = failed[0];
+  return last && `${hostname(last, nodes)}: ${last.Status.Err ?? ""}`;
+}

@@ -1,0 +1,35 @@
+/** Which nodes a service's constraints allow, as Swarm's scheduler reads them. Pure. */
+import type { SwarmNode } from "../swarm/types";
+
+/** Whether a node satisfies all constraints, such as `node.hostname == a` and `node.labels.region != dc1`. */
+export function satisfies(node: SwarmNode, constraints: readonly string[]): boolean {
+  return constraints.every((constraint) => {
+    const match = /^\s*([^=!\s]+)\s*(==|!=)\s*(.*?)\s*$/.exec(constraint);
+    if (!match) return true;
+    const [, key = "", operator, wanted = ""] = match;
+    const same = valueOf(node, key).toLowerCase() === wanted.toLowerCase();
+    return operator === "==" ? same : !same;
+  });
+}
+
+function valueOf(node: SwarmNode, key: string): string {
+  const label = (prefix: string, labels: Record<string, string> | null | undefined) => labels?.[key.slice(prefix.length)] ?? "";
+  if (key.startsWith("node.labels.")) return label("node.labels.", node.Spec.Labels);
+  if (key.startsWith("engine.labels.")) return label("engine.labels.", node.Description.Engine?.Labels);
+  switch (key) {
+    case "node.id":
+      return node.ID;
+    case "node.hostname":
+      return node.Description.Hostname;
+    case "node.role":
+      return node.Spec.Role;
+    case "node.platform.os":
+      return node.Description.Platform?.OS ?? "";
+    case "node.platform.arch":
+      return node.Description.Platform?.Architecture ?? "";
+    case "node.ip":
+      return node.Status.Addr ?? "";
+    default:
+      return "";
+  }
+}

@@ -1,0 +1,51 @@
+/** Secrets and configs of ours that no service uses any more are removed; Docker itself refuses those in use. */
+import type { Operation, SweptInputs, SweptOutputs } from "../contract";
+import { diffOf } from "../diff";
+import { isMissing } from "../docker/api";
+import { DockerError } from "../errors";
+import { note } from "../log";
+import { withoutProvider } from "../operation";
+import { workingManager } from "../swarm/managers";
+
+async function sweep({ managers, label }: SweptInputs): Promise<void> {
+  const { api } = await workingManager(managers, "sweeping secrets and configs");
+  let removed = 0;
+  for (const kind of ["secrets", "configs"]) {
+    const purpose = `sweeping ${kind}`;
+    const all = await api.get<{ ID: string }[] | null>(`/${kind}`, { query: { filters: { label: [label] } }, purpose });
+    for (const { ID } of all ?? []) {
+      try {
+        await api.delete(`/${kind}/${ID}`, { purpose });
+        removed += 1;
+      } catch (error) {
+        if (!(isMissing(error) || (error instanceof DockerError && isInUse(error)))) throw error;
+      }
+    }
+  }
+  if (removed > 0) note("swarm", `swept ${removed} secrets and configs that nothing used`);
+}
+
+function isInUse({ status, reason }: DockerError): boolean {
+  return (status === 400 || status === 409) && /in use/i.test(reason);
+}
+
+/** Removes what carries the label and is not in use. `delete` does nothing: the secrets' own resources remove them. */
+export const swept: Operation<SweptInputs, SweptOutputs> = {
+  async create(inputs) {
+    await sweep(inputs);
+    return { id: inputs.label, outs: withoutProvider(inputs) };
+  },
+  read(id, state) {
+    return Promise.resolve({ id, outs: state });
+  },
+  diff(state, inputs) {
+    return diffOf(state, inputs, { replace: ["label"] });
+  },
+  async update(_id, state, inputs) {
+    if (state.fingerprint !== inputs.fingerprint) await sweep(inputs);
+    return withoutProvider(inputs);
+  },
+  delete() {
+    return Promise.resolve();
+  },
+};

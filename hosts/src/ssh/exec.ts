@@ -1,0 +1,122 @@
+/** Commands on hosts: built from arguments, judged by their exit code. */
+import type { ClientChannel } from "ssh2";
+import type { Connection } from "../contract";
+import { CommandError, HostError, UnreachableError, lastLines, redact } from "../errors";
+import { within } from "../time";
+import { patient } from "./connect";
+import type { Patience } from "./connect";
+import { openSession } from "./pool";
+import { commandLine } from "./quote";
+
+export interface ExecOptions {
+  /** Sent to the command's standard input, which is then closed; the place for secrets. */
+  readonly stdin?: string | Buffer;
+  /** As root; by sudo unless the user is root. @default false */
+  readonly sudo?: boolean;
+  /** @default 60 */
+  readonly timeoutSeconds?: number;
+  /** What the command is for, in error messages: "formatting the data disk". @default the command itself */
+  readonly purpose?: string;
+  /** What to do when it fails, for error messages. */
+  readonly advice?: string;
+  /** Values never shown in messages. */
+  readonly secrets?: readonly string[];
+  /** Exit codes that are not failures. @default [0] */
+  readonly accept?: readonly number[];
+  readonly patience?: Patience;
+}
+
+export interface ExecResult {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly code: number;
+}
+
+/**
+ * Runs a command on a host and waits for its end.
+ * @throws CommandError when it fails, is killed or takes too long; UnreachableError when the connection is lost.
+ */
+export async function exec(
+  connection: Connection,
+  argv: readonly string[],
+  options: ExecOptions = {},
+): Promise<ExecResult> {
+  const { timeoutSeconds = 60, accept = [0], secrets = [], patience = patient } = options;
+  const asRoot = options.sudo === true && connection.user !== "root";
+  const line = commandLine(asRoot ? ["sudo", "-n", "--", ...argv] : argv);
+  const attempted = options.purpose ?? redact(line, secrets);
+  const { channel, release } = await openSession(connection, line, patience);
+  try {
+    const result = await within(
+      timeoutSeconds,
+      finished(connection, channel, attempted, options.stdin),
+      () => new HostError(connection.node, `${attempted}: no end after ${timeoutSeconds} s`),
+      () => channel.destroy(),
+    );
+    if (!accept.includes(result.code)) throw failed(connection.node, attempted, result, options);
+    return result;
+  } finally {
+    release();
+  }
+}
+
+/**
+ * Runs a POSIX shell script, sent by standard input, so that nothing of it shows in a process list.
+ * `args` are its `$1`, `$2`, …; they do show.
+ */
+export function runScript(
+  connection: Connection,
+  script: string,
+  args: readonly string[] = [],
+  options: Omit<ExecOptions, "stdin"> = {},
+): Promise<ExecResult> {
+  // In a function, so that a connection lost half way runs nothing, and no command eats the rest of the script.
+  const stdin = `moorage() {\n${script}\n}\nmoorage "$@" </dev/null\n`;
+  return exec(connection, ["sh", "-s", "--", ...args], { ...options, stdin });
+}
+
+function finished(
+  { node }: Connection,
+  channel: ClientChannel,
+  attempted: string,
+  stdin: string | Buffer | undefined,
+): Promise<ExecResult> {
+  return new Promise((resolve, reject) => {
+    const out: Buffer[] = [];
+    const err: Buffer[] = [];
+    let ended: { code: number | null; signal?: string } | undefined;
+    channel.on("data", (chunk: Buffer) => out.push(chunk));
+    channel.stderr.on("data", (chunk: Buffer) => err.push(chunk));
+    channel.on("exit", (code: number | null, signal?: string) => {
+      ended = { code, ...(signal === undefined ? {} : { signal }) };
+    });
+    // A command may end without reading its input; its exit code says all.
+    channel.on("error", () => undefined);
+    channel.on("close", () => {
+      if (!ended) return reject(new UnreachableError(node, `the connection was lost during: ${attempted}`));
+      resolve({
+        stdout: Buffer.concat(out).toString("utf8"),
+        stderr: Buffer.concat(err).toString("utf8"),
+        code: ended.code ?? 128,
+      });
+    });
+    channel.end(stdin ?? "");
+  });
+}
+
+function failed(node: string, attempted: string, result: ExecResult, options: ExecOptions): CommandError {
+  const { stdout, stderr, code } = result;
+  const said = redact(lastLines(stderr) || lastLines(stdout), options.secrets ?? []);
+  const sudo = code === 1 && /^sudo: /m.test(stderr);
+  const advice = sudo
+    ? "\nThe user needs sudo without a password (NOPASSWD: ALL)."
+    : options.advice === undefined
+      ? ""
+      : `\n${options.advice}`;
+  return new CommandError(
+    node,
+    `${attempted} failed with exit code ${code}${said === "" ? "" : `:\n${said}`}${advice}`,
+    code,
+    redact(stderr, options.secrets ?? []),
+  );
+}

@@ -1,0 +1,77 @@
+/** MinIO's own client, run inside a MinIO container on a storage node. */
+import type { Connection } from "../contract";
+import { dockerApi } from "../docker/api";
+import { execInContainer } from "../docker/exec";
+import type { ContainerResult } from "../docker/exec";
+import { HostError, messageOf } from "../errors";
+import { brief } from "../ssh/connect";
+
+export interface StorageContainer {
+  readonly connection: Connection;
+  readonly container: string;
+}
+
+/** The running MinIO container of a storage node. @throws HostError when there is none. */
+export async function storageContainer(connection: Connection, service: string): Promise<StorageContainer> {
+  const containers = await dockerApi(connection).get<{ Id: string; Created: number }[]>("/containers/json", {
+    query: { filters: { label: [`com.docker.swarm.service.name=${service}`], status: ["running"] } },
+    purpose: `looking for a container of ${service}`,
+    patience: brief,
+    timeoutSeconds: 10,
+  });
+  const newest = [...containers].sort((a, b) => b.Created - a.Created)[0];
+  if (!newest) throw new HostError(connection.node, `no container of ${service} runs here`);
+  return { connection, container: newest.Id };
+}
+
+/** Runs `work` on the first storage node where it succeeds; fails with every node's reason. */
+export async function onSomeStorageNode<T>(
+  nodes: readonly Connection[],
+  services: Readonly<Record<string, string>>,
+  work: (storage: StorageContainer) => Promise<T>,
+): Promise<T> {
+  const reasons: string[] = [];
+  for (const connection of nodes) {
+    const service = services[connection.node];
+    if (service === undefined) continue;
+    try {
+      return await work(await storageContainer(connection, service));
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      reasons.push(messageOf(error));
+    }
+  }
+  throw new HostError("storage", `no storage node serves:${reasons.map((reason) => `\n  ${reason}`).join("") || " none is configured"}`);
+}
+
+export interface McCommand {
+  readonly argv: readonly string[];
+  /** Key pair that alias `local` logs in with; without one, anonymously. */
+  readonly keys?: { readonly access: string; readonly secret: string };
+  readonly stdin?: string;
+  readonly purpose: string;
+  readonly secrets?: readonly string[];
+  readonly timeoutSeconds?: number;
+  readonly accept?: readonly number[];
+}
+
+/** Runs `mc`; its credentials are in the command's environment, never in its arguments. */
+export function mc({ connection, container }: StorageContainer, command: McCommand): Promise<ContainerResult> {
+  const { argv, keys, secrets = [], ...rest } = command;
+  const login = keys === undefined ? "" : `${plain("rootUser", keys.access)}:${plain("a key", keys.secret)}@`;
+  return execInContainer(connection, {
+    ...rest,
+    container,
+    argv: ["mc", "--quiet", "--no-color", ...argv],
+    env: { MC_CONFIG_DIR: "/tmp/.mc", MC_HOST_local: `http://${login}127.0.0.1:9000` },
+    secrets: keys === undefined ? secrets : [keys.secret, ...secrets],
+  });
+}
+
+/** mc takes its alias from a URL in which it decodes nothing. */
+function plain(what: string, value: string): string {
+  if (!/^[\w.~!*+=-]+$/.test(value)) {
+    throw new Error(`${what} of the object store may hold letters, digits and ._~!*+=- only`);
+  }
+  return value;
+}

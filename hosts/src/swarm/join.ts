@@ -1,0 +1,210 @@
+/** How a node gets into the Swarm: by starting one, or by joining the one that is there. */
+import type { Connection, SwarmMemberInputs } from "../contract";
+import { dockerApi } from "../docker/api";
+import { DockerError, HostError, messageOf } from "../errors";
+import { membershipLock } from "../locks";
+import { note } from "../log";
+import { patient } from "../ssh/connect";
+import { Deadline, poll } from "../time";
+import { readMark, writeMark } from "./mark";
+import { dockerInfo, workingManager } from "./managers";
+import type { Manager } from "./managers";
+import { findNode, removeNode, retrying, updateNode } from "./nodes";
+import type { DockerInfo, SwarmNode } from "./types";
+
+const JOIN_SECONDS = 90;
+
+/** Managers other than this node. */
+export function otherManagers({ connection, managers }: Pick<SwarmMemberInputs, "connection" | "managers">): Connection[] {
+  return managers.filter((manager) => manager.node !== connection.node);
+}
+
+/** Makes the node an active member of our Swarm, and returns its info. Adopts a membership of ours that is there. */
+export async function enter(inputs: SwarmMemberInputs): Promise<DockerInfo> {
+  const { connection } = inputs;
+  let info = await dockerInfo(connection, patient);
+  if (info.Swarm.LocalNodeState === "locked") info = await unlock(inputs);
+  if (info.Swarm.LocalNodeState === "pending") info = await settled(connection);
+  if (info.Swarm.LocalNodeState === "active") {
+    await mustBeOurs(inputs, info);
+    if (await isKnown(inputs, info)) return info;
+    note(connection.node, "is not on the managers' list any more; joining anew");
+  }
+  if (info.Swarm.LocalNodeState !== "inactive" && info.Swarm.LocalNodeState !== "") await leave(connection);
+  await writeMark(connection, { joining: true });
+  const manager = await existingSwarm(inputs);
+  if (manager) await join(inputs, manager, info.Name);
+  else await init(inputs);
+  return settled(connection);
+}
+
+async function mustBeOurs(inputs: SwarmMemberInputs, { Swarm }: DockerInfo): Promise<void> {
+  const { connection } = inputs;
+  const mark = await readMark(connection);
+  const cluster = Swarm.Cluster?.ID;
+  if (mark.joining || mark.node === Swarm.NodeID || (cluster !== undefined && mark.cluster === cluster)) return;
+  const known = await findNode(otherManagers(inputs), Swarm.NodeID).catch(() => undefined);
+  if (known) return;
+  throw new HostError(
+    connection.node,
+    `is in a Swarm that is not this stack's (node ${Swarm.NodeID}). If that one is not needed, run \`docker swarm leave --force\` there`,
+  );
+}
+
+/** Whether the managers still list the node. Where there is no other manager to ask, its own word counts. */
+async function isKnown(inputs: SwarmMemberInputs, { Swarm }: DockerInfo): Promise<boolean> {
+  if (Swarm.ControlAvailable) return true;
+  return (await retrying(20, () => findNode(otherManagers(inputs), Swarm.NodeID))) !== undefined;
+}
+
+export async function leave(connection: Connection): Promise<void> {
+  try {
+    await dockerApi(connection).post("/swarm/leave", {
+      query: { force: "true" },
+      timeoutSeconds: 60,
+      purpose: "leaving the Swarm",
+    });
+  } catch (error) {
+    if (!(error instanceof DockerError && /not part of a swarm/i.test(error.reason))) throw error;
+  }
+}
+
+/**
+ * A manager of our Swarm among the others; `undefined` when this node is to start one.
+ * A Swarm is started only when every other manager has said that it is in none: else there might be two.
+ */
+async function existingSwarm(inputs: SwarmMemberInputs): Promise<Manager | undefined> {
+  const others = otherManagers(inputs);
+  let unsure: string[] = [];
+  const found = await poll(new Deadline(JOIN_SECONDS), 2, async () => {
+    if (others.length === 0) return "none" as const;
+    const answers = await Promise.allSettled(others.map((manager) => dockerInfo(manager)));
+    if (answers.some((answer) => answer.status === "fulfilled" && answer.value.Swarm.ControlAvailable)) {
+      return workingManager(others, `letting ${inputs.node} join`).catch((error: unknown) => {
+        unsure = [messageOf(error)];
+        return undefined;
+      });
+    }
+    unsure = answers.flatMap((answer) => (answer.status === "rejected" ? [messageOf(answer.reason)] : undecided(answer.value)));
+    return inputs.founder && unsure.length === 0 ? ("none" as const) : undefined;
+  });
+  if (found === undefined) throw new HostError(inputs.node, notEntered(inputs, unsure));
+  if (found === "none") return undefined;
+  await mustBeMarked(found);
+  return found;
+}
+
+function undecided({ Name, Swarm }: DockerInfo): string[] {
+  const { LocalNodeState } = Swarm;
+  return LocalNodeState === "inactive" || LocalNodeState === "" ? [] : [`${Name} is in a Swarm, but no manager (${LocalNodeState})`];
+}
+
+function notEntered({ founder }: SwarmMemberInputs, unsure: readonly string[]): string {
+  const reasons = unsure.map((reason) => `\n  ${reason}`).join("");
+  return founder
+    ? `a new Swarm is started only when no other manager has one, and that cannot be told:${reasons}`
+    : `there is no Swarm to join yet; no manager has one${reasons === "" ? "" : `:${reasons}`}`;
+}
+
+async function mustBeMarked({ connection, info }: Manager): Promise<void> {
+  const mark = await readMark(connection);
+  const cluster = info.Swarm.Cluster?.ID;
+  if (mark.joining || (cluster !== undefined && mark.cluster === cluster)) return;
+  throw new HostError(
+    connection.node,
+    `is a manager of a Swarm that is not this stack's (${cluster ?? "unknown"}), so nothing joins it. ` +
+      "If that one is not needed, run `docker swarm leave --force` there",
+  );
+}
+
+function addresses({ advertiseAddr, dataPathAddr }: SwarmMemberInputs): object {
+  return {
+    ListenAddr: "0.0.0.0:2377",
+    AdvertiseAddr: advertiseAddr,
+    ...(dataPathAddr === undefined ? {} : { DataPathAddr: dataPathAddr }),
+  };
+}
+
+async function init(inputs: SwarmMemberInputs): Promise<void> {
+  note(inputs.node, "starting the Swarm");
+  await dockerApi(inputs.connection).post("/swarm/init", {
+    json: {
+      ...addresses(inputs),
+      Spec: { EncryptionConfig: { AutoLockManagers: inputs.autolock } },
+    },
+    timeoutSeconds: 60,
+    purpose: "starting the Swarm",
+  });
+}
+
+async function join(inputs: SwarmMemberInputs, manager: Manager, hostname: string): Promise<void> {
+  const work = async () => {
+    await forgetEarlier(otherManagers(inputs), hostname);
+    await retrying(JOIN_SECONDS, () => joinOnce(inputs, manager));
+  };
+  note(inputs.node, `joining the Swarm as ${inputs.role}`);
+  if (inputs.role === "manager") await membershipLock.use(work);
+  else await work();
+}
+
+async function joinOnce(inputs: SwarmMemberInputs, manager: Manager): Promise<void> {
+  const { connection, role } = inputs;
+  const state = (await dockerInfo(connection, patient)).Swarm.LocalNodeState;
+  if (state === "active") return;
+  if (state === "error" || state === "pending") await leave(connection);
+  const { JoinTokens } = await manager.api.get<{ JoinTokens: { Manager: string; Worker: string } }>("/swarm", {
+    purpose: "reading the join token",
+  });
+  const { Swarm } = await dockerInfo(manager.connection);
+  await dockerApi(connection).post("/swarm/join", {
+    json: {
+      ...addresses(inputs),
+      RemoteAddrs: (Swarm.RemoteManagers ?? []).map(({ Addr }) => Addr),
+      JoinToken: role === "manager" ? JoinTokens.Manager : JoinTokens.Worker,
+    },
+    timeoutSeconds: 60,
+    purpose: "joining the Swarm",
+  });
+}
+
+/** A node that was installed anew has left its former self on the list, which as a manager counts against the quorum. */
+async function forgetEarlier(managers: readonly Connection[], hostname: string): Promise<void> {
+  const { api } = await workingManager(managers, "looking for earlier entries of the node");
+  const nodes = await api.get<SwarmNode[]>("/nodes", { purpose: "listing the Swarm's nodes" });
+  for (const node of nodes.filter((each) => each.Description.Hostname === hostname && each.Status.State === "down")) {
+    note(hostname, `taking its former entry ${node.ID} off the Swarm's list`);
+    await forgetNode(managers, node);
+  }
+}
+
+/** Demotes a node that is gone, then removes it. */
+export async function forgetNode(managers: readonly Connection[], { ID, Spec }: SwarmNode): Promise<void> {
+  if (Spec.Role === "manager") await updateNode(managers, ID, (spec) => ({ ...spec, Role: "worker" }));
+  await removeNode(managers, ID);
+}
+
+/** Until the node says that it is in, or out. */
+async function settled(connection: Connection): Promise<DockerInfo> {
+  let state = "";
+  const info = await poll(new Deadline(JOIN_SECONDS), 1, async () => {
+    const found = await dockerInfo(connection, patient);
+    state = `${found.Swarm.LocalNodeState}${found.Swarm.Error === "" ? "" : `: ${found.Swarm.Error}`}`;
+    return found.Swarm.LocalNodeState === "pending" || found.Swarm.NodeID === "" ? undefined : found;
+  });
+  if (info) return info;
+  throw new HostError(connection.node, `did not get into the Swarm within ${JOIN_SECONDS} s (state: ${state})`);
+}
+
+/** A manager that restarted locked is unlocked with the key that any other manager holds. */
+async function unlock(inputs: SwarmMemberInputs): Promise<DockerInfo> {
+  const manager = await workingManager(otherManagers(inputs), `unlocking ${inputs.node}`);
+  await dockerApi(inputs.connection).post("/swarm/unlock", {
+    json: { UnlockKey: await unlockKey(manager) },
+    purpose: "unlocking the Swarm",
+  });
+  return settled(inputs.connection);
+}
+
+export async function unlockKey({ api }: Pick<Manager, "api">): Promise<string> {
+  return (await api.get<{ UnlockKey: string }>("/swarm/unlockkey", { purpose: "reading the unlock key" })).UnlockKey;
+}

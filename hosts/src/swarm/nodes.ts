@@ -1,0 +1,101 @@
+/** The Swarm's list of nodes, read and changed through any manager that works. */
+import type { Connection } from "../contract";
+import { equal } from "../diff";
+import { isMissing } from "../docker/api";
+import { DockerError, HostError, messageOf } from "../errors";
+import { Deadline, poll, sleep } from "../time";
+import { workingManager } from "./managers";
+import type { NodeSpec, SwarmNode } from "./types";
+
+/** Errors that pass by themselves: an election, a spec changed by somebody else at the same time. */
+function passes(error: unknown): boolean {
+  if (error instanceof DockerError) {
+    return error.status >= 500 || /out of sequence|no elected|deadline exceeded|raft/i.test(error.reason);
+  }
+  return error instanceof HostError;
+}
+
+/** Tries again, on whichever manager works then, while what is in the way passes by itself. */
+export async function retrying<T>(seconds: number, work: () => Promise<T>): Promise<T> {
+  const deadline = new Deadline(seconds);
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!passes(error) || deadline.passed) throw error;
+      await sleep(1000);
+    }
+  }
+}
+
+/** The node as a manager knows it; `undefined` when a manager says that there is none. */
+export async function findNode(managers: readonly Connection[], nodeId: string): Promise<SwarmNode | undefined> {
+  const { api } = await workingManager(managers, `looking up node ${nodeId}`);
+  try {
+    return await api.get<SwarmNode>(`/nodes/${encodeURIComponent(nodeId)}`, { purpose: `looking up node ${nodeId}` });
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+export type NodeChange = (spec: NodeSpec) => NodeSpec;
+
+/** Changes a node's spec; when somebody else changed it meanwhile, reads it again. Does nothing when nothing changes. */
+export function updateNode(managers: readonly Connection[], nodeId: string, change: NodeChange): Promise<void> {
+  return retrying(30, async () => {
+    const { api } = await workingManager(managers, `changing node ${nodeId}`);
+    const node = await api.get<SwarmNode>(`/nodes/${nodeId}`, { purpose: `looking up node ${nodeId}` });
+    const spec = change(node.Spec);
+    if (equal(spec, node.Spec)) return;
+    await api.post(`/nodes/${nodeId}/update`, {
+      query: { version: String(node.Version.Index) },
+      json: spec,
+      purpose: `changing node ${node.Description.Hostname}`,
+    });
+  });
+}
+
+/** Takes a node off the list, whatever its state. */
+export function removeNode(managers: readonly Connection[], nodeId: string): Promise<void> {
+  return retrying(30, async () => {
+    const { api } = await workingManager(managers, `removing node ${nodeId}`);
+    try {
+      await api.delete(`/nodes/${nodeId}`, { query: { force: "true" }, purpose: `removing node ${nodeId}` });
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+  });
+}
+
+/**
+ * Waits until a manager shows the node as wanted.
+ * @param what the state in words: "ready"
+ */
+export async function awaitNode(
+  managers: readonly Connection[],
+  nodeId: string,
+  seconds: number,
+  what: string,
+  wanted: (node: SwarmNode | undefined) => boolean,
+): Promise<void> {
+  let last = "";
+  const done = await poll(new Deadline(seconds), 1, async () => {
+    try {
+      const node = await findNode(managers, nodeId);
+      if (wanted(node)) return true;
+      last = node ? `it is ${node.Status.State}, as ${node.Spec.Role}` : "no manager knows it";
+    } catch (error) {
+      if (!passes(error)) throw error;
+      last = messageOf(error);
+    }
+    return undefined;
+  });
+  if (!done) throw new HostError("swarm", `node ${nodeId} is not ${what} after ${seconds} s: ${last}`);
+}
+
+export const isReady = (node: SwarmNode | undefined): boolean =>
+  node?.Status.State === "ready" &&
+  (node.Spec.Role === "worker"
+    ? !node.ManagerStatus
+    : node.ManagerStatus?.Reachability === "reachable" && node.ManagerStatus.Addr !== "");

@@ -1,0 +1,139 @@
+import {
+  frontCheckName,
+  heartbeatName,
+  renderFrontCheck,
+  renderHeartbeat,
+  renderKeepalived,
+  renderVipGuard,
+  type KeepalivedArgs,
+} from "./keepalived";
+import type { ManagedFile, NodeFiles } from "./model";
+import { renderUnit, unitCommand } from "./unit";
+
+export interface KeepalivedFilesArgs extends Omit<KeepalivedArgs, "scriptFolder"> {
+  /** `name@sha256:…`, or the id of an image that is loaded on the node. It has keepalived, sh and curl. */
+  readonly image: string;
+  /** Port the front is published on. @default 443 */
+  readonly port?: number;
+  /** Addresses of all other nodes. @default the peers */
+  readonly witnesses?: readonly string[];
+}
+
+const folder = "/etc/moorage/keepalived";
+const runFolder = "/run/moorage-keepalived";
+const heartbeatPath = `${runFolder}/heartbeat`;
+const guardPath = "/etc/moorage/vip-guard";
+const container = "moorage-keepalived";
+
+/** What keepalived needs of the host's network, and nothing else of the host. */
+const capabilities = ["NET_ADMIN", "NET_RAW", "NET_BROADCAST", "SETUID", "SETGID"];
+
+export const keepalivedUnit = "moorage-keepalived.service";
+export const vipGuardUnit = "moorage-vip-guard.service";
+
+/** keepalived as a unit around a container on the host's network, and the guard beside it. */
+export function keepalivedFiles(args: KeepalivedFilesArgs): NodeFiles {
+  const check = {
+    port: args.port ?? 443,
+    peers: args.peers,
+    witnesses: args.witnesses ?? args.peers,
+  };
+  return {
+    files: {
+      [`${folder}/keepalived.conf`]: {
+        content: renderKeepalived({ ...args, scriptFolder: folder }),
+        mode: 0o644,
+        apply: { action: "reload", unit: keepalivedUnit },
+      },
+      // A script is read anew each time it is run.
+      [`${folder}/${frontCheckName}`]: script(renderFrontCheck(check), { action: "none" }),
+      [`${folder}/${heartbeatName}`]: script(renderHeartbeat(heartbeatPath), { action: "none" }),
+      [guardPath]: script(renderVipGuard({ ...args, heartbeatPath }), {
+        action: "restart",
+        unit: vipGuardUnit,
+      }),
+    },
+    units: {
+      [keepalivedUnit]: { content: serviceUnit(args), enabled: true },
+      [vipGuardUnit]: { content: guardUnit(), enabled: true },
+    },
+  };
+}
+
+function script(content: string, apply: ManagedFile["apply"]): ManagedFile {
+  return { content, mode: 0o755, apply };
+}
+
+function serviceUnit(args: KeepalivedFilesArgs): string {
+  const prefix = args.prefixLength ?? 32;
+  const removed = unitCommand(["docker", "rm", "--force", container]);
+  return renderUnit({
+    Unit: {
+      Description: `VIP ${args.vip} of the registry`,
+      // Stopped with Docker, and started by it again: a restart loop would wake a Docker that someone has stopped.
+      Requires: "docker.service",
+      After: "docker.service network-online.target",
+      Wants: "network-online.target",
+      StartLimitIntervalSec: 0,
+    },
+    Service: {
+      RuntimeDirectory: "moorage-keepalived",
+      RuntimeDirectoryPreserve: true,
+      TimeoutStartSec: "infinity",
+      TimeoutStopSec: "20s",
+      ExecStartPre: `-${removed}`,
+      ExecStart: unitCommand(runCommand(args.image)),
+      ExecReload: unitCommand(["docker", "kill", "--signal", "HUP", container]),
+      ExecStop: `-${unitCommand(["docker", "stop", "-t", "5", container])}`,
+      ExecStopPost: [
+        `-${removed}`,
+        `-${unitCommand(["ip", "addr", "del", `${args.vip}/${prefix}`, "dev", args.interface])}`,
+      ],
+      Restart: "always",
+      RestartSec: 1,
+    },
+    Install: { WantedBy: "multi-user.target docker.service" },
+  });
+}
+
+function runCommand(image: string): string[] {
+  return [
+    "docker",
+    "run",
+    "--rm",
+    "--name",
+    container,
+    "--log-driver",
+    "none",
+    "--network",
+    "host",
+    "--cap-drop",
+    "ALL",
+    ...capabilities.flatMap((capability) => ["--cap-add", capability]),
+    "--read-only",
+    "--tmpfs",
+    "/run",
+    "--tmpfs",
+    "/tmp",
+    "--volume",
+    `${folder}:${folder}:ro`,
+    "--volume",
+    `${runFolder}:${runFolder}`,
+    "--entrypoint",
+    "keepalived",
+    image,
+    "--dont-fork",
+    "--log-console",
+    "--vrrp",
+    "--use-file",
+    `${folder}/keepalived.conf`,
+  ];
+}
+
+function guardUnit(): string {
+  return renderUnit({
+    Unit: { Description: "Takes the VIP away when keepalived is gone or frozen" },
+    Service: { ExecStart: unitCommand(["/bin/sh", guardPath]), Restart: "always", RestartSec: 1 },
+    Install: { WantedBy: "multi-user.target" },
+  });
+}

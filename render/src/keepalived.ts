@@ -1,0 +1,188 @@
+/** keepalived's configuration and the scripts it tracks. */
+import { lines, word } from "./text";
+
+export interface KeepalivedArgs {
+  /** The node's name. */
+  readonly node: string;
+  readonly interface: string;
+  /** The node's own address. */
+  readonly address: string;
+  readonly vip: string;
+  /** Prefix length the VIP is set with; 32 keeps it from ever being chosen as a source address. @default 32 */
+  readonly prefixLength?: number;
+  /** Addresses of the other edge nodes. */
+  readonly peers: readonly string[];
+  /** 1 to 254. Decides between nodes that start together only: who has the VIP keeps it. */
+  readonly priority: number;
+  /** 1 to 255, one for each VIP on a network. */
+  readonly virtualRouterId: number;
+  /** Seconds between two signs of life of the VIP's holder. @default 0.3 */
+  readonly advertInterval?: number;
+  /** Folder of the two scripts, as keepalived sees it. */
+  readonly scriptFolder: string;
+}
+
+export const frontCheckName = "check-front";
+export const heartbeatName = "heartbeat";
+
+/**
+ * VRRP 3 has no passwords, and 2 sends them in clear: what keeps strangers out is the list of peers.
+ */
+export function renderKeepalived(args: KeepalivedArgs): string {
+  const device = word(args.interface, "interface");
+  const folder = word(args.scriptFolder, "script folder");
+  return `global_defs {
+    router_id ${word(args.node, "node")}
+    script_user root
+    enable_script_security
+    vrrp_garp_master_delay 1
+    vrrp_garp_master_repeat 3
+    vrrp_garp_master_refresh 10
+}
+
+vrrp_script front {
+    script "${folder}/${frontCheckName}"
+    interval 1
+    timeout 4
+    fall 1
+    rise 2
+    init_fail
+}
+
+# Proves to the guard outside that this keepalived is neither gone nor frozen; never a reason to move the VIP.
+vrrp_script heartbeat {
+    script "${folder}/${heartbeatName}"
+    interval 0.5
+    timeout 5
+    fall 1000000
+}
+
+vrrp_instance registry {
+    version 3
+    state BACKUP
+    nopreempt
+    interface ${device}
+    virtual_router_id ${args.virtualRouterId}
+    priority ${args.priority}
+    advert_int ${args.advertInterval ?? 0.3}
+    unicast_src_ip ${word(args.address, "address")}
+    unicast_peer {
+${args.peers.map((peer) => `        ${word(peer, "peer")}\n`).join("")}    }
+    virtual_ipaddress {
+        ${word(args.vip, "VIP")}/${args.prefixLength ?? 32} dev ${device}
+    }
+    track_script {
+        front
+        heartbeat
+    }
+}
+`;
+}
+
+export interface FrontCheckArgs {
+  /** Port the front is published on. */
+  readonly port: number;
+  /** Addresses of the other edge nodes. */
+  readonly peers: readonly string[];
+  /** Addresses of all other nodes, to tell a node that is cut off. */
+  readonly witnesses: readonly string[];
+}
+
+/**
+ * May this node hold the VIP? Run each second inside keepalived's container, which has sh and curl.
+ *
+ * Without a working nginx, no. Cut off from every other node, no: they have chosen another holder by then. And when
+ * nginx here reaches no registry that works, only if no neighbour does better: with the store down for all, somebody
+ * has to hold the VIP to say so.
+ */
+export function renderFrontCheck(args: FrontCheckArgs): string {
+  const list = (addresses: readonly string[]): string =>
+    addresses.map((one) => word(one, "address")).join(" ");
+  return lines(
+    "#!/bin/sh",
+    "# May this node hold the VIP? Run each second by keepalived; 0 says yes.",
+    `port=${args.port}`,
+    `peers="${list(args.peers)}"`,
+    `witnesses="${list(args.witnesses)}"`,
+    "",
+    `ask() { curl -fsk --noproxy '*' -o /dev/null "$@"; }`,
+    "",
+    "front_runs() {",
+    '    ask --max-time 0.7 "https://127.0.0.1:$port/healthz"',
+    "}",
+    "registry_works() {",
+    '    ask --connect-timeout 0.5 --max-time 1.5 "https://$1:$port/healthz/registry"',
+    "}",
+    "# A refused connection is an answer, too.",
+    "reachable() {",
+    `    said=$(ask --connect-timeout 0.4 --max-time 0.6 -w '%{time_connect} %{errormsg}' "https://$1:$port/healthz")`,
+    "    case $said in",
+    "        0.000000*refused*) return 0 ;;",
+    "        0.000000*) return 1 ;;",
+    "    esac",
+    "    return 0",
+    "}",
+    "cut_off() {",
+    "    for witness in $witnesses; do",
+    '        reachable "$witness" && return 1',
+    "    done",
+    "    return 0",
+    "}",
+    "",
+    "front_runs || front_runs || exit 1",
+    args.witnesses.length > 1 && "if cut_off && cut_off; then exit 1; fi",
+    "registry_works 127.0.0.1 && exit 0",
+    "for peer in $peers; do",
+    '    registry_works "$peer" && exit 1',
+    "done",
+    "exit 0",
+  );
+}
+
+/** Writes the time since boot, which no change of the clock sets back. */
+export function renderHeartbeat(path: string): string {
+  return lines(
+    "#!/bin/sh",
+    "# Run by keepalived: as long as this changes, keepalived is alive.",
+    "read -r uptime _ < /proc/uptime",
+    `echo "$uptime" > ${word(path, "heartbeat")}`,
+  );
+}
+
+export interface VipGuardArgs {
+  readonly interface: string;
+  readonly vip: string;
+  readonly prefixLength?: number;
+  readonly heartbeatPath: string;
+}
+
+/**
+ * Runs on the host itself. Peers take the VIP about a second after keepalived here fell silent, so this node has to be
+ * without it soon after that.
+ */
+export function renderVipGuard(args: VipGuardArgs): string {
+  const device = word(args.interface, "interface");
+  const vip = word(args.vip, "VIP");
+  return lines(
+    "#!/bin/sh",
+    "# Takes the VIP off this node when keepalived is gone or frozen, as another node has it by then.",
+    "last=",
+    "silent=0",
+    "while sleep 0.25; do",
+    "    now=",
+    `    { read -r now < ${word(args.heartbeatPath, "heartbeat")}; } 2>/dev/null`,
+    '    if [ "$now" != "$last" ]; then',
+    "        last=$now",
+    "        silent=0",
+    "        continue",
+    "    fi",
+    "    silent=$((silent + 1))",
+    '    [ "$silent" -ge 8 ] || continue',
+    "    silent=4",
+    `    if [ -n "$(ip -o addr show dev ${device} to ${vip})" ]; then`,
+    `        echo "keepalived has been silent for 2 s: taking ${vip} off ${device}"`,
+    `        ip addr del ${vip}/${args.prefixLength ?? 32} dev ${device}`,
+    "    fi",
+    "done",
+  );
+}

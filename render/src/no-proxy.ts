@@ -1,0 +1,39 @@
+import type { Cidr } from "./model";
+
+export interface NoProxyArgs {
+  readonly nodes: readonly { readonly name: string; readonly address: string }[];
+  /** Domains of the nodes; each node's full name is derived from each. */
+  readonly domains?: readonly string[];
+  readonly vip?: string;
+  /** Names of the registry and its storage, with or without a port. */
+  readonly serviceNames: readonly string[];
+  readonly subnets: readonly Cidr[];
+  /** What the configuration adds (`ProxyModel.exclude`). */
+  readonly exclude?: readonly string[];
+}
+
+/** What is reached directly, in a stable order and without repetition. */
+export function computeNoProxy(args: NoProxyArgs): string[] {
+  const domains = args.domains ?? [];
+  const names = args.nodes.map((node) => node.name);
+  return [
+    ...new Set([
+      "localhost",
+      "127.0.0.1",
+      "127.0.0.0/8",
+      "::1",
+      ...args.nodes.map((node) => node.address),
+      ...names,
+      ...names.flatMap((name) => domains.map((domain) => `${name}.${domain}`)),
+      ...domains.map((domain) => `.${domain}`),
+      ...(args.vip === undefined ? [] : [args.vip]),
+      ...args.serviceNames.map(withoutPort),
+      ...args.subnets,
+      ...(args.exclude ?? []),
+    ]),
+  ];
+}
+
+function withoutPort(name: string): string {
+  return name.replace(/^(\[[^\]]*\]|[^:]*):\d+$/, "$1");
+}

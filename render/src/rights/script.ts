@@ -1,0 +1,64 @@
+import type { RegistryUserModel } from "../model";
+import {
+  decide,
+  hasRight,
+  hasRightToAll,
+  isRepositoryName,
+  mayMount,
+  parsePath,
+  queryValues,
+  repositoryOf,
+  routeOf,
+  splitTarget,
+} from "./engine";
+
+/** Name of the users' module beside the script. */
+export const rightsDataName = "users.js";
+
+const engine = [
+  isRepositoryName,
+  parsePath,
+  queryValues,
+  hasRight,
+  hasRightToAll,
+  mayMount,
+  splitTarget,
+  decide,
+  routeOf,
+  repositoryOf,
+];
+
+/**
+ * The rule engine as a module for njs. Its functions are the text of the compiled ones, so what the unit tests call is
+ * what nginx runs.
+ */
+export function rightsScript(): string {
+  return `// Users and rights of the registry. ${rightsDataName} beside it says who they are.
+import crypto from "crypto";
+import users from "${rightsDataName}";
+
+${engine.map((part) => part.toString()).join("\n\n")}
+
+function route(r) {
+  return routeOf(users, r.variables.remote_user || "", r.method, r.variables.request_uri);
+}
+
+/** What picks a registry: its repository, so that one replica's cache sees all of it. */
+function affinity(r) {
+  return repositoryOf(r.variables.request_uri) || r.variables.request_id;
+}
+
+/** Stands for the credentials in the cache of checked passwords. */
+function credential(r) {
+  return crypto.createHash("sha256").update(r.variables.http_authorization || "").digest("hex");
+}
+
+export default { route, affinity, credential };
+`;
+}
+
+/** The users' module: their rights, without passwords. */
+export function renderRights(users: readonly RegistryUserModel[]): string {
+  const entries = users.map((user) => `  ${JSON.stringify({ name: user.name, rights: user.rights })},\n`);
+  return `export default [\n${entries.join("")}];\n`;
+}

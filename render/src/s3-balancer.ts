@@ -1,0 +1,114 @@
+/** The way from a registry to the store: HAProxy, one for each registry node. */
+import { lines, word } from "./text";
+
+export interface S3BalancerArgs {
+  /** MinIO's members by DNS name, resolved while HAProxy runs. */
+  readonly backends: readonly { readonly name: string; readonly port: number }[];
+  /**
+   * The member on the balancer's own node. It is used while it works, the others otherwise: so a member that fails
+   * takes no request of another node's registry with it.
+   */
+  readonly preferred?: string;
+  /** @default 9000 */
+  readonly listenPort?: number;
+  /** Address and port of the name server. @default "127.0.0.11:53" (Docker's) */
+  readonly resolver?: string;
+}
+
+/** Path on the balancer's port that says whether it runs, whatever state the store is in. */
+export const balancerHealthPath = "/healthz";
+/** Path that says, besides, whether a member of the store can be used. */
+export const balancerStoragePath = "/healthz/storage";
+
+export function renderS3Balancer(args: S3BalancerArgs): string {
+  return [globals(), defaults(), resolvers(args), frontend(args), backend(args)].join("\n");
+}
+
+function globals(): string {
+  return lines(
+    "global",
+    "    log stdout format raw local0 notice",
+    "    maxconn 4096",
+    "    hard-stop-after 30s",
+  );
+}
+
+/** Uploads and downloads flow through unbuffered; the long timeouts are for a store that is busy, not for one that is gone. */
+function defaults(): string {
+  return lines(
+    "defaults",
+    "    mode http",
+    "    log global",
+    "    option httplog",
+    "    option dontlog-normal",
+    "    option http-keep-alive",
+    "    http-reuse safe",
+    "    timeout http-request 30s",
+    "    timeout http-keep-alive 75s",
+    "    timeout client 900s",
+    "    timeout server 900s",
+    "    timeout connect 1s",
+    "    timeout queue 5s",
+    "    timeout check 1s",
+    "    retries 3",
+    "    option redispatch 1",
+    "    option srvtcpka",
+    "    srvtcpka-idle 5s",
+    "    srvtcpka-intvl 1s",
+    "    srvtcpka-cnt 3",
+  );
+}
+
+/** An address that was good is kept while the name server is silent: what counts then is the health check. */
+function resolvers(args: S3BalancerArgs): string {
+  return lines(
+    "resolvers docker",
+    `    nameserver docker ${word(args.resolver ?? "127.0.0.11:53", "resolver")}`,
+    "    accepted_payload_size 8192",
+    "    resolve_retries 2",
+    "    timeout resolve 1s",
+    "    timeout retry 1s",
+    "    hold valid 1s",
+    "    hold nx 1s",
+    "    hold obsolete 1s",
+    "    hold timeout 60s",
+    "    hold refused 60s",
+    "    hold other 60s",
+  );
+}
+
+function frontend(args: S3BalancerArgs): string {
+  return lines(
+    "frontend s3",
+    `    bind :${args.listenPort ?? 9000}`,
+    `    http-request return status 200 content-type text/plain string ok if { path ${balancerHealthPath} }`,
+    "    acl no-member nbsrv(minio) eq 0",
+    `    http-request return status 503 content-type text/plain string "no member" if { path ${balancerStoragePath} } no-member`,
+    `    http-request return status 200 content-type text/plain string ok if { path ${balancerStoragePath} }`,
+    "    default_backend minio",
+  );
+}
+
+/**
+ * `/minio/health/live` answers for the member alone. The cluster's own checks ask every drive first, so with one node
+ * off they can be slow on all members at once, and without a write quorum they would end reads that still work. A
+ * member that has not found its cluster yet answers "alive" with a header that says offline.
+ */
+function backend(args: S3BalancerArgs): string {
+  const preferred = args.backends.some(({ name }) => name === args.preferred) ? args.preferred : undefined;
+  return lines(
+    "backend minio",
+    "    balance leastconn",
+    preferred !== undefined && "    option allbackups",
+    "    option httpchk",
+    "    http-check send meth GET uri /minio/health/live ver HTTP/1.1 hdr Host minio",
+    "    http-check expect status 200",
+    '    http-check expect ! hdr name "x-minio-server-status"',
+    "    default-server init-addr none resolvers docker resolve-prefer ipv4 check inter 1s fastinter 500ms downinter 1s fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down on-marked-down shutdown-sessions",
+    ...args.backends.map(({ name, port }) => {
+      const address = `${word(name, "MinIO's name")}:${port}`;
+      const role = preferred === undefined || name === preferred ? "" : " backup";
+      return `    server ${name} ${address}${role}`;
+    }),
+  );
+}

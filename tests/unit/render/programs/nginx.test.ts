@@ -1,0 +1,301 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { NameServer } from "./dns";
+import { Front } from "./front";
+import { Upstream } from "./upstream";
+
+const digest = `sha256:${"a".repeat(64)}`;
+const users = {
+  admin: { password: "root", rights: [{ prefix: "", access: "write" as const }] },
+  team: {
+    password: "blue",
+    rights: [
+      { prefix: "team/", access: "write" as const },
+      { prefix: "base", access: "read" as const },
+    ],
+  },
+};
+const admin = "admin:root";
+const team = "team:blue";
+
+let names: NameServer;
+let front: Front;
+const one = new Upstream("one", "127.0.1.1", 25000);
+const two = new Upstream("two", "127.0.1.2", 25000);
+
+beforeAll(async () => {
+  names = await NameServer.start();
+  const registries = ["one", "two"].map((name) => ({ name: `registry-${name}`, port: 25000 }));
+  front = new Front(25443, users, { registries, resolver: names.address });
+  // Nothing resolves and nothing listens when nginx starts.
+  await front.start();
+});
+afterAll(async () => {
+  if (process.env.KEEP_LOG) console.log(front.log);
+  await front.stop();
+  await Promise.all([one.stop(), two.stop()]);
+  names.stop();
+});
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+async function bothUp(): Promise<void> {
+  await Promise.all([one.stop(), two.stop()]);
+  await Promise.all([one.start(), two.start()]);
+  names.names.set("registry-one", "127.0.1.1");
+  names.names.set("registry-two", "127.0.1.2");
+  // Until both count as alive again: the front leaves one alone for 2 s after a failure.
+  const seen = new Set<unknown>();
+  for (let tries = 0; tries < 400 && seen.size < 2; tries++) {
+    const answer = await front.ask("/v2/", { user: admin });
+    if (answer.status === 200) seen.add(answer.headers["x-upstream"]);
+    await sleep(10);
+  }
+  expect(seen.size).toBe(2);
+}
+
+describe("with no registry in reach", () => {
+  it("passes nginx -t", () => {
+    front.test();
+  });
+
+  it("answers 503 in the registry's format, with Retry-After", async () => {
+    const answer = await front.ask("/v2/", { user: admin });
+    expect(answer.status).toBe(503);
+    expect(answer.headers["retry-after"]).toBe("5");
+    expect(JSON.parse(answer.body)).toMatchObject({ errors: [{ code: "UNAVAILABLE" }] });
+    expect(answer.headers["content-type"]).toBe("application/json");
+  });
+
+  it("says that nginx runs, and that no registry works", async () => {
+    expect((await front.ask("/healthz")).status).toBe(200);
+    expect((await front.ask("/healthz/registry")).status).toBeGreaterThanOrEqual(500);
+  });
+
+  it("finds a registry within 3 s of its name", async () => {
+    await one.start();
+    names.names.set("registry-one", "127.0.1.1");
+    const since = Date.now();
+    await expect
+      .poll(async () => (await front.ask("/v2/", { user: admin })).status, { timeout: 5000, interval: 50 })
+      .toBe(200);
+    expect(Date.now() - since).toBeLessThan(3000);
+    expect((await front.ask("/healthz/registry")).status).toBe(200);
+  });
+});
+
+describe("passwords", () => {
+  beforeAll(bothUp);
+
+  it.each([
+    ["none", undefined],
+    ["a wrong one", "admin:wrong"],
+    ["an unknown user's", "nobody:root"],
+  ])("asks for a password given %s", async (_, user) => {
+    const answer = await front.ask("/v2/", user === undefined ? {} : { user });
+    expect(answer.status).toBe(401);
+    expect(answer.headers["www-authenticate"]).toBe('Basic realm="Registry"');
+    expect(answer.headers["docker-distribution-api-version"]).toBe("registry/2.0");
+    expect(JSON.parse(answer.body)).toMatchObject({ errors: [{ code: "UNAUTHORIZED" }] });
+  });
+
+  it("does not tell an unauthenticated client what it would be allowed", async () => {
+    for (const target of ["/v2/_catalog", "/v2/secret/tags/list", "/v2/nonsense"]) {
+      expect((await front.ask(target, { user: "team:wrong" })).status).toBe(401);
+    }
+  });
+
+  it("accepts the password before the last change too", async () => {
+    front.addPassword("previous", "admin", "older");
+    expect((await front.ask("/v2/", { user: "admin:older" })).status).toBe(200);
+  });
+
+  it("never hands credentials on to a registry, nor logs them", async () => {
+    one.seen.length = two.seen.length = 0;
+    await front.ask("/v2/team/app/tags/list", { user: team });
+    const seen = [...one.seen, ...two.seen];
+    expect(seen).toHaveLength(1);
+    expect(seen[0]?.headers.authorization).toBeUndefined();
+    const encoded = Buffer.from(team).toString("base64");
+    await sleep(50);
+    expect(front.log).toContain("/v2/team/app/tags/list");
+    expect(front.log).not.toContain(encoded);
+  });
+});
+
+describe("rights", () => {
+  beforeAll(bothUp);
+
+  it.each([
+    ["GET", "/v2/", 200],
+    ["GET", "/v2/team/app/manifests/latest", 200],
+    ["PUT", "/v2/team/app/manifests/latest", 200],
+    ["DELETE", `/v2/team/app/manifests/${digest}`, 200],
+    ["GET", `/v2/team/app/blobs/${digest}`, 200],
+    ["POST", "/v2/team/app/blobs/uploads/", 200],
+    ["POST", `/v2/team/app/blobs/uploads/?mount=${digest}&from=base`, 200],
+    ["POST", `/v2/team/app/blobs/uploads/?mount=${digest}&from=team%2Fother`, 200],
+    ["PATCH", "/v2/team/app/blobs/uploads/0a-1b?_state=x", 200],
+    ["GET", `/v2/team/app/referrers/${digest}?artifactType=a%2Fb`, 200],
+    ["GET", "/v2/base/tags/list?n=1", 200],
+    ["HEAD", "/v2/base/manifests/latest", 200],
+    ["PUT", "/v2/base/manifests/latest", 403],
+    ["DELETE", `/v2/base/blobs/${digest}`, 403],
+    ["POST", "/v2/base/blobs/uploads/", 403],
+    ["GET", "/v2/_catalog", 403],
+    ["GET", "/v2/secret/tags/list", 403],
+    ["HEAD", "/v2/secret/manifests/latest", 403],
+    ["GET", "/v2/teams/app/tags/list", 403],
+    ["GET", "/v2/team/tags/list", 403],
+    ["GET", "/v2/base/more/tags/list", 403],
+    ["POST", `/v2/team/app/blobs/uploads/?mount=${digest}&from=secret`, 403],
+    ["POST", `/v2/team/app/blobs/uploads/?from=base&from=secret&mount=${digest}`, 403],
+    ["POST", `/v2/team/app/blobs/uploads/?mount=${digest}&%66rom=secret`, 403],
+    ["POST", "/v2/team/app/blobs/uploads/?from=%ff", 403],
+    ["GET", "/v2/team/../secret/tags/list", 404],
+    ["GET", "/v2/team%2f..%2fsecret/tags/list", 404],
+    ["GET", "/v2/team//app/tags/list", 404],
+    ["GET", "/v2/team/./app/tags/list", 404],
+    ["GET", "/v2/Team/app/tags/list", 404],
+    ["GET", "/v2/team/app/tags/list/", 404],
+    ["GET", "/v2/%74eam/app/tags/list", 404],
+    ["GET", "//v2/secret/tags/list", 404],
+    ["GET", "/v1/search", 404],
+    ["GET", "/", 404],
+    ["GET", "/-/password", 404],
+    ["GET", "/metrics", 404],
+  ])("%s %s is answered with %i", async (method, target, status) => {
+    one.seen.length = two.seen.length = 0;
+    const answer = await front.ask(target, { method, user: team });
+    expect(answer.status).toBe(status);
+    const seen = [...one.seen, ...two.seen].filter(({ url }) => url !== "/");
+    // What passes, passes as it came; what does not never reaches a registry.
+    expect(seen.map(({ method: asked, url }) => `${asked} ${url}`)).toEqual(
+      status === 200 ? [`${method} ${target}`] : [],
+    );
+    if (status !== 200 && method !== "HEAD") {
+      expect(JSON.parse(answer.body)).toMatchObject({ errors: [{ code: expect.any(String) as string }] });
+      expect(answer.headers["strict-transport-security"]).toBeDefined();
+    }
+  });
+
+  it("lets no form in a body outweigh the query", async () => {
+    const target = "/v2/team/app/blobs/uploads/";
+    const headers = { "Content-Type": "application/X-WWW-form-urlencoded; charset=utf-8" };
+    one.seen.length = two.seen.length = 0;
+    await front.ask(target, { method: "POST", user: team, headers, body: `mount=${digest}&from=secret` });
+    expect([...one.seen, ...two.seen][0]?.headers["content-type"]).toBe("application/octet-stream");
+  });
+
+  it("lists everything for whom everything is allowed", async () => {
+    expect((await front.ask("/v2/_catalog", { user: admin })).status).toBe(200);
+  });
+});
+
+describe("the way to a registry", () => {
+  beforeEach(bothUp);
+
+  it("passes the registry's own errors, and adds what is missing", async () => {
+    one.reply = two.reply = (_, response) => {
+      response.writeHead(404, { "Docker-Distribution-Api-Version": "registry/2.0" });
+      response.end('{"errors":[{"code":"MANIFEST_UNKNOWN"}]}');
+    };
+    const answer = await front.ask("/v2/team/app/manifests/none", { user: team });
+    expect(answer.status).toBe(404);
+    expect(answer.body).toBe('{"errors":[{"code":"MANIFEST_UNKNOWN"}]}');
+    expect(answer.headers["docker-distribution-api-version"]).toBe("registry/2.0");
+    one.reply = new Upstream("one", "", 0).reply;
+    two.reply = new Upstream("two", "", 0).reply;
+  });
+
+  it("keeps to one replica for one repository", async () => {
+    const from = new Set<string>();
+    for (const kind of ["tags/list", "manifests/a", "manifests/b", `blobs/${digest}`, "tags/list"]) {
+      const answer = await front.ask(`/v2/team/app/${kind}`, { user: team });
+      from.add(String(answer.headers["x-upstream"]));
+    }
+    expect(from.size).toBe(1);
+  });
+
+  it("remembers a dead registry", async () => {
+    await one.stop();
+    const times: number[] = [];
+    for (let i = 0; i < 40; i++) {
+      const since = performance.now();
+      const answer = await front.ask(`/v2/team/app${i}/tags/list`, { user: team });
+      expect(answer.status).toBe(200);
+      expect(answer.headers["x-upstream"]).toBe("two");
+      times.push(performance.now() - since);
+    }
+    const lines = front.log.split("\n").filter((line) => line.includes("Connection refused"));
+    expect(lines.length).toBeLessThanOrEqual(4);
+  });
+
+  it("goes on with addresses it knows while the name server is silent", async () => {
+    names.silent = true;
+    await sleep(2500);
+    for (let i = 0; i < 10; i++) {
+      expect((await front.ask(`/v2/team/app${i}/tags/list`, { user: team })).status).toBe(200);
+    }
+    names.silent = false;
+  });
+
+  it("sends a manifest to another registry when the first fails before it answers", async () => {
+    let failed = 0;
+    const failing: Upstream["reply"] = (_, response) => {
+      failed += 1;
+      response.destroy();
+    };
+    const good = two.reply;
+    const first = await front.ask("/v2/team/app/tags/list", { user: team });
+    const [bad, other] = first.headers["x-upstream"] === "one" ? [one, two] : [two, one];
+    bad.reply = failing;
+    const answer = await front.ask("/v2/team/app/manifests/v1", { user: team, method: "PUT", body: "{}" });
+    bad.reply = good;
+    expect(failed).toBe(1);
+    expect(answer.status).toBe(200);
+    expect(answer.headers["x-upstream"]).toBe(other.name);
+  });
+
+  it("does not repeat an upload that a registry may have begun", async () => {
+    one.seen.length = two.seen.length = 0;
+    const good = [one.reply, two.reply] as const;
+    one.reply = two.reply = (_, response) => response.destroy();
+    const answer = await front.ask("/v2/team/app/blobs/uploads/", { user: team, method: "POST" });
+    [one.reply, two.reply] = good;
+    expect(answer.status).toBe(503);
+    expect([...one.seen, ...two.seen]).toHaveLength(1);
+  });
+
+  it("takes large layers and refuses large manifests", async () => {
+    const layer = Buffer.alloc(24 * 1024 * 1024, 1);
+    const upload = await front.ask("/v2/team/app/blobs/uploads/0a", { user: team, method: "PATCH", body: layer });
+    expect(upload.status).toBe(200);
+    const manifest = await front.ask("/v2/team/app/manifests/v1", {
+      user: team,
+      method: "PUT",
+      body: layer.subarray(0, 6 * 1024 * 1024),
+      headers: { "Content-Length": String(6 * 1024 * 1024) },
+    });
+    expect(manifest.status).toBe(413);
+    expect(JSON.parse(manifest.body)).toMatchObject({ errors: [{ code: "SIZE_INVALID" }] });
+  });
+});
+
+describe("health", () => {
+  it("is told to the node and its neighbours only", async () => {
+    const outside = new Front(25444, users, {
+      registries: [{ name: "registry-one", port: 25000 }],
+      resolver: names.address,
+      healthFrom: ["192.0.2.1"],
+    });
+    try {
+      await expect(outside.start()).rejects.toThrow("does not answer");
+      expect((await outside.ask("/healthz")).status).toBe(404);
+      expect((await outside.ask("/healthz/registry")).status).toBe(404);
+    } finally {
+      await outside.stop();
+    }
+  });
+});

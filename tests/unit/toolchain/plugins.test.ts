@@ -1,0 +1,161 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ensurePlugins } from "../../../toolchain/plugins";
+import type { Cli } from "../../../toolchain/pulumi";
+import { archiveName } from "../../../toolchain/versions";
+import { PINS, World } from "./world";
+
+let world: World;
+beforeEach(() => void (world = new World()));
+afterEach(() => world.remove());
+
+const NAMES = PINS.plugins.map(archiveName);
+const sumOf = (text: string) => createHash("sha256").update(text).digest("hex");
+
+/** A folder of archives with right sums, pinned too. */
+function archives(folder: string, names = NAMES): string {
+  fs.mkdirSync(folder, { recursive: true });
+  for (const name of names) fs.writeFileSync(path.join(folder, name), name);
+  fs.writeFileSync(
+    path.join(folder, "SHA256SUMS"),
+    names.map((name) => `${sumOf(name)}  ${name}\n`).join(""),
+  );
+  world.pins = { ...PINS, archives: Object.fromEntries(NAMES.map((name) => [name, sumOf(name)])) };
+  return folder;
+}
+
+function cli(onSite: readonly string[] = [], ordinaryHome?: string): Cli {
+  return {
+    bin: world.pulumi(path.join(world.root, "cli"), "3.259.0", { onSite }),
+    version: "3.259.0",
+    ordinaryHome,
+  };
+}
+
+function installed(home: string): void {
+  for (const { name, version } of PINS.plugins) {
+    world.script(path.join(home, `plugins/resource-${name}-v${version}/pulumi-resource-${name}`), "true");
+  }
+}
+
+const message = async (work: Promise<unknown>) =>
+  work.then(
+    () => "none",
+    (error: Error) => error.message,
+  );
+
+describe("plugins", () => {
+  it("are an ordinary installation's own where it has them all", async () => {
+    archives(path.join(world.root, "archives"));
+    installed(path.join(world.home, ".pulumi"));
+    const { home } = await ensurePlugins(world.setting, cli([], path.join(world.home, ".pulumi")));
+    expect(home).toBe(path.join(world.home, ".pulumi"));
+    expect(world.installs()).toEqual([]);
+  });
+
+  it("go to a home of our own where an ordinary installation lacks one", async () => {
+    world.env.MOORAGE_PLUGINS = archives(path.join(world.root, "archives"));
+    const ordinary = path.join(world.home, ".pulumi");
+    installed(ordinary);
+    fs.rmSync(path.join(ordinary, "plugins/resource-tls-v5.5.1"), { recursive: true });
+    const { home } = await ensurePlugins(world.setting, cli([], ordinary));
+    expect(home).toBe(path.join(world.cache, "pulumi-home"));
+    expect(fs.existsSync(path.join(ordinary, "plugins/resource-tls-v5.5.1"))).toBe(false);
+  });
+
+  it("come from the folder MOORAGE_PLUGINS names, before the download site", async () => {
+    world.env.MOORAGE_PLUGINS = archives(path.join(world.root, "archives"));
+    const { report } = await ensurePlugins(world.setting, cli(["random", "tls"]));
+    expect(report).toEqual([`plugins random 4.21.1, tls 5.5.1: from ${world.env.MOORAGE_PLUGINS}`]);
+    expect(world.installs().every((line) => line.includes("--file"))).toBe(true);
+  });
+
+  it("come from shared/toolchain beside the checkout where MOORAGE_PLUGINS is unset", async () => {
+    const folder = archives(path.join(world.checkout, "../shared/toolchain"));
+    const { report } = await ensurePlugins(world.setting, cli());
+    expect(report[0]).toContain(`from ${folder}`);
+  });
+
+  it("come from the download site where there is no archive of one", async () => {
+    world.env.MOORAGE_PLUGINS = archives(path.join(world.root, "archives"), [NAMES[0] ?? ""]);
+    const { report } = await ensurePlugins(world.setting, cli(["tls"]));
+    expect(report).toEqual([
+      `plugins random 4.21.1: from ${world.env.MOORAGE_PLUGINS}`,
+      "plugins tls 5.5.1: from Pulumi's download site",
+    ]);
+  });
+
+  it("are not installed a second time", async () => {
+    world.env.MOORAGE_PLUGINS = archives(path.join(world.root, "archives"));
+    await ensurePlugins(world.setting, cli());
+    await ensurePlugins(world.setting, cli());
+    expect(world.installs()).toHaveLength(2);
+  });
+
+  it("are installed again where an installation was cut off", async () => {
+    world.env.MOORAGE_PLUGINS = archives(path.join(world.root, "archives"));
+    const home = path.join(world.cache, "pulumi-home");
+    installed(home);
+    fs.writeFileSync(path.join(home, "plugins/resource-tls-v5.5.1.partial"), "");
+    await ensurePlugins(world.setting, cli());
+    expect(world.installs()).toEqual([expect.stringContaining("plugin install resource tls 5.5.1")]);
+  });
+
+  it("that are missing are named in one message with the ways to get them; the site is asked once", async () => {
+    const text = await message(ensurePlugins(world.setting, cli()));
+    expect(text).toBe(
+      [
+        "provider plugins are missing: random 4.21.1, tls 5.5.1",
+        "  tried: archives: MOORAGE_PLUGINS is not set",
+        "  tried: Pulumi's download site: error: no such host",
+        "  to get them: set MOORAGE_PLUGINS to a folder that holds their archives and SHA256SUMS, or, where",
+        "  Pulumi's download site can be reached, run for each",
+        `    PULUMI_HOME=${world.cache}/pulumi-home pulumi plugin install resource random 4.21.1`,
+        `    PULUMI_HOME=${world.cache}/pulumi-home pulumi plugin install resource tls 5.5.1`,
+      ].join("\n"),
+    );
+    expect(world.installs()).toHaveLength(1);
+  });
+
+  it("are refused where MOORAGE_PLUGINS names no folder", async () => {
+    world.env.MOORAGE_PLUGINS = "/nowhere/at/all";
+    expect(await message(ensurePlugins(world.setting, cli()))).toBe(
+      "MOORAGE_PLUGINS names /nowhere/at/all, which is not there",
+    );
+  });
+});
+
+describe("sums of archives", () => {
+  const refusal = async (spoil: (folder: string) => void) => {
+    const folder = archives(path.join(world.root, "archives"));
+    world.env.MOORAGE_PLUGINS = folder;
+    spoil(folder);
+    const text = await message(ensurePlugins(world.setting, cli(["random", "tls"])));
+    expect(world.installs()).toEqual([]);
+    return text;
+  };
+
+  it("must be the pinned ones, whatever SHA256SUMS says", async () => {
+    const text = await refusal((folder) => {
+      fs.writeFileSync(path.join(folder, NAMES[0] ?? ""), "other");
+      fs.writeFileSync(path.join(folder, "SHA256SUMS"), `${sumOf("other")}  ${NAMES[0]}\n`);
+    });
+    expect(text).toContain(
+      `its SHA-256 sum is ${sumOf("other")}, toolchain/versions.json has ${sumOf(NAMES[0] ?? "")}`,
+    );
+  });
+
+  it("must be the ones in SHA256SUMS too", async () => {
+    const text = await refusal((folder) => {
+      fs.writeFileSync(path.join(folder, "SHA256SUMS"), `${sumOf("other")}  ${NAMES[0]}\n`);
+    });
+    expect(text).toContain(`SHA256SUMS has ${sumOf("other")}`);
+  });
+
+  it("must be there", async () => {
+    const text = await refusal((folder) => fs.rmSync(path.join(folder, "SHA256SUMS")));
+    expect(text).toContain("SHA256SUMS has none for it");
+  });
+});

@@ -1,0 +1,88 @@
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { ToolError, type Log } from "./run";
+
+/** The folder of what can be made again: tools, links to them, logs. */
+export function cacheRoot(env: NodeJS.ProcessEnv): string {
+  if (env.MOORAGE_CACHE) return path.resolve(env.MOORAGE_CACHE);
+  return path.join(env.XDG_CACHE_HOME || path.join(env.HOME || os.homedir(), ".cache"), "moorage");
+}
+
+/**
+ * Does `work` while holding a lock that other runs on this machine respect. The lock is held by a
+ * child process that ends when this process ends, in whatever way, so a killed run leaves none behind.
+ */
+export async function withLock<T>(file: string, what: string, log: Log, work: () => Promise<T>): Promise<T> {
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  const release = (await tryLock(file, ["--nonblock"])) ?? (await waitForLock(file, what, log));
+  try {
+    return await work();
+  } finally {
+    release();
+  }
+}
+
+async function waitForLock(file: string, what: string, log: Log): Promise<() => void> {
+  log(`${what}: waiting for another run that is at it`);
+  const release = await tryLock(file, []);
+  if (release === undefined) throw new ToolError(`${what}: cannot lock ${file}`);
+  return release;
+}
+
+function tryLock(file: string, options: readonly string[]): Promise<(() => void) | undefined> {
+  return new Promise((resolve, reject) => {
+    const held = spawn("flock", [...options, file, "sh", "-c", "echo held; exec cat"], {
+      stdio: ["pipe", "pipe", "ignore"],
+    });
+    held.on("error", (error) =>
+      reject(new ToolError(`cannot lock ${file}: ${error.message} (flock is in util-linux)`)),
+    );
+    held.stdin.on("error", () => undefined);
+    held.stdout.once("data", () => resolve(() => held.stdin.end()));
+    held.on("close", () => resolve(undefined));
+  });
+}
+
+/**
+ * Makes a folder that is either whole or not there: `fill` works in a temporary folder beside it,
+ * which takes its place at the end. A second run waits for the first, and uses its result.
+ */
+export async function madeOnce(
+  target: string,
+  what: string,
+  log: Log,
+  fill: (temporary: string) => Promise<void>,
+): Promise<string> {
+  if (fs.existsSync(target)) return target;
+  const name = path.basename(target);
+  const folder = path.dirname(target);
+  return withLock(path.join(folder, `.${name}.lock`), what, log, async () => {
+    if (fs.existsSync(target)) return target;
+    const temporary = path.join(folder, `.${name}.tmp`);
+    fs.rmSync(temporary, { recursive: true, force: true });
+    fs.mkdirSync(temporary);
+    try {
+      await fill(temporary);
+      fs.renameSync(temporary, target);
+    } finally {
+      fs.rmSync(temporary, { recursive: true, force: true });
+    }
+    return target;
+  });
+}
+
+/** Points `link` to `target`, in one step; a link that is right is left alone. */
+export function pointTo(link: string, target: string): void {
+  try {
+    if (fs.readlinkSync(link) === target) return;
+  } catch {
+    // not there yet, or not a link
+  }
+  fs.mkdirSync(path.dirname(link), { recursive: true });
+  const temporary = `${link}.${process.pid}`;
+  fs.rmSync(temporary, { force: true });
+  fs.symlinkSync(target, temporary);
+  fs.renameSync(temporary, link);
+}
