@@ -33,11 +33,13 @@ export async function ensurePlugins(setting: Setting, cli: Cli): Promise<Plugins
   }
   const home = path.join(setting.cache, "pulumi-home");
   const absent = () => plugins.filter((plugin) => !isInstalled(home, plugin));
-  if (absent().length === 0) return { home, report: [`plugins: in ${home}`] };
+  const ready = { home, report: [`plugins: in ${home}`] };
+  if (absent().length === 0) return ready;
   const lock = path.join(setting.cache, "tools/.plugins.lock");
   return withLock(lock, "plugins", setting.log, async () => {
-    const report = await installFrom(sources(setting, cli), absent(), home, setting);
-    return { home, report };
+    const wanted = absent();
+    if (wanted.length === 0) return ready;
+    return { home, report: await installFrom(sources(setting, cli), wanted, setting, { cli, home }) };
   });
 }
 
@@ -49,8 +51,8 @@ function sources(setting: Setting, cli: Cli): Source[] {
 async function installFrom(
   list: readonly Source[],
   wanted: readonly PluginPin[],
-  home: string,
   setting: Setting,
+  { cli, home }: { readonly cli: Cli; readonly home: string },
 ): Promise<string[]> {
   const report: string[] = [];
   const refusals: string[] = [];
@@ -74,18 +76,16 @@ async function installFrom(
     left = still;
     if (left.length === 0) return report;
   }
-  throw new ToolError(missingMessage(left, refusals, home));
+  throw new ToolError(missingMessage(left, refusals, `PULUMI_HOME=${home} ${cli.bin}`));
 }
 
-function missingMessage(missing: readonly PluginPin[], refusals: readonly string[], home: string): string {
+function missingMessage(missing: readonly PluginPin[], refusals: readonly string[], command: string): string {
   return [
     `provider plugins are missing: ${missing.map(({ name, version }) => `${name} ${version}`).join(", ")}`,
     ...[...new Set(refusals)].map((refusal) => `  tried: ${refusal}`),
     "  to get them: set MOORAGE_PLUGINS to a folder that holds their archives and SHA256SUMS, or, where",
     "  Pulumi's download site can be reached, run for each",
-    ...missing.map(
-      ({ name, version }) => `    PULUMI_HOME=${home} pulumi plugin install resource ${name} ${version}`,
-    ),
+    ...missing.map(({ name, version }) => `    ${command} plugin install resource ${name} ${version}`),
   ].join("\n");
 }
 

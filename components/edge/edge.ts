@@ -3,7 +3,7 @@ import * as render from "@moorage/render";
 import type { NetworkConfig } from "../../config/machine";
 import type { EdgeConfig } from "../../config/services";
 import type { NodeConfig } from "../../config/nodes";
-import { isIpv4, prefixLength } from "../../config/values";
+import { isIpv4 } from "../../config/values";
 import { NodeFilesPart } from "../../providers/nodeFiles";
 import type { CoreOsNode } from "../machine/coreOsNode";
 import type { CertificateAuthority } from "../pki";

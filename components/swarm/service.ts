@@ -111,7 +111,7 @@ export class SwarmService extends pulumi.ComponentResource {
       rollbackConfig: changeConfig("pause"),
       taskSpec: {
         containerSpec: this.containerSpec(args),
-        networksAdvanceds: [{ name: args.swarm.networkId }],
+        networksAdvanceds: [{ id: args.swarm.networkId }],
         placement: { constraints: args.constraints },
         restartPolicy: { condition: "any", delay: "2s" },
         resources: args.memoryMb ? { limits: { memoryBytes: args.memoryMb * 1024 * 1024 } } : undefined,

@@ -54,7 +54,8 @@ export async function journey(say: Say, platform?: Platform): Promise<Arrived> {
 /** Builds the image archives and puts them where the stack's configuration names them. */
 export async function imagesIn(folder: string, tools: Parameters<typeof buildImages>[0]): Promise<string> {
   const link = path.join(folder, ".images");
-  const built = await buildImages(tools);
+  const { minio, mc, registry } = tools;
+  const built = await buildImages({ minio, mc, registry });
   fs.rmSync(link, { recursive: true, force: true });
   fs.symlinkSync(built, link);
   return link;

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
+import * as path from "node:path";
 import { ensureTools, pulumiEnvironment, type Tools } from "../../toolchain";
 import { LabError, must } from "../exec";
 import { checkout, type Instance } from "../instance";
@@ -19,10 +20,15 @@ export function environmentOf(instance: Instance, tools: Tools): Record<string, 
 
 export { ensureTools };
 
-/** Makes the stack where there is none. */
+/**
+ * Makes the stack where there is none. Done in a folder of the lab's own, since `stack init` writes its salt
+ * beside the `Pulumi.yaml` it finds, whatever other file is named.
+ */
 export async function ensureStack(instance: Instance, env: Record<string, string>): Promise<void> {
+  if (fs.existsSync(path.join(backendFolder(instance), ".pulumi", "stacks"))) return;
   fs.mkdirSync(backendFolder(instance), { recursive: true, mode: 0o700 });
-  await must("pulumi", ["stack", "select", "--create", stackName], { env, cwd: checkout() });
+  fs.copyFileSync(path.join(checkout(), "Pulumi.yaml"), path.join(instance.dir, "Pulumi.yaml"));
+  await must("pulumi", ["-C", instance.dir, "stack", "init", "--no-select", stackName], { env });
 }
 
 /** Runs `pulumi` with its output on the terminal, and fails with its exit code. */

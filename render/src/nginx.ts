@@ -95,6 +95,8 @@ function httpBasics(args: Settings): string {
     "client_body_timeout 60s;",
     "send_timeout 60s;",
     "large_client_header_buffers 4 16k;",
+    "# Here and not in one location, as the password's subrequest is measured by the body, too.",
+    "client_max_body_size 0;",
     "",
     "# The path without its query, which can hold an upload's state; no header, so no credentials.",
     "log_format registry escape=json",
@@ -117,7 +119,7 @@ function limits(): string {
     "    default $http_x_client;",
     "}",
     "limit_req_zone $login_attempt zone=logins:1m rate=5r/s;",
-    "limit_req_log_level warn;",
+    "limit_req_log_level info;",
   );
 }
 
@@ -173,7 +175,11 @@ function upstream(args: Settings): string {
   );
 }
 
-/** bcrypt is slow on purpose: each password is checked here once in 30 s, the answer is kept at the caller's. */
+/**
+ * bcrypt is slow on purpose: each password is checked here once in 30 s, the answer is kept at the caller's.
+ * 403 says that it is wrong and 401 that there were too many: `auth_request` passes these two on, and copies the
+ * challenge of a 401, of which the client would then see two.
+ */
 function passwordServer(args: Settings): string {
   const previous = args.previousHtpasswdPath;
   return lines(
@@ -182,10 +188,12 @@ function passwordServer(args: Settings): string {
     "    access_log off;",
     "    root /var/empty;",
     "    limit_req zone=logins burst=40 delay=10;",
-    "    limit_req_status 403;",
+    "    limit_req_status 429;",
+    "    error_page 429 =401 @throttled;",
     `    auth_basic "Registry";`,
     `    auth_basic_user_file ${word(args.htpasswdPath, "htpasswd path")};`,
-    previous !== undefined && "    error_page 401 = @previous;",
+    `    error_page 401 ${previous === undefined ? "=403 @refused" : "= @previous"};`,
+    "    recursive_error_pages on;",
     "    location / {",
     "        try_files /none =204;",
     "    }",
@@ -194,9 +202,16 @@ function passwordServer(args: Settings): string {
       : [
           "    location @previous {",
           `        auth_basic_user_file ${word(previous, "previous htpasswd path")};`,
+          "        error_page 401 =403 @refused;",
           "        try_files /none =204;",
           "    }",
         ]),
+    "    location @refused {",
+    "        return 403 wrong;",
+    "    }",
+    "    location @throttled {",
+    "        return 401 throttled;",
+    "    }",
     "}",
   );
 }
@@ -244,8 +259,8 @@ function tls(args: Settings): string {
 
 const errors = [
   [400, "@bad_request", "UNSUPPORTED", "the request cannot be understood"],
-  [401, "@unauthorized", "UNAUTHORIZED", "authentication required"],
-  [403, "@throttled", "TOOMANYREQUESTS", "too many login attempts, try again in a moment", 429],
+  [401, "@throttled", "TOOMANYREQUESTS", "too many login attempts, try again in a moment", 429],
+  [403, "@unauthorized", "UNAUTHORIZED", "authentication required", 401],
   [404, "@unknown", "NAME_INVALID", "no path of the registry, or no valid repository name"],
   [405, "@unsupported", "UNSUPPORTED", "the method is not supported here"],
   [413, "@too_large", "SIZE_INVALID", "the manifest is too large"],
@@ -325,7 +340,6 @@ function entry(args: Settings): string {
     "    return 301 /v2/;",
     "}",
     "location /v2/ {",
-    "    client_max_body_size 0;",
     ...check,
     "}",
     "location ~ ^/v2/.+/manifests/[^/]+$ {",
@@ -363,7 +377,6 @@ const blobs = ["proxy_buffering off;", "proxy_read_timeout 60s;"];
 
 function uploads(timeoutSeconds: number): string[] {
   return [
-    "client_max_body_size 0;",
     "proxy_request_buffering off;",
     "proxy_buffering off;",
     "proxy_set_header Content-Type $upload_content_type;",

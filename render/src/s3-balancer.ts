@@ -52,6 +52,7 @@ function defaults(): string {
     "    timeout check 1s",
     "    retries 3",
     "    option redispatch 1",
+    "    retry-on conn-failure empty-response",
     "    option srvtcpka",
     "    srvtcpka-idle 5s",
     "    srvtcpka-intvl 1s",
@@ -85,6 +86,8 @@ function frontend(args: S3BalancerArgs): string {
     "    acl no-member nbsrv(minio) eq 0",
     `    http-request return status 503 content-type text/plain string "no member" if { path ${balancerStoragePath} } no-member`,
     `    http-request return status 200 content-type text/plain string ok if { path ${balancerStoragePath} }`,
+    "    # The end of a multipart upload is a POST, and the one request that does not mean the same twice.",
+    "    http-request disable-l7-retry if METH_POST",
     "    default_backend minio",
   );
 }
@@ -104,7 +107,7 @@ function backend(args: S3BalancerArgs): string {
     "    http-check send meth GET uri /minio/health/live ver HTTP/1.1 hdr Host minio",
     "    http-check expect status 200",
     '    http-check expect ! hdr name "x-minio-server-status"',
-    "    default-server init-addr none resolvers docker resolve-prefer ipv4 check inter 1s fastinter 500ms downinter 1s fall 2 rise 1 observe layer4 error-limit 1 on-error mark-down on-marked-down shutdown-sessions",
+    "    default-server init-addr none resolvers docker resolve-prefer ipv4 check inter 1s fastinter 300ms downinter 1s fall 2 rise 1 observe layer4 error-limit 1 on-error fastinter on-marked-down shutdown-sessions",
     ...args.backends.map(({ name, port }) => {
       const address = `${word(name, "MinIO's name")}:${port}`;
       const role = preferred === undefined || name === preferred ? "" : " backup";

@@ -4,7 +4,7 @@ import { Client } from "ssh2";
 import type { Connection } from "../contract";
 import { HostError, HostKeyError, LoginError, UnreachableError, messageOf } from "../errors";
 import { sleep } from "../time";
-import { credentialsOf, hostKeyAlgorithms, hostKeyProblem } from "./keys";
+import { credentialsOf, hostKeyAlgorithms, hostKeyProblem, otherKindOfKey, parsePublicKey } from "./keys";
 import { count } from "./stats";
 
 /** How hard to try to reach a host. */
@@ -33,6 +33,7 @@ export interface Session {
  * @throws HostKeyError and LoginError at once; UnreachableError when all attempts are used up.
  */
 export async function connect(connection: Connection, patience: Patience): Promise<Session> {
+  if (connection.hostKey !== undefined) parsePublicKey(connection.node, connection.hostKey);
   let last: unknown;
   for (let attempt = 1; attempt <= patience.attempts; attempt += 1) {
     try {
@@ -78,9 +79,12 @@ function attemptConnect(connection: Connection, timeoutSeconds: number): Promise
     });
     client.on("error", (error: Error & { level?: string }) => {
       if (error.level === "client-authentication") refused = loginRefused(connection, described);
+      if (/no matching host key/i.test(error.message)) refused = otherKindOfKey(connection);
       fail(error);
     });
     client.on("close", () => fail(new Error("the connection was closed before the login")));
+    // What fails a connection reaches it by the client; the socket's own errors must only not go unheard.
+    socket.on("error", () => undefined);
     // The socket must be connecting by the time ssh2 sees it, or it takes it for connected.
     socket.setNoDelay(true);
     socket.connect({ host, port });
@@ -91,7 +95,7 @@ function attemptConnect(connection: Connection, timeoutSeconds: number): Promise
       readyTimeout: 0,
       ...(algorithms ? { algorithms: { serverHostKey: algorithms as never } } : {}),
       hostVerifier: (key: Buffer) => {
-        refused = guarded(() => hostKeyProblem(connection, key));
+        refused = hostKeyProblem(connection, key);
         return refused === undefined;
       },
     });
@@ -120,15 +124,6 @@ function watchOver(client: Client, socket: Socket): void {
   }, PING_SECONDS * 1000);
   timer.unref();
   client.on("close", () => clearInterval(timer));
-}
-
-function guarded(check: () => HostKeyError | undefined): HostError | undefined {
-  try {
-    return check();
-  } catch (error) {
-    if (error instanceof HostError) return error;
-    throw error;
-  }
 }
 
 function loginRefused({ node, user, host, port }: Connection, described: string): LoginError {

@@ -49,6 +49,16 @@ export function hostKeyProblem(connection: Connection, found: Buffer): HostKeyEr
   );
 }
 
+/** A host that has no key of the pinned kind cannot show the pinned one. */
+export function otherKindOfKey({ node, host, port, hostKey = "" }: Connection): HostKeyError {
+  const kind = hostKey.trim().split(/\s+/)[0] ?? "";
+  return new HostKeyError(
+    node,
+    `${host}:${port} has no host key of the pinned kind (${kind}), so nothing was sent to it. ` +
+      "See which it has with `ssh-keyscan`, compare on the host's own console, and correct hostKey in the configuration.",
+  );
+}
+
 /** Which algorithms to ask for, so that a host with several keys shows the pinned one. */
 export function hostKeyAlgorithms(connection: Connection): string[] | undefined {
   const type = connection.hostKey?.trim().split(/\s+/)[0];

@@ -94,6 +94,15 @@ describe("plugins", () => {
     expect(world.installs()).toHaveLength(2);
   });
 
+  it("are installed once by two runs at a time", async () => {
+    world.env.MOORAGE_PLUGINS = archives(path.join(world.root, "archives"));
+    const one = cli();
+    const [first, second] = await Promise.all([1, 2].map(() => ensurePlugins(world.setting, one)));
+    expect(world.installs()).toHaveLength(2);
+    expect(first?.home).toBe(second?.home);
+    expect(world.lines).toContain("plugins: waiting for another run that is at it");
+  });
+
   it("are installed again where an installation was cut off", async () => {
     world.env.MOORAGE_PLUGINS = archives(path.join(world.root, "archives"));
     const home = path.join(world.cache, "pulumi-home");
@@ -112,8 +121,8 @@ describe("plugins", () => {
         "  tried: Pulumi's download site: error: no such host",
         "  to get them: set MOORAGE_PLUGINS to a folder that holds their archives and SHA256SUMS, or, where",
         "  Pulumi's download site can be reached, run for each",
-        `    PULUMI_HOME=${world.cache}/pulumi-home pulumi plugin install resource random 4.21.1`,
-        `    PULUMI_HOME=${world.cache}/pulumi-home pulumi plugin install resource tls 5.5.1`,
+        `    PULUMI_HOME=${world.cache}/pulumi-home ${world.root}/cli/pulumi plugin install resource random 4.21.1`,
+        `    PULUMI_HOME=${world.cache}/pulumi-home ${world.root}/cli/pulumi plugin install resource tls 5.5.1`,
       ].join("\n"),
     );
     expect(world.installs()).toHaveLength(1);

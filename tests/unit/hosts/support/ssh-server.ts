@@ -27,6 +27,8 @@ export interface TestServerOptions {
   /** Where a TCP address asked for, `host:port`, leads. */
   readonly addresses?: Record<string, number>;
   readonly port?: number;
+  /** A command that commands are run by, with the command line as its last argument. */
+  readonly wrap?: string[];
 }
 
 export class TestServer {
@@ -111,7 +113,8 @@ export class TestServer {
       session.on("exec", (acceptExec, _reject, { command }) => {
         this.commands.push(command);
         const channel = acceptExec();
-        const child = spawn("sh", ["-c", command], { env: { ...process.env, ...this.options.env } });
+        const [program = "sh", ...args] = [...(this.options.wrap ?? ["sh", "-c"]), command];
+        const child = spawn(program, args, { env: { ...process.env, ...this.options.env } });
         channel.pipe(child.stdin);
         child.stdin.on("error", () => undefined);
         child.stdout.pipe(channel, { end: false });

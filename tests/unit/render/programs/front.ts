@@ -144,7 +144,11 @@ export function basic(user: string): string {
 function certificate(key: string, file: string): void {
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
   const subject = ["-subj", "/CN=registry.test", "-addext", "subjectAltName=DNS:registry.test,IP:127.0.0.1"];
-  execFileSync("openssl", ["req", "-x509", ...curve, "-keyout", key, "-out", file, "-days", "2", ...subject], {
-    stdio: "ignore",
-  });
+  execFileSync(
+    "openssl",
+    ["req", "-x509", ...curve, "-keyout", key, "-out", file, "-days", "2", ...subject],
+    {
+      stdio: "ignore",
+    },
+  );
 }

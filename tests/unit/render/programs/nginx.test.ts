@@ -30,7 +30,6 @@ beforeAll(async () => {
   await front.start();
 });
 afterAll(async () => {
-  if (process.env.KEEP_LOG) console.log(front.log);
   await front.stop();
   await Promise.all([one.stop(), two.stop()]);
   names.stop();
@@ -121,6 +120,26 @@ describe("passwords", () => {
     await sleep(50);
     expect(front.log).toContain("/v2/team/app/tags/list");
     expect(front.log).not.toContain(encoded);
+  });
+});
+
+describe("guessing", () => {
+  beforeAll(bothUp);
+
+  it("is slowed down, without touching who is known already", async () => {
+    await front.ask("/v2/", { user: team });
+    const guesses = Array.from({ length: 80 }, (_, n) => front.ask("/v2/", { user: `admin:guess${n}` }));
+    const known = await front.ask("/v2/", { user: team });
+    expect(known.status).toBe(200);
+    const answers = await Promise.all(guesses);
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(answers.every(({ status }) => status === 429 || status === 401)).toBe(true);
+    expect(refused.length).toBeGreaterThan(20);
+    expect(refused[0]?.headers["retry-after"]).toBe("1");
+    expect(refused[0]?.headers["www-authenticate"]).toBeUndefined();
+    expect(JSON.parse(refused[0]?.body ?? "")).toMatchObject({ errors: [{ code: "TOOMANYREQUESTS" }] });
+    // The allowance has to fill again for the tests that follow.
+    await sleep(9000);
   });
 });
 
@@ -247,9 +266,9 @@ describe("the way to a registry", () => {
       failed += 1;
       response.destroy();
     };
-    const good = two.reply;
     const first = await front.ask("/v2/team/app/tags/list", { user: team });
     const [bad, other] = first.headers["x-upstream"] === "one" ? [one, two] : [two, one];
+    const good = bad.reply;
     bad.reply = failing;
     const answer = await front.ask("/v2/team/app/manifests/v1", { user: team, method: "PUT", body: "{}" });
     bad.reply = good;
@@ -270,7 +289,11 @@ describe("the way to a registry", () => {
 
   it("takes large layers and refuses large manifests", async () => {
     const layer = Buffer.alloc(24 * 1024 * 1024, 1);
-    const upload = await front.ask("/v2/team/app/blobs/uploads/0a", { user: team, method: "PATCH", body: layer });
+    const upload = await front.ask("/v2/team/app/blobs/uploads/0a", {
+      user: team,
+      method: "PATCH",
+      body: layer,
+    });
     expect(upload.status).toBe(200);
     const manifest = await front.ask("/v2/team/app/manifests/v1", {
       user: team,

@@ -1,0 +1,156 @@
+import { chmodSync, statSync, writeFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import type { NodeFilesInputs, NodeFilesOutputs } from "../../../hosts/src/contract";
+import { PartialFailure } from "../../../hosts/src/errors";
+import { nodeFiles } from "../../../hosts/src/node-files";
+import { parsePending } from "../../../hosts/src/node-files/parse";
+import { Sandbox, canSandbox } from "./support/sandbox";
+
+const unit = "[Service]\nExecStart=/bin/true\n";
+
+function inputs(sandbox: Sandbox, changes: Partial<NodeFilesInputs> = {}): NodeFilesInputs {
+  return {
+    connection: sandbox.server.connection(),
+    part: "base",
+    files: {
+      "/etc/paint/colour.conf": { content: "blue 'x' $y `z` é\nno newline", mode: 0o640, apply: { action: "reload", unit: "painter.service" } },
+      "/etc/paint/secret.key": { content: "k", mode: 0o600, owner: "daemon:daemon", apply: { action: "none" } },
+    },
+    units: { "painter.service": { content: unit, dropIns: { "10-proxy.conf": "[Service]\n" }, enabled: true } },
+    ...changes,
+  };
+}
+
+describe.skipIf(!canSandbox)("a part of a node's files", () => {
+  it("is put in place with content, mode and owner, and its units started", async () => {
+    const sandbox = await Sandbox.start();
+    const { id, outs } = await nodeFiles.create(inputs(sandbox));
+    expect(id).toBe("swarm-1/base");
+    expect(outs).toEqual(inputs(sandbox));
+    expect(sandbox.read("etc/paint/colour.conf")).toBe("blue 'x' $y `z` é\nno newline");
+    expect(statSync(sandbox.at("etc/paint/colour.conf")).mode & 0o7777).toBe(0o640);
+    expect(statSync(sandbox.at("etc/paint/secret.key")).uid).not.toBe(0);
+    expect(sandbox.read("etc/systemd/system/painter.service.d/10-proxy.conf")).toBe("[Service]\n");
+    expect(sandbox.told()).toEqual(["daemon-reload", "enable painter.service", "start painter.service"]);
+  });
+
+  it("is left alone when it is right already", async () => {
+    const sandbox = await Sandbox.start();
+    await nodeFiles.create(inputs(sandbox));
+    sandbox.told();
+    const before = statSync(sandbox.at("etc/paint/colour.conf"));
+    await nodeFiles.create(inputs(sandbox));
+    expect(statSync(sandbox.at("etc/paint/colour.conf")).ino).toBe(before.ino);
+    expect(sandbox.told()).toEqual([]);
+  });
+
+  it("applies what changed, each action once, and removes what left", async () => {
+    const sandbox = await Sandbox.start();
+    const state = (await nodeFiles.create(inputs(sandbox))).outs;
+    sandbox.told();
+    const restart = { action: "restart", unit: "painter.service" } as const;
+    const next = inputs(sandbox, {
+      files: {
+        "/etc/paint/colour.conf": { content: "red", mode: 0o640, apply: restart },
+        "/etc/paint/brush.conf": { content: "flat", mode: 0o644, apply: restart },
+      },
+    });
+    await nodeFiles.update("", state, next);
+    expect(sandbox.told()).toEqual(["restart painter.service"]);
+    expect(sandbox.read("etc/paint/secret.key")).toBeUndefined();
+    expect(sandbox.read("etc/paint/brush.conf")).toBe("flat");
+  });
+
+  it("stops and removes a unit that left the configuration", async () => {
+    const sandbox = await Sandbox.start();
+    const state = (await nodeFiles.create(inputs(sandbox))).outs;
+    sandbox.told();
+    await nodeFiles.update("", state, inputs(sandbox, { units: {} }));
+    expect(sandbox.told()).toEqual(["disable --now painter.service", "daemon-reload"]);
+    expect(sandbox.read("etc/systemd/system/painter.service")).toBeUndefined();
+    expect(sandbox.read("etc/systemd/system/painter.service.d/10-proxy.conf")).toBeUndefined();
+  });
+
+  it("goes on after an interruption between the file and what it takes", async () => {
+    const sandbox = await Sandbox.start();
+    const state = (await nodeFiles.create(inputs(sandbox))).outs;
+    sandbox.told();
+    const next = inputs(sandbox, {
+      files: { "/etc/paint/colour.conf": { content: "red", mode: 0o640, apply: { action: "reload", unit: "painter.service" } } },
+    });
+    writeFileSync(sandbox.at("units/painter.service.fail"), "");
+    await expect(nodeFiles.update("", state, next)).rejects.toThrow(/reload-or-restart of painter.service failed/);
+    expect(sandbox.read("etc/paint/colour.conf")).toBe("red");
+    await import("node:fs").then(({ rmSync }) => rmSync(sandbox.at("units/painter.service.fail")));
+    sandbox.told();
+    await nodeFiles.update("", state, next);
+    expect(sandbox.told()).toContain("start painter.service");
+    expect(sandbox.read("run/moorage/pending-base")).toBeUndefined();
+  });
+
+  it("records what was placed when a unit does not start, with its last words", async () => {
+    const sandbox = await Sandbox.start();
+    writeFileSync(sandbox.at("units/painter.service.fail"), "");
+    const failure = await nodeFiles.create(inputs(sandbox)).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(PartialFailure);
+    expect(failure).toMatchObject({ id: "swarm-1/base", properties: { part: "base" } });
+    expect((failure as Error).message).toMatch(/^swarm-1: applying changed files and units failed/);
+    expect((failure as Error).message).toContain("out of paint");
+  });
+
+  it("is read back as it is, so that drift shows", async () => {
+    const sandbox = await Sandbox.start();
+    const { id, outs } = await nodeFiles.create(inputs(sandbox));
+    expect((await nodeFiles.read(id, outs))?.outs).toEqual(outs);
+    sandbox.write("etc/paint/colour.conf", "green");
+    chmodSync(sandbox.at("etc/systemd/system/painter.service"), 0o644);
+    sandbox.write("etc/systemd/system/painter.service", "[Service]\n");
+    await import("node:fs").then(({ rmSync }) => {
+      rmSync(sandbox.at("etc/paint/secret.key"));
+      rmSync(sandbox.at("units/painter.service.active"));
+    });
+    const drift = (await nodeFiles.read(id, outs))?.outs as NodeFilesOutputs;
+    expect(Object.keys(drift.files)).toEqual(["/etc/paint/colour.conf"]);
+    expect(drift.files["/etc/paint/colour.conf"]?.content).toBe("green");
+    expect(drift.units["painter.service"]).toMatchObject({ content: "[Service]\n", enabled: false });
+    expect(nodeFiles.diff(drift, inputs(sandbox)).changedKeys).toEqual(["files", "units"]);
+    await nodeFiles.update(id, drift, inputs(sandbox));
+    expect((await nodeFiles.read(id, outs))?.outs).toEqual(outs);
+  });
+
+  it("keeps what is recorded when the host cannot be asked", async () => {
+    const sandbox = await Sandbox.start();
+    const { id, outs } = await nodeFiles.create(inputs(sandbox));
+    await sandbox.server.stop();
+    expect(await nodeFiles.read(id, outs)).toEqual({ id, outs });
+  });
+
+  it("is taken away whole", async () => {
+    const sandbox = await Sandbox.start();
+    const { id, outs } = await nodeFiles.create(inputs(sandbox));
+    await nodeFiles.delete(id, outs);
+    expect(sandbox.read("etc/paint/colour.conf")).toBeUndefined();
+    expect(sandbox.read("etc/systemd/system/painter.service")).toBeUndefined();
+    await nodeFiles.delete(id, outs);
+  });
+
+  it("refuses names that no host should be given", async () => {
+    const sandbox = await Sandbox.start();
+    const bad = inputs(sandbox, { units: { "60-wait.conf": { content: unit } } });
+    await expect(nodeFiles.create(bad)).rejects.toThrow(/not a unit's name: "60-wait.conf"/);
+    const file = { content: "", mode: 0o644, apply: { action: "none" } } as const;
+    await expect(nodeFiles.create(inputs(sandbox, { files: { "etc/x": file } }))).rejects.toThrow(/not an absolute path/);
+  });
+});
+
+describe("pending actions", () => {
+  it("come once each, and a restart makes a reload needless", () => {
+    const lines = ["reload a.service", "restart a.service", "restart a.service", "reload b.service", "daemon-reload", "reboot"];
+    expect(parsePending(lines.map((line) => `pending ${line}`).join("\n"))).toEqual({
+      daemonReload: true,
+      reboot: true,
+      restart: ["a.service"],
+      reload: ["b.service"],
+    });
+  });
+});

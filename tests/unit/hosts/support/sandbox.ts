@@ -1,0 +1,89 @@
+/**
+ * A host to run real scripts on: the test's SSH server, with /etc and /run of its own (a mount namespace for each
+ * command, so it takes root), and stand-ins for systemctl, journalctl and sudo that note what they are told.
+ */
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { TestServer, TestServerOptions } from "./ssh-server";
+import { startServer, temporaryFolder } from "./stop";
+
+export const canSandbox = process.getuid?.() === 0;
+
+const systemctl = `#!/bin/sh
+printf '%s\\n' "$*" >> "$FAKE/systemctl.log"
+verb=$1; shift
+now=no
+while case "$1" in -q|--now) true ;; *) false ;; esac; do [ "$1" = --now ] && now=yes; shift; done
+unit=$1
+state="$FAKE/units/$unit"
+start() { if [ -e "$state.fail" ]; then rm -f "$state.active"; return 1; fi; touch "$state.active"; }
+case "$verb" in
+  daemon-reload|reset-failed) ;;
+  enable) touch "$state.enabled"; [ "$now" = no ] || start ;;
+  disable) rm -f "$state.enabled"; [ "$now" = no ] || rm -f "$state.active" ;;
+  start|restart|reload-or-restart) start ;;
+  stop) rm -f "$state.active" ;;
+  is-enabled) if [ -e "$state.enabled" ]; then echo enabled; else echo disabled; exit 1; fi ;;
+  is-active) [ -e "$state.active" ] ;;
+  cat) [ -e "$state.exists" ] || [ -e "/etc/systemd/system/$unit" ] ;;
+  show)
+    echo Type=simple
+    if [ -e "$state.active" ]; then echo ActiveState=active; else echo ActiveState=failed; fi
+    echo Result=success; echo ConditionResult=yes; echo ConditionTimestampMonotonic=5; echo LoadState=loaded ;;
+  *) echo "systemctl: $verb?" >&2; exit 64 ;;
+esac
+`;
+
+export class Sandbox {
+  readonly folder = temporaryFolder();
+  server!: TestServer;
+
+  static async start(tools: Record<string, string> = {}, options: TestServerOptions = {}): Promise<Sandbox> {
+    const sandbox = new Sandbox();
+    const { folder } = sandbox;
+    for (const name of ["bin", "etc", "run", "units"]) mkdirSync(join(folder, name));
+    for (const name of ["passwd", "group"]) cpSync(`/etc/${name}`, join(folder, "etc", name));
+    const all = {
+      systemctl,
+      sudo: '#!/bin/sh\nwhile [ "$1" = -n ] || [ "$1" = -- ]; do shift; done\nexec "$@"\n',
+      journalctl: '#!/bin/sh\necho "the unit said: out of paint"\n',
+      ...tools,
+    };
+    for (const [name, text] of Object.entries(all)) sandbox.tool(name, text);
+    const path = `${join(folder, "bin")}:${process.env["PATH"] ?? ""}`;
+    const wrap = [
+      ...["unshare", "-m", "sh", "-c"],
+      `mount --make-rprivate / && mount --bind ${folder}/etc /etc && mount --bind ${folder}/run /run && exec sh -c "$0"`,
+    ];
+    sandbox.server = await startServer({ wrap, ...options, env: { PATH: path, FAKE: folder, ...options.env } });
+    return sandbox;
+  }
+
+  tool(name: string, text: string): void {
+    const path = join(this.folder, "bin", name);
+    writeFileSync(path, text);
+    chmodSync(path, 0o755);
+  }
+
+  /** Where a file of the host is on this machine. */
+  at(path: string): string {
+    return join(this.folder, path);
+  }
+
+  write(path: string, content: string): void {
+    mkdirSync(dirname(this.at(path)), { recursive: true });
+    writeFileSync(this.at(path), content);
+  }
+
+  read(path: string): string | undefined {
+    return existsSync(this.at(path)) ? readFileSync(this.at(path), "utf8") : undefined;
+  }
+
+  /** What systemctl was told since the last call, without questions. */
+  told(): string[] {
+    const log = this.read("systemctl.log") ?? "";
+    writeFileSync(this.at("systemctl.log"), "");
+    const lines = log.split("\n").filter((line) => line !== "");
+    return lines.filter((line) => !/^(is-|show|cat|reset-failed)/.test(line));
+  }
+}
