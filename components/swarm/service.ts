@@ -113,7 +113,7 @@ export class SwarmService extends pulumi.ComponentResource {
         containerSpec: this.containerSpec(args),
         networksAdvanceds: [{ id: args.swarm.networkId }],
         placement: { constraints: args.constraints },
-        restartPolicy: { condition: "any", delay: "2s" },
+        restartPolicy: { condition: "any", delay: "2s", window: "0s" },
         resources: args.memoryMb ? { limits: { memoryBytes: args.memoryMb * 1024 * 1024 } } : undefined,
       },
     };

@@ -14,6 +14,13 @@ export const placement = {
   withRole: (role: string) => `node.labels.moorage.${role}==true`,
 };
 
+/**
+ * The overlay's VXLAN number. Left to itself Docker picks one and adds it to the network's options, where the
+ * provider takes it for a change that replaces the network. Docker's own choices start at 4096.
+ */
+const vxlanOption = "com.docker.network.driver.overlay.vxlanid_list";
+const vxlanId = "8020";
+
 export interface SwarmArgs {
   readonly nodes: Readonly<Record<string, { readonly config: NodeConfig; readonly machine: CoreOsNode }>>;
   readonly network: NetworkConfig;
@@ -47,7 +54,7 @@ export class Swarm extends pulumi.ComponentResource {
         name: "services",
         driver: "overlay",
         ipamConfigs: [{ subnet: args.network.overlay.subnet }],
-        options: args.network.overlay.encrypted ? { encrypted: "" } : {},
+        options: { [vxlanOption]: vxlanId, ...(args.network.overlay.encrypted ? { encrypted: "" } : {}) },
       },
       // An overlay network can be made by a manager of a Swarm only.
       { parent: this, provider: this.provider, dependsOn: members },

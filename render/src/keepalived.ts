@@ -139,13 +139,12 @@ export function renderFrontCheck(args: FrontCheckArgs): string {
   );
 }
 
-/** Writes the time since boot, which no change of the clock sets back. */
+/** Writes the number of its own process, another one each time. */
 export function renderHeartbeat(path: string): string {
   return lines(
     "#!/bin/sh",
     "# Run by keepalived: as long as this changes, keepalived is alive.",
-    "read -r uptime _ < /proc/uptime",
-    `echo "$uptime" > ${word(path, "heartbeat")}`,
+    `echo "$$" > ${word(path, "heartbeat")}`,
   );
 }
 

@@ -33,6 +33,8 @@ export async function settle(inputs: NodeFilesInputs, pending: Pending): Promise
   else await work();
   if (pending.reboot) await disruptionLock.use(() => rebootOnce(connection));
   await verify(connection, on);
+  const { daemonReload, reboot } = pending;
+  if (!daemonReload && !reboot && pending.restart.length + pending.reload.length === 0) return;
   await runScript(connection, forgetPending(part), [], { sudo: true, purpose: "noting that all is applied" });
 }
 

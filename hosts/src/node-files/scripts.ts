@@ -93,7 +93,8 @@ export function applyScript(part: string, wanted: readonly Placed[], gone: reado
     const content = Buffer.from(file.content, "utf8").toString("base64");
     return `place ${quote(file.path)} ${file.mode.toString(8)} ${quote(file.owner)} ${lines(file)} <<'MOORAGE_END'\n${content}\nMOORAGE_END`;
   });
-  return [prelude(part), ...stops, ...removals, ...places, `sed 's/^/pending /' "$pending" | sort -u`].join("\n");
+  const report = `sed 's/^/pending /' "$pending" | sort -u\n[ -s "$pending" ] || rm -f "$pending"`;
+  return [prelude(part), ...stops, ...removals, ...places, report].join("\n");
 }
 
 export const forgetPending = (part: string) => `rm -f /run/moorage/pending-${part}`;

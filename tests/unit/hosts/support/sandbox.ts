@@ -1,11 +1,13 @@
 /**
- * A host to run real scripts on: the test's SSH server, with /etc and /run of its own (a mount namespace for each
- * command, so it takes root), and stand-ins for systemctl, journalctl and sudo that note what they are told.
+ * A host to run real scripts on: the test's SSH server, with /etc and /run of its own (a mount namespace,
+ * so it takes root), and stand-ins for systemctl, journalctl and sudo that note what they are told.
  */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { TestServer, TestServerOptions } from "./ssh-server";
-import { startServer, temporaryFolder } from "./stop";
+import { afterwards, startServer, temporaryFolder } from "./stop";
 
 export const canSandbox = process.getuid?.() === 0;
 
@@ -51,10 +53,11 @@ export class Sandbox {
     };
     for (const [name, text] of Object.entries(all)) sandbox.tool(name, text);
     const path = `${join(folder, "bin")}:${process.env["PATH"] ?? ""}`;
-    const wrap = [
-      ...["unshare", "-m", "sh", "-c"],
-      `mount --make-rprivate / && mount --bind ${folder}/etc /etc && mount --bind ${folder}/run /run && exec sh -c "$0"`,
-    ];
+    const mounts = `mount --make-rprivate / && mount --bind ${folder}/etc /etc && mount --bind ${folder}/run /run`;
+    const keeper = spawn("unshare", ["-m", "sh", "-c", `${mounts} && echo ready && exec sleep 600`]);
+    afterwards(() => keeper.kill("SIGKILL"));
+    await once(keeper.stdout, "data");
+    const wrap = ["nsenter", "-t", String(keeper.pid), "-m", "sh", "-c"];
     sandbox.server = await startServer({ wrap, ...options, env: { PATH: path, FAKE: folder, ...options.env } });
     return sandbox;
   }

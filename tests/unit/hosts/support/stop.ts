@@ -3,14 +3,20 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach } from "vitest";
+import { setLog } from "../../../../hosts/src/log";
 import { closeConnections } from "../../../../hosts/src/ssh";
 import { TestServer } from "./ssh-server";
 import type { TestServerOptions } from "./ssh-server";
+
+/** What the code under test has noted and warned of in this test. */
+export const logged: string[] = [];
+setLog((line) => logged.push(line));
 
 const cleanups: (() => unknown)[] = [];
 
 afterEach(async () => {
   closeConnections();
+  logged.length = 0;
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 

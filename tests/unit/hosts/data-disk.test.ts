@@ -1,0 +1,85 @@
+import { execFileSync } from "node:child_process";
+import { truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { dataDisk } from "../../../hosts/src/data-disk";
+import { Sandbox, canSandbox } from "./support/sandbox";
+import { afterwards, temporaryFolder } from "./support/stop";
+
+function run(program: string, ...args: string[]): string {
+  return execFileSync(program, args, { stdio: ["ignore", "pipe", "ignore"] })
+    .toString()
+    .trim();
+}
+
+/** A blank disk of its own, as a loop device; undefined where there are none. */
+function loopDisk(): string | undefined {
+  const file = join(temporaryFolder(), "disk");
+  writeFileSync(file, "");
+  truncateSync(file, 400 * 1024 * 1024);
+  try {
+    const device = run("losetup", "--show", "-f", file);
+    afterwards(() => run("losetup", "-d", device));
+    return device;
+  } catch {
+    return undefined;
+  }
+}
+
+const possible = canSandbox && ["losetup", "blkid"].every((tool) => run("sh", "-c", `command -v ${tool} || :`) !== "");
+
+/** Starts and stops the one unit at hand as systemd would. */
+const systemctl = `#!/bin/sh
+printf '%s\\n' "$*" >> "$FAKE/systemctl.log"
+unit=/etc/systemd/system/moorage-data.service
+case "$*" in
+  "start moorage-data.service") eval "$(sed -n 's/^ExecStart=//p' $unit)" ;;
+  "stop moorage-data.service"|"disable --now moorage-data.service")
+    sh -c "$(sed -n "s/^ExecStop=.bin.sh -c '\\(.*\\)'/\\1/p" $unit)" || : ;;
+  "cat moorage-data.service") [ -e $unit ] ;;
+esac
+`;
+
+async function start() {
+  const device = loopDisk();
+  const sandbox = await Sandbox.start({ systemctl });
+  const mountPoint = join(temporaryFolder(), "data");
+  const inputs = { connection: sandbox.server.connection(), device: device ?? "", label: `t${process.pid % 100000}`, mountPoint, directories: ["minio"] };
+  return { device, sandbox, inputs };
+}
+
+describe.skipIf(!possible)("a data disk", () => {
+  it("is formatted when blank, mounted by label, and mounted again when it is not", async ({ skip }) => {
+    const { device, sandbox, inputs } = await start();
+    if (device === undefined) return skip();
+    const { id, outs } = await dataDisk.create(inputs);
+    expect(run("blkid", "-p", "-s", "LABEL", "-o", "value", device)).toBe(inputs.label);
+    expect(sandbox.read("etc/systemd/system/moorage-data.service")).toContain("Before=docker.service");
+    expect((await dataDisk.read(id, outs))?.outs).toEqual(outs);
+
+    // Created once more, it finds its work done.
+    await dataDisk.create(inputs);
+    const again = await dataDisk.update(id, { ...outs, mountPoint: "" }, inputs);
+    expect(again).toEqual(outs);
+
+    await dataDisk.delete(id, outs);
+    const gone = await dataDisk.read(id, outs);
+    expect(gone?.outs).toMatchObject({ label: inputs.label, mountPoint: "" });
+    expect(run("blkid", "-p", "-s", "LABEL", "-o", "value", device)).toBe(inputs.label);
+  });
+
+  it("is never touched when it holds something else", async ({ skip }) => {
+    const { device, inputs } = await start();
+    if (device === undefined) return skip();
+    run("mkfs.ext4", "-q", "-L", "photos", device);
+    await expect(dataDisk.create(inputs)).rejects.toThrow(/neither blank nor ours: .*LABEL=photos.*It is left as it is/);
+    expect(run("blkid", "-p", "-s", "LABEL", "-o", "value", device)).toBe("photos");
+  });
+
+  it("that is not there is named", async () => {
+    const { inputs } = await start();
+    await expect(dataDisk.create({ ...inputs, device: "/dev/disk/by-id/none" })).rejects.toThrow(
+      /swarm-1: there is no data disk \/dev\/disk\/by-id\/none, and no disk with the label/,
+    );
+  });
+});
