@@ -37,6 +37,7 @@ export function describeNodes(nodes: Nodes) {
         address: config.address,
         roles: config.roles,
         labels: config.labels,
+        hostKey: machine.connection.hostKey,
         installHash: machine.installHash,
       },
     ]),

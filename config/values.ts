@@ -25,6 +25,13 @@ export function prefixLength(cidr: string): number {
   return ipaddr.IPv4.parseCIDR(cidr)[1];
 }
 
+/** The first address of a subnet after its own, which gateways have by custom. */
+export function firstAddress(cidr: string): string {
+  const bytes = ipaddr.IPv4.networkAddressFromCIDR(cidr).toByteArray();
+  bytes[3] = (bytes[3] ?? 0) + 1;
+  return new ipaddr.IPv4(bytes).toString();
+}
+
 export const ipv4 = z.string().refine(isIpv4, "wanted: an IPv4 address such as 10.0.2.11");
 export const cidr = z.string().refine(isCidr, "wanted: an IPv4 subnet such as 10.0.2.0/24");
 export const port = z.int("wanted: a TCP port from 1 to 65535").min(1).max(65535);

@@ -3,6 +3,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { NetworkConfig, SwarmConfig } from "../../config/machine";
 import type { NodeConfig } from "../../config/nodes";
+import { firstAddress } from "../../config/values";
 import { SwarmMember } from "../../providers/swarmMember";
 import type { ConnectionArgs } from "../machine/access";
 import type { CoreOsNode } from "../machine/coreOsNode";
@@ -48,12 +49,14 @@ export class Swarm extends pulumi.ComponentResource {
       managers.map(({ config }) => config),
       this,
     );
+    const { subnet } = args.network.overlay;
     const network = new docker.Network(
       `${name}-services`,
       {
         name: "services",
         driver: "overlay",
-        ipamConfigs: [{ subnet: args.network.overlay.subnet }],
+        // Docker's own choices, said here so that a refresh finds nothing new.
+        ipamConfigs: [{ subnet, gateway: firstAddress(subnet), auxAddress: {} }],
         options: { [vxlanOption]: vxlanId, ...(args.network.overlay.encrypted ? { encrypted: "" } : {}) },
       },
       // An overlay network can be made by a manager of a Swarm only.

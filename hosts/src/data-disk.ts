@@ -64,7 +64,7 @@ if [ "$content" = blank ]; then
   else mkfs.ext4 -q -L "$label" "$device" >&2
   fi
 fi
-mkdir -p "$directory" /etc/moorage
+mkdir -p "$directory" /etc/moorage /etc/systemd/system
 # What is written here while the disk is not mounted would be lost behind it.
 mountpoint -q "$directory" || chattr +i "$directory" 2>/dev/null || :
 cat > /etc/moorage/.mount-data <<'MOORAGE_END'

@@ -84,20 +84,19 @@ function finished(
   return new Promise((resolve, reject) => {
     const out: Buffer[] = [];
     const err: Buffer[] = [];
-    let ended: { code: number | null; signal?: string } | undefined;
     channel.on("data", (chunk: Buffer) => out.push(chunk));
     channel.stderr.on("data", (chunk: Buffer) => err.push(chunk));
-    channel.on("exit", (code: number | null, signal?: string) => {
-      ended = { code, ...(signal === undefined ? {} : { signal }) };
-    });
     // A command may end without reading its input; its exit code says all.
     channel.on("error", () => undefined);
-    channel.on("close", () => {
-      if (!ended) return reject(new UnreachableError(node, `the connection was lost during: ${attempted}`));
+    // The exit code comes with this event too, and unlike `exit` it waits until it is listened for.
+    channel.on("close", (code?: number | null, signal?: string) => {
+      if (typeof code !== "number" && signal === undefined) {
+        return reject(new UnreachableError(node, `the connection was lost during: ${attempted}`));
+      }
       resolve({
         stdout: Buffer.concat(out).toString("utf8"),
         stderr: Buffer.concat(err).toString("utf8"),
-        code: ended.code ?? 128,
+        code: code ?? 128,
       });
     });
     channel.end(stdin ?? "");

@@ -40,11 +40,15 @@ case "$*" in
 esac
 `;
 
+let serial = 0;
+
 async function start() {
   const device = loopDisk();
   const sandbox = await Sandbox.start({ systemctl });
   const mountPoint = join(temporaryFolder(), "data");
-  const inputs = { connection: sandbox.server.connection(), device: device ?? "", label: `t${process.pid % 100000}`, mountPoint, directories: ["minio"] };
+  // The folder behind the mount is made immutable.
+  afterwards(() => run("sh", "-c", `chattr -i ${mountPoint} 2>/dev/null || :`));
+  const inputs = { connection: sandbox.server.connection(), device: device ?? "", label: `t${(serial += 1)}-${process.pid}`.slice(0, 12), mountPoint, directories: ["minio"] };
   return { device, sandbox, inputs };
 }
 

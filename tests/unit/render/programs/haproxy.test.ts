@@ -22,16 +22,28 @@ interface Answer {
   readonly body: string;
 }
 
-function ask(target: string, headers: Record<string, string> = {}, method = "GET", body?: Buffer): Promise<Answer> {
+function ask(
+  target: string,
+  headers: Record<string, string> = {},
+  method = "GET",
+  body?: Buffer,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const request = http.request({ host: "127.0.0.1", port, path: target, method, headers, agent: false }, (response) => {
-      let text = "";
-      response.on("data", (chunk: Buffer) => (text += chunk.toString()));
-      response.on("end", () =>
-        resolve({ status: response.statusCode ?? 0, from: String(response.headers["x-upstream"]), body: text }),
-      );
-      response.on("error", reject);
-    });
+    const request = http.request(
+      { host: "127.0.0.1", port, path: target, method, headers, agent: false },
+      (response) => {
+        let text = "";
+        response.on("data", (chunk: Buffer) => (text += chunk.toString()));
+        response.on("end", () =>
+          resolve({
+            status: response.statusCode ?? 0,
+            from: String(response.headers["x-upstream"]),
+            body: text,
+          }),
+        );
+        response.on("error", reject);
+      },
+    );
     request.on("error", reject);
     request.end(body);
   });

@@ -1,0 +1,133 @@
+// Users and rights of the registry. users.js beside it says who they are.
+import crypto from "crypto";
+import users from "users.js";
+
+function isRepositoryName(name) {
+    const component = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
+    return name.length <= 255 && name.split("/").every((part) => component.test(part));
+}
+
+function parsePath(path) {
+    if (path === "/v2/") {
+        return { kind: "base", repository: "" };
+    }
+    if (path === "/v2/_catalog") {
+        return { kind: "catalog", repository: "" };
+    }
+    if (path.slice(0, 4) !== "/v2/") {
+        return undefined;
+    }
+    const parts = path.slice(4).split("/");
+    const last = parts[parts.length - 1];
+    const digest = /^[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}$/;
+    let kind;
+    let taken = 2;
+    switch (parts[parts.length - 2]) {
+        case "manifests":
+            kind = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/.test(last) || digest.test(last) ? "manifest" : undefined;
+            break;
+        case "blobs":
+            kind = digest.test(last) ? "blob" : undefined;
+            break;
+        case "referrers":
+            kind = digest.test(last) ? "referrers" : undefined;
+            break;
+        case "tags":
+            kind = last === "list" ? "tags" : undefined;
+            break;
+        case "uploads":
+            kind = parts[parts.length - 3] === "blobs" && /^[A-Za-z0-9_.=-]*$/.test(last) ? "upload" : undefined;
+            taken = 3;
+            break;
+    }
+    if (kind === undefined || last === "." || last === "..") {
+        return undefined;
+    }
+    const repository = parts.slice(0, parts.length - taken).join("/");
+    return isRepositoryName(repository) ? { kind: kind, repository: repository } : undefined;
+}
+
+function queryValues(query, name) {
+    if (!/^(?:[^%]|%[0-7][0-9A-Fa-f])*$/.test(query)) {
+        return undefined;
+    }
+    const pairs = query.split("&").map((pair) => {
+        const equals = pair.indexOf("=");
+        return (equals < 0 ? [pair, ""] : [pair.slice(0, equals), pair.slice(equals + 1)]).map((text) => decodeURIComponent(text.replace(/\+/g, " ")));
+    });
+    return pairs.filter((pair) => pair[0] === name).map((pair) => pair[1]);
+}
+
+function hasRight(user, repository, write) {
+    return user.rights.some((right) => {
+        const covers = right.prefix === "" ||
+            right.prefix === repository ||
+            (right.prefix.slice(-1) === "/" && repository.slice(0, right.prefix.length) === right.prefix);
+        return covers && (right.access === "write" || !write);
+    });
+}
+
+function hasRightToAll(user, write) {
+    return user.rights.some((right) => right.prefix === "" && (right.access === "write" || !write));
+}
+
+function mayMount(user, query) {
+    const sources = queryValues(query, "from");
+    return (sources !== undefined &&
+        sources.every((source) => isRepositoryName(source) && hasRight(user, source, false)));
+}
+
+function splitTarget(target) {
+    const mark = target.indexOf("?");
+    return mark < 0 ? [target, ""] : [target.slice(0, mark), target.slice(mark + 1)];
+}
+
+function decide(users, name, method, target) {
+    const parts = splitTarget(target);
+    const request = parsePath(parts[0]);
+    if (request === undefined) {
+        return "unknown";
+    }
+    const user = users.filter((candidate) => candidate.name === name)[0];
+    if (user === undefined) {
+        return "denied";
+    }
+    const write = (method !== "GET" && method !== "HEAD") || request.kind === "upload";
+    switch (request.kind) {
+        case "base":
+            return "allowed";
+        case "catalog":
+            return hasRightToAll(user, write) ? "allowed" : "denied";
+        case "upload":
+            return hasRight(user, request.repository, true) && mayMount(user, parts[1]) ? "allowed" : "denied";
+        default:
+            return hasRight(user, request.repository, write) ? "allowed" : "denied";
+    }
+}
+
+function routeOf(users, name, method, target) {
+    const verdict = decide(users, name, method, target);
+    const request = parsePath(splitTarget(target)[0]);
+    return verdict === "allowed" && request !== undefined ? request.kind : verdict;
+}
+
+function repositoryOf(target) {
+    const request = parsePath(splitTarget(target)[0]);
+    return request === undefined ? "" : request.repository;
+}
+
+function route(r) {
+  return routeOf(users, r.variables.remote_user || "", r.method, r.variables.request_uri);
+}
+
+/** What picks a registry: its repository, so that one replica's cache sees all of it. */
+function affinity(r) {
+  return repositoryOf(r.variables.request_uri) || r.variables.request_id;
+}
+
+/** Stands for the credentials in the cache of checked passwords. */
+function credential(r) {
+  return crypto.createHash("sha256").update(r.variables.http_authorization || "").digest("hex");
+}
+
+export default { route, affinity, credential };

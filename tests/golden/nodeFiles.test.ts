@@ -1,0 +1,58 @@
+import { computeNoProxy, keepalivedFiles, nodeBaseFiles } from "@moorage/render";
+import { it } from "vitest";
+import { expectGolden, listing } from "./golden";
+import { nodes, pem } from "./models";
+
+const noProxy = computeNoProxy({
+  nodes,
+  domains: ["example.com"],
+  vip: "10.0.2.10",
+  serviceNames: ["registry.example.com:5443", "s3.example.com"],
+  subnets: ["10.0.2.0/24", "10.20.1.0/24"],
+  exclude: ["mirror.example.net"],
+});
+const tls = { ca: pem("CERTIFICATE"), cert: pem("CERTIFICATE"), key: pem("PRIVATE KEY") };
+
+it("a CoreOS node with everything", () => {
+  const files = nodeBaseFiles({
+    distribution: "flatcar",
+    docker: { apiTls: tls, logMaxSize: "20m", logMaxFile: 5 },
+    limits: { tasksMax: 8192, memoryMax: "80%" },
+    registryNames: ["registry.example.com:5443", "10.0.2.10:5443"],
+    caCertificate: tls.ca,
+    proxies: { http: "http://user:p%40ss@proxy.example.com:3128", https: "http://proxy.example.com:3128", exclude: [] },
+    noProxy,
+    hosts: [...nodes.map(({ name, address }) => ({ address, names: [name, `${name}.example.com`] }))],
+    motd: "Just another day!!",
+    ntp: ["time.example.com"],
+    environment: { COREOS_PRIVATE_IPV4: "10.0.2.11" },
+  });
+  expectGolden("node-base-flatcar.txt", listing(files));
+});
+
+it("a host that ran before", () => {
+  const files = nodeBaseFiles({
+    docker: { cgroupDriver: "cgroupfs" },
+    limits: { tasksMax: 8192 },
+    registryNames: ["registry.example.com"],
+    caCertificate: tls.ca,
+    proxies: { https: "http://proxy.example.com:3128", exclude: [] },
+    noProxy: ["localhost"],
+  });
+  expectGolden("node-base-existing.txt", listing(files));
+});
+
+it("keepalived and the guard beside it", () => {
+  const files = keepalivedFiles({
+    node: "coreos1",
+    interface: "eth0",
+    address: "10.0.2.11",
+    vip: "10.0.2.10",
+    prefixLength: 24,
+    peers: ["10.0.2.12", "10.0.2.13", "10.0.2.14"],
+    priority: 200,
+    virtualRouterId: 51,
+    image: `sha256:${"a".repeat(64)}`,
+  });
+  expectGolden("keepalived.txt", listing(files));
+});

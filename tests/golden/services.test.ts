@@ -1,0 +1,74 @@
+import {
+  minioCommand,
+  minioEnvironment,
+  renderNginx,
+  renderRegistryConfig,
+  renderRights,
+  renderS3Balancer,
+  rightsScript,
+} from "@moorage/render";
+import { it } from "vitest";
+import { expectGolden } from "./golden";
+import { nodes } from "./models";
+
+it("the registry's configuration", () => {
+  const text = renderRegistryConfig({
+    bucket: "registry",
+    endpoint: "http://s3-coreos1:9000",
+    region: "us-east-1",
+    accessKey: "registry",
+    secretKey: 'a "quoted" secret: #1',
+    httpSecret: "shared",
+  });
+  expectGolden("registry.yml", text);
+});
+
+it("nginx", () => {
+  const text = renderNginx({
+    registries: nodes.map(({ name }) => ({ name: `registry-${name}`, port: 5000 })),
+    listenPort: 8443,
+    serverNames: ["registry.example.com", "10.0.2.10"],
+    certificatePath: "/run/secrets/front.pem",
+    keyPath: "/run/secrets/front.key",
+    htpasswdPath: "/run/secrets/htpasswd",
+    previousHtpasswdPath: "/run/secrets/htpasswd-previous",
+    rightsPath: "/etc/nginx/rights.js",
+    healthFrom: ["127.0.0.0/8", "172.16.0.0/12", ...nodes.map(({ address }) => address)],
+  });
+  expectGolden("nginx.conf", text);
+});
+
+it("users and rights", () => {
+  expectGolden("rights.js", rightsScript());
+  expectGolden(
+    "users.js",
+    renderRights([
+      { name: "admin", rights: [{ prefix: "", access: "write" }] },
+      {
+        name: "ci",
+        rights: [
+          { prefix: "team/", access: "write" },
+          { prefix: "base", access: "read" },
+        ],
+      },
+      { name: "nobody", rights: [] },
+    ]),
+  );
+});
+
+it("the S3 balancer", () => {
+  const backends = nodes.map(({ name }) => ({ name: `minio-${name}`, port: 9000 }));
+  expectGolden("s3-balancer.cfg", renderS3Balancer({ backends, preferred: "minio-coreos1" }));
+  expectGolden("s3-balancer-elsewhere.cfg", renderS3Balancer({ backends }));
+});
+
+it("MinIO's command and environment", () => {
+  const names = nodes.map(({ name }) => `minio-${name}`);
+  const environment = minioEnvironment({
+    rootUserFile: "/run/secrets/root-user",
+    rootPasswordFile: "/run/secrets/root-password",
+    region: "us-east-1",
+  });
+  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}\n`);
+  expectGolden("minio.txt", `${minioCommand({ names }).join("\n")}\n\n${variables.join("")}`);
+});

@@ -1,0 +1,81 @@
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { renderFrontCheck } from "@moorage/render";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const peers = ["10.0.2.12", "10.0.2.13", "10.0.2.14"];
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-check-"));
+const script = path.join(folder, "check-front");
+
+/** Stands for curl: answers from ANSWERS, a list of `host/path=answer`. */
+const curl = `#!/bin/sh
+for url; do :; done
+url=\${url#https://}
+host=\${url%%:*}
+path=/\${url#*/}
+for pair in $ANSWERS; do
+  case $pair in
+    "$host$path="*)
+      case \${pair#*=} in
+        ok) printf '0 0.001 0.004'; exit 0 ;;
+        503) printf '22 0.001 0.004'; exit 22 ;;
+        refused) printf '7 0.000000 0.000312'; exit 7 ;;
+        unreachable) printf '7 0.000000 0.312000'; exit 7 ;;
+      esac ;;
+  esac
+done
+printf '28 0.000000 0.400000'
+exit 28
+`;
+
+beforeAll(() => {
+  fs.writeFileSync(path.join(folder, "curl"), curl, { mode: 0o755 });
+  fs.writeFileSync(script, renderFrontCheck({ port: 443, peers, witnesses: peers }), { mode: 0o755 });
+});
+afterAll(() => fs.rmSync(folder, { recursive: true }));
+
+function mayHold(answers: Record<string, string>): boolean {
+  const text = Object.entries(answers).map(([place, answer]) => `${place}=${answer}`);
+  const env = { PATH: `${folder}:${process.env.PATH ?? ""}`, ANSWERS: text.join(" ") };
+  const result = spawnSync("sh", [script], { env });
+  expect(result.stderr.toString()).toBe("");
+  return result.status === 0;
+}
+
+const here = "127.0.0.1/healthz";
+const works = "127.0.0.1/healthz/registry";
+
+describe("whether a node may hold the VIP", () => {
+  it.each([
+    ["all is well", { [here]: "ok", [works]: "ok", "10.0.2.12/healthz": "ok" }, true],
+    ["nginx here is down", { [here]: "refused", "10.0.2.12/healthz": "ok" }, false],
+    ["nginx here hangs", { "10.0.2.12/healthz": "ok" }, false],
+    ["only one neighbour is left", { [here]: "ok", [works]: "ok", "10.0.2.14/healthz": "ok" }, true],
+    [
+      "a neighbour's nginx is down but the node is there",
+      { [here]: "ok", [works]: "ok", "10.0.2.13/healthz": "refused" },
+      true,
+    ],
+    ["cut off from all, with a registry that still seems to work", { [here]: "ok", [works]: "ok" }, false],
+    ["no route to any", { [here]: "ok", [works]: "ok", "10.0.2.12/healthz": "unreachable" }, false],
+    [
+      "no registry from here, but from a neighbour",
+      { [here]: "ok", [works]: "503", "10.0.2.12/healthz": "ok", "10.0.2.13/healthz/registry": "ok" },
+      false,
+    ],
+    [
+      "no registry for anyone: somebody has to say so",
+      { [here]: "ok", [works]: "503", "10.0.2.12/healthz": "ok", "10.0.2.12/healthz/registry": "503" },
+      true,
+    ],
+  ])("%s", (_, answers, expected) => {
+    expect(mayHold(answers as unknown as Record<string, string>)).toBe(expected);
+  });
+
+  it("of two edge nodes keeps the one that is left", () => {
+    fs.writeFileSync(script, renderFrontCheck({ port: 443, peers: ["10.0.2.12"], witnesses: ["10.0.2.12"] }));
+    expect(mayHold({ [here]: "ok", [works]: "ok" })).toBe(true);
+  });
+});
