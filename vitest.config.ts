@@ -1,8 +1,10 @@
 import { defineConfig } from "vitest/config";
+import PathSequencer from "./tests/support/sequencer";
 
 /** Tests on real hosts share one lab, so they run one after the other, in the order of their names. */
 export default defineConfig({
   test: {
+    sequence: { sequencer: PathSequencer },
     reporters: ["default", "./tests/support/reporter.ts"],
     projects: [
       {

@@ -8,7 +8,7 @@ import type { ConnectionArgs } from "../machine/access";
 import type { CertificateAuthority } from "../pki";
 import type { Registry } from "../registry/registry";
 import type { ObjectStore } from "../storage/objectStore";
-import { stackLabel } from "../swarm/service";
+import { labelText } from "../swarm/label";
 import type { Swarm } from "../swarm/swarm";
 
 const timeoutSeconds = 180;
@@ -55,7 +55,7 @@ export class Acceptance extends pulumi.ComponentResource {
     );
     new Swept(
       `${name}-sweep`,
-      { managers: args.swarm.managers, label: `${stackLabel().label}=${stackLabel().value}`, fingerprint },
+      { managers: args.swarm.managers, label: labelText(), fingerprint },
       // What an update replaced is in use until the new tasks run.
       { parent: this, dependsOn: checks },
     );

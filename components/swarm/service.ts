@@ -2,15 +2,11 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { createHash } from "node:crypto";
 import { Converged } from "../../providers/converged";
+import { stackLabel } from "./label";
 import type { Swarm } from "./swarm";
 
 /** Longest time a service may take until all its tasks run, pauses between restarts included. */
 const convergeSeconds = 300;
-
-/** Label that everything of this stack in the Swarm carries, so that leftovers can be told and swept. */
-export function stackLabel(): { label: string; value: string } {
-  return { label: "moorage.stack", value: `${pulumi.getProject()}/${pulumi.getStack()}` };
-}
 
 /** A file in a container. */
 export interface ServiceFile {

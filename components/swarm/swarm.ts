@@ -5,8 +5,10 @@ import type { NetworkConfig, SwarmConfig } from "../../config/machine";
 import type { NodeConfig } from "../../config/nodes";
 import { firstAddress } from "../../config/values";
 import { SwarmMember } from "../../providers/swarmMember";
+import { unrecordedHook } from "../../providers/unrecorded";
 import type { ConnectionArgs } from "../machine/access";
 import type { CoreOsNode } from "../machine/coreOsNode";
+import { labelText, stackLabel } from "./label";
 
 /** Labels of ours on nodes, which services are placed by. */
 export const placement = {
@@ -36,6 +38,8 @@ export class Swarm extends pulumi.ComponentResource {
   readonly provider: docker.Provider;
   /** Every manager, in the order of the configuration. */
   readonly managers: ConnectionArgs[];
+  /** Runs before a service is made: see `unrecordedHook`. */
+  readonly beforeService: pulumi.ResourceHook;
   /** What services depend on: every node a member, and the network there. */
   readonly ready: pulumi.Resource[];
 
@@ -49,6 +53,7 @@ export class Swarm extends pulumi.ComponentResource {
       managers.map(({ config }) => config),
       this,
     );
+    this.beforeService = unrecordedHook("services", labelText());
     const { subnet } = args.network.overlay;
     const network = new docker.Network(
       `${name}-services`,
@@ -57,10 +62,16 @@ export class Swarm extends pulumi.ComponentResource {
         driver: "overlay",
         // Docker's own choices, said here so that a refresh finds nothing new.
         ipamConfigs: [{ subnet, gateway: firstAddress(subnet), auxAddress: {} }],
+        labels: [stackLabel()],
         options: { [vxlanOption]: vxlanId, ...(args.network.overlay.encrypted ? { encrypted: "" } : {}) },
       },
-      // An overlay network can be made by a manager of a Swarm only.
-      { parent: this, provider: this.provider, dependsOn: members },
+      {
+        parent: this,
+        provider: this.provider,
+        // An overlay network can be made by a manager of a Swarm only.
+        dependsOn: members,
+        hooks: { beforeCreate: [unrecordedHook("networks", labelText())] },
+      },
     );
     this.networkId = network.id;
     this.ready = [...members, network];

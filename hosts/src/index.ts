@@ -10,10 +10,13 @@ export { nodeFiles } from "./node-files";
 export { preflight } from "./preflight";
 export { converged } from "./services/converged";
 export { swept } from "./services/swept";
+export { removeUnrecorded } from "./services/unrecorded";
+export type { NamedKind } from "./services/unrecorded";
 export { bucket } from "./storage/bucket";
 export { swarmMember } from "./swarm/member";
 
 export { runDockerProxy } from "./proxy";
+export { managersOfStack } from "./proxy/managers";
 export type { DockerProxyOptions } from "./proxy";
 
 export { dockerApi } from "./docker/api";

@@ -3,9 +3,9 @@ import * as path from "node:path";
 import { buildImages } from "../images";
 import { LabError, writeAtomic } from "../exec";
 import { checkout, type Instance, type Platform } from "../instance";
-import { up, type Say } from "../lab";
+import { platformOf, up, type Say } from "../lab";
 import { accessFile } from "../ssh";
-import { ensureStack, ensureTools, environmentOf, outputs, pulumi } from "./pulumi";
+import { ensureStack, ensureTools, environmentOf, outputs, pulumi, releaseStaleLock } from "./pulumi";
 import { introduce, pushAndPull, type RegistryAccess } from "./push";
 import { ensureStackFile, passphrase } from "./stack";
 
@@ -21,25 +21,42 @@ export interface Arrived {
   readonly timings: Timings;
 }
 
+/** A lab whose hosts run and whose stack can be brought up. */
+export interface Prepared {
+  readonly instance: Instance;
+  readonly env: Record<string, string>;
+  /** Folder of the image archives. */
+  readonly images: string;
+}
+
+type Part = <T>(name: string, work: () => Promise<T>) => Promise<T>;
+
+/** Tools, images, hosts and an empty stack. */
+export async function prepare(say: Say, part: Part, wanted?: Platform): Promise<Prepared> {
+  const tools = await part("tools", () => ensureTools((line: string) => say(`  ${line}`)));
+  const images = await part("images", () => imagesIn(checkout(), tools));
+  const { instance } = await part("hosts", () => up({ say, platform: wanted }));
+  const env = environmentOf(instance, tools);
+  passphrase(instance);
+  ensureStackFile(instance, platformOf(instance));
+  await ensureStack(instance, env);
+  return { instance, env, images };
+}
+
 /** From nothing to a push and a pull: tools, images, hosts, `pulumi up`, clients. Goes on where it was. */
-export async function journey(say: Say, platform?: Platform): Promise<Arrived> {
+export async function journey(say: Say, wanted?: Platform): Promise<Arrived> {
   const timings: Timings = {};
-  const part = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+  const part: Part = async (name, work) => {
     say(name);
     const start = Date.now();
     const result = await work();
     timings[name] = (Date.now() - start) / 1000;
     return result;
   };
-  const tools = await part("tools", () => ensureTools((line: string) => say(`  ${line}`)));
-  const images = await part("images", () => imagesIn(checkout(), tools));
-  const { instance } = await part("hosts", () => up({ say, platform }));
-  const env = environmentOf(instance, tools);
+  const { instance, env, images } = await prepare(say, part, wanted);
   await part("pulumi up", async () => {
-    passphrase(instance);
-    ensureStackFile(instance, platform ?? "metal");
-    await ensureStack(instance, env);
-    await pulumi(["up", "--yes", "--skip-preview", "--suppress-outputs", ...terminalOptions()], env);
+    if (await releaseStaleLock(instance, env)) say("  an update before was cut off; going on where it was");
+    await pulumi(["up", ...upOptions()], env);
   });
   const access = await recordAccess(instance, env);
   const digest = await part("push and pull", async () => {
@@ -62,12 +79,13 @@ export async function imagesIn(folder: string, tools: Parameters<typeof buildIma
 }
 
 /** Without a terminal Pulumi's progress lines are plain text, and colours would be noise. */
-function terminalOptions(): string[] {
-  return process.stdout.isTTY ? [] : ["--color", "never"];
+function upOptions(): string[] {
+  const plain = process.stdout.isTTY ? [] : ["--color", "never"];
+  return ["--yes", "--skip-preview", "--suppress-outputs", ...plain];
 }
 
 /** Puts what a user needs to reach nodes and registry into the lab's folder, which only root can read. */
-async function recordAccess(instance: Instance, env: Record<string, string>): Promise<RegistryAccess> {
+export async function recordAccess(instance: Instance, env: Record<string, string>): Promise<RegistryAccess> {
   const out = await outputs(env);
   const key = path.join(instance.dir, "ssh", "login_key");
   if (textOf(out, "sshPrivateKey")) {

@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
+import * as os from "node:os";
 import * as path from "node:path";
 import { ensureTools, pulumiEnvironment, type Tools } from "../../toolchain";
-import { LabError, must } from "../exec";
+import { LabError, must, startTime } from "../exec";
 import { checkout, type Instance } from "../instance";
 import { backendFolder, passphraseFile, stackFile, stackName } from "./stack";
 
@@ -29,6 +30,34 @@ export async function ensureStack(instance: Instance, env: Record<string, string
   fs.mkdirSync(backendFolder(instance), { recursive: true, mode: 0o700 });
   fs.copyFileSync(path.join(checkout(), "Pulumi.yaml"), path.join(instance.dir, "Pulumi.yaml"));
   await must("pulumi", ["-C", instance.dir, "stack", "init", "--no-select", stackName], { env });
+}
+
+/**
+ * Takes the stack's lock from an update on this machine that is no longer alive, so that a killed one does not
+ * stand in the way of the next. Says whether there was one to take.
+ */
+export async function releaseStaleLock(instance: Instance, env: Record<string, string>): Promise<boolean> {
+  const folder = path.join(backendFolder(instance), ".pulumi", "locks");
+  if (!fs.existsSync(folder)) return false;
+  const files = fs
+    .readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".json"));
+  const holders = files.map(
+    (file) => JSON.parse(fs.readFileSync(path.join(folder, file), "utf8")) as LockHolder,
+  );
+  if (holders.length === 0 || holders.some(isAlive)) return false;
+  await must("pulumi", ["cancel", "--yes", "--stack", stackName], { env, cwd: checkout() });
+  return true;
+}
+
+interface LockHolder {
+  readonly pid: number;
+  readonly hostname: string;
+}
+
+/** A holder on another machine is taken for alive, since nothing here can tell. */
+function isAlive({ pid, hostname }: LockHolder): boolean {
+  return hostname !== os.hostname() || startTime(pid) !== undefined;
 }
 
 /** Runs `pulumi` with its output on the terminal, and fails with its exit code. */

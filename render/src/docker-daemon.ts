@@ -103,7 +103,6 @@ function socketUnit(): ManagedUnit {
     content: renderUnit({
       Unit: { Description: "Docker's API, with mutual TLS" },
       Socket: { ListenStream: 2376, BindIPv6Only: "both", Service: "docker.service" },
-      Install: { WantedBy: "sockets.target" },
     }),
     apply: dockerRestart,
   };

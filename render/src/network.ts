@@ -8,11 +8,11 @@ export function isMacAddress(match: string): boolean {
   return macAddress.test(match);
 }
 
-/** systemd-networkd's file for a static address (Flatcar, Container Linux). */
+/** systemd-networkd's file for a static address (Flatcar). The type keeps out VLANs, which have their parent's MAC. */
 export function renderNetworkd(network: InterfaceModel): string {
   const match = word(network.match, "interface");
   return renderUnit({
-    Match: isMacAddress(match) ? { MACAddress: match.toLowerCase() } : { Name: match },
+    Match: isMacAddress(match) ? { MACAddress: match.toLowerCase(), Type: "ether" } : { Name: match },
     ...(network.mtu === undefined ? {} : { Link: { MTUBytes: network.mtu } }),
     Network: {
       Address: `${word(network.address, "address")}/${network.prefixLength}`,

@@ -24,6 +24,8 @@ export function dockerInfo(connection: Connection, patience = brief, timeoutSeco
  */
 export async function workingManager(managers: readonly Connection[], what: string): Promise<Manager> {
   const asked = managers.map((connection) => askManager(connection));
+  // Looked at below, some of them only after a while; until then a failure is nobody's business.
+  for (const answer of asked) answer.catch(() => undefined);
   const failures: string[] = [];
   const all = asked.map(async (answer, index) => {
     // An earlier manager gets a head start, so that a healthy Swarm is always driven from the same place.

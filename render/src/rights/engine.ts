@@ -138,7 +138,7 @@ export function decide(
   }
 }
 
-/** The front's location for a request: `denied`, `unknown`, or the kind of what is asked for. */
+/** The front's location for a request: `denied`, `unknown`, or `api`, `manifest`, `blob`, `upload`. */
 export function routeOf(
   users: readonly RegistryUserModel[],
   name: string,
@@ -147,7 +147,11 @@ export function routeOf(
 ): string {
   const verdict = decide(users, name, method, target);
   const request = parsePath(splitTarget(target)[0]);
-  return verdict === "allowed" && request !== undefined ? request.kind : verdict;
+  if (verdict !== "allowed" || request === undefined) {
+    return verdict;
+  }
+  const own = ["manifest", "blob", "upload"];
+  return own.indexOf(request.kind) < 0 ? "api" : request.kind;
 }
 
 /** Empty where a request is about no repository. */

@@ -108,7 +108,11 @@ function decide(users, name, method, target) {
 function routeOf(users, name, method, target) {
     const verdict = decide(users, name, method, target);
     const request = parsePath(splitTarget(target)[0]);
-    return verdict === "allowed" && request !== undefined ? request.kind : verdict;
+    if (verdict !== "allowed" || request === undefined) {
+        return verdict;
+    }
+    const own = ["manifest", "blob", "upload"];
+    return own.indexOf(request.kind) < 0 ? "api" : request.kind;
 }
 
 function repositoryOf(target) {

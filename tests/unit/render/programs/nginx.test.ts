@@ -322,3 +322,19 @@ describe("health", () => {
     }
   });
 });
+
+describe("what makes no sense", () => {
+  beforeAll(bothUp);
+
+  it.each([
+    ["a huge header", "/v2/", { "X-Large": "x".repeat(20_000) }, 400],
+    ["a huge path", `/v2/${"a".repeat(20_000)}`, {}, 400],
+    ["a huge password", "/v2/", { Authorization: `Basic ${"x".repeat(15_000)}` }, 401],
+    ["no base64", "/v2/", { Authorization: "Basic %%%" }, 401],
+    ["another scheme", "/v2/", { Authorization: "Bearer x" }, 401],
+  ])("%s is answered in the registry's format", async (_, target, headers, status) => {
+    const answer = await front.ask(target, { headers });
+    expect(answer.status).toBe(status);
+    expect(JSON.parse(answer.body)).toHaveProperty("errors");
+  });
+});

@@ -1,0 +1,58 @@
+/** Answers that nginx gives itself, in the form the distribution API gives them. */
+import { lines } from "../text";
+
+/** Headers of answers made here; what a registry says itself passes unchanged. */
+export function answerHeaders(): string {
+  return lines(
+    "map $status $retry_after {",
+    `    default "";`,
+    "    429 1;",
+    "    503 5;",
+    "}",
+    "map $status $challenge {",
+    `    default "";`,
+    `    401 'Basic realm="Registry"';`,
+    "}",
+    "map $upstream_http_docker_distribution_api_version $api_version {",
+    `    default "";`,
+    `    "" registry/2.0;`,
+    "}",
+  );
+}
+
+const errors = [
+  // By a path: a request that was not read has none yet, and named locations want one.
+  [400, "/-/bad_request", "UNSUPPORTED", "the request cannot be understood"],
+  [401, "@throttled", "TOOMANYREQUESTS", "too many login attempts, try again in a moment", 429],
+  [403, "@unauthorized", "UNAUTHORIZED", "authentication required", 401],
+  [404, "@unknown", "NAME_INVALID", "no path of the registry, or no valid repository name"],
+  [405, "@unsupported", "UNSUPPORTED", "the method is not supported here"],
+  [413, "@too_large", "SIZE_INVALID", "the manifest is too large"],
+  [500, "@failed", "UNKNOWN", "the request failed in the front"],
+  [502, "@unavailable", "UNAVAILABLE", "no registry can be reached, try again in a moment", 503],
+] as const;
+
+export function headersAndErrors(): string {
+  const more: Record<number, string> = { 400: "400 414 494 495 496 497", 502: "502 503 504" };
+  return lines(
+    "add_header Strict-Transport-Security 'max-age=63072000' always;",
+    "add_header Docker-Distribution-Api-Version $api_version always;",
+    "add_header WWW-Authenticate $challenge always;",
+    "add_header Retry-After $retry_after always;",
+    "",
+    ...errors.map(
+      ([status, name, , , as]) => `error_page ${more[status] ?? status} ${as ? `=${as} ` : ""}${name};`,
+    ),
+    "",
+    ...errors.flatMap(([status, name, code, message, as]) =>
+      errorLocation(name, as ?? status, code, message),
+    ),
+    ...errorLocation("@denied", 403, "DENIED", "requested access to the resource is denied"),
+  );
+}
+
+function errorLocation(name: string, status: number, code: string, message: string): string[] {
+  const body = JSON.stringify({ errors: [{ code, message, detail: null }] });
+  const head = name.startsWith("@") ? [`location ${name} {`] : [`location = ${name} {`, "    internal;"];
+  return [...head, `    return ${status} '${body}';`, "}"];
+}

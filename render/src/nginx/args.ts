@@ -1,0 +1,39 @@
+export interface NginxArgs {
+  /** A registry's name, resolved while nginx runs, one for each registry node. */
+  readonly registries: readonly { readonly name: string; readonly port: number }[];
+  /** Port inside the container. @default 443 */
+  readonly listenPort?: number;
+  /** What clients call the registry; any other name is served too, as the certificate decides. */
+  readonly serverNames: readonly string[];
+  readonly certificatePath: string;
+  readonly keyPath: string;
+  /** Users and bcrypt hashes. */
+  readonly htpasswdPath: string;
+  /** The hashes before the last change, accepted besides while that change is on its way to every front. */
+  readonly previousHtpasswdPath?: string;
+  /** `rightsScript()`; the users' module stands beside it as `users.js`. */
+  readonly rightsPath: string;
+  /** Who may ask for the front's own health; others are told that there is no such path. */
+  readonly healthFrom?: readonly string[];
+  /** How long the end of an upload may take, in which the store copies the layer. @default 900 */
+  readonly proxyTimeoutSeconds?: number;
+  /** @default "127.0.0.11" (Docker's) */
+  readonly resolver?: string;
+  /** User of the worker processes; absent: what the build of nginx says. */
+  readonly user?: string;
+  /** A folder that can be written to: pid, sockets, caches and temporary files. @default "/tmp" */
+  readonly runPath?: string;
+}
+
+/** Loopback, and the gateways of Docker's own networks, which a check on the node itself comes from. */
+export const defaultHealthFrom: readonly string[] = ["127.0.0.0/8", "::1", "172.16.0.0/12"];
+
+/** Starts nginx in the foreground; the log goes to stderr before the configuration is read, too. */
+export function nginxCommand(configPath: string): string[] {
+  return ["nginx", "-e", "stderr", "-c", configPath];
+}
+
+export interface Settings extends NginxArgs {
+  readonly run: string;
+  readonly health: readonly string[];
+}

@@ -1,0 +1,112 @@
+/** From a request to a registry: password, rights, and what each kind of request needs. */
+import { lines, word } from "../text";
+import type { Settings } from "./args";
+
+export function rights(args: Settings): string {
+  const path = word(args.rightsPath, "rights path");
+  const folder = path.slice(0, path.lastIndexOf("/")) || "/";
+  return lines(
+    `js_path ${folder};`,
+    `js_import rights from ${path};`,
+    "js_set $registry_route rights.route;",
+    "js_set $registry_affinity rights.affinity;",
+    "js_set $credential rights.credential;",
+    `proxy_cache_path ${args.run}/passwords keys_zone=passwords:1m max_size=16m inactive=1m use_temp_path=off;`,
+    "",
+    "# A form in a body would outweigh the query when the registry looks for the repository to mount from.",
+    "map $http_content_type $body_type {",
+    "    default $http_content_type;",
+    '    "~*x-www-form-urlencoded|multipart/" application/octet-stream;',
+    "}",
+  );
+}
+
+export function upstream(args: Settings): string {
+  return lines(
+    "# One replica for all of a repository, since each has a cache of its own; the others take over when it is gone.",
+    "upstream registries {",
+    "    zone registries 256k;",
+    "    hash $registry_affinity consistent;",
+    ...args.registries.map(
+      ({ name, port }) =>
+        `    server ${word(name, "registry's name")}:${port} resolve max_fails=1 fail_timeout=2s;`,
+    ),
+    "}",
+  );
+}
+
+/** Password first, then the rights, then the location for what is asked for. */
+export function entry(args: Settings): string {
+  const check = [
+    "    auth_request /-/password;",
+    "    root /var/empty;",
+    "    # Evaluated after the password was checked, so $remote_user is who they say.",
+    "    try_files /none @$registry_route;",
+  ];
+  return lines(
+    "location = /v2 {",
+    "    return 301 /v2/;",
+    "}",
+    "location /v2/ {",
+    ...check,
+    "}",
+    "location ~ ^/v2/.+/manifests/[^/]+$ {",
+    "    client_max_body_size 5m;",
+    ...check,
+    "}",
+    "location = /-/password {",
+    "    internal;",
+    `    proxy_pass http://unix:${args.run}/password.sock:/;`,
+    "    proxy_pass_request_headers off;",
+    "    proxy_pass_request_body off;",
+    "    proxy_set_header Authorization $http_authorization;",
+    "    proxy_set_header X-Client $remote_addr;",
+    "    proxy_cache passwords;",
+    "    proxy_cache_key $credential;",
+    "    proxy_cache_valid 204 30s;",
+    "    proxy_cache_lock on;",
+    "}",
+  );
+}
+
+/** What every request to a registry has in common; set for the whole server, so that no location sets a header alone. */
+export function towardsRegistries(): string {
+  return lines(
+    "proxy_http_version 1.1;",
+    "# A kept connection to a host that is gone would be silent until the read timeout; a new one fails in a second.",
+    "proxy_set_header Connection close;",
+    "proxy_set_header Host $http_host;",
+    "proxy_set_header Authorization '';",
+    "proxy_set_header Content-Type $body_type;",
+    "proxy_set_header X-Forwarded-For $remote_addr;",
+    "proxy_set_header X-Forwarded-Proto $scheme;",
+    "proxy_socket_keepalive on;",
+    "proxy_connect_timeout 1s;",
+    "proxy_next_upstream error timeout http_502 http_503 http_504;",
+    "proxy_next_upstream_tries 3;",
+    "proxy_read_timeout 15s;",
+  );
+}
+
+/** One location for each route of the rule engine. */
+export function routes(args: Settings): string {
+  return [
+    route("api"),
+    // Small, and the same when repeated: held here, a manifest can go to a second registry when the first dies.
+    route("manifest", "client_body_buffer_size 128k;"),
+    route("blob", "proxy_buffering off;", "proxy_read_timeout 60s;"),
+    // The end of an upload copies the layer inside the store, and is answered after that.
+    route(
+      "upload",
+      "proxy_request_buffering off;",
+      "proxy_buffering off;",
+      "proxy_send_timeout 120s;",
+      `proxy_read_timeout ${args.proxyTimeoutSeconds ?? 900}s;`,
+    ),
+  ].join("");
+}
+
+function route(name: string, ...directives: string[]): string {
+  const all = ["proxy_pass http://registries;", ...directives].map((directive) => `    ${directive}`);
+  return lines(`location @${name} {`, ...all, "}");
+}

@@ -1,0 +1,58 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { releaseStaleLock } from "../../lab/journey/pulumi";
+import { TestLab } from "../support/testLab";
+
+let lab: TestLab;
+let log = "";
+
+beforeAll(async () => {
+  lab = await TestLab.open();
+});
+
+/** Starts an update and kills all of it, without notice, once its output shows `point`. */
+async function killedAt(point: RegExp): Promise<string> {
+  const child = lab.startUp();
+  let output = "";
+  await new Promise<void>((resolve, reject) => {
+    const look = (text: Buffer): void => {
+      output += text.toString();
+      if (point.test(output) && child.pid !== undefined && !child.killed) {
+        child.killed || process.kill(-child.pid, "SIGKILL");
+        resolve();
+      }
+    };
+    child.stdout?.on("data", look);
+    child.stderr?.on("data", look);
+    child.on("exit", (code) =>
+      code === null ? resolve() : reject(new Error(`ended before ${point}:\n${output}`)),
+    );
+  });
+  return output;
+}
+
+describe("an update that is killed half way", () => {
+  test.each([
+    ["while hosts are looked at", /preflight: looking/],
+    ["inside an installation", /coreos\d: Wiping/],
+    ["while a node joins", /joining the Swarm/],
+    ["while services are made", /docker:index:Service minio-\S+ creating/],
+    ["while the front comes up", /docker:index:Service nginx creat/],
+  ])("%s, says who holds the lock and lets it go", async (_when, point) => {
+    log += await killedAt(point);
+    const second = await lab.up();
+    expect(second.code).not.toBe(0);
+    expect(second.output).toMatch(/currently locked by 1 lock/);
+    expect(await releaseStaleLock(lab.instance, lab.env)).toBe(true);
+  });
+
+  test("is finished by the next one", async () => {
+    const output = await lab.mustUp();
+    log += output;
+    expect(output).toMatch(/acceptance: \d+ checks passed/);
+    expect(output).not.toMatch(/warning: .*plugin/i);
+    await lab.recordAccess();
+    const { sshPrivateKey, password } = await lab.outputs();
+    expect(log).not.toContain(String(password));
+    expect(log).not.toContain(String(sshPrivateKey).split("\n")[2]);
+  });
+});
