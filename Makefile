@@ -15,7 +15,7 @@ lab:
 	@$(run) tsx lab/journey/main.ts lab
 
 test:
-	@$(run) npx --no-install vitest run
+	@$(run) sh -c 'tsx lab/journey/main.ts images >/dev/null && npx --no-install vitest run'
 
 check:
 	@$(run) npm run -s check

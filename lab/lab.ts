@@ -13,6 +13,7 @@ import {
   type Platform,
 } from "./instance";
 import { ensureKeys, hostKeyFile, hostPublicKey, installerKey } from "./keys";
+import { raiseLimits, restoreLimits } from "./limits";
 import { ensureForwards, ensureNetwork, removeNetwork } from "./network";
 import { baseRoot } from "./roots";
 
@@ -111,6 +112,7 @@ export async function up(options: UpOptions): Promise<{ instance: Instance; star
       300,
     );
     await ensureKeys(instance);
+    raiseLimits(say);
     let started = 0;
     if (await ensureNetwork(instance)) say(`  network 10.0.2.0/24 in namespace ${instance.netns}`);
     const wanted = instance.hosts.filter((host) => !isSwitchedOff(host));
@@ -173,6 +175,7 @@ export async function clean(instance: Instance): Promise<void> {
     await detachAll(instance.dir);
     await must("rm", ["-rf", "--one-file-system", instance.dir]);
   });
+  if (fs.existsSync(labRoot())) restoreLimits();
   if (fs.existsSync(labRoot()) && fs.readdirSync(labRoot()).length === 0) fs.rmdirSync(labRoot());
 }
 

@@ -16,6 +16,14 @@ import { placement, type Swarm } from "../swarm/swarm";
 const listenPort = 8443;
 const folder = "/etc/nginx";
 
+/** A connection to a host that died is given up in seconds, where it would wait for its read timeout. */
+const deadPeerSysctls = {
+  "net.ipv4.tcp_keepalive_time": "5",
+  "net.ipv4.tcp_keepalive_intvl": "1",
+  "net.ipv4.tcp_keepalive_probes": "3",
+  "net.ipv4.tcp_retries2": "5",
+};
+
 export interface EdgeArgs {
   readonly swarm: Swarm;
   readonly edge: EdgeConfig;
@@ -84,6 +92,7 @@ export class Edge extends pulumi.ComponentResource {
           key: secret("tls/front.key", leaf.privateKeyPem),
         },
         tmpfs: ["/tmp"],
+        sysctls: deadPeerSysctls,
         ports: [{ published: edge.port, target: listenPort }],
         healthcheck: {
           test: ["CMD", "curl", "-fsk", "-o", "/dev/null", `https://127.0.0.1:${listenPort}/healthz`],
@@ -147,6 +156,11 @@ function nginxConfig(args: EdgeArgs): string {
     keyPath: `${folder}/tls/front.key`,
     htpasswdPath: `${folder}/users.htpasswd`,
     rightsPath: `${folder}/rights.js`,
+    healthFrom: [
+      ...render.defaultHealthFrom,
+      // A node that cannot reach a registry asks its neighbours whether they can.
+      ...Object.values(args.nodes).map(({ config }) => config.address),
+    ],
     proxyTimeoutSeconds: edge.proxyTimeoutSeconds,
   });
 }

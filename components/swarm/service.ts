@@ -41,6 +41,8 @@ export interface SwarmServiceArgs {
   readonly binds?: Readonly<Record<string, string>>;
   /** Folders in memory, the only ones that can be written to besides binds. */
   readonly tmpfs?: string[];
+  /** Kernel settings of the container's own network. */
+  readonly sysctls?: Readonly<Record<string, string>>;
   /** Host port by port in the container. */
   readonly ports?: { readonly published: number; readonly target: number }[];
   readonly healthcheck?: { readonly test: string[]; readonly intervalSeconds: number };
@@ -125,6 +127,7 @@ export class SwarmService extends pulumi.ComponentResource {
       env: args.environment,
       user: args.user,
       labels: [stackLabel()],
+      sysctl: args.sysctls,
       readOnly: true,
       init: true,
       capDrops: ["ALL"],

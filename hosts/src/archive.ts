@@ -31,7 +31,8 @@ export function imageIdOfArchive(path: string): string {
 
 function idOf(text: string, path: string): string {
   const images = JSON.parse(text) as { Config?: string }[];
-  if (images.length !== 1) throw new Error(`${path} holds ${images.length} images; save one image to an archive`);
+  if (images.length !== 1)
+    throw new Error(`${path} holds ${images.length} images; save one image to an archive`);
   // `<digest>.json` in the older layout, `blobs/sha256/<digest>` in the OCI one.
   const digest = /([0-9a-f]{64})(\.json)?$/.exec(images[0]?.Config ?? "")?.[1];
   if (digest === undefined) throw new Error(`${path}: its manifest.json names no image configuration`);

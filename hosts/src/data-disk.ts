@@ -129,11 +129,15 @@ async function inspect(connection: Connection, inputs: DataDiskInputs, patience?
 async function ensure(inputs: DataDiskInputs): Promise<DataDiskOutputs> {
   const { connection, device, label, mountPoint, directories = [] } = inputs;
   for (const path of [device, mountPoint]) {
-    if (!/^\/[\w.:@+/-]+$/.test(path)) throw new HostError(connection.node, `"${path}" cannot stand in a systemd unit`);
+    if (!/^\/[\w.:@+/-]+$/.test(path))
+      throw new HostError(connection.node, `"${path}" cannot stand in a systemd unit`);
   }
   const disk = await inspect(connection, inputs);
   if (disk.content === "missing") {
-    throw new HostError(connection.node, `there is no data disk ${device}, and no disk with the label ${label}`);
+    throw new HostError(
+      connection.node,
+      `there is no data disk ${device}, and no disk with the label ${label}`,
+    );
   }
   if (disk.content !== "blank" && disk.content !== "ours") {
     throw new HostError(
@@ -143,11 +147,16 @@ async function ensure(inputs: DataDiskInputs): Promise<DataDiskOutputs> {
     );
   }
   if (disk.content === "blank") note(connection.node, `formatting the blank data disk ${disk.device}`);
-  await runScript(connection, ensureScript, [device, label, mountPoint, disk.device, disk.content, ...directories], {
-    sudo: true,
-    timeoutSeconds: 300,
-    purpose: `mounting the data disk ${device} on ${mountPoint}`,
-  });
+  await runScript(
+    connection,
+    ensureScript,
+    [device, label, mountPoint, disk.device, disk.content, ...directories],
+    {
+      sudo: true,
+      timeoutSeconds: 300,
+      purpose: `mounting the data disk ${device} on ${mountPoint}`,
+    },
+  );
   return withoutProvider(inputs);
 }
 
@@ -160,13 +169,21 @@ export const dataDisk: Operation<DataDiskInputs, DataDiskOutputs> = {
   read(id, state) {
     return readOrRecorded(state.connection.node, id, state, async () => {
       const disk = await inspect(state.connection, state, brief);
-      const mounted = await runScript(state.connection, 'mountpoint -q "$1" && echo yes || :', [state.mountPoint], {
-        sudo: true,
-        patience: brief,
-        purpose: `looking at ${state.mountPoint}`,
-      });
+      const mounted = await runScript(
+        state.connection,
+        'mountpoint -q "$1" && echo yes || :',
+        [state.mountPoint],
+        {
+          sudo: true,
+          patience: brief,
+          purpose: `looking at ${state.mountPoint}`,
+        },
+      );
       const label = disk.content === "ours" ? state.label : "";
-      return { id, outs: { ...state, label, mountPoint: mounted.stdout.trim() === "yes" ? state.mountPoint : "" } };
+      return {
+        id,
+        outs: { ...state, label, mountPoint: mounted.stdout.trim() === "yes" ? state.mountPoint : "" },
+      };
     });
   },
   diff(state, inputs) {

@@ -47,5 +47,7 @@ export function equal(a: unknown, b: unknown): boolean {
   }
   if (typeof a !== "object" || typeof b !== "object" || b === null || Array.isArray(b)) return a === b;
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
-  return [...keys].every((key) => equal((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
+  return [...keys].every((key) =>
+    equal((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]),
+  );
 }

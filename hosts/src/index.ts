@@ -1,4 +1,6 @@
 /** What is done on hosts, over SSH. */
+import { endWithEngine } from "./orphan";
+
 export * from "./contract";
 
 export { acceptance, acceptanceReport } from "./acceptance";
@@ -36,3 +38,5 @@ export {
 } from "./errors";
 export { setLog } from "./log";
 export type { Log } from "./log";
+
+endWithEngine();

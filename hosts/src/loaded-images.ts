@@ -3,7 +3,13 @@ import { createReadStream, statSync } from "node:fs";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
 import type { Readable } from "node:stream";
-import type { Connection, ImageArchive, LoadedImagesInputs, LoadedImagesOutputs, Operation } from "./contract";
+import type {
+  Connection,
+  ImageArchive,
+  LoadedImagesInputs,
+  LoadedImagesOutputs,
+  Operation,
+} from "./contract";
 import { diffOf } from "./diff";
 import { dockerApi, isMissing } from "./docker/api";
 import { DockerError, HostError, messageOf } from "./errors";
@@ -16,7 +22,10 @@ const STALL_SECONDS = 120;
 
 async function present(connection: Connection, imageId: string, patience?: typeof brief): Promise<boolean> {
   try {
-    await dockerApi(connection).get(`/images/${imageId}/json`, { purpose: `looking for image ${imageId}`, patience });
+    await dockerApi(connection).get(`/images/${imageId}/json`, {
+      purpose: `looking for image ${imageId}`,
+      patience,
+    });
     return true;
   } catch (error) {
     if (isMissing(error)) return false;
@@ -51,7 +60,10 @@ async function load(connection: Connection, { archive, imageId }: ImageArchive):
     stalled.stop();
     file.destroy();
   }
-  note(node, `loaded ${archive} (${Math.round(size / 1e6)} MB) in ${Math.round((Date.now() - started) / 1000)} s`);
+  note(
+    node,
+    `loaded ${archive} (${Math.round(size / 1e6)} MB) in ${Math.round((Date.now() - started) / 1000)} s`,
+  );
 }
 
 function sizeOf(node: string, archive: string): number {
@@ -109,7 +121,10 @@ async function remove(connection: Connection, imageIds: readonly string[]): Prom
   for (const imageId of imageIds) {
     for (let attempt = 1; attempt <= 4; attempt += 1) {
       try {
-        await dockerApi(connection).delete(`/images/${imageId}`, { purpose: `removing image ${imageId}`, patience: brief });
+        await dockerApi(connection).delete(`/images/${imageId}`, {
+          purpose: `removing image ${imageId}`,
+          patience: brief,
+        });
         break;
       } catch (error) {
         if (isMissing(error)) break;

@@ -40,12 +40,15 @@ export async function recording<T, Outputs extends object>(
 
 /** Pulumi's own key is put back by its shell. */
 export function withoutProvider<Inputs extends object>(inputs: Inputs): Inputs {
-  const { __provider: _provider, ...own } = inputs as Inputs & { __provider?: unknown };
-  return own as unknown as Inputs;
+  return Object.fromEntries(Object.entries(inputs).filter(([key]) => key !== "__provider")) as Inputs;
 }
 
 /** A deletion on a host that is off or gone: what is left there is said, and the stack forgets it. */
-export async function unlessUnreachable(node: string, left: string, work: () => Promise<void>): Promise<void> {
+export async function unlessUnreachable(
+  node: string,
+  left: string,
+  work: () => Promise<void>,
+): Promise<void> {
   try {
     await work();
   } catch (error) {

@@ -40,7 +40,11 @@ export async function rebootAndWait(connection: Connection, timeoutSeconds: numb
     dropConnection(connection);
     return undefined;
   });
-  if (after === undefined) throw new HostError(connection.node, `did not come back within ${timeoutSeconds} s of its reboot: ${last}`);
+  if (after === undefined)
+    throw new HostError(
+      connection.node,
+      `did not come back within ${timeoutSeconds} s of its reboot: ${last}`,
+    );
   note(connection.node, `back after ${deadline.elapsed} s`);
   return after;
 }

@@ -56,6 +56,9 @@ MakeDirectory=no
 WantedBy=multi-user.target
 EOF
 
+# As Flatcar's unit has it: containers are in slices of systemd, whose limits hold.
+echo 'DOCKER_OPTS="--exec-opt native.cgroupdriver=systemd"' >/etc/default/docker
+
 # Keys that nobody brought are made at the first start, as on CoreOS; Debian's own condition asks for
 # a machine without an id, which a container never is.
 mkdir -p /etc/systemd/system/sshd-keygen.service.d

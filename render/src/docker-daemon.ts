@@ -114,8 +114,9 @@ function sliceUnit(limits: ContainerLimits): ManagedUnit {
       Unit: { Description: "All containers of this node", Before: "docker.service" },
       Slice: { TasksMax: limits.tasksMax, MemoryMax: limits.memoryMax },
     }),
-    // Reading the units anew applies it; restarting a slice would stop every container in it.
-    apply: { action: "none" },
+    // Read anew, a limit reaches a running slice when its next container starts; restarting the slice itself would
+    // stop every container in it.
+    apply: dockerRestart,
   };
 }
 

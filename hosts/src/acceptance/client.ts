@@ -41,7 +41,9 @@ export class RegistryClient {
   async call(path: string, options: CallOptions = {}): Promise<Answer> {
     const { method = "GET", headers = {}, body, login = true } = options;
     const { username, password } = this.inputs;
-    const authorization = login ? { Authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}` } : {};
+    const authorization = login
+      ? { Authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}` }
+      : {};
     return this.connected(async (socket) => {
       const message = await sendRequest(socket, {
         method,
@@ -55,7 +57,10 @@ export class RegistryClient {
 
   /** The certificate that the registry shows; it has been checked by then. */
   certificate(): Promise<PeerCertificate> {
-    return this.connected((socket) => Promise.resolve(socket.getPeerCertificate()), "reading the certificate");
+    return this.connected(
+      (socket) => Promise.resolve(socket.getPeerCertificate()),
+      "reading the certificate",
+    );
   }
 
   private async connected<T>(work: (socket: TLSSocket) => Promise<T>, what: string): Promise<T> {
@@ -63,7 +68,10 @@ export class RegistryClient {
     const held = await openTcp(this.node, registryAddress, registryPort, brief).catch((error: unknown) => {
       throw error instanceof HostError
         ? error
-        : new HostError(this.node.node, `no connection to ${registryAddress}:${registryPort}: ${messageOf(error)}`);
+        : new HostError(
+            this.node.node,
+            `no connection to ${registryAddress}:${registryPort}: ${messageOf(error)}`,
+          );
     });
     try {
       const socket = tlsConnect({
@@ -72,10 +80,13 @@ export class RegistryClient {
         host: registryName,
         ...(isIP(registryName) ? {} : { servername: registryName }),
       });
-      const failure = () => new HostError(this.node.node, `registry, ${what}: no answer within ${CALL_SECONDS} s`);
+      const failure = () =>
+        new HostError(this.node.node, `registry, ${what}: no answer within ${CALL_SECONDS} s`);
       return await within(CALL_SECONDS, secured(socket).then(work), failure);
     } catch (error) {
-      throw error instanceof HostError ? error : new HostError(this.node.node, `registry, ${what}: ${messageOf(error)}`);
+      throw error instanceof HostError
+        ? error
+        : new HostError(this.node.node, `registry, ${what}: ${messageOf(error)}`);
     } finally {
       held.channel.destroy();
       held.release();

@@ -37,7 +37,10 @@ async function reachable(inputs: AcceptanceInputs): Promise<RegistryClient> {
       reasons.push(`${couldNotAsk(error) ? "" : "by way of "}${messageOf(error)}`);
     }
   }
-  throw new HostError("registry", `cannot be reached by way of any node:${reasons.map((each) => `\n  ${each}`).join("")}`);
+  throw new HostError(
+    "registry",
+    `cannot be reached by way of any node:${reasons.map((each) => `\n  ${each}`).join("")}`,
+  );
 }
 
 async function runChecks(inputs: AcceptanceInputs): Promise<CheckResult[]> {
@@ -70,7 +73,9 @@ async function run(inputs: AcceptanceInputs): Promise<AcceptanceOutputs> {
   const failed = report.filter((check) => check.status === "failed");
   if (failed.length > 0) {
     const lines = failed.map((check) => `  ${check.name}: ${check.detail}`);
-    throw new Error(`acceptance: ${failed.length} of ${report.length} checks failed after ${deadline.elapsed} s:\n${lines.join("\n")}`);
+    throw new Error(
+      `acceptance: ${failed.length} of ${report.length} checks failed after ${deadline.elapsed} s:\n${lines.join("\n")}`,
+    );
   }
   note("acceptance", `${report.length} checks passed in ${deadline.elapsed} s`);
   return { ...withoutProvider(inputs), report };
@@ -80,7 +85,6 @@ async function run(inputs: AcceptanceInputs): Promise<AcceptanceOutputs> {
 export function acceptanceReport(inputs: AcceptanceInputs): Promise<CheckResult[]> {
   return runChecks(inputs);
 }
-
 
 /** Runs when `fingerprint` changes. Fails with every failed check; `read` asks nobody, `delete` does nothing. */
 export const acceptance: Operation<AcceptanceInputs, AcceptanceOutputs> = {

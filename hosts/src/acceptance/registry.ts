@@ -13,13 +13,16 @@ export class Finding extends Error {}
 function expect(answer: Answer, statuses: readonly number[], what: string): Answer {
   if (statuses.includes(answer.status)) return answer;
   const body = answer.body.toString("utf8").replace(/\s+/g, " ").slice(0, 200);
-  throw new Finding(`${what}: status ${answer.status}, not ${statuses.join(" or ")}${body === "" ? "" : ` (${body})`}`);
+  throw new Finding(
+    `${what}: status ${answer.status}, not ${statuses.join(" or ")}${body === "" ? "" : ` (${body})`}`,
+  );
 }
 
 export async function checkLogin(client: RegistryClient): Promise<string> {
   const without = await client.call("/v2/", { login: false });
   expect(without, [401], "GET /v2/ without credentials");
-  if (without.headers["www-authenticate"] === undefined) throw new Finding("401 without a WWW-Authenticate header");
+  if (without.headers["www-authenticate"] === undefined)
+    throw new Finding("401 without a WWW-Authenticate header");
   expect(await client.call("/v2/"), [200], "GET /v2/ with credentials");
   return "401 without credentials, 200 with them";
 }
@@ -40,7 +43,10 @@ interface Pushed {
 }
 
 /** Pushes a small image, pulls it back by digest, finds its tag, and deletes it again. */
-export async function checkPushAndPull(client: RegistryClient, { repository }: AcceptanceInputs): Promise<string> {
+export async function checkPushAndPull(
+  client: RegistryClient,
+  { repository }: AcceptanceInputs,
+): Promise<string> {
   const image = smallImage();
   const started = Date.now();
   try {
@@ -68,7 +74,11 @@ function smallImage(): Pushed {
       rootfs: { type: "layers", diff_ids: [digestOf(layer)] },
     }),
   );
-  const part = (mediaType: string, content: Buffer) => ({ mediaType, digest: digestOf(content), size: content.length });
+  const part = (mediaType: string, content: Buffer) => ({
+    mediaType,
+    digest: digestOf(content),
+    size: content.length,
+  });
   const manifest = Buffer.from(
     JSON.stringify({
       schemaVersion: 2,
@@ -91,14 +101,20 @@ async function pushBlob(client: RegistryClient, repository: string, blob: Buffer
   });
   const next = checkLocation(client, expect(patch, [202], "uploading"));
   const digest = digestOf(blob);
-  const put = await client.call(`${next}${next.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`, {
-    method: "PUT",
-  });
+  const put = await client.call(
+    `${next}${next.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`,
+    {
+      method: "PUT",
+    },
+  );
   checkLocation(client, expect(put, [201], "ending an upload"));
 }
 
 /** The path of an answer's Location, which must lead through the front again. */
-export function checkLocation(client: { readonly host: string }, { headers }: Pick<Answer, "headers">): string {
+export function checkLocation(
+  client: { readonly host: string },
+  { headers }: Pick<Answer, "headers">,
+): string {
   const { location } = headers;
   if (location === undefined) throw new Finding("an answer without a Location");
   if (location.startsWith("/")) return location;
@@ -112,12 +128,21 @@ export function checkLocation(client: { readonly host: string }, { headers }: Pi
 async function checkPull(client: RegistryClient, repository: string, image: Pushed): Promise<void> {
   const digest = digestOf(image.manifest);
   const accept = { Accept: MANIFEST };
-  const byTag = await client.call(`/v2/${repository}/manifests/${image.tag}`, { method: "HEAD", headers: accept });
+  const byTag = await client.call(`/v2/${repository}/manifests/${image.tag}`, {
+    method: "HEAD",
+    headers: accept,
+  });
   expect(byTag, [200], "asking for the tag");
   if (byTag.headers["docker-content-digest"] !== digest) {
-    throw new Finding(`the tag leads to ${byTag.headers["docker-content-digest"] ?? "no digest"}, not to ${digest}`);
+    throw new Finding(
+      `the tag leads to ${byTag.headers["docker-content-digest"] ?? "no digest"}, not to ${digest}`,
+    );
   }
-  const manifest = expect(await client.call(`/v2/${repository}/manifests/${digest}`, { headers: accept }), [200], "pulling the manifest");
+  const manifest = expect(
+    await client.call(`/v2/${repository}/manifests/${digest}`, { headers: accept }),
+    [200],
+    "pulling the manifest",
+  );
   for (const [wanted, answer] of [
     [image.manifest, manifest] as const,
     ...(await Promise.all(
@@ -127,7 +152,8 @@ async function checkPull(client: RegistryClient, repository: string, image: Push
       }),
     )),
   ]) {
-    if (!wanted.equals(answer.body)) throw new Finding(`what was pulled is not what was pushed (${digestOf(wanted)})`);
+    if (!wanted.equals(answer.body))
+      throw new Finding(`what was pulled is not what was pushed (${digestOf(wanted)})`);
   }
   const tags = expect(await client.call(`/v2/${repository}/tags/list`), [200], "listing tags");
   const { tags: names } = JSON.parse(tags.body.toString("utf8")) as { tags: string[] | null };
@@ -136,8 +162,12 @@ async function checkPull(client: RegistryClient, repository: string, image: Push
 
 /** Best effort: what stays is small, and what the checks found matters more. */
 async function removeImage(client: RegistryClient, repository: string, image: Pushed): Promise<void> {
-  const paths = [`manifests/${digestOf(image.manifest)}`, ...image.blobs.map((blob) => `blobs/${digestOf(blob)}`)];
-  for (const path of paths) await client.call(`/v2/${repository}/${path}`, { method: "DELETE" }).catch(() => undefined);
+  const paths = [
+    `manifests/${digestOf(image.manifest)}`,
+    ...image.blobs.map((blob) => `blobs/${digestOf(blob)}`),
+  ];
+  for (const path of paths)
+    await client.call(`/v2/${repository}/${path}`, { method: "DELETE" }).catch(() => undefined);
 }
 
 export async function checkCatalog(client: RegistryClient): Promise<string> {

@@ -14,8 +14,11 @@ export function judgeNodes(nodes: readonly SwarmNode[]): CheckResult {
   const troubles = nodes.flatMap((node) => {
     const { Hostname } = node.Description;
     if (node.Status.State !== "ready") return [`${Hostname} is ${node.Status.State}`];
-    if (node.ManagerStatus && node.ManagerStatus.Reachability !== "reachable") return [`manager ${Hostname} is not reachable`];
-    return node.Spec.Availability === "active" ? [] : [`${Hostname} takes no tasks (${node.Spec.Availability})`];
+    if (node.ManagerStatus && node.ManagerStatus.Reachability !== "reachable")
+      return [`manager ${Hostname} is not reachable`];
+    return node.Spec.Availability === "active"
+      ? []
+      : [`${Hostname} takes no tasks (${node.Spec.Availability})`];
   });
   return troubles.length === 0
     ? { name: "nodes", status: "ok", detail: `${nodes.length} nodes ready` }
@@ -41,13 +44,30 @@ export function judgeServices(services: readonly SwarmService[]): CheckResult {
 /** MinIO's own health answer: without write quorum no push is kept. */
 export async function checkStorage({ nodes, storageServices }: AcceptanceInputs): Promise<CheckResult> {
   const storageNodes = nodes.filter((node) => storageServices[node.node] !== undefined);
-  if (storageNodes.length === 0) return { name: "storage", status: "ok", detail: "an object store of the site's own" };
+  if (storageNodes.length === 0)
+    return { name: "storage", status: "ok", detail: "an object store of the site's own" };
   await onSomeStorageNode(storageNodes, storageServices, (storage) =>
-    mc(storage, { argv: ["ready", "local"], purpose: "asking MinIO for its write quorum", timeoutSeconds: 20 }),
+    mc(storage, {
+      argv: ["ready", "local"],
+      purpose: "asking MinIO for its write quorum",
+      timeoutSeconds: 20,
+    }),
   );
-  const running = await Promise.allSettled(storageNodes.map((node) => storageContainer(node, storageServices[node.node] ?? "")));
-  const missing = storageNodes.filter((_node, index) => running[index]?.status === "rejected").map(({ node }) => node);
+  const running = await Promise.allSettled(
+    storageNodes.map((node) => storageContainer(node, storageServices[node.node] ?? "")),
+  );
+  const missing = storageNodes
+    .filter((_node, index) => running[index]?.status === "rejected")
+    .map(({ node }) => node);
   return missing.length === 0
-    ? { name: "storage", status: "ok", detail: `write quorum, ${storageNodes.length} of ${storageNodes.length} nodes serve` }
-    : { name: "storage", status: "warning", detail: `write quorum, but no MinIO runs on ${missing.join(", ")}` };
+    ? {
+        name: "storage",
+        status: "ok",
+        detail: `write quorum, ${storageNodes.length} of ${storageNodes.length} nodes serve`,
+      }
+    : {
+        name: "storage",
+        status: "warning",
+        detail: `write quorum, but no MinIO runs on ${missing.join(", ")}`,
+      };
 }

@@ -98,12 +98,17 @@ async function openRequest(
     const sent = sendRequest(held.channel, {
       method,
       path: path + queryOf(options.query),
-      headers: { ...(options.json === undefined ? {} : { "Content-Type": "application/json" }), ...options.headers },
+      headers: {
+        ...(options.json === undefined ? {} : { "Content-Type": "application/json" }),
+        ...options.headers,
+      },
       ...(options.json === undefined ? { body: options.body } : { body: JSON.stringify(options.json) }),
     });
     const message = await within(timeoutSeconds, sent, () => silent(node, purpose, timeoutSeconds)).catch(
       (error: unknown) => {
-        throw error instanceof HostError ? error : new HostError(node, `Docker, ${purpose}: ${messageOf(error)}`);
+        throw error instanceof HostError
+          ? error
+          : new HostError(node, `Docker, ${purpose}: ${messageOf(error)}`);
       },
     );
     const status = message.statusCode ?? 0;
@@ -115,7 +120,12 @@ async function openRequest(
   }
 }
 
-async function refusal(node: string, purpose: string, status: number, message: IncomingMessage): Promise<DockerError> {
+async function refusal(
+  node: string,
+  purpose: string,
+  status: number,
+  message: IncomingMessage,
+): Promise<DockerError> {
   const text = await within(5, readBody(message), () => new Error("no body")).then(String, () => "");
   let reason = text.trim();
   try {
@@ -123,13 +133,19 @@ async function refusal(node: string, purpose: string, status: number, message: I
   } catch {
     // Not JSON: shown as it is.
   }
-  return new DockerError(node, `Docker, ${purpose}: ${reason || "no reason given"} (${status})`, status, reason);
+  return new DockerError(
+    node,
+    `Docker, ${purpose}: ${reason || "no reason given"} (${status})`,
+    status,
+    reason,
+  );
 }
 
 function queryOf(query: Readonly<Record<string, unknown>> | undefined): string {
   if (query === undefined) return "";
   const parts = Object.entries(query).map(
-    ([key, value]) => `${key}=${encodeURIComponent(typeof value === "string" ? value : JSON.stringify(value))}`,
+    ([key, value]) =>
+      `${key}=${encodeURIComponent(typeof value === "string" ? value : JSON.stringify(value))}`,
   );
   return `?${parts.join("&")}`;
 }

@@ -26,7 +26,10 @@ export interface ContainerResult {
 }
 
 /** Runs a command in a running container. @throws HostError when its exit code is none of `accept`. */
-export async function execInContainer(connection: Connection, command: ContainerCommand): Promise<ContainerResult> {
+export async function execInContainer(
+  connection: Connection,
+  command: ContainerCommand,
+): Promise<ContainerResult> {
   const { argv, env = {}, stdin, timeoutSeconds = 60, purpose, secrets = [], accept = [0] } = command;
   const api = dockerApi(connection);
   const { Id } = await api.post<{ Id: string }>(`/containers/${command.container}/exec`, {
@@ -78,7 +81,9 @@ async function collect(
 }
 
 /** Splits Docker's stream of frames (1 byte kind, 3 unused, 4 length, payload) into its two outputs. */
-export async function demultiplex(source: AsyncIterable<Buffer | string>): Promise<{ stdout: string; stderr: string }> {
+export async function demultiplex(
+  source: AsyncIterable<Buffer | string>,
+): Promise<{ stdout: string; stderr: string }> {
   const outputs: Record<"stdout" | "stderr", Buffer[]> = { stdout: [], stderr: [] };
   let rest = Buffer.alloc(0);
   for await (const chunk of source) {

@@ -12,7 +12,14 @@ export interface HttpRequest {
 
 /** http expects a socket; a channel lacks the knobs of one, and needs none. */
 export function asSocket<Stream extends Duplex>(stream: Stream): Stream {
-  const knobs = { setKeepAlive: none, setNoDelay: none, setTimeout: none, ref: none, unref: none, destroySoon: destroy };
+  const knobs = {
+    setKeepAlive: none,
+    setNoDelay: none,
+    setTimeout: none,
+    ref: none,
+    unref: none,
+    destroySoon: destroy,
+  };
   return Object.assign(stream, knobs);
 }
 
@@ -28,7 +35,8 @@ function destroy(this: Duplex): void {
 export function sendRequest(socket: Duplex, wanted: HttpRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const { method, path, headers = {}, body } = wanted;
-    const length = typeof body === "string" || Buffer.isBuffer(body) ? { "Content-Length": Buffer.byteLength(body) } : {};
+    const length =
+      typeof body === "string" || Buffer.isBuffer(body) ? { "Content-Length": Buffer.byteLength(body) } : {};
     const sent = request({
       createConnection: () => asSocket(socket) as never,
       method,

@@ -37,7 +37,9 @@ async function installedOn(target: Connection): Promise<Installed> {
   return { installHash, bootId: await bootId(target, brief) };
 }
 
-type Found = { readonly kind: "installed"; readonly installed: Installed } | { readonly kind: "installer"; readonly bootId: string };
+type Found =
+  | { readonly kind: "installed"; readonly installed: Installed }
+  | { readonly kind: "installer"; readonly bootId: string };
 
 /** Which of the two systems of a node answers. */
 async function whoAnswers({ node, target, installer }: InstallationInputs, seconds: number): Promise<Found> {
@@ -94,7 +96,11 @@ function mustReinstall(node: string, why: string): HostError {
   );
 }
 
-async function awaitInstalled(inputs: InstallationInputs, installerBoot: string, deadline: Deadline): Promise<string> {
+async function awaitInstalled(
+  inputs: InstallationInputs,
+  installerBoot: string,
+  deadline: Deadline,
+): Promise<string> {
   const { node, target, installer, installHash } = inputs;
   let last = "";
   const first = await poll(deadline, 2, async () => {
@@ -105,7 +111,10 @@ async function awaitInstalled(inputs: InstallationInputs, installerBoot: string,
     });
     if (installed && installed.bootId !== installerBoot) {
       if (installed.installHash === installHash) return installed.bootId;
-      throw new HostError(node, `another system than the one just installed came up (no or another hash in ${MARKER})`);
+      throw new HostError(
+        node,
+        `another system than the one just installed came up (no or another hash in ${MARKER})`,
+      );
     }
     const again = await bootId(installer, brief).catch(() => installerBoot);
     if (again !== installerBoot) {
@@ -131,7 +140,8 @@ export const installation: Operation<InstallationInputs, InstallationOutputs> = 
   read(id, state) {
     return readOrRecorded(state.node, id, state, async () => {
       const { installHash } = await installedOn(state.target);
-      if (installHash !== state.installHash) warn(state.node, "runs another installation than the recorded one");
+      if (installHash !== state.installHash)
+        warn(state.node, "runs another installation than the recorded one");
       return { id, outs: { ...state, installHash } };
     });
   },
@@ -139,7 +149,8 @@ export const installation: Operation<InstallationInputs, InstallationOutputs> = 
     return diffOf(state, inputs, { outputOnly: ["firstBootId"], replace: ["node", "disk"] });
   },
   async update(_id, state, inputs) {
-    if (state.installHash === inputs.installHash) return { ...withoutProvider(inputs), firstBootId: state.firstBootId };
+    if (state.installHash === inputs.installHash)
+      return { ...withoutProvider(inputs), firstBootId: state.firstBootId };
     return ensure(inputs, 0);
   },
   delete() {

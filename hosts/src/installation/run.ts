@@ -26,7 +26,12 @@ export async function install(inputs: InstallationInputs, deadline: Deadline): P
   await follow(inputs, deadline);
 }
 
-async function onInstaller(installer: Connection, script: string, purpose: string, args: string[] = []): Promise<string> {
+async function onInstaller(
+  installer: Connection,
+  script: string,
+  purpose: string,
+  args: string[] = [],
+): Promise<string> {
   return (await runScript(installer, script, args, { sudo: true, purpose })).stdout;
 }
 
@@ -55,7 +60,9 @@ async function start(inputs: InstallationInputs): Promise<void> {
 async function follow({ installer, node, disk }: InstallationInputs, deadline: Deadline): Promise<void> {
   let log = Buffer.alloc(0);
   for (;;) {
-    const output = await onInstaller(installer, progressScript, "following the installation", [String(log.length)]);
+    const output = await onInstaller(installer, progressScript, "following the installation", [
+      String(log.length),
+    ]);
     const [code = "", ...rest] = output.split("\n");
     const news = rest.join("\n");
     log = Buffer.concat([log, Buffer.from(news, "utf8")]);
@@ -64,10 +71,16 @@ async function follow({ installer, node, disk }: InstallationInputs, deadline: D
     if (code === "0" && SUCCESS.test(text)) return;
     if (code !== "running") {
       const said = lastLines(text) || "nothing";
-      throw new HostError(node, `the installation to ${disk} failed (exit code ${code}); its last lines:\n${said}`);
+      throw new HostError(
+        node,
+        `the installation to ${disk} failed (exit code ${code}); its last lines:\n${said}`,
+      );
     }
     if (deadline.passed) {
-      throw new HostError(node, `the installation did not end in ${deadline.seconds} s; its last lines:\n${lastLines(text)}`);
+      throw new HostError(
+        node,
+        `the installation did not end in ${deadline.seconds} s; its last lines:\n${lastLines(text)}`,
+      );
     }
     await sleep(2000);
   }

@@ -29,13 +29,21 @@ export async function settle(inputs: NodeFilesInputs, pending: Pending): Promise
     await runActions(connection, pending.daemonReload, restart, reload, on, off);
     if (restart.includes(DOCKER)) await waitForDocker(connection);
   };
-  if (restart.includes(DOCKER)) await disruptionLock.use(work);
-  else await work();
-  if (pending.reboot) await disruptionLock.use(() => rebootOnce(connection));
+  await (restart.includes(DOCKER) ? takingTurns(connection, work) : work());
+  if (pending.reboot) await takingTurns(connection, () => rebootOnce(connection));
   await verify(connection, on);
   const { daemonReload, reboot } = pending;
   if (!daemonReload && !reboot && pending.restart.length + pending.reload.length === 0) return;
   await runScript(connection, forgetPending(part), [], { sudo: true, purpose: "noting that all is applied" });
+}
+
+/** Members of a Swarm go down one after the other; hosts that are in none yet need not wait for each other. */
+async function takingTurns(connection: Connection, work: () => Promise<void>): Promise<void> {
+  const state = await dockerInfo(connection).then(
+    ({ Swarm }) => Swarm.LocalNodeState,
+    () => "inactive",
+  );
+  await (state === "" || state === "inactive" ? work() : disruptionLock.use(work));
 }
 
 async function runActions(
@@ -55,7 +63,11 @@ async function runActions(
   ];
   if (lines.length === 0) return;
   const script = `${actionFunctions}\n${lines.join("\n")}\n[ "$failures" -eq 0 ]`;
-  await runScript(connection, script, [], { sudo: true, timeoutSeconds: 300, purpose: "applying changed files and units" });
+  await runScript(connection, script, [], {
+    sudo: true,
+    timeoutSeconds: 300,
+    purpose: "applying changed files and units",
+  });
 }
 
 /** A unit that this run has just started need not be restarted on top of it. */
@@ -99,7 +111,8 @@ async function waitForDocker(connection: Connection): Promise<void> {
     }
     return undefined;
   });
-  if (!ready) throw new HostError(connection.node, `Docker is not back ${SETTLE_SECONDS} s after its restart: ${last}`);
+  if (!ready)
+    throw new HostError(connection.node, `Docker is not back ${SETTLE_SECONDS} s after its restart: ${last}`);
 }
 
 async function rebootOnce(connection: Connection): Promise<void> {
@@ -112,7 +125,8 @@ async function verify(connection: Connection, units: readonly string[]): Promise
   if (units.length === 0) return;
   let found: ReadonlyMap<string, FoundUnit> = new Map();
   const script = `${unitStateFunction}\n${units.map((unit) => `state ${quote(unit)}`).join("\n")}`;
-  const bad = () => units.filter((unit) => found.get(unit)?.active !== "yes" || found.get(unit)?.enabled !== true);
+  const bad = () =>
+    units.filter((unit) => found.get(unit)?.active !== "yes" || found.get(unit)?.enabled !== true);
   await poll(new Deadline(SETTLE_SECONDS), 1, async () => {
     const { stdout } = await runScript(connection, script, [], { sudo: true, purpose: "checking units" });
     found = parseFound(stdout).units;
@@ -120,7 +134,10 @@ async function verify(connection: Connection, units: readonly string[]): Promise
     return starting && bad().length > 0 ? undefined : true;
   });
   if (bad().length === 0) return;
-  const journal = await runScript(connection, bad().map(journalOf).join("\n"), [], { sudo: true, patience: brief });
+  const journal = await runScript(connection, bad().map(journalOf).join("\n"), [], {
+    sudo: true,
+    patience: brief,
+  });
   note(connection.node, `units that do not run: ${bad().join(", ")}`);
   throw new HostError(connection.node, `these units do not run:\n${journal.stdout.trimEnd()}`);
 }

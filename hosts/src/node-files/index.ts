@@ -25,7 +25,8 @@ async function ensure(inputs: NodeFilesInputs, before?: NodeFilesOutputs): Promi
     advice: "Files already placed stay; run again to go on.",
   });
   const changed = [...stdout.matchAll(/^(?:changed|removed) (.+)$/gm)].map((match) => match[1]);
-  if (changed.length > 0) note(connection.node, `${part}: ${changed.length} of ${wanted.length} files changed`);
+  if (changed.length > 0)
+    note(connection.node, `${part}: ${changed.length} of ${wanted.length} files changed`);
   await settle(inputs, parsePending(stdout));
   return withoutProvider(inputs);
 }
@@ -38,10 +39,13 @@ function ownUnits(state: NodeFilesOutputs | undefined): string[] {
 
 function checkNames({ connection, part, files, units }: NodeFilesInputs): void {
   const bad = (what: string, name: string) => new HostError(connection.node, `${part}: ${what} "${name}"`);
-  if (!/^[\w.-]+$/.test(part)) throw bad("a part's name is made of letters, digits, dots and dashes, not", part);
-  for (const path of Object.keys(files)) if (!/^\/[^\n]*[^/\n]$/.test(path)) throw bad("not an absolute path:", path);
+  if (!/^[\w.-]+$/.test(part))
+    throw bad("a part's name is made of letters, digits, dots and dashes, not", part);
+  for (const path of Object.keys(files))
+    if (!/^\/[^\n]*[^/\n]$/.test(path)) throw bad("not an absolute path:", path);
   for (const name of Object.keys(units)) {
-    if (!/^[\w@:.\\-]+\.(service|socket|timer|path|mount|target|slice)$/.test(name)) throw bad("not a unit's name:", name);
+    if (!/^[\w@:.\\-]+\.(service|socket|timer|path|mount|target|slice)$/.test(name))
+      throw bad("not a unit's name:", name);
   }
 }
 

@@ -25,12 +25,20 @@ export function parseFound(output: string): Found {
     const file = /^file (.+) ([0-7]+) (\S+) (\S*)$/.exec(line);
     if (file) {
       const [, path = "", mode = "", owner = "", content = ""] = file;
-      files.set(path, { mode: parseInt(mode, 8), owner, content: Buffer.from(content, "base64").toString("utf8") });
+      files.set(path, {
+        mode: parseInt(mode, 8),
+        owner,
+        content: Buffer.from(content, "base64").toString("utf8"),
+      });
     }
     const unit = /^unit (\S+) (yes|no) (yes|no|soon) (\S+)$/.exec(line);
     if (unit) {
       const [, name = "", enabled, active, load] = unit;
-      units.set(name, { enabled: enabled === "yes", active: active as FoundUnit["active"], loaded: load === "loaded" });
+      units.set(name, {
+        enabled: enabled === "yes",
+        active: active as FoundUnit["active"],
+        loaded: load === "loaded",
+      });
     }
   }
   return { files, units };
@@ -42,7 +50,9 @@ export function asFound(state: NodeFilesOutputs, found: Found): NodeFilesOutputs
     const actual = found.files.get(path);
     return actual ? [[path, foundFile(recorded, actual)] as const] : [];
   });
-  const units = Object.entries(state.units).map(([name, recorded]) => [name, foundUnit(name, recorded, found)] as const);
+  const units = Object.entries(state.units).map(
+    ([name, recorded]) => [name, foundUnit(name, recorded, found)] as const,
+  );
   return { ...state, files: Object.fromEntries(files), units: Object.fromEntries(units) };
 }
 

@@ -36,7 +36,9 @@ function placedUnit(name: string, unit: ManagedUnit): Placed[] {
     apply,
     unit: true,
   });
-  const dropIns = Object.entries(unit.dropIns ?? {}).map(([dropIn, content]) => placed(dropInPath(name, dropIn), content));
+  const dropIns = Object.entries(unit.dropIns ?? {}).map(([dropIn, content]) =>
+    placed(dropInPath(name, dropIn), content),
+  );
   return unit.content === undefined ? dropIns : [placed(unitPath(name), unit.content), ...dropIns];
 }
 
@@ -50,7 +52,8 @@ export function dropInPath(name: string, dropIn: string): string {
 
 /** One line a pending action: `reload UNIT`, `restart UNIT`, `reboot`, `daemon-reload`. */
 function pendingLines({ apply, unit }: Placed): string[] {
-  const own = apply.action === "none" ? [] : apply.action === "reboot" ? ["reboot"] : [`${apply.action} ${apply.unit}`];
+  const own =
+    apply.action === "none" ? [] : apply.action === "reboot" ? ["reboot"] : [`${apply.action} ${apply.unit}`];
   return unit ? ["daemon-reload", ...own] : own;
 }
 
@@ -85,10 +88,22 @@ discard() {
 `;
 
 /** Places and removes; prints what changed, then the actions that are pending, this time's and an interrupted one's. */
-export function applyScript(part: string, wanted: readonly Placed[], gone: readonly Placed[], goneUnits: readonly string[]): string {
-  const lines = (file: Placed) => quote(pendingLines(file).map((line) => `${line}\n`).join(""));
+export function applyScript(
+  part: string,
+  wanted: readonly Placed[],
+  gone: readonly Placed[],
+  goneUnits: readonly string[],
+): string {
+  const lines = (file: Placed) =>
+    quote(
+      pendingLines(file)
+        .map((line) => `${line}\n`)
+        .join(""),
+    );
   const stops = goneUnits.map((name) => `systemctl disable --now ${quote(name)} >&2 2>&1 || :`);
-  const removals = gone.map((file) => `discard ${quote(file.path)} ${file.unit ? quote("daemon-reload\n") : lines(file)}`);
+  const removals = gone.map(
+    (file) => `discard ${quote(file.path)} ${file.unit ? quote("daemon-reload\n") : lines(file)}`,
+  );
   const places = wanted.map((file) => {
     const content = Buffer.from(file.content, "utf8").toString("base64");
     return `place ${quote(file.path)} ${file.mode.toString(8)} ${quote(file.owner)} ${lines(file)} <<'MOORAGE_END'\n${content}\nMOORAGE_END`;

@@ -17,11 +17,21 @@ const patience: Patience = { attempts: 2, timeoutSeconds: 10, pauseSeconds: 1 };
 
 type Result = { readonly looked: Looked } | { readonly problem: Problem; readonly unreachable: boolean };
 
-async function look(host: PreflightHost, connection: Connection, stage: Stage, timeoutSeconds: number): Promise<Looked> {
+async function look(
+  host: PreflightHost,
+  connection: Connection,
+  stage: Stage,
+  timeoutSeconds: number,
+): Promise<Looked> {
   const disk = stage === "installer" ? (host.disk ?? "") : "";
   const args = [host.interface ?? "", disk, host.dataDisk ?? "", host.dataLabel ?? DEFAULT_LABEL];
   // A session first, so that the clock is not read over the time a connection takes.
-  await runScript(connection, ":", [], { sudo: true, patience, purpose: "logging in and using sudo", timeoutSeconds: 20 });
+  await runScript(connection, ":", [], {
+    sudo: true,
+    patience,
+    purpose: "logging in and using sudo",
+    timeoutSeconds: 20,
+  });
   const before = Date.now() / 1000;
   const { stdout } = await runScript(connection, preflightScript, args, {
     sudo: true,
@@ -57,7 +67,9 @@ async function lookAt(host: PreflightHost, timeoutSeconds: number): Promise<Resu
 function failure(error: HostError, more = ""): Result {
   const what = error.message.replace(`${error.node}: `, "") + more.replace(`${error.node}: `, "");
   const unreachable = error instanceof UnreachableError;
-  const advice = unreachable ? "switch it on, and check its address and port in the configuration" : "then run again";
+  const advice = unreachable
+    ? "switch it on, and check its address and port in the configuration"
+    : "then run again";
   return { problem: { what, advice }, unreachable };
 }
 
@@ -68,20 +80,29 @@ async function run(inputs: PreflightInputs, known: ReadonlySet<string>): Promise
   const results = await Promise.all(
     Object.entries(hosts).map(async ([name, host]) => {
       const timedOut: Result = {
-        problem: { what: `was not looked at within ${timeoutSeconds} s`, advice: "see on its console whether it hangs" },
+        problem: {
+          what: `was not looked at within ${timeoutSeconds} s`,
+          advice: "see on its console whether it hangs",
+        },
         unreachable: true,
       };
-      const result = await within(timeoutSeconds, lookAt(host, timeoutSeconds), () => new Error()).catch((error: unknown) => {
-        if (error instanceof Error && error.message === "") return timedOut;
-        throw error;
-      });
+      const result = await within(timeoutSeconds, lookAt(host, timeoutSeconds), () => new Error()).catch(
+        (error: unknown) => {
+          if (error instanceof Error && error.message === "") return timedOut;
+          throw error;
+        },
+      );
       return [name, result] as const;
     }),
   );
   return judge(inputs, new Map(results), known);
 }
 
-function judge(inputs: PreflightInputs, results: ReadonlyMap<string, Result>, known: ReadonlySet<string>): PreflightOutputs {
+function judge(
+  inputs: PreflightInputs,
+  results: ReadonlyMap<string, Result>,
+  known: ReadonlySet<string>,
+): PreflightOutputs {
   const clusters = clustersOf([...results.values()]);
   const lines: string[] = [];
   const findings: Record<string, string> = {};
@@ -103,7 +124,9 @@ function judge(inputs: PreflightInputs, results: ReadonlyMap<string, Result>, kn
   const mtu = mtuProblem(mtus);
   if (mtu !== undefined) lines.push(`  all nodes: ${mtu}`);
   if (lines.length > 0) {
-    throw new Error(`preflight found ${lines.length} problem${lines.length === 1 ? "" : "s"}; nothing was touched:\n${lines.join("\n")}`);
+    throw new Error(
+      `preflight found ${lines.length} problem${lines.length === 1 ? "" : "s"}; nothing was touched:\n${lines.join("\n")}`,
+    );
   }
   return { ...withoutProvider(inputs), findings };
 }
@@ -114,7 +137,9 @@ function line(name: string, { what, advice }: Problem): string {
 
 /** Clusters that hosts' own marks name. */
 function clustersOf(results: readonly Result[]): Set<string> {
-  const marks = results.flatMap((result) => ("looked" in result ? [parseMark(result.looked.facts.mark)] : []));
+  const marks = results.flatMap((result) =>
+    "looked" in result ? [parseMark(result.looked.facts.mark)] : [],
+  );
   return new Set(marks.flatMap(({ cluster }) => (cluster === undefined ? [] : [cluster])));
 }
 

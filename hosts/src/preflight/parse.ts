@@ -128,9 +128,18 @@ export function problemsOf(
   clusters: ReadonlySet<string>,
 ): Problem[] {
   if (!facts.complete) {
-    return [{ what: "the host did not finish looking at itself", advice: "it needs a POSIX shell, awk and util-linux" }];
+    return [
+      {
+        what: "the host did not finish looking at itself",
+        advice: "it needs a POSIX shell, awk and util-linux",
+      },
+    ];
   }
-  const common = [...clockProblems(skew, inputs), ...interfaceProblems(host, facts), ...dataDiskProblems(host, facts)];
+  const common = [
+    ...clockProblems(skew, inputs),
+    ...interfaceProblems(host, facts),
+    ...dataDiskProblems(host, facts),
+  ];
   switch (stage) {
     case "installer":
       return [...common, ...systemDiskProblems(host, facts)];
@@ -155,14 +164,30 @@ function clockProblems(skew: number, { maximumClockSkew }: PreflightInputs): Pro
 function interfaceProblems(host: PreflightHost, facts: Facts): Problem[] {
   if (facts.mtu !== undefined) return [];
   const wanted = host.interface;
-  if (wanted === undefined) return [{ what: "it has no network interface with a default route", advice: "name one in the node's `interface`" }];
-  return [{ what: `there is no network interface ${wanted}`, advice: "list them there with `ip link`, and correct the node's `interface`" }];
+  if (wanted === undefined)
+    return [
+      {
+        what: "it has no network interface with a default route",
+        advice: "name one in the node's `interface`",
+      },
+    ];
+  return [
+    {
+      what: `there is no network interface ${wanted}`,
+      advice: "list them there with `ip link`, and correct the node's `interface`",
+    },
+  ];
 }
 
 function systemDiskProblems(host: PreflightHost, facts: Facts): Problem[] {
   if (host.disk === undefined) return [];
   if (facts.disk === "missing") {
-    return [{ what: `there is no disk ${host.disk}`, advice: "list them there with `lsblk`, and correct the node's `disk`" }];
+    return [
+      {
+        what: `there is no disk ${host.disk}`,
+        advice: "list them there with `lsblk`, and correct the node's `disk`",
+      },
+    ];
   }
   const problems: Problem[] = [];
   if (facts.disk !== "blank" && facts.disk !== "ours") {
@@ -183,7 +208,12 @@ function systemDiskProblems(host: PreflightHost, facts: Facts): Problem[] {
 function dataDiskProblems(host: PreflightHost, facts: Facts): Problem[] {
   if (host.dataDisk === undefined || facts.data === "blank" || facts.data === "ours") return [];
   if (facts.data === undefined || facts.data === "missing") {
-    return [{ what: `there is no data disk ${host.dataDisk}`, advice: "list disks there with `ls -l /dev/disk/by-id`, and correct `dataDisk`" }];
+    return [
+      {
+        what: `there is no data disk ${host.dataDisk}`,
+        advice: "list disks there with `ls -l /dev/disk/by-id`, and correct `dataDisk`",
+      },
+    ];
   }
   return [
     {
@@ -202,12 +232,25 @@ function dockerProblems(
   const { docker } = facts;
   if (docker === undefined) {
     return facts.dockerCli
-      ? [{ what: `Docker does not answer: ${facts.dockerError ?? "no reason given"}`, advice: "see `systemctl status docker` and `journalctl -u docker` there" }]
-      : [{ what: "Docker is not installed", advice: `install Docker Engine ${inputs.minimumDocker} or newer, with its command line` }];
+      ? [
+          {
+            what: `Docker does not answer: ${facts.dockerError ?? "no reason given"}`,
+            advice: "see `systemctl status docker` and `journalctl -u docker` there",
+          },
+        ]
+      : [
+          {
+            what: "Docker is not installed",
+            advice: `install Docker Engine ${inputs.minimumDocker} or newer, with its command line`,
+          },
+        ];
   }
   const problems: Problem[] = [];
   if (olderThan(docker.version, inputs.minimumDocker)) {
-    problems.push({ what: `its Docker is ${docker.version}`, advice: `install ${inputs.minimumDocker} or newer` });
+    problems.push({
+      what: `its Docker is ${docker.version}`,
+      advice: `install ${inputs.minimumDocker} or newer`,
+    });
   }
   const member = docker.state !== "" && docker.state !== "inactive";
   if (!member) return [...problems, ...portProblems(host, facts)];

@@ -58,7 +58,9 @@ export class ManagerChoice {
         // Asked in order, each a little after the one before, so that a dead one costs no more than its head start.
         await sleep(index * HEAD_START_MS);
         await prove(connection, seconds).catch((error: unknown) => {
-          reasons.push(error instanceof HostError ? messageOf(error) : `${connection.node}: ${messageOf(error)}`);
+          reasons.push(
+            error instanceof HostError ? messageOf(error) : `${connection.node}: ${messageOf(error)}`,
+          );
           throw error;
         });
         return connection;
@@ -71,7 +73,9 @@ export class ManagerChoice {
         // All failed; the next round gives them longer.
       }
     }
-    throw new Error(`no Swarm manager in reach: ${reasons.map((reason) => reason.split("\n")[0]).join("; ") || "the stack has none yet"}`);
+    throw new Error(
+      `no Swarm manager in reach: ${reasons.map((reason) => reason.split("\n")[0]).join("; ") || "the stack has none yet"}`,
+    );
   }
 }
 
@@ -79,8 +83,17 @@ async function prove(connection: Connection, seconds: number): Promise<void> {
   const patience: Patience = { attempts: 1, timeoutSeconds: seconds, pauseSeconds: 0, forgetful: true };
   const proof = async () => {
     const { Swarm } = await dockerInfo(connection, patience, seconds);
-    if (!Swarm.ControlAvailable) throw new HostError(connection.node, `is no Swarm manager now (${Swarm.LocalNodeState || "inactive"})`);
-    await dockerApi(connection).get("/nodes", { patience, timeoutSeconds: seconds, purpose: "reading the Swarm's state" });
+    if (!Swarm.ControlAvailable)
+      throw new HostError(connection.node, `is no Swarm manager now (${Swarm.LocalNodeState || "inactive"})`);
+    await dockerApi(connection).get("/nodes", {
+      patience,
+      timeoutSeconds: seconds,
+      purpose: "reading the Swarm's state",
+    });
   };
-  await within(seconds, proof(), () => new HostError(connection.node, `no readable Swarm state within ${seconds} s`));
+  await within(
+    seconds,
+    proof(),
+    () => new HostError(connection.node, `no readable Swarm state within ${seconds} s`),
+  );
 }

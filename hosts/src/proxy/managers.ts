@@ -17,10 +17,18 @@ const SECRET = "1b47061264138c4ac30d75fd1eb44270";
 export async function managersOfStack(stack: string): Promise<Connection[]> {
   const text = await new Promise<string>((resolve, reject) => {
     const options = { maxBuffer: 256 * 1024 * 1024, timeout: 60_000 };
-    execFile("pulumi", ["stack", "export", "--show-secrets", "--stack", stack], options, (error, stdout, stderr) => {
-      if (error) reject(new Error(`stack ${stack} cannot be read: ${stderr.trim().split("\n")[0] || messageOf(error)}`));
-      else resolve(stdout);
-    });
+    execFile(
+      "pulumi",
+      ["stack", "export", "--show-secrets", "--stack", stack],
+      options,
+      (error, stdout, stderr) => {
+        if (error)
+          reject(
+            new Error(`stack ${stack} cannot be read: ${stderr.trim().split("\n")[0] || messageOf(error)}`),
+          );
+        else resolve(stdout);
+      },
+    );
   });
   return managersInState(JSON.parse(text));
 }
@@ -30,7 +38,10 @@ export function managersInState(state: unknown): Connection[] {
   const { deployment } = state as { deployment?: { resources?: Resource[] } };
   const members = (deployment?.resources ?? []).filter((resource) => resource.type?.endsWith(":SwarmMember"));
   return members.flatMap((member) => {
-    const values = plain({ ...member.inputs, ...member.outputs }) as { role?: string; connection?: Connection };
+    const values = plain({ ...member.inputs, ...member.outputs }) as {
+      role?: string;
+      connection?: Connection;
+    };
     return values.role === "manager" && values.connection?.host !== undefined ? [values.connection] : [];
   });
 }

@@ -51,12 +51,14 @@ async function ensure(inputs: ConvergedInputs): Promise<ConvergedOutputs> {
         throw new Error(`service ${service}: ${decision.detail}`);
       case "waiting":
         steady = undefined;
-        if (deadline.passed) throw new Error(`service ${service} is not up after ${timeoutSeconds} s: ${decision.detail}`);
+        if (deadline.passed)
+          throw new Error(`service ${service} is not up after ${timeoutSeconds} s: ${decision.detail}`);
         if (decision.detail !== shown && deadline.elapsed >= 15) note(service, decision.detail);
         shown = decision.detail;
         break;
       case "converged": {
-        if (!steady || !equal(steady.tasks, decision.tasks)) steady = { tasks: decision.tasks, since: Date.now() };
+        if (!steady || !equal(steady.tasks, decision.tasks))
+          steady = { tasks: decision.tasks, since: Date.now() };
         const needed = decision.shaky ? STEADY_SECONDS_AFTER_FAILURE : STEADY_SECONDS;
         if (Date.now() - steady.since >= needed * 1000) {
           for (const text of decision.warnings) warn(service, text);

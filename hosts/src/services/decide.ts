@@ -10,7 +10,12 @@ export interface ServiceView {
 }
 
 export type Decision =
-  | { readonly kind: "converged"; readonly tasks: readonly string[]; readonly shaky: boolean; readonly warnings: readonly string[] }
+  | {
+      readonly kind: "converged";
+      readonly tasks: readonly string[];
+      readonly shaky: boolean;
+      readonly warnings: readonly string[];
+    }
   | { readonly kind: "waiting"; readonly detail: string }
   | { readonly kind: "failed"; readonly detail: string };
 
@@ -26,22 +31,35 @@ export function decide({ service, tasks, nodes }: ServiceView): Decision {
   const isUp = (node: SwarmNode | undefined) => node?.Status.State === "ready";
   const trouble = lastTrouble(tasks, byId);
   const rolledBack = updateFailure(service);
-  if (rolledBack !== undefined) return { kind: "failed", detail: `${rolledBack}${trouble ? `; ${trouble}` : ""}` };
+  if (rolledBack !== undefined)
+    return { kind: "failed", detail: `${rolledBack}${trouble ? `; ${trouble}` : ""}` };
 
-  const live = tasks.filter((task) => task.NodeID === undefined || task.NodeID === "" || isUp(byId.get(task.NodeID)));
+  const live = tasks.filter(
+    (task) => task.NodeID === undefined || task.NodeID === "" || isUp(byId.get(task.NodeID)),
+  );
   const ofSpec = (task: SwarmTask) => sameSpec(task.Spec, service.Spec.TaskTemplate);
-  const running = live.filter((task) => task.DesiredState === "running" && task.Status.State === "running" && ofSpec(task));
-  const old = live.filter((task) => !ofSpec(task) && !ENDED.has(task.Status.State) && task.DesiredState !== "remove");
+  const running = live.filter(
+    (task) => task.DesiredState === "running" && task.Status.State === "running" && ofSpec(task),
+  );
+  const old = live.filter(
+    (task) => !ofSpec(task) && !ENDED.has(task.Status.State) && task.DesiredState !== "remove",
+  );
   const { wanted, warnings } = wantedTasks(service, nodes);
   const suffix = trouble ? `; last task error: ${trouble}` : "";
   if (running.length < wanted) {
-    return { kind: "waiting", detail: `${running.length} of ${wanted} tasks run${starting(live, byId)}${suffix}` };
+    return {
+      kind: "waiting",
+      detail: `${running.length} of ${wanted} tasks run${starting(live, byId)}${suffix}`,
+    };
   }
   if (old.some((task) => task.DesiredState === "running" || task.Status.State === "running")) {
     return { kind: "waiting", detail: `${old.length} tasks of the previous spec are still there${suffix}` };
   }
-  if (service.UpdateStatus?.State === "updating") return { kind: "waiting", detail: `an update is in progress${suffix}` };
-  const shaky = tasks.some((task) => ofSpec(task) && (task.Status.State === "failed" || task.Status.State === "rejected"));
+  if (service.UpdateStatus?.State === "updating")
+    return { kind: "waiting", detail: `an update is in progress${suffix}` };
+  const shaky = tasks.some(
+    (task) => ofSpec(task) && (task.Status.State === "failed" || task.Status.State === "rejected"),
+  );
   return { kind: "converged", tasks: running.map((task) => task.ID).sort(), shaky, warnings };
 }
 
@@ -59,8 +77,7 @@ function sameSpec(task: TaskSpec, template: TaskSpec): boolean {
 }
 
 function normal(spec: TaskSpec): unknown {
-  const { Runtime: _runtime, Placement: _placement, ...rest } = spec;
-  return withoutEmpty(rest);
+  return withoutEmpty({ ...spec, Runtime: undefined, Placement: undefined });
 }
 
 /** Docker shows an empty object, an empty list and nothing at all for the same thing. */
@@ -73,24 +90,40 @@ function withoutEmpty(value: unknown): unknown {
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }
 
-function wantedTasks({ Spec }: SwarmService, nodes: readonly SwarmNode[]): { wanted: number; warnings: string[] } {
+function wantedTasks(
+  { Spec }: SwarmService,
+  nodes: readonly SwarmNode[],
+): { wanted: number; warnings: string[] } {
   const { Constraints, MaxReplicas } = Spec.TaskTemplate.Placement ?? {};
   const eligible = nodes.filter((node) => satisfies(node, Constraints ?? []));
-  const usable = eligible.filter((node) => node.Status.State === "ready" && node.Spec.Availability !== "drain");
+  const usable = eligible.filter(
+    (node) => node.Status.State === "ready" && node.Spec.Availability !== "drain",
+  );
   const absent = eligible.filter((node) => !usable.includes(node)).map((node) => node.Description.Hostname);
-  const warnings = absent.length > 0 ? [`${Spec.Name} has no task on ${absent.join(", ")}, which ${absent.length === 1 ? "is" : "are"} down or drained`] : [];
+  const warnings =
+    absent.length > 0
+      ? [
+          `${Spec.Name} has no task on ${absent.join(", ")}, which ${absent.length === 1 ? "is" : "are"} down or drained`,
+        ]
+      : [];
   if (Spec.Mode.Global) return { wanted: usable.length, warnings };
   const replicas = Spec.Mode.Replicated?.Replicas ?? 1;
   if (absent.length > 0 && usable.length === 0) return { wanted: 0, warnings };
   const limit = MaxReplicas ? usable.length * MaxReplicas : replicas;
   // Where no node at all is eligible the service waits for one that will never come: not converged.
-  return { wanted: Math.min(replicas, limit), warnings: usable.length < eligible.length && limit < replicas ? warnings : [] };
+  return {
+    wanted: Math.min(replicas, limit),
+    warnings: usable.length < eligible.length && limit < replicas ? warnings : [],
+  };
 }
 
 function starting(tasks: readonly SwarmTask[], nodes: ReadonlyMap<string, SwarmNode>): string {
   const states = tasks
     .filter((task) => task.DesiredState === "running" && task.Status.State !== "running")
-    .map((task) => `${task.Status.State} on ${hostname(task, nodes)}${task.Status.Err ? ` (${task.Status.Err})` : ""}`);
+    .map(
+      (task) =>
+        `${task.Status.State} on ${hostname(task, nodes)}${task.Status.Err ? ` (${task.Status.Err})` : ""}`,
+    );
   return states.length > 0 ? ` (${[...new Set(states)].join(", ")})` : "";
 }
 
@@ -99,7 +132,10 @@ function hostname(task: SwarmTask, nodes: ReadonlyMap<string, SwarmNode>): strin
 }
 
 /** The last error of any of the service's tasks, with its node. */
-export function lastTrouble(tasks: readonly SwarmTask[], nodes: ReadonlyMap<string, SwarmNode>): string | undefined {
+export function lastTrouble(
+  tasks: readonly SwarmTask[],
+  nodes: ReadonlyMap<string, SwarmNode>,
+): string | undefined {
   const failed = tasks
     .filter((task) => task.Status.Err !== undefined && task.Status.Err !== "")
     .sort((a, b) => b.Status.Timestamp.localeCompare(a.Status.Timestamp));

@@ -13,7 +13,8 @@ export function satisfies(node: SwarmNode, constraints: readonly string[]): bool
 }
 
 function valueOf(node: SwarmNode, key: string): string {
-  const label = (prefix: string, labels: Record<string, string> | null | undefined) => labels?.[key.slice(prefix.length)] ?? "";
+  const label = (prefix: string, labels: Record<string, string> | null | undefined) =>
+    labels?.[key.slice(prefix.length)] ?? "";
   if (key.startsWith("node.labels.")) return label("node.labels.", node.Spec.Labels);
   if (key.startsWith("engine.labels.")) return label("engine.labels.", node.Description.Engine?.Labels);
   switch (key) {

@@ -12,7 +12,10 @@ async function sweep({ managers, label }: SweptInputs): Promise<void> {
   let removed = 0;
   for (const kind of ["secrets", "configs"]) {
     const purpose = `sweeping ${kind}`;
-    const all = await api.get<{ ID: string }[] | null>(`/${kind}`, { query: { filters: { label: [label] } }, purpose });
+    const all = await api.get<{ ID: string }[] | null>(`/${kind}`, {
+      query: { filters: { label: [label] } },
+      purpose,
+    });
     for (const { ID } of all ?? []) {
       try {
         await api.delete(`/${kind}/${ID}`, { purpose });

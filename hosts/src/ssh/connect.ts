@@ -41,12 +41,16 @@ export async function connect(connection: Connection, patience: Patience): Promi
     } catch (error) {
       if (error instanceof HostKeyError || error instanceof LoginError) throw error;
       last = error;
-      if (attempt < patience.attempts) await sleep(Math.min(10, patience.pauseSeconds * 2 ** (attempt - 1)) * 1000);
+      if (attempt < patience.attempts)
+        await sleep(Math.min(10, patience.pauseSeconds * 2 ** (attempt - 1)) * 1000);
     }
   }
   const { node, user, host, port } = connection;
   const tries = patience.attempts === 1 ? "1 attempt" : `${patience.attempts} attempts`;
-  throw new UnreachableError(node, `no SSH connection to ${user}@${host}:${port} after ${tries}: ${messageOf(last)}`);
+  throw new UnreachableError(
+    node,
+    `no SSH connection to ${user}@${host}:${port} after ${tries}: ${messageOf(last)}`,
+  );
 }
 
 function attemptConnect(connection: Connection, timeoutSeconds: number): Promise<Session> {
@@ -67,7 +71,12 @@ function attemptConnect(connection: Connection, timeoutSeconds: number): Promise
       reject(refused ?? error);
     };
     const timer = setTimeout(
-      () => fail(new Error(`no answer within ${timeoutSeconds} s (the host is off, frozen, or a firewall drops packets)`)),
+      () =>
+        fail(
+          new Error(
+            `no answer within ${timeoutSeconds} s (the host is off, frozen, or a firewall drops packets)`,
+          ),
+        ),
       timeoutSeconds * 1000,
     );
     client.on("ready", () => {

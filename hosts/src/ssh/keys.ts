@@ -23,7 +23,10 @@ export function parsePublicKey(node: string, line: string): Buffer {
   const key = Buffer.from(data ?? "", "base64");
   const shown = key.length > 4 ? key.subarray(4, 4 + key.readUInt32BE(0)).toString("ascii") : undefined;
   if (shown === undefined || shown !== type) {
-    throw new HostKeyError(node, `the host key "${line.slice(0, 40)}…" is not of the form "ssh-ed25519 AAAA…"`);
+    throw new HostKeyError(
+      node,
+      `the host key "${line.slice(0, 40)}…" is not of the form "ssh-ed25519 AAAA…"`,
+    );
   }
   return key;
 }
@@ -72,7 +75,10 @@ export type Credentials = Pick<ConnectConfig, "privateKey" | "agent">;
 export function credentialsOf(connection: Connection): { credentials: Credentials; described: string } {
   const { node, privateKey, identityFile } = connection;
   if (privateKey !== undefined && privateKey !== "") {
-    return { credentials: { privateKey: checked(node, privateKey, "privateKey") }, described: "the configured private key" };
+    return {
+      credentials: { privateKey: checked(node, privateKey, "privateKey") },
+      described: "the configured private key",
+    };
   }
   if (identityFile !== undefined && identityFile !== "") {
     let text: string;

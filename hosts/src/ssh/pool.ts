@@ -99,7 +99,11 @@ class Host {
   private waitedFor(connection: Connection, session: Promise<Session>, patience: Patience): Promise<Session> {
     const seconds = patience.attempts * (patience.timeoutSeconds + patience.pauseSeconds);
     const { node, host, port } = connection;
-    return within(seconds, session, () => new UnreachableError(node, `no SSH connection to ${host}:${port} within ${seconds} s`));
+    return within(
+      seconds,
+      session,
+      () => new UnreachableError(node, `no SSH connection to ${host}:${port} within ${seconds} s`),
+    );
   }
 
   private begin(connection: Connection, patience: Patience): Promise<Session> {
@@ -177,7 +181,7 @@ interface Shared {
 
 /** On globalThis: a provider process may load this module more than once, and still has one pool. */
 function shared(): Shared {
-  const holder = globalThis as { [key: symbol]: unknown };
+  const holder = globalThis as unknown as Record<symbol, unknown>;
   const key = Symbol.for("@moorage/hosts/pool");
   holder[key] ??= { hosts: new Map<string, Host>() } satisfies Shared;
   return holder[key] as Shared;
@@ -185,7 +189,9 @@ function shared(): Shared {
 
 function keyOf(connection: Connection): string {
   const { host, port, user, hostKey, privateKey, identityFile } = connection;
-  const secret = createHash("sha256").update(privateKey ?? `file:${identityFile ?? "agent"}`).digest("hex");
+  const secret = createHash("sha256")
+    .update(privateKey ?? `file:${identityFile ?? "agent"}`)
+    .digest("hex");
   return JSON.stringify([host, port, user, hostKey ?? "", secret]);
 }
 
@@ -203,7 +209,12 @@ export async function withHost<T>(
   work: (connection: Connection) => Promise<T>,
   patience: Patience = patient,
 ): Promise<T> {
-  const probe = await hostOf(connection).open(connection, "forward", () => Promise.resolve(undefined), patience);
+  const probe = await hostOf(connection).open(
+    connection,
+    "forward",
+    () => Promise.resolve(undefined),
+    patience,
+  );
   try {
     return await work(connection);
   } finally {
@@ -228,23 +239,40 @@ function counted<Channel>(
 }
 
 /** Starts a command line on the host. */
-export function openSession(connection: Connection, line: string, patience = patient): Promise<Held<ClientChannel>> {
+export function openSession(
+  connection: Connection,
+  line: string,
+  patience = patient,
+): Promise<Held<ClientChannel>> {
   const start = ({ client }: Session) =>
     counted<ClientChannel>(connection.node, "commands", (callback) => client.exec(line, callback));
   return hostOf(connection).open(connection, "session", start, patience);
 }
 
 /** Opens a channel to a Unix socket on the host. */
-export function openUnixSocket(connection: Connection, path: string, patience = patient): Promise<Held<Duplex>> {
+export function openUnixSocket(
+  connection: Connection,
+  path: string,
+  patience = patient,
+): Promise<Held<Duplex>> {
   const start = ({ client }: Session) =>
-    counted<Duplex>(connection.node, "forwards", (callback) => client.openssh_forwardOutStreamLocal(path, callback));
+    counted<Duplex>(connection.node, "forwards", (callback) =>
+      client.openssh_forwardOutStreamLocal(path, callback),
+    );
   return hostOf(connection).open(connection, "forward", start, patience);
 }
 
 /** Opens a channel from the host to a TCP address that it can reach. */
-export function openTcp(connection: Connection, host: string, port: number, patience = patient): Promise<Held<Duplex>> {
+export function openTcp(
+  connection: Connection,
+  host: string,
+  port: number,
+  patience = patient,
+): Promise<Held<Duplex>> {
   const start = ({ client }: Session) =>
-    counted<Duplex>(connection.node, "forwards", (callback) => client.forwardOut("127.0.0.1", 0, host, port, callback));
+    counted<Duplex>(connection.node, "forwards", (callback) =>
+      client.forwardOut("127.0.0.1", 0, host, port, callback),
+    );
   return hostOf(connection).open(connection, "forward", start, patience);
 }
 

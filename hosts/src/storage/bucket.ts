@@ -48,7 +48,8 @@ async function ensure(inputs: BucketInputs): Promise<BucketOutputs> {
       return undefined;
     }
   });
-  if (!done) throw new HostError("storage", `bucket ${bucket} could not be made within ${timeoutSeconds} s: ${last}`);
+  if (!done)
+    throw new HostError("storage", `bucket ${bucket} could not be made within ${timeoutSeconds} s: ${last}`);
   note("storage", `bucket ${bucket} and its user are there after ${deadline.elapsed} s`);
   return withoutProvider(inputs);
 }
@@ -57,8 +58,15 @@ async function ensure(inputs: BucketInputs): Promise<BucketOutputs> {
 async function make(storage: StorageContainer, inputs: BucketInputs, seconds: number): Promise<void> {
   const { bucket, accessKey, secretKey } = inputs;
   const target = `local/${bucket}`;
-  await mc(storage, { argv: ["ready", "local"], purpose: "waiting for MinIO's write quorum", timeoutSeconds: seconds });
-  await asRoot(storage, inputs, { argv: ["mb", "--ignore-existing", target], purpose: `making bucket ${bucket}` });
+  await mc(storage, {
+    argv: ["ready", "local"],
+    purpose: "waiting for MinIO's write quorum",
+    timeoutSeconds: seconds,
+  });
+  await asRoot(storage, inputs, {
+    argv: ["mb", "--ignore-existing", target],
+    purpose: `making bucket ${bucket}`,
+  });
   await asRoot(storage, inputs, {
     argv: ["admin", "policy", "create", "local", policyName(bucket), "/dev/stdin"],
     stdin: bucketPolicy(bucket),
@@ -103,7 +111,10 @@ async function remove(inputs: BucketOutputs): Promise<void> {
   };
   await onSomeStorageNode(storageNodes, services, async (storage) => {
     await gone(["admin", "user", "remove", "local", accessKey], `removing user ${accessKey}`)(storage);
-    await gone(["admin", "policy", "remove", "local", policyName(bucket)], `removing the policy for ${bucket}`)(storage);
+    await gone(
+      ["admin", "policy", "remove", "local", policyName(bucket)],
+      `removing the policy for ${bucket}`,
+    )(storage);
     if (!retain) await gone(["rb", "--force", `local/${bucket}`], `removing bucket ${bucket}`)(storage);
   });
 }

@@ -41,7 +41,10 @@ export async function onSomeStorageNode<T>(
       reasons.push(messageOf(error));
     }
   }
-  throw new HostError("storage", `no storage node serves:${reasons.map((reason) => `\n  ${reason}`).join("") || " none is configured"}`);
+  throw new HostError(
+    "storage",
+    `no storage node serves:${reasons.map((reason) => `\n  ${reason}`).join("") || " none is configured"}`,
+  );
 }
 
 export interface McCommand {
@@ -56,7 +59,10 @@ export interface McCommand {
 }
 
 /** Runs `mc`; its credentials are in the command's environment, never in its arguments. */
-export function mc({ connection, container }: StorageContainer, command: McCommand): Promise<ContainerResult> {
+export function mc(
+  { connection, container }: StorageContainer,
+  command: McCommand,
+): Promise<ContainerResult> {
   const { argv, keys, secrets = [], ...rest } = command;
   const login = keys === undefined ? "" : `${plain("rootUser", keys.access)}:${plain("a key", keys.secret)}@`;
   return execInContainer(connection, {

@@ -7,15 +7,20 @@ import { note } from "../log";
 import { patient } from "../ssh/connect";
 import { Deadline, poll } from "../time";
 import { readMark, writeMark } from "./mark";
-import { dockerInfo, workingManager } from "./managers";
+import { dockerInfo, listNodes, workingManager } from "./managers";
 import type { Manager } from "./managers";
 import { findNode, removeNode, retrying, updateNode } from "./nodes";
 import type { DockerInfo, SwarmNode } from "./types";
 
 const JOIN_SECONDS = 90;
+/** How long a manager may take to find its Swarm again after a restart. */
+const WAKE_SECONDS = 30;
 
 /** Managers other than this node. */
-export function otherManagers({ connection, managers }: Pick<SwarmMemberInputs, "connection" | "managers">): Connection[] {
+export function otherManagers({
+  connection,
+  managers,
+}: Pick<SwarmMemberInputs, "connection" | "managers">): Connection[] {
   return managers.filter((manager) => manager.node !== connection.node);
 }
 
@@ -24,13 +29,13 @@ export async function enter(inputs: SwarmMemberInputs): Promise<DockerInfo> {
   const { connection } = inputs;
   let info = await dockerInfo(connection, patient);
   if (info.Swarm.LocalNodeState === "locked") info = await unlock(inputs);
-  if (info.Swarm.LocalNodeState === "pending") info = await settled(connection);
+  if (info.Swarm.LocalNodeState === "pending") info = await woken(inputs, info);
   if (info.Swarm.LocalNodeState === "active") {
     await mustBeOurs(inputs, info);
     if (await isKnown(inputs, info)) return info;
     note(connection.node, "is not on the managers' list any more; joining anew");
   }
-  if (info.Swarm.LocalNodeState !== "inactive" && info.Swarm.LocalNodeState !== "") await leave(connection);
+  if (!isOut(info)) await leave(connection);
   await writeMark(connection, { joining: true });
   const manager = await existingSwarm(inputs);
   if (manager) await join(inputs, manager, info.Name);
@@ -38,11 +43,25 @@ export async function enter(inputs: SwarmMemberInputs): Promise<DockerInfo> {
   return settled(connection);
 }
 
+/** A node on its way in; or one whose Swarm has gone while it was off, which would wait for its managers for ever. */
+async function woken(inputs: SwarmMemberInputs, info: DockerInfo): Promise<DockerInfo> {
+  try {
+    return await settled(inputs.connection, WAKE_SECONDS);
+  } catch (error) {
+    const others = otherManagers(inputs);
+    if (others.length === 0 || !(await allOut(others))) throw error;
+    await mustBeOurs(inputs, info);
+    await leave(inputs.connection);
+    return dockerInfo(inputs.connection, patient);
+  }
+}
+
 async function mustBeOurs(inputs: SwarmMemberInputs, { Swarm }: DockerInfo): Promise<void> {
   const { connection } = inputs;
   const mark = await readMark(connection);
   const cluster = Swarm.Cluster?.ID;
-  if (mark.joining || mark.node === Swarm.NodeID || (cluster !== undefined && mark.cluster === cluster)) return;
+  if (mark.joining || mark.node === Swarm.NodeID || (cluster !== undefined && mark.cluster === cluster))
+    return;
   const known = await findNode(otherManagers(inputs), Swarm.NodeID).catch(() => undefined);
   if (known) return;
   throw new HostError(
@@ -51,11 +70,37 @@ async function mustBeOurs(inputs: SwarmMemberInputs, { Swarm }: DockerInfo): Pro
   );
 }
 
-/** Whether the managers still list the node. Where there is no other manager to ask, its own word counts. */
+/**
+ * Whether the node is a member of the Swarm that the other managers are in. Where none of them serves, a manager's
+ * own word counts, unless its Swarm has no leader and all others say that they are in none: then it is what an
+ * earlier stack left behind on a host that was off.
+ */
 async function isKnown(inputs: SwarmMemberInputs, { Swarm }: DockerInfo): Promise<boolean> {
-  if (Swarm.ControlAvailable) return true;
-  return (await retrying(20, () => findNode(otherManagers(inputs), Swarm.NodeID))) !== undefined;
+  const others = otherManagers(inputs);
+  if (!Swarm.ControlAvailable)
+    return (await retrying(20, () => findNode(others, Swarm.NodeID))) !== undefined;
+  try {
+    return (await findNode(others, Swarm.NodeID)) !== undefined;
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+  }
+  try {
+    await retrying(20, () => listNodes(dockerApi(inputs.connection)));
+    return true;
+  } catch (error) {
+    if (error instanceof HostError && (await allOut(others))) return false;
+    throw error;
+  }
 }
+
+/** Whether every one of these hosts answers, and is in no Swarm. */
+export async function allOut(managers: readonly Connection[]): Promise<boolean> {
+  const answers = await Promise.allSettled(managers.map((manager) => dockerInfo(manager)));
+  return answers.every((answer) => answer.status === "fulfilled" && isOut(answer.value));
+}
+
+export const isOut = ({ Swarm }: DockerInfo): boolean =>
+  Swarm.LocalNodeState === "inactive" || Swarm.LocalNodeState === "";
 
 export async function leave(connection: Connection): Promise<void> {
   try {
@@ -85,7 +130,9 @@ async function existingSwarm(inputs: SwarmMemberInputs): Promise<Manager | undef
         return undefined;
       });
     }
-    unsure = answers.flatMap((answer) => (answer.status === "rejected" ? [messageOf(answer.reason)] : undecided(answer.value)));
+    unsure = answers.flatMap((answer) =>
+      answer.status === "rejected" ? [messageOf(answer.reason)] : undecided(answer.value),
+    );
     return inputs.founder && unsure.length === 0 ? ("none" as const) : undefined;
   });
   if (found === undefined) throw new HostError(inputs.node, notEntered(inputs, unsure));
@@ -94,9 +141,8 @@ async function existingSwarm(inputs: SwarmMemberInputs): Promise<Manager | undef
   return found;
 }
 
-function undecided({ Name, Swarm }: DockerInfo): string[] {
-  const { LocalNodeState } = Swarm;
-  return LocalNodeState === "inactive" || LocalNodeState === "" ? [] : [`${Name} is in a Swarm, but no manager (${LocalNodeState})`];
+function undecided(info: DockerInfo): string[] {
+  return isOut(info) ? [] : [`${info.Name} is in a Swarm, but no manager (${info.Swarm.LocalNodeState})`];
 }
 
 function notEntered({ founder }: SwarmMemberInputs, unsure: readonly string[]): string {
@@ -152,9 +198,12 @@ async function joinOnce(inputs: SwarmMemberInputs, manager: Manager): Promise<vo
   const state = (await dockerInfo(connection, patient)).Swarm.LocalNodeState;
   if (state === "active") return;
   if (state === "error" || state === "pending") await leave(connection);
-  const { JoinTokens } = await manager.api.get<{ JoinTokens: { Manager: string; Worker: string } }>("/swarm", {
-    purpose: "reading the join token",
-  });
+  const { JoinTokens } = await manager.api.get<{ JoinTokens: { Manager: string; Worker: string } }>(
+    "/swarm",
+    {
+      purpose: "reading the join token",
+    },
+  );
   const { Swarm } = await dockerInfo(manager.connection);
   await dockerApi(connection).post("/swarm/join", {
     json: {
@@ -171,7 +220,9 @@ async function joinOnce(inputs: SwarmMemberInputs, manager: Manager): Promise<vo
 async function forgetEarlier(managers: readonly Connection[], hostname: string): Promise<void> {
   const { api } = await workingManager(managers, "looking for earlier entries of the node");
   const nodes = await api.get<SwarmNode[]>("/nodes", { purpose: "listing the Swarm's nodes" });
-  for (const node of nodes.filter((each) => each.Description.Hostname === hostname && each.Status.State === "down")) {
+  for (const node of nodes.filter(
+    (each) => each.Description.Hostname === hostname && each.Status.State === "down",
+  )) {
     note(hostname, `taking its former entry ${node.ID} off the Swarm's list`);
     await forgetNode(managers, node);
   }
@@ -184,15 +235,15 @@ export async function forgetNode(managers: readonly Connection[], { ID, Spec }: 
 }
 
 /** Until the node says that it is in, or out. */
-async function settled(connection: Connection): Promise<DockerInfo> {
+async function settled(connection: Connection, seconds = JOIN_SECONDS): Promise<DockerInfo> {
   let state = "";
-  const info = await poll(new Deadline(JOIN_SECONDS), 1, async () => {
+  const info = await poll(new Deadline(seconds), 1, async () => {
     const found = await dockerInfo(connection, patient);
     state = `${found.Swarm.LocalNodeState}${found.Swarm.Error === "" ? "" : `: ${found.Swarm.Error}`}`;
     return found.Swarm.LocalNodeState === "pending" || found.Swarm.NodeID === "" ? undefined : found;
   });
   if (info) return info;
-  throw new HostError(connection.node, `did not get into the Swarm within ${JOIN_SECONDS} s (state: ${state})`);
+  throw new HostError(connection.node, `did not get into the Swarm within ${seconds} s (state: ${state})`);
 }
 
 /** A manager that restarted locked is unlocked with the key that any other manager holds. */
@@ -206,5 +257,6 @@ async function unlock(inputs: SwarmMemberInputs): Promise<DockerInfo> {
 }
 
 export async function unlockKey({ api }: Pick<Manager, "api">): Promise<string> {
-  return (await api.get<{ UnlockKey: string }>("/swarm/unlockkey", { purpose: "reading the unlock key" })).UnlockKey;
+  return (await api.get<{ UnlockKey: string }>("/swarm/unlockkey", { purpose: "reading the unlock key" }))
+    .UnlockKey;
 }

@@ -13,7 +13,11 @@ export interface Manager {
   readonly info: DockerInfo;
 }
 
-export function dockerInfo(connection: Connection, patience = brief, timeoutSeconds = 10): Promise<DockerInfo> {
+export function dockerInfo(
+  connection: Connection,
+  patience = brief,
+  timeoutSeconds = 10,
+): Promise<DockerInfo> {
   return dockerApi(connection).get<DockerInfo>("/info", { patience, timeoutSeconds, purpose: "docker info" });
 }
 
@@ -38,7 +42,8 @@ export async function workingManager(managers: readonly Connection[], what: stri
   try {
     return await Promise.any(all);
   } catch {
-    const reasons = failures.length > 0 ? failures.map((line) => `\n  ${line}`).join("") : " none is configured";
+    const reasons =
+      failures.length > 0 ? failures.map((line) => `\n  ${line}`).join("") : " none is configured";
     throw new HostError("swarm", `no manager in reach for ${what}:${reasons}`);
   }
 }
@@ -56,5 +61,9 @@ async function askManager(connection: Connection): Promise<Manager> {
 }
 
 export function listNodes(api: DockerApi): Promise<SwarmNode[]> {
-  return api.get<SwarmNode[]>("/nodes", { timeoutSeconds: 10, purpose: "listing the Swarm's nodes", patience: brief });
+  return api.get<SwarmNode[]>("/nodes", {
+    timeoutSeconds: 10,
+    purpose: "listing the Swarm's nodes",
+    patience: brief,
+  });
 }

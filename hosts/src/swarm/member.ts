@@ -2,16 +2,14 @@
 import type { Operation, SwarmMemberInputs, SwarmMemberOutputs } from "../contract";
 import { diffOf } from "../diff";
 import { dockerApi } from "../docker/api";
-import { HostError, messageOf } from "../errors";
 import { membershipLock } from "../locks";
-import { note, warn } from "../log";
 import { readOrRecorded, recording, withoutProvider } from "../operation";
-import { couldNotAsk } from "../ssh/pool";
-import { enter, forgetNode, leave, otherManagers, unlockKey } from "./join";
+import { enter, isOut, unlockKey } from "./join";
+import { removeMember } from "./leave";
 import { dockerInfo } from "./managers";
-import { removeMark, writeMark } from "./mark";
-import { awaitNode, findNode, isReady, removeNode, updateNode } from "./nodes";
-import type { DockerInfo, NodeSpec, SwarmNode } from "./types";
+import { writeMark } from "./mark";
+import { awaitNode, findNode, isReady, updateNode } from "./nodes";
+import type { DockerInfo, NodeSpec } from "./types";
 
 const READY_SECONDS = 90;
 
@@ -24,7 +22,8 @@ async function ensure(inputs: SwarmMemberInputs): Promise<SwarmMemberOutputs> {
   await awaitNode(managers, nodeId, READY_SECONDS, `ready as ${role}`, isReady);
   const cluster = (await clusterId(inputs, info)) ?? "";
   await writeMark(connection, { joining: false, cluster, node: nodeId });
-  const key = autolock && role === "manager" ? { unlockKey: await unlockKey({ api: dockerApi(connection) }) } : {};
+  const key =
+    autolock && role === "manager" ? { unlockKey: await unlockKey({ api: dockerApi(connection) }) } : {};
   return { ...withoutProvider(inputs), nodeId, ...key };
 }
 
@@ -53,18 +52,22 @@ async function setAutolock({ connection, founder, autolock }: SwarmMemberInputs)
   });
 }
 
-async function clusterId({ managers }: SwarmMemberInputs, { Swarm }: DockerInfo): Promise<string | undefined> {
+async function clusterId(
+  { managers }: SwarmMemberInputs,
+  { Swarm }: DockerInfo,
+): Promise<string | undefined> {
   if (Swarm.Cluster) return Swarm.Cluster.ID;
   const answers = await Promise.allSettled(managers.map((manager) => dockerInfo(manager)));
-  const ids = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value.Swarm.Cluster?.ID] : []));
+  const ids = answers.flatMap((answer) =>
+    answer.status === "fulfilled" ? [answer.value.Swarm.Cluster?.ID] : [],
+  );
   return ids.find((id) => id !== undefined && id !== "");
 }
 
 async function read(id: string, state: SwarmMemberOutputs) {
   const node = await findNode(state.managers, state.nodeId);
   if (node === undefined) {
-    const { Swarm } = await dockerInfo(state.connection);
-    if (Swarm.LocalNodeState === "inactive" || Swarm.LocalNodeState === "") return undefined;
+    if (isOut(await dockerInfo(state.connection))) return undefined;
     // The host takes itself for a member, the managers do not know it: shown as drift, so that an update mends it.
     return { id, outs: { ...state, nodeId: "", labels: { "not-a-member": "" } } };
   }
@@ -78,63 +81,6 @@ async function read(id: string, state: SwarmMemberOutputs) {
       ...(state.availability === undefined ? {} : { availability: Availability }),
     },
   };
-}
-
-/** Out of the Swarm, in the order that never costs the others their quorum: demote, leave, remove from the list. */
-async function remove(state: SwarmMemberOutputs): Promise<void> {
-  const { connection } = state;
-  const others = otherManagers(state);
-  let info: DockerInfo;
-  try {
-    info = await dockerInfo(connection);
-  } catch (error) {
-    if (!(error instanceof HostError)) throw error;
-    await removeAbsent(state, error);
-    return;
-  }
-  const active = info.Swarm.LocalNodeState !== "inactive" && info.Swarm.LocalNodeState !== "";
-  const nodeId = active ? info.Swarm.NodeID : state.nodeId;
-  const listed = nodeId === "" ? undefined : await listedBy(state, nodeId, info);
-  if (active && info.Swarm.ControlAvailable && listed !== undefined) await demote(state, nodeId);
-  if (active) await leave(connection);
-  if (listed !== undefined) {
-    const gone = (node: SwarmNode | undefined) => node === undefined || node.Status.State === "down";
-    await awaitNode(others, nodeId, 30, "down", gone).catch((error: unknown) => warn(connection.node, messageOf(error)));
-    await removeNode(others, nodeId);
-  }
-  await removeMark(connection);
-  note(connection.node, "left the Swarm");
-}
-
-/** The node as another manager lists it; `undefined` when no other manager is left, and this one takes the Swarm with it. */
-async function listedBy(state: SwarmMemberOutputs, nodeId: string, info: DockerInfo): Promise<SwarmNode | undefined> {
-  try {
-    return await findNode(otherManagers(state), nodeId);
-  } catch (error) {
-    if (!(error instanceof HostError)) throw error;
-    if (!info.Swarm.ControlAvailable) warn(state.node, `stays on the Swarm's list: ${messageOf(error)}`);
-    return undefined;
-  }
-}
-
-async function demote({ connection, ...state }: SwarmMemberOutputs, nodeId: string): Promise<void> {
-  const others = otherManagers({ connection, managers: state.managers });
-  await updateNode(others, nodeId, (spec) => ({ ...spec, Role: "worker" }));
-  await awaitNode(others, nodeId, 60, "demoted", (node) => !node?.ManagerStatus);
-}
-
-async function removeAbsent(state: SwarmMemberOutputs, reason: HostError): Promise<void> {
-  const others = otherManagers(state);
-  let node: SwarmNode | undefined;
-  try {
-    node = await findNode(others, state.nodeId);
-  } catch (error) {
-    const advice = "Switch on one of the managers and run again, or forget the member with `pulumi state delete`";
-    throw new HostError(state.node, `cannot leave the Swarm: ${messageOf(reason)}\n${messageOf(error)}\n${advice}`);
-  }
-  if (node) await forgetNode(others, node);
-  const left = couldNotAsk(reason) ? "it cannot be reached" : "its Docker does not answer";
-  warn(state.node, `taken off the Swarm's list; ${left}, so it must be told itself: \`docker swarm leave --force\``);
 }
 
 /**
@@ -160,6 +106,6 @@ export const swarmMember: Operation<SwarmMemberInputs, SwarmMemberOutputs> = {
     return ensure(inputs);
   },
   async delete(_id, state) {
-    await membershipLock.use(() => remove(state));
+    await membershipLock.use(() => removeMember(state));
   },
 };

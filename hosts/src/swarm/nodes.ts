@@ -10,6 +10,7 @@ import type { NodeSpec, SwarmNode } from "./types";
 /** Errors that pass by themselves: an election, a spec changed by somebody else at the same time. */
 function passes(error: unknown): boolean {
   if (error instanceof DockerError) {
+    if (/loss of quorum/.test(error.reason)) return false;
     return error.status >= 500 || /out of sequence|no elected|deadline exceeded|raft/i.test(error.reason);
   }
   return error instanceof HostError;
@@ -29,10 +30,15 @@ export async function retrying<T>(seconds: number, work: () => Promise<T>): Prom
 }
 
 /** The node as a manager knows it; `undefined` when a manager says that there is none. */
-export async function findNode(managers: readonly Connection[], nodeId: string): Promise<SwarmNode | undefined> {
+export async function findNode(
+  managers: readonly Connection[],
+  nodeId: string,
+): Promise<SwarmNode | undefined> {
   const { api } = await workingManager(managers, `looking up node ${nodeId}`);
   try {
-    return await api.get<SwarmNode>(`/nodes/${encodeURIComponent(nodeId)}`, { purpose: `looking up node ${nodeId}` });
+    return await api.get<SwarmNode>(`/nodes/${encodeURIComponent(nodeId)}`, {
+      purpose: `looking up node ${nodeId}`,
+    });
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
@@ -42,7 +48,11 @@ export async function findNode(managers: readonly Connection[], nodeId: string):
 export type NodeChange = (spec: NodeSpec) => NodeSpec;
 
 /** Changes a node's spec; when somebody else changed it meanwhile, reads it again. Does nothing when nothing changes. */
-export function updateNode(managers: readonly Connection[], nodeId: string, change: NodeChange): Promise<void> {
+export function updateNode(
+  managers: readonly Connection[],
+  nodeId: string,
+  change: NodeChange,
+): Promise<void> {
   return retrying(30, async () => {
     const { api } = await workingManager(managers, `changing node ${nodeId}`);
     const node = await api.get<SwarmNode>(`/nodes/${nodeId}`, { purpose: `looking up node ${nodeId}` });

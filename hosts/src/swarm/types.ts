@@ -25,7 +25,11 @@ export interface SwarmNode {
     readonly Engine?: { readonly Labels?: Record<string, string> | null };
   };
   readonly Status: { readonly State: string; readonly Addr?: string; readonly Message?: string };
-  readonly ManagerStatus?: { readonly Leader?: boolean; readonly Reachability: string; readonly Addr: string } | null;
+  readonly ManagerStatus?: {
+    readonly Leader?: boolean;
+    readonly Reachability: string;
+    readonly Addr: string;
+  } | null;
 }
 
 export interface NodeSpec {
@@ -57,5 +61,10 @@ export interface SwarmTask {
   readonly Slot?: number;
   readonly Spec: TaskSpec;
   readonly DesiredState: string;
-  readonly Status: { readonly State: string; readonly Timestamp: string; readonly Err?: string; readonly Message?: string };
+  readonly Status: {
+    readonly State: string;
+    readonly Timestamp: string;
+    readonly Err?: string;
+    readonly Message?: string;
+  };
 }

@@ -26,7 +26,8 @@ function loopDisk(): string | undefined {
   }
 }
 
-const possible = canSandbox && ["losetup", "blkid"].every((tool) => run("sh", "-c", `command -v ${tool} || :`) !== "");
+const possible =
+  canSandbox && ["losetup", "blkid"].every((tool) => run("sh", "-c", `command -v ${tool} || :`) !== "");
 
 /** Starts and stops the one unit at hand as systemd would. */
 const systemctl = `#!/bin/sh
@@ -48,7 +49,13 @@ async function start() {
   const mountPoint = join(temporaryFolder(), "data");
   // The folder behind the mount is made immutable.
   afterwards(() => run("sh", "-c", `chattr -i ${mountPoint} 2>/dev/null || :`));
-  const inputs = { connection: sandbox.server.connection(), device: device ?? "", label: `t${(serial += 1)}-${process.pid}`.slice(0, 12), mountPoint, directories: ["minio"] };
+  const inputs = {
+    connection: sandbox.server.connection(),
+    device: device ?? "",
+    label: `t${(serial += 1)}-${process.pid}`.slice(0, 12),
+    mountPoint,
+    directories: ["minio"],
+  };
   return { device, sandbox, inputs };
 }
 
@@ -76,7 +83,9 @@ describe.skipIf(!possible)("a data disk", () => {
     const { device, inputs } = await start();
     if (device === undefined) return skip();
     run("mkfs.ext4", "-q", "-L", "photos", device);
-    await expect(dataDisk.create(inputs)).rejects.toThrow(/neither blank nor ours: .*LABEL=photos.*It is left as it is/);
+    await expect(dataDisk.create(inputs)).rejects.toThrow(
+      /neither blank nor ours: .*LABEL=photos.*It is left as it is/,
+    );
     expect(run("blkid", "-p", "-s", "LABEL", "-o", "value", device)).toBe("photos");
   });
 

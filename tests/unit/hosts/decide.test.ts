@@ -3,7 +3,10 @@ import { decide } from "../../../hosts/src/services/decide";
 import { satisfies } from "../../../hosts/src/services/placement";
 import type { SwarmNode, SwarmService, SwarmTask, TaskSpec } from "../../../hosts/src/swarm/types";
 
-const node = (name: string, changes: { down?: boolean; drain?: boolean; labels?: Record<string, string> } = {}): SwarmNode => ({
+const node = (
+  name: string,
+  changes: { down?: boolean; drain?: boolean; labels?: Record<string, string> } = {},
+): SwarmNode => ({
   ID: `id-${name}`,
   Version: { Index: 1 },
   Spec: { Role: "worker", Availability: changes.drain ? "drain" : "active", Labels: changes.labels ?? {} },
@@ -18,23 +21,38 @@ const spec = (image: string, constraints: string[] = []): TaskSpec => ({
   ForceUpdate: 0,
 });
 
-const service = (image: string, changes: { replicas?: number; constraints?: string[]; update?: string } = {}): SwarmService => ({
+const service = (
+  image: string,
+  changes: { replicas?: number; constraints?: string[]; update?: string } = {},
+): SwarmService => ({
   ID: "s1",
   Spec: {
     Name: "registry-a",
     TaskTemplate: { ...spec(image, changes.constraints), Runtime: "container" },
     Mode: changes.replicas === undefined ? { Global: {} } : { Replicated: { Replicas: changes.replicas } },
   },
-  ...(changes.update ? { UpdateStatus: { State: changes.update, Message: "update paused due to failure" } } : {}),
+  ...(changes.update
+    ? { UpdateStatus: { State: changes.update, Message: "update paused due to failure" } }
+    : {}),
 });
 
 let serial = 0;
-const task = (on: string, state: string, image: string, changes: { desired?: string; err?: string; at?: string } = {}): SwarmTask => ({
+const task = (
+  on: string,
+  state: string,
+  image: string,
+  changes: { desired?: string; err?: string; at?: string } = {},
+): SwarmTask => ({
   ID: `t${(serial += 1)}`,
   NodeID: on === "" ? undefined : `id-${on}`,
   Spec: spec(image),
-  DesiredState: changes.desired ?? (["failed", "rejected", "shutdown"].includes(state) ? "shutdown" : "running"),
-  Status: { State: state, Timestamp: changes.at ?? "2024-01-01T00:00:00Z", ...(changes.err ? { Err: changes.err } : {}) },
+  DesiredState:
+    changes.desired ?? (["failed", "rejected", "shutdown"].includes(state) ? "shutdown" : "running"),
+  Status: {
+    State: state,
+    Timestamp: changes.at ?? "2024-01-01T00:00:00Z",
+    ...(changes.err ? { Err: changes.err } : {}),
+  },
 });
 
 const nodes = [node("a"), node("b"), node("c")];
@@ -42,7 +60,11 @@ const nodes = [node("a"), node("b"), node("c")];
 describe("a global service", () => {
   it("has converged when every node runs its task", () => {
     const tasks = nodes.map(({ Description }) => task(Description.Hostname, "running", "new"));
-    expect(decide({ service: service("new"), tasks, nodes })).toMatchObject({ kind: "converged", shaky: false, warnings: [] });
+    expect(decide({ service: service("new"), tasks, nodes })).toMatchObject({
+      kind: "converged",
+      shaky: false,
+      warnings: [],
+    });
   });
 
   it("waits for a task that is starting, and for one that is not there yet", () => {
@@ -57,13 +79,19 @@ describe("a global service", () => {
     const fresh = nodes.map(({ Description }) => task(Description.Hostname, "running", "new"));
     for (const desired of ["running", "shutdown"]) {
       const tasks = [...fresh, task("a", "running", "old", { desired })];
-      expect(decide({ service: service("new"), tasks, nodes })).toMatchObject({ kind: "waiting", detail: expect.stringContaining("previous spec") });
+      expect(decide({ service: service("new"), tasks, nodes })).toMatchObject({
+        kind: "waiting",
+        detail: expect.stringContaining("previous spec"),
+      });
     }
   });
 
   it("does not take running tasks of the previous spec for its own", () => {
     const tasks = nodes.map(({ Description }) => task(Description.Hostname, "running", "old"));
-    expect(decide({ service: service("new"), tasks, nodes })).toMatchObject({ kind: "waiting", detail: "0 of 3 tasks run" });
+    expect(decide({ service: service("new"), tasks, nodes })).toMatchObject({
+      kind: "waiting",
+      detail: "0 of 3 tasks run",
+    });
   });
 
   it("tolerates a node that is down, with a warning, whatever its task is said to do", () => {
@@ -81,19 +109,31 @@ describe("a service pinned to one node", () => {
 
   it("is tolerated while that node is down", () => {
     const some = [node("a"), node("b"), node("c", { down: true })];
-    const tasks = [task("c", "running", "old", { desired: "shutdown" }), task("", "pending", "new", { err: "no suitable node" })];
+    const tasks = [
+      task("c", "running", "old", { desired: "shutdown" }),
+      task("", "pending", "new", { err: "no suitable node" }),
+    ];
     expect(decide({ service: pinned, tasks, nodes: some })).toMatchObject({ kind: "converged", tasks: [] });
   });
 
   it("waits when no node of that name exists at all", () => {
-    expect(decide({ service: pinned, tasks: [task("", "pending", "new", { err: "no suitable node" })], nodes: [node("a")] })).toEqual({
+    expect(
+      decide({
+        service: pinned,
+        tasks: [task("", "pending", "new", { err: "no suitable node" })],
+        nodes: [node("a")],
+      }),
+    ).toEqual({
       kind: "waiting",
-      detail: "0 of 1 tasks run (pending on no node (no suitable node)); last task error: no node: no suitable node",
+      detail:
+        "0 of 1 tasks run (pending on no node (no suitable node)); last task error: no node: no suitable node",
     });
   });
 
   it("ignores a change of its placement alone", () => {
-    expect(decide({ service: pinned, tasks: [task("c", "running", "new")], nodes })).toMatchObject({ kind: "converged" });
+    expect(decide({ service: pinned, tasks: [task("c", "running", "new")], nodes })).toMatchObject({
+      kind: "converged",
+    });
   });
 });
 
@@ -109,22 +149,38 @@ describe("failures", () => {
     });
   });
 
-  it.each(["rollback_started", "rollback_completed", "rollback_paused"])("%s is told as rolled back", (update) => {
-    const tasks = [...nodes.map(({ Description }) => task(Description.Hostname, "running", "old")), task("a", "failed", "new", { err: "unhealthy" })];
-    expect(decide({ service: service("old", { update }), tasks, nodes })).toEqual({
+  it.each(["rollback_started", "rollback_completed", "rollback_paused"])(
+    "%s is told as rolled back",
+    (update) => {
+      const tasks = [
+        ...nodes.map(({ Description }) => task(Description.Hostname, "running", "old")),
+        task("a", "failed", "new", { err: "unhealthy" }),
+      ];
+      expect(decide({ service: service("old", { update }), tasks, nodes })).toEqual({
+        kind: "failed",
+        detail: "Swarm rolled the update back (update paused due to failure); a: unhealthy",
+      });
+    },
+  );
+
+  it("a paused update fails", () => {
+    expect(decide({ service: service("new", { update: "paused" }), tasks: [], nodes })).toMatchObject({
       kind: "failed",
-      detail: "Swarm rolled the update back (update paused due to failure); a: unhealthy",
     });
   });
 
-  it("a paused update fails", () => {
-    expect(decide({ service: service("new", { update: "paused" }), tasks: [], nodes })).toMatchObject({ kind: "failed" });
-  });
-
   it("an update in progress is waited for, and earlier failures make the service shaky", () => {
-    const tasks = [...nodes.map(({ Description }) => task(Description.Hostname, "running", "new")), task("a", "failed", "new", { err: "x" })];
-    expect(decide({ service: service("new", { update: "updating" }), tasks, nodes })).toMatchObject({ kind: "waiting" });
-    expect(decide({ service: service("new", { update: "completed" }), tasks, nodes })).toMatchObject({ kind: "converged", shaky: true });
+    const tasks = [
+      ...nodes.map(({ Description }) => task(Description.Hostname, "running", "new")),
+      task("a", "failed", "new", { err: "x" }),
+    ];
+    expect(decide({ service: service("new", { update: "updating" }), tasks, nodes })).toMatchObject({
+      kind: "waiting",
+    });
+    expect(decide({ service: service("new", { update: "completed" }), tasks, nodes })).toMatchObject({
+      kind: "converged",
+      shaky: true,
+    });
   });
 });
 

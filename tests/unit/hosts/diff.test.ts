@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Connection, SwarmMemberOutputs } from "../../../hosts/src/contract";
+import type { Connection, SwarmMemberInputs } from "../../../hosts/src/contract";
 import { UNKNOWN, diffOf } from "../../../hosts/src/diff";
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { nodeFiles } from "../../../hosts/src/node-files";
@@ -41,7 +41,13 @@ describe("a diff", () => {
   });
 
   it("leaves Pulumi's provider code and outputs out", () => {
-    expect(diffOf({ a: 1, nodeId: "x", __provider: "old" }, { a: 1, __provider: "new" }, { outputOnly: ["nodeId"] }).changes).toBe(false);
+    expect(
+      diffOf(
+        { a: 1, nodeId: "x", __provider: "old" },
+        { a: 1, __provider: "new" },
+        { outputOnly: ["nodeId"] },
+      ).changes,
+    ).toBe(false);
   });
 
   it("takes an unknown value for a change, wherever it is", () => {
@@ -59,20 +65,30 @@ describe("what a change means", () => {
 
   it("another way to the same host is a change in place", () => {
     const moved = { ...files, connection: connection({ host: "10.0.2.12", privateKey: "two", port: 2011 }) };
-    expect(nodeFiles.diff(files, moved)).toEqual({ changes: true, changedKeys: ["connection"], replaces: [] });
+    expect(nodeFiles.diff(files, moved)).toEqual({
+      changes: true,
+      changedKeys: ["connection"],
+      replaces: [],
+    });
   });
 
   it("another node is a replacement, the old one removed first", () => {
     const other = { ...files, connection: connection({ node: "b" }) };
-    expect(nodeFiles.diff(files, other)).toMatchObject({ replaces: ["connection"], deleteBeforeReplace: true });
+    expect(nodeFiles.diff(files, other)).toMatchObject({
+      replaces: ["connection"],
+      deleteBeforeReplace: true,
+    });
   });
 
   it("an unknown connection replaces nothing by guess", () => {
-    expect(nodeFiles.diff(files, { ...files, connection: UNKNOWN as never })).toMatchObject({ changes: true, replaces: [] });
+    expect(nodeFiles.diff(files, { ...files, connection: UNKNOWN as never })).toMatchObject({
+      changes: true,
+      replaces: [],
+    });
   });
 
   it("a member's labels and role change in place, its address does not", () => {
-    const member: SwarmMemberOutputs = {
+    const inputs: SwarmMemberInputs = {
       connection: connection(),
       node: "a",
       role: "worker",
@@ -81,15 +97,18 @@ describe("what a change means", () => {
       managers: [connection()],
       founder: false,
       autolock: false,
-      nodeId: "abc",
     };
-    const { nodeId: _nodeId, ...inputs } = member;
+    const member = { ...inputs, nodeId: "abc" };
     expect(swarmMember.diff(member, inputs).changes).toBe(false);
-    expect(swarmMember.diff(member, { ...inputs, role: "manager", labels: { region: "dc1" } })).toMatchObject({
-      changedKeys: ["labels", "role"],
-      replaces: [],
-    });
-    expect(swarmMember.diff(member, { ...inputs, advertiseAddr: "10.0.2.12" }).replaces).toEqual(["advertiseAddr"]);
+    expect(swarmMember.diff(member, { ...inputs, role: "manager", labels: { region: "dc1" } })).toMatchObject(
+      {
+        changedKeys: ["labels", "role"],
+        replaces: [],
+      },
+    );
+    expect(swarmMember.diff(member, { ...inputs, advertiseAddr: "10.0.2.12" }).replaces).toEqual([
+      "advertiseAddr",
+    ]);
   });
 
   it("an installation with another hash is done in place, on another disk anew", () => {

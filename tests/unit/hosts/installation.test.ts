@@ -6,7 +6,7 @@ import { Sandbox, canSandbox } from "./support/sandbox";
 import { keyPair } from "./support/ssh-server";
 import { logged } from "./support/stop";
 
-const blank = { blkid: "#!/bin/sh\nexit 2\n", readlink: '#!/bin/sh\necho /dev/loop0\n' };
+const blank = { blkid: "#!/bin/sh\nexit 2\n", readlink: "#!/bin/sh\necho /dev/loop0\n" };
 
 /** Pretends that /dev/loop0 is the disk: the scripts only ask whether it is a block device. */
 const installer = `#!/bin/sh
@@ -31,8 +31,12 @@ class Machine {
 
   static async start(changes: Partial<InstallationInputs> = {}): Promise<Machine> {
     const machine = new Machine();
-    const bootId = (id: string) => `#!/bin/sh\ncase "$*" in */boot_id) echo ${id} ;; *) exec /bin/cat "$@" ;; esac\n`;
-    machine.live = await Sandbox.start({ ...blank, cat: bootId("live"), "flatcar-install": installer }, { userKey: machine.userKey });
+    const bootId = (id: string) =>
+      `#!/bin/sh\ncase "$*" in */boot_id) echo ${id} ;; *) exec /bin/cat "$@" ;; esac\n`;
+    machine.live = await Sandbox.start(
+      { ...blank, cat: bootId("live"), "flatcar-install": installer },
+      { userKey: machine.userKey },
+    );
     const connection = machine.live.server.connection();
     machine.live.tool("systemctl", `#!/bin/sh\necho "$*" >> "$FAKE/systemctl.log"\n`);
     machine.inputs = {
@@ -53,7 +57,8 @@ class Machine {
 
   /** The reboot, once the installer has asked for it. */
   async rebootInto(hash: string, bootId = "installed"): Promise<void> {
-    while (!(this.live.read("systemctl.log") ?? "").includes("reboot")) await new Promise((done) => setTimeout(done, 100));
+    while (!(this.live.read("systemctl.log") ?? "").includes("reboot"))
+      await new Promise((done) => setTimeout(done, 100));
     await this.comeUp(hash, bootId);
   }
 
@@ -78,7 +83,7 @@ describe.skipIf(!canSandbox)("an installation", () => {
     expect(machine.live.read("installer.mode")).toBe("600\n");
     expect(machine.live.read("installer.proxy")).toBe("http://proxy:3128");
     expect(logged).toContain("swarm-1: Downloading");
-    expect(machine.live.server.commands.join("\n")).not.toContain("ignition\":");
+    expect(machine.live.server.commands.join("\n")).not.toContain('ignition":');
   }, 40_000);
 
   it("adopts an installed system with the wanted hash", async () => {
@@ -93,8 +98,11 @@ describe.skipIf(!canSandbox)("an installation", () => {
     const machine = await Machine.start();
     machine.live.tool("flatcar-install", installer.replace("SLOW:-0", "SLOW:-4"));
     // Cut off while the installer runs: the connection goes, the installer stays.
-    const first = installation.create({ ...machine.inputs, timeoutSeconds: 5 }).catch((error: Error) => error);
-    while (machine.live.read("installer.data") === undefined) await new Promise((done) => setTimeout(done, 50));
+    const first = installation
+      .create({ ...machine.inputs, timeoutSeconds: 5 })
+      .catch((error: Error) => error);
+    while (machine.live.read("installer.data") === undefined)
+      await new Promise((done) => setTimeout(done, 50));
     machine.live.server.cut();
     await first;
     machine.live.tool("flatcar-install", "#!/bin/sh\necho started twice; exit 1\n");
@@ -112,7 +120,9 @@ describe.skipIf(!canSandbox)("an installation", () => {
   it("leaves a disk alone that holds something", async () => {
     const machine = await Machine.start();
     machine.live.tool("blkid", "#!/bin/sh\necho TYPE=ntfs\n");
-    await expect(installation.create(machine.inputs)).rejects.toThrow(/is not empty \(TYPE=ntfs\s*\), and is left as it is/);
+    await expect(installation.create(machine.inputs)).rejects.toThrow(
+      /is not empty \(TYPE=ntfs\s*\), and is left as it is/,
+    );
     expect(machine.live.read("installer.args")).toBeUndefined();
   }, 40_000);
 
@@ -134,4 +144,3 @@ describe.skipIf(!canSandbox)("an installation", () => {
     expect(await installation.read("swarm-1", state)).toEqual({ id: "swarm-1", outs: state });
   }, 40_000);
 });
-

@@ -14,10 +14,21 @@ function inputs(sandbox: Sandbox, changes: Partial<NodeFilesInputs> = {}): NodeF
     connection: sandbox.server.connection(),
     part: "base",
     files: {
-      "/etc/paint/colour.conf": { content: "blue 'x' $y `z` é\nno newline", mode: 0o640, apply: { action: "reload", unit: "painter.service" } },
-      "/etc/paint/secret.key": { content: "k", mode: 0o600, owner: "daemon:daemon", apply: { action: "none" } },
+      "/etc/paint/colour.conf": {
+        content: "blue 'x' $y `z` é\nno newline",
+        mode: 0o640,
+        apply: { action: "reload", unit: "painter.service" },
+      },
+      "/etc/paint/secret.key": {
+        content: "k",
+        mode: 0o600,
+        owner: "daemon:daemon",
+        apply: { action: "none" },
+      },
     },
-    units: { "painter.service": { content: unit, dropIns: { "10-proxy.conf": "[Service]\n" }, enabled: true } },
+    units: {
+      "painter.service": { content: unit, dropIns: { "10-proxy.conf": "[Service]\n" }, enabled: true },
+    },
     ...changes,
   };
 }
@@ -77,10 +88,18 @@ describe.skipIf(!canSandbox)("a part of a node's files", () => {
     const state = (await nodeFiles.create(inputs(sandbox))).outs;
     sandbox.told();
     const next = inputs(sandbox, {
-      files: { "/etc/paint/colour.conf": { content: "red", mode: 0o640, apply: { action: "reload", unit: "painter.service" } } },
+      files: {
+        "/etc/paint/colour.conf": {
+          content: "red",
+          mode: 0o640,
+          apply: { action: "reload", unit: "painter.service" },
+        },
+      },
     });
     writeFileSync(sandbox.at("units/painter.service.fail"), "");
-    await expect(nodeFiles.update("", state, next)).rejects.toThrow(/reload-or-restart of painter.service failed/);
+    await expect(nodeFiles.update("", state, next)).rejects.toThrow(
+      /reload-or-restart of painter.service failed/,
+    );
     expect(sandbox.read("etc/paint/colour.conf")).toBe("red");
     rmSync(sandbox.at("units/painter.service.fail"));
     sandbox.told();
@@ -121,7 +140,9 @@ describe.skipIf(!canSandbox)("a part of a node's files", () => {
     const { id, outs } = await nodeFiles.create(inputs(sandbox));
     await sandbox.server.stop();
     expect(await nodeFiles.read(id, outs)).toEqual({ id, outs });
-    expect(logged.at(-1)).toMatch(/^warning: swarm-1: not refreshed, the recorded state stays: no SSH connection/);
+    expect(logged.at(-1)).toMatch(
+      /^warning: swarm-1: not refreshed, the recorded state stays: no SSH connection/,
+    );
   });
 
   it("is taken away whole", async () => {
@@ -138,13 +159,22 @@ describe.skipIf(!canSandbox)("a part of a node's files", () => {
     const bad = inputs(sandbox, { units: { "60-wait.conf": { content: unit } } });
     await expect(nodeFiles.create(bad)).rejects.toThrow(/not a unit's name: "60-wait.conf"/);
     const file = { content: "", mode: 0o644, apply: { action: "none" } } as const;
-    await expect(nodeFiles.create(inputs(sandbox, { files: { "etc/x": file } }))).rejects.toThrow(/not an absolute path/);
+    await expect(nodeFiles.create(inputs(sandbox, { files: { "etc/x": file } }))).rejects.toThrow(
+      /not an absolute path/,
+    );
   });
 });
 
 describe("pending actions", () => {
   it("come once each, and a restart makes a reload needless", () => {
-    const lines = ["reload a.service", "restart a.service", "restart a.service", "reload b.service", "daemon-reload", "reboot"];
+    const lines = [
+      "reload a.service",
+      "restart a.service",
+      "restart a.service",
+      "reload b.service",
+      "daemon-reload",
+      "reboot",
+    ];
     expect(parsePending(lines.map((line) => `pending ${line}`).join("\n"))).toEqual({
       daemonReload: true,
       reboot: true,

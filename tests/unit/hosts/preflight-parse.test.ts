@@ -1,7 +1,14 @@
 import { describe, expect, it } from "vitest";
 import type { PreflightHost, PreflightInputs } from "../../../hosts/src/contract";
 import { skewOf } from "../../../hosts/src/preflight";
-import { isOurs, mtuProblem, olderThan, parseFacts, parseMark, problemsOf } from "../../../hosts/src/preflight/parse";
+import {
+  isOurs,
+  mtuProblem,
+  olderThan,
+  parseFacts,
+  parseMark,
+  problemsOf,
+} from "../../../hosts/src/preflight/parse";
 import type { Looked } from "../../../hosts/src/preflight/parse";
 
 const connection = { node: "a", host: "h", port: 22, user: "core" };
@@ -13,7 +20,12 @@ const host: PreflightHost = {
   dataDisk: "/dev/sdb",
   ports: [2377, 4789, 7946, 443],
 };
-const inputs: PreflightInputs = { hosts: { a: host }, minimumDocker: "20.10", maximumClockSkew: 2, timeoutSeconds: 60 };
+const inputs: PreflightInputs = {
+  hosts: { a: host },
+  minimumDocker: "20.10",
+  maximumClockSkew: 2,
+  timeoutSeconds: 60,
+};
 
 const healthy = {
   now: "1700000000.25",
@@ -37,9 +49,16 @@ function output(changes: Record<string, string | undefined> = {}): string {
   return lines.map(([key, value]) => `${key}=${value ?? ""}`).join("\n");
 }
 
-function problems(changes: Record<string, string | undefined>, stage: Looked["stage"] = "installed", skew = 0, clusters: string[] = []) {
+function problems(
+  changes: Record<string, string | undefined>,
+  stage: Looked["stage"] = "installed",
+  skew = 0,
+  clusters: string[] = [],
+) {
   const looked = { stage, facts: parseFacts(output(changes)), skew };
-  return problemsOf(host, looked, inputs, new Set(clusters)).map(({ what, advice }) => `${what} -> ${advice}`);
+  return problemsOf(host, looked, inputs, new Set(clusters)).map(
+    ({ what, advice }) => `${what} -> ${advice}`,
+  );
 }
 
 describe("a host's answer", () => {
@@ -73,44 +92,73 @@ describe("each thing in the way", () => {
     ["a UDP port taken", { udp: "12B5" }, /ports are taken: 4789\/udp/],
     ["an old Docker", { docker: "19.03.1|inactive|||/x" }, /its Docker is 19\.03\.1 -> install 20\.10/],
     ["no Docker", { docker: undefined, docker_cli: undefined }, /Docker is not installed/],
-    ["a stopped Docker", { docker: undefined, docker_error: "Cannot connect" }, /does not answer: Cannot connect -> .*systemctl status docker/],
-    ["a foreign Swarm", { docker: "28.5.0|active|n1|c9|/x" }, /in another Swarm already \(c9\) -> .*swarm leave --force/],
+    [
+      "a stopped Docker",
+      { docker: undefined, docker_error: "Cannot connect" },
+      /does not answer: Cannot connect -> .*systemctl status docker/,
+    ],
+    [
+      "a foreign Swarm",
+      { docker: "28.5.0|active|n1|c9|/x" },
+      /in another Swarm already \(c9\) -> .*swarm leave --force/,
+    ],
     ["a full disk", { free_mib: "12" }, /only 12 MiB are free/],
     ["an unknown interface", { mtu: undefined }, /no network interface with a default route/],
-    ["a data disk with something else", { data: "TYPE=ext4 LABEL=photos" }, /neither blank nor ours \(TYPE=ext4 LABEL=photos\) -> .*wipefs -a \/dev\/sdb/],
+    [
+      "a data disk with something else",
+      { data: "TYPE=ext4 LABEL=photos" },
+      /neither blank nor ours \(TYPE=ext4 LABEL=photos\) -> .*wipefs -a \/dev\/sdb/,
+    ],
     ["no data disk", { data: "missing" }, /there is no data disk \/dev\/sdb/],
   ])("%s", (_name, changes, wanted) => {
     expect(problems(changes)).toEqual([expect.stringMatching(wanted)]);
   });
 
   it("a clock that is off", () => {
-    expect(problems({}, "installed", 5)).toEqual([expect.stringMatching(/clock is 5\.0 s ahead of the operator's/)]);
+    expect(problems({}, "installed", 5)).toEqual([
+      expect.stringMatching(/clock is 5\.0 s ahead of the operator's/),
+    ]);
     expect(problems({}, "installed", -5)).toEqual([expect.stringMatching(/clock is 5\.0 s behind/)]);
     expect(problems({}, "installed", 1.5)).toEqual([]);
   });
 
   it("a system disk on the installer", () => {
     expect(problems({ disk: "TYPE=xfs ", disk_real: "/dev/sda" }, "installer")).toEqual([
-      expect.stringMatching(/disk \/dev\/sda is not empty \(TYPE=xfs\), and an installation would erase it -> .*wipefs/),
+      expect.stringMatching(
+        /disk \/dev\/sda is not empty \(TYPE=xfs\), and an installation would erase it -> .*wipefs/,
+      ),
     ]);
     expect(problems({ disk: "missing" }, "installer")).toEqual([expect.stringMatching(/no disk \/dev\/sda/)]);
     expect(problems({ disk: "ours" }, "installer")).toEqual([]);
-    expect(problems({ disk: "blank", disk_real: "/dev/sdb" }, "installer")).toEqual([expect.stringMatching(/data disk .* is the system disk/)]);
+    expect(problems({ disk: "blank", disk_real: "/dev/sdb" }, "installer")).toEqual([
+      expect.stringMatching(/data disk .* is the system disk/),
+    ]);
   });
 
   it("all at once", () => {
-    expect(problems({ tcp: "01BB", docker: "19.03|inactive|||", free_mib: "1" }, "installed", 60)).toHaveLength(4);
+    expect(
+      problems({ tcp: "01BB", docker: "19.03|inactive|||", free_mib: "1" }, "installed", 60),
+    ).toHaveLength(4);
   });
 });
 
 describe("a host in a Swarm", () => {
-  const docker = (nodeId: string, clusterId: string) => ({ version: "28", state: "active", nodeId, clusterId });
+  const docker = (nodeId: string, clusterId: string) => ({
+    version: "28",
+    state: "active",
+    nodeId,
+    clusterId,
+  });
   it("is ours by its mark, by another host's mark, or because it was about to join", () => {
-    expect(isOurs(docker("n1", "c1"), parseMark('{"joining":false,"cluster":"c1","node":"n1"}'), new Set())).toBe(true);
+    expect(
+      isOurs(docker("n1", "c1"), parseMark('{"joining":false,"cluster":"c1","node":"n1"}'), new Set()),
+    ).toBe(true);
     expect(isOurs(docker("n1", ""), parseMark('{"cluster":"c1","node":"n1"}'), new Set())).toBe(true);
     expect(isOurs(docker("n1", "c1"), parseMark(""), new Set(["c1"]))).toBe(true);
     expect(isOurs(docker("n1", "c1"), parseMark('{"joining":true}'), new Set())).toBe(true);
-    expect(isOurs(docker("n1", "c2"), parseMark('{"cluster":"c1","node":"n1"}'), new Set(["c1"]))).toBe(false);
+    expect(isOurs(docker("n1", "c2"), parseMark('{"cluster":"c1","node":"n1"}'), new Set(["c1"]))).toBe(
+      false,
+    );
     expect(isOurs(docker("n1", ""), parseMark("rubbish"), new Set(["c1"]))).toBe(false);
   });
 

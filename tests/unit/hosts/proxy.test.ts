@@ -8,8 +8,8 @@ import { managersInState } from "../../../hosts/src/proxy/managers";
 import { startDocker, startManager } from "./support/fake-docker";
 import { startServer, temporaryFolder } from "./support/stop";
 
-const HOSTS = resolve(__dirname, "../../../hosts/dist");
-const MAIN = resolve(__dirname, "fixtures/proxy-main.cjs");
+const HOSTS = resolve(__dirname, "../../../hosts/dist/index.js");
+const MAIN = resolve(__dirname, "fixtures/proxy-main.mjs");
 
 interface Ran {
   readonly code: number;
@@ -25,7 +25,16 @@ function dial(managers: Connection[], requests: string, options: string[] = []):
   writeFileSync(file, JSON.stringify(managers));
   const started = Date.now();
   const ssh = spawn("ssh", [
-    ...["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"],
+    ...[
+      "-F",
+      "none",
+      "-o",
+      "StrictHostKeyChecking=no",
+      "-o",
+      "UserKnownHostsFile=/dev/null",
+      "-o",
+      "LogLevel=ERROR",
+    ],
     ...["-o", `ProxyCommand=${process.execPath} ${MAIN} ${HOSTS} ${file}`],
     ...options,
     ...["-l", "moorage", "--", "swarm-dev", "docker", "system", "dial-stdio"],
@@ -40,7 +49,9 @@ function dial(managers: Connection[], requests: string, options: string[] = []):
   ssh.stdin.on("error", () => undefined);
   ssh.stdin.write(requests);
   return new Promise((done) =>
-    ssh.on("close", (code) => done({ code: code ?? -1, stdout, stderr, seconds: (Date.now() - started) / 1000 })),
+    ssh.on("close", (code) =>
+      done({ code: code ?? -1, stdout, stderr, seconds: (Date.now() - started) / 1000 }),
+    ),
   );
 }
 
@@ -74,7 +85,9 @@ describe("the Docker provider's way in", () => {
     frozen.docker.frozen = true;
     const off = { ...frozen.connection, node: "swarm-2", port: 1 };
     const worker = await manager("swarm-3");
-    worker.docker.on("GET", /^\/info$/, () => ({ json: { Swarm: { LocalNodeState: "active", ControlAvailable: false } } }));
+    worker.docker.on("GET", /^\/info$/, () => ({
+      json: { Swarm: { LocalNodeState: "active", ControlAvailable: false } },
+    }));
     const four = await manager("swarm-4");
     const ran = await dial([frozen.connection, off, worker.connection, four.connection], INFO);
     expect(ran.stdout).toContain('"Name":"swarm-4"');
@@ -94,7 +107,9 @@ describe("the Docker provider's way in", () => {
   it("says in one line why no manager serves, and fails", async () => {
     const docker = await startDocker();
     const server = await startServer({ node: "swarm-1", sockets: { [DOCKER_SOCKET]: docker.path } });
-    docker.on("GET", /^\/info$/, () => ({ json: { Swarm: { LocalNodeState: "inactive", ControlAvailable: false } } }));
+    docker.on("GET", /^\/info$/, () => ({
+      json: { Swarm: { LocalNodeState: "inactive", ControlAvailable: false } },
+    }));
     const off = { ...server.connection(), node: "swarm-2", port: 1 };
     const ran = await dial([server.connection(), off], INFO);
     expect(ran.code).not.toBe(0);
@@ -112,7 +127,10 @@ describe("managers in a stack's state", () => {
   const member = (node: string, role: string, wrap: (value: unknown) => unknown) => ({
     type: "pulumi-nodejs:dynamic:SwarmMember",
     inputs: { role },
-    outputs: { role, connection: wrap({ node, host: "127.0.0.1", port: 22, user: "core", privateKey: "key" }) },
+    outputs: {
+      role,
+      connection: wrap({ node, host: "127.0.0.1", port: 22, user: "core", privateKey: "key" }),
+    },
   });
 
   it("are taken with their secrets, workers left out", () => {

@@ -5,7 +5,9 @@ import { commandLine, quote } from "../../../hosts/src/ssh/quote";
 
 const argument = fc.oneof(
   fc.string({ unit: "grapheme" }),
-  fc.string({ unit: fc.constantFrom("'", '"', "\\", "$", "`", "\n", " ", "!", "*", "~", "-", "=", "é", "\t", "&", ";") }),
+  fc.string({
+    unit: fc.constantFrom("'", '"', "\\", "$", "`", "\n", " ", "!", "*", "~", "-", "=", "é", "\t", "&", ";"),
+  }),
 );
 const arguments_ = fc.array(
   argument.filter((text) => !text.includes("\0")),

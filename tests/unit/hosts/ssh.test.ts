@@ -12,7 +12,9 @@ const once = { attempts: 1, timeoutSeconds: 2, pauseSeconds: 0 };
 describe("host keys", () => {
   it("refuses an unknown host at once, and says what to put into the configuration", async () => {
     const server = await startServer();
-    const failure = await exec(server.connection({ hostKey: undefined }), ["true"]).catch((error: Error) => error);
+    const failure = await exec(server.connection({ hostKey: undefined }), ["true"]).catch(
+      (error: Error) => error,
+    );
     expect(failure).toBeInstanceOf(HostKeyError);
     const [type, data] = server.hostKey.public.split(" ");
     const shown = fingerprint(parsePublicKey("swarm-1", server.hostKey.public));
@@ -26,7 +28,9 @@ describe("host keys", () => {
   it("refuses a changed key at once, with both fingerprints", async () => {
     const server = await startServer();
     const other = keyPair().public;
-    const failure = (await exec(server.connection({ hostKey: other }), ["true"]).catch((error: Error) => error)) as Error;
+    const failure = (await exec(server.connection({ hostKey: other }), ["true"]).catch(
+      (error: Error) => error,
+    )) as Error;
     expect(failure).toBeInstanceOf(HostKeyError);
     expect(failure.message).toContain(`Found: ${fingerprint(parsePublicKey("", server.hostKey.public))}`);
     expect(failure.message).toContain(`wanted: ${fingerprint(parsePublicKey("", other))}`);
@@ -36,7 +40,9 @@ describe("host keys", () => {
 
   it("says what is wrong with a key that is none", async () => {
     const server = await startServer();
-    await expect(exec(server.connection({ hostKey: "nonsense" }), ["true"])).rejects.toThrow(/not of the form/);
+    await expect(exec(server.connection({ hostKey: "nonsense" }), ["true"])).rejects.toThrow(
+      /not of the form/,
+    );
   });
 });
 
@@ -52,7 +58,9 @@ describe("login", () => {
 
   it("refuses a private key that is none, and an identity file that is not there", async () => {
     const server = await startServer();
-    await expect(exec(server.connection({ privateKey: "secret?" }), ["true"])).rejects.toThrow(/not a private key/);
+    await expect(exec(server.connection({ privateKey: "secret?" }), ["true"])).rejects.toThrow(
+      /not a private key/,
+    );
     const missing = server.connection({ privateKey: undefined, identityFile: "/no/such/key" });
     await expect(exec(missing, ["true"])).rejects.toThrow(/identityFile \/no\/such\/key cannot be read/);
   });
@@ -60,7 +68,9 @@ describe("login", () => {
   it("says that there is no key at all", async () => {
     vi.stubEnv("SSH_AUTH_SOCK", "");
     const server = await startServer();
-    await expect(exec(server.connection({ privateKey: undefined }), ["true"])).rejects.toThrow(/no key to log in with/);
+    await expect(exec(server.connection({ privateKey: undefined }), ["true"])).rejects.toThrow(
+      /no key to log in with/,
+    );
     vi.unstubAllEnvs();
   });
 });
@@ -69,7 +79,9 @@ describe("hosts that do not answer", () => {
   it("gives up on a host that hangs, within its time limit", async () => {
     const server = await startServer({ mute: true });
     const started = Date.now();
-    const failure = await exec(server.connection(), ["true"], { patience: { ...once, timeoutSeconds: 1 } }).catch((e: Error) => e);
+    const failure = await exec(server.connection(), ["true"], {
+      patience: { ...once, timeoutSeconds: 1 },
+    }).catch((e: Error) => e);
     expect(failure).toBeInstanceOf(UnreachableError);
     expect((failure as Error).message).toMatch(/no answer within 1 s/);
     expect(Date.now() - started).toBeLessThan(2500);
@@ -86,15 +98,23 @@ describe("hosts that do not answer", () => {
   it("says how often it tried and the last error", async () => {
     const server = await startServer({ refuseFirst: 99 });
     const patience = { attempts: 3, timeoutSeconds: 5, pauseSeconds: 0.01 };
-    const failure = (await exec(server.connection(), ["true"], { patience }).catch((error: Error) => error)) as Error;
-    expect(failure.message).toMatch(/^swarm-1: no SSH connection to core@127\.0\.0\.1:\d+ after 3 attempts: /);
+    const failure = (await exec(server.connection(), ["true"], { patience }).catch(
+      (error: Error) => error,
+    )) as Error;
+    expect(failure.message).toMatch(
+      /^swarm-1: no SSH connection to core@127\.0\.0\.1:\d+ after 3 attempts: /,
+    );
     expect(server.connections).toBe(3);
   });
 
   it("does not ask a host again that has just been found dead, when asked briefly", async () => {
     const server = await startServer({ refuseFirst: 1 });
-    await expect(exec(server.connection(), ["true"], { patience: once })).rejects.toThrow(/no SSH connection/);
-    await expect(exec(server.connection(), ["true"], { patience: once })).rejects.toThrow(/no SSH connection/);
+    await expect(exec(server.connection(), ["true"], { patience: once })).rejects.toThrow(
+      /no SSH connection/,
+    );
+    await expect(exec(server.connection(), ["true"], { patience: once })).rejects.toThrow(
+      /no SSH connection/,
+    );
     expect(server.connections).toBe(1);
     await exec(server.connection(), ["true"]);
     expect(server.connections).toBe(2);
@@ -103,7 +123,9 @@ describe("hosts that do not answer", () => {
   it("ends a command that takes too long", async () => {
     const server = await startServer();
     const started = Date.now();
-    await expect(exec(server.connection(), ["sleep", "20"], { timeoutSeconds: 0.5 })).rejects.toThrow(/no end after 0.5 s/);
+    await expect(exec(server.connection(), ["sleep", "20"], { timeoutSeconds: 0.5 })).rejects.toThrow(
+      /no end after 0.5 s/,
+    );
     expect(Date.now() - started).toBeLessThan(3000);
   });
 
@@ -119,7 +141,9 @@ describe("one connection", () => {
   it("serves many operations at once, with no more channels than sshd allows", async () => {
     const server = await startServer();
     const connection = server.connection();
-    const results = await Promise.all(Array.from({ length: 30 }, (_, i) => exec({ ...connection }, ["sh", "-c", `sleep 0.05; echo ${i}`])));
+    const results = await Promise.all(
+      Array.from({ length: 30 }, (_, i) => exec({ ...connection }, ["sh", "-c", `sleep 0.05; echo ${i}`])),
+    );
     expect(results.map((result) => result.stdout)).toEqual(Array.from({ length: 30 }, (_, i) => `${i}\n`));
     expect(server.connections).toBe(1);
     expect(server.mostOpen).toBeLessThanOrEqual(8);
@@ -149,12 +173,19 @@ describe("one connection", () => {
 describe("commands", () => {
   it("fail by their exit code, with node, purpose, the last lines of stderr and advice, without secrets", async () => {
     const server = await startServer();
-    const failure = (await runScript(server.connection(), "echo noise; echo 'the hunter2000 is bad' >&2; exit 7", [], {
-      purpose: "asking for trouble",
-      advice: "Do not.",
-      secrets: ["hunter2000"],
-    }).catch((error: Error) => error)) as Error;
-    expect(failure.message).toBe("swarm-1: asking for trouble failed with exit code 7:\nthe [secret] is bad\nDo not.");
+    const failure = (await runScript(
+      server.connection(),
+      "echo noise; echo 'the hunter2000 is bad' >&2; exit 7",
+      [],
+      {
+        purpose: "asking for trouble",
+        advice: "Do not.",
+        secrets: ["hunter2000"],
+      },
+    ).catch((error: Error) => error)) as Error;
+    expect(failure.message).toBe(
+      "swarm-1: asking for trouble failed with exit code 7:\nthe [secret] is bad\nDo not.",
+    );
   });
 
   it("do not fail by text on stderr", async () => {

@@ -30,7 +30,9 @@ export class FakeDocker {
     this.server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       // The body of an upgrading request is left to whoever takes it over.
       const seen = this.note(request, head.toString("utf8"));
-      socket.write("HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
+      socket.write(
+        "HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n",
+      );
       this.onUpgrade?.(seen, socket);
     });
   }
@@ -65,8 +67,13 @@ export class FakeDocker {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const seen = this.note(request, Buffer.concat(chunks).toString("utf8"));
     if (this.frozen) return;
-    const handler = this.handlers.find(([method, path]) => method === seen.method && path.test(seen.path))?.[2];
-    const answer = handler?.(seen) ?? { status: 404, json: { message: `no such thing: ${seen.method} ${seen.path}` } };
+    const handler = this.handlers.find(
+      ([method, path]) => method === seen.method && path.test(seen.path),
+    )?.[2];
+    const answer = handler?.(seen) ?? {
+      status: 404,
+      json: { message: `no such thing: ${seen.method} ${seen.path}` },
+    };
     response.writeHead(answer.status ?? 200, { "Content-Type": "application/json" });
     response.end(answer.text ?? (answer.json === undefined ? "" : JSON.stringify(answer.json)));
   }

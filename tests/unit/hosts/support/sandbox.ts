@@ -58,7 +58,11 @@ export class Sandbox {
     afterwards(() => keeper.kill("SIGKILL"));
     await once(keeper.stdout, "data");
     const wrap = ["nsenter", "-t", String(keeper.pid), "-m", "sh", "-c"];
-    sandbox.server = await startServer({ wrap, ...options, env: { PATH: path, FAKE: folder, ...options.env } });
+    sandbox.server = await startServer({
+      wrap,
+      ...options,
+      env: { PATH: path, FAKE: folder, ...options.env },
+    });
     return sandbox;
   }
 

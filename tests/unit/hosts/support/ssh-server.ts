@@ -100,8 +100,13 @@ export class TestServer {
     client.on("authentication", (context) => {
       const wanted = utils.parseKey(this.userKey.public);
       if (wanted instanceof Error || Array.isArray(wanted)) throw new Error("bad key");
-      if (context.method !== "publickey" || !context.key.data.equals(wanted.getPublicSSH())) return context.reject(["publickey"]);
-      if (context.signature && context.blob && wanted.verify(context.blob, context.signature, context.hashAlgo) !== true) {
+      if (context.method !== "publickey" || !context.key.data.equals(wanted.getPublicSSH()))
+        return context.reject(["publickey"]);
+      if (
+        context.signature &&
+        context.blob &&
+        wanted.verify(context.blob, context.signature, context.hashAlgo) !== true
+      ) {
         return context.reject(["publickey"]);
       }
       context.accept();
@@ -127,9 +132,16 @@ export class TestServer {
         });
       });
     });
-    const leadTo = (accept: () => import("ssh2").ServerChannel, reject: () => void, target: number | string | undefined) => {
+    const leadTo = (
+      accept: () => import("ssh2").ServerChannel,
+      reject: () => void,
+      target: number | string | undefined,
+    ) => {
       if (target === undefined) return reject();
-      const socket = typeof target === "string" ? netConnect({ path: target, allowHalfOpen: true } as never) : netConnect({ port: target, host: "127.0.0.1", allowHalfOpen: true } as never);
+      const socket =
+        typeof target === "string"
+          ? netConnect({ path: target, allowHalfOpen: true } as never)
+          : netConnect({ port: target, host: "127.0.0.1", allowHalfOpen: true } as never);
       let accepted = false;
       socket.on("error", () => (accepted ? undefined : reject()));
       socket.on("connect", () => {
@@ -141,8 +153,12 @@ export class TestServer {
         socket.on("error", () => channel.end());
       });
     };
-    client.on("openssh.streamlocal", (accept, reject, { socketPath }) => leadTo(accept as never, reject as never, this.options.sockets?.[socketPath]));
-    client.on("tcpip", (accept, reject, { destIP, destPort }) => leadTo(accept as never, reject as never, this.options.addresses?.[`${destIP}:${destPort}`]));
+    client.on("openssh.streamlocal", (accept, reject, { socketPath }) =>
+      leadTo(accept as never, reject as never, this.options.sockets?.[socketPath]),
+    );
+    client.on("tcpip", (accept, reject, { destIP, destPort }) =>
+      leadTo(accept as never, reject as never, this.options.addresses?.[`${destIP}:${destPort}`]),
+    );
   }
 
   private opened(session: { on(event: "close", listener: () => void): unknown }): void {

@@ -20,6 +20,13 @@ export interface Ask {
   readonly body?: string | Buffer;
 }
 
+/** Hashes of the passwords that tests use, at bcrypt's lowest cost. */
+const bcrypt: Readonly<Record<string, string>> = {
+  root: "$2y$04$UBkzjX3rsDCvLJnd2oEDou.YjLG/5NjEHorxQdPDYKE61gsVESRJ2",
+  blue: "$2y$04$QkNklZ3BqBxXBXVTinfuuuclo4zmgODaPY3WDQZZzHIZk5kJNWZ7y",
+  older: "$2y$04$kbJMOF/O7Sw3zwDb/5yuJeJjC9T7rQTYxABqc6Rkuk7eZKi3DjmDC",
+};
+
 /** A real nginx on loopback with the rendered configuration. */
 export class Front {
   readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-front-"));
@@ -58,10 +65,8 @@ export class Front {
     return fs.readFileSync(path.join(this.folder, "log"), "utf8");
   }
 
-  /** bcrypt at its lowest cost. */
   addPassword(file: string, user: string, password: string): void {
-    const line = execFileSync("htpasswd", ["-nbBC", "4", user, password], { encoding: "utf8" });
-    fs.appendFileSync(path.join(this.folder, file), `${line.trim()}\n`);
+    fs.appendFileSync(path.join(this.folder, file), `${user}:${bcrypt[password] ?? "!"}\n`);
   }
 
   /** `nginx -t`; throws what it says against the configuration. */
@@ -73,7 +78,8 @@ export class Front {
     if (status !== 0) throw new Error(fs.readFileSync(path.join(this.folder, "test"), "utf8"));
   }
 
-  async start(): Promise<this> {
+  /** Ready when the front's health is answered, with `status`. */
+  async start(status = 200): Promise<this> {
     const [command = "", ...rest] = this.command();
     // nginx opens /dev/stdout anew, which works with a file and a pipe, and not with the socket that "pipe" means here.
     const log = fs.openSync(path.join(this.folder, "log"), "a");
@@ -83,7 +89,7 @@ export class Front {
     for (let tries = 0; tries < 100; tries++) {
       if (child.exitCode !== null) throw new Error(`nginx ended:\n${this.log}`);
       const alive = await this.ask("/healthz").catch(() => undefined);
-      if (alive?.status === 200) return this;
+      if (alive?.status === status) return this;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     throw new Error(`nginx does not answer:\n${this.log}`);

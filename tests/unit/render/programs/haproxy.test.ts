@@ -4,10 +4,12 @@ import * as http from "node:http";
 import * as os from "node:os";
 import * as path from "node:path";
 import { balancerHealthPath, balancerStoragePath, renderS3Balancer } from "@moorage/render";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { NameServer } from "./dns";
 import { program } from "./root";
 import { Upstream } from "./upstream";
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const port = 25900;
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-balancer-"));

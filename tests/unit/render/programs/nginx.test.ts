@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { NameServer } from "./dns";
 import { Front } from "./front";
 import { Upstream } from "./upstream";
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const digest = `sha256:${"a".repeat(64)}`;
 const users = {
@@ -120,26 +122,6 @@ describe("passwords", () => {
     await sleep(50);
     expect(front.log).toContain("/v2/team/app/tags/list");
     expect(front.log).not.toContain(encoded);
-  });
-});
-
-describe("guessing", () => {
-  beforeAll(bothUp);
-
-  it("is slowed down, without touching who is known already", async () => {
-    await front.ask("/v2/", { user: team });
-    const guesses = Array.from({ length: 80 }, (_, n) => front.ask("/v2/", { user: `admin:guess${n}` }));
-    const known = await front.ask("/v2/", { user: team });
-    expect(known.status).toBe(200);
-    const answers = await Promise.all(guesses);
-    const refused = answers.filter(({ status }) => status === 429);
-    expect(answers.every(({ status }) => status === 429 || status === 401)).toBe(true);
-    expect(refused.length).toBeGreaterThan(20);
-    expect(refused[0]?.headers["retry-after"]).toBe("1");
-    expect(refused[0]?.headers["www-authenticate"]).toBeUndefined();
-    expect(JSON.parse(refused[0]?.body ?? "")).toMatchObject({ errors: [{ code: "TOOMANYREQUESTS" }] });
-    // The allowance has to fill again for the tests that follow.
-    await sleep(9000);
   });
 });
 
@@ -314,7 +296,7 @@ describe("health", () => {
       healthFrom: ["192.0.2.1"],
     });
     try {
-      await expect(outside.start()).rejects.toThrow("does not answer");
+      await outside.start(404);
       expect((await outside.ask("/healthz")).status).toBe(404);
       expect((await outside.ask("/healthz/registry")).status).toBe(404);
     } finally {
@@ -328,7 +310,7 @@ describe("what makes no sense", () => {
 
   it.each([
     ["a huge header", "/v2/", { "X-Large": "x".repeat(20_000) }, 400],
-    ["a huge path", `/v2/${"a".repeat(20_000)}`, {}, 400],
+    ["a huge path", `/v2/${"a".repeat(20_000)}`, {}, 414],
     ["a huge password", "/v2/", { Authorization: `Basic ${"x".repeat(15_000)}` }, 401],
     ["no base64", "/v2/", { Authorization: "Basic %%%" }, 401],
     ["another scheme", "/v2/", { Authorization: "Bearer x" }, 401],
@@ -336,5 +318,24 @@ describe("what makes no sense", () => {
     const answer = await front.ask(target, { headers });
     expect(answer.status).toBe(status);
     expect(JSON.parse(answer.body)).toHaveProperty("errors");
+  });
+});
+
+// Last, as it uses up the allowance of this address.
+describe("guessing", () => {
+  beforeAll(bothUp);
+
+  it("is slowed down, without touching who is known already", async () => {
+    await front.ask("/v2/", { user: team });
+    const guesses = Array.from({ length: 80 }, (_, n) => front.ask("/v2/", { user: `admin:guess${n}` }));
+    const known = await front.ask("/v2/", { user: team });
+    expect(known.status).toBe(200);
+    const answers = await Promise.all(guesses);
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(answers.every(({ status }) => status === 429 || status === 401)).toBe(true);
+    expect(refused.length).toBeGreaterThan(20);
+    expect(refused[0]?.headers["retry-after"]).toBe("1");
+    expect(refused[0]?.headers["www-authenticate"]).toBeUndefined();
+    expect(JSON.parse(refused[0]?.body ?? "")).toMatchObject({ errors: [{ code: "TOOMANYREQUESTS" }] });
   });
 });

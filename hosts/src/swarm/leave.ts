@@ -1,0 +1,106 @@
+/** How a node gets out of the Swarm, in the order that never costs the others their quorum. */
+import type { Connection, SwarmMemberOutputs } from "../contract";
+import { DockerError, HostError, messageOf } from "../errors";
+import { note, warn } from "../log";
+import { couldNotAsk } from "../ssh/pool";
+import { allOut, forgetNode, isOut, leave, otherManagers } from "./join";
+import { dockerInfo, listNodes, workingManager } from "./managers";
+import { removeMark } from "./mark";
+import { awaitNode, findNode, removeNode, updateNode } from "./nodes";
+import type { DockerInfo, SwarmNode } from "./types";
+
+/**
+ * Demotes, leaves, and is taken off the list. The last member takes the Swarm with it. A host that cannot be
+ * reached is taken off the list by the others, with a warning.
+ */
+export async function removeMember(state: SwarmMemberOutputs): Promise<void> {
+  const { connection } = state;
+  const others = otherManagers(state);
+  let info: DockerInfo;
+  try {
+    info = await dockerInfo(connection);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    await removeAbsent(state, error);
+    return;
+  }
+  const nodeId = isOut(info) ? state.nodeId : info.Swarm.NodeID;
+  const listed = nodeId === "" ? undefined : await listedBy(others, nodeId);
+  if (!isOut(info)) {
+    if (info.Swarm.ControlAvailable && listed !== undefined) await demote(state.node, others, nodeId);
+    await leave(connection);
+  }
+  if (listed !== undefined) await removeNode(others, nodeId);
+  await removeMark(connection);
+  note(connection.node, "left the Swarm");
+}
+
+/** The node as another manager lists it; `undefined` when none serves: this one is the last, and takes the Swarm with it. */
+async function listedBy(others: readonly Connection[], nodeId: string): Promise<SwarmNode | undefined> {
+  try {
+    return await findNode(others, nodeId);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    return undefined;
+  }
+}
+
+async function demote(node: string, others: readonly Connection[], nodeId: string): Promise<void> {
+  const toWorker = () => updateNode(others, nodeId, (spec) => ({ ...spec, Role: "worker" }));
+  try {
+    await toWorker();
+  } catch (error) {
+    if (!(error instanceof DockerError && /loss of quorum/.test(error.reason))) throw error;
+    await forgetDownManagers(node, others);
+    await toWorker();
+  }
+  await awaitNode(others, nodeId, 60, "demoted", (found) => !found?.ManagerStatus);
+}
+
+/**
+ * While a manager is down, another one cannot leave without costing the quorum. Where services run that is refused;
+ * in a Swarm that is empty, as when a stack is destroyed, the manager that is down is given up.
+ */
+async function forgetDownManagers(node: string, others: readonly Connection[]): Promise<void> {
+  const { api } = await workingManager(others, `letting ${node} go`);
+  const down = (await listNodes(api)).filter(
+    (each) => each.Spec.Role === "manager" && each.Status.State === "down",
+  );
+  const names = down.map((each) => each.Description.Hostname).join(", ");
+  const services = await api.get<unknown[]>("/services", { purpose: "listing services" });
+  if (services.length > 0) {
+    throw new HostError(
+      node,
+      `cannot leave the Swarm now: its services would lose their quorum of managers, as ${names || "another manager"} is down. ` +
+        "Switch that one on and run again",
+    );
+  }
+  for (const each of down) {
+    warn(each.Description.Hostname, "is down, and taken off the list of the empty Swarm");
+    await forgetNode(others, each);
+  }
+}
+
+async function removeAbsent(state: SwarmMemberOutputs, reason: HostError): Promise<void> {
+  const others = otherManagers(state);
+  try {
+    const node = await findNode(others, state.nodeId);
+    if (node) await forgetNode(others, node);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    if (others.length === 0 || !(await allOut(others))) throw stuck(state.node, reason, error);
+  }
+  const left = couldNotAsk(reason) ? "it cannot be reached" : "its Docker does not answer";
+  warn(
+    state.node,
+    `is out of the Swarm, but ${left} to be told; when it is back, the next update sees to that`,
+  );
+}
+
+function stuck(node: string, reason: HostError, error: HostError): HostError {
+  return new HostError(
+    node,
+    `cannot leave the Swarm: ${messageOf(reason)}\n${messageOf(error)}\n` +
+      "Switch on one of the managers and run again, or forget the member with `pulumi state delete`",
+  );
+}
