@@ -1,19 +1,31 @@
-import { managersOfStack, removeUnrecorded, type NamedKind } from "@moorage/hosts";
+import { recordedSwarm, removeUnrecorded, type NamedKind, type RecordedSwarm } from "@moorage/hosts";
 import * as pulumi from "@pulumi/pulumi";
 
 /**
- * A hook that runs before a service or network is made. An update that is killed between Docker's answer and the
- * state leaves it unrecorded, and the next update would fail on its name.
+ * A name for a service or network that nothing unrecorded has. An update that is killed between Docker's answer
+ * and the state leaves such a thing behind, and the next update would fail on its name; so it is removed first.
  *
- * @param label `key=value` that everything of the stack carries
+ * @param label `key=value` that everything of the stack carries; what does not carry it is left alone and refused
+ * @param ready known once the Swarm can be asked
  */
-export function unrecordedHook(kind: NamedKind, label: string): pulumi.ResourceHook {
-  return new pulumi.ResourceHook(`moorage-unrecorded-${kind}`, async ({ newInputs }) => {
-    const stack = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
-    managers ??= managersOfStack(stack);
-    await removeUnrecorded(await managers, kind, String(newInputs?.name), label);
+export function freeName(
+  kind: NamedKind,
+  name: string,
+  label: string,
+  ready: pulumi.Output<string[]>,
+): pulumi.Input<string> {
+  if (pulumi.runtime.isDryRun()) {
+    return name;
+  }
+  return ready.apply(async () => {
+    recorded ??= recordedSwarm(`${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`);
+    const { managers, names } = await recorded;
+    if (!names.has(name)) {
+      await removeUnrecorded(managers, kind, name, label);
+    }
+    return name;
   });
 }
 
-/** Read once: every service of a first update asks. */
-let managers: ReturnType<typeof managersOfStack> | undefined;
+/** Read once: every service asks. */
+let recorded: Promise<RecordedSwarm> | undefined;

@@ -2,7 +2,8 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { createHash } from "node:crypto";
 import { Converged } from "../../providers/converged";
-import { stackLabel } from "./label";
+import { freeName } from "../../providers/unrecorded";
+import { labelText, stackLabel } from "./label";
 import type { Swarm } from "./swarm";
 
 /** Longest time a service may take until all its tasks run, pauses between restarts included. */
@@ -69,7 +70,7 @@ export class SwarmService extends pulumi.ComponentResource {
     const spec = this.spec(args);
     const service = new docker.Service(
       name,
-      { name, ...spec },
+      { name: freeName("services", name, labelText(), args.swarm.joined), ...spec },
       // Services need every member and the network; Docker takes a service nowhere to run for a success.
       {
         parent: this,

@@ -5,7 +5,7 @@ import type { NetworkConfig, SwarmConfig } from "../../config/machine";
 import type { NodeConfig } from "../../config/nodes";
 import { firstAddress } from "../../config/values";
 import { SwarmMember } from "../../providers/swarmMember";
-import { unrecordedHook } from "../../providers/unrecorded";
+import { freeName } from "../../providers/unrecorded";
 import type { ConnectionArgs } from "../machine/access";
 import type { CoreOsNode } from "../machine/coreOsNode";
 import { labelText, stackLabel } from "./label";
@@ -38,8 +38,8 @@ export class Swarm extends pulumi.ComponentResource {
   readonly provider: docker.Provider;
   /** Every manager, in the order of the configuration. */
   readonly managers: ConnectionArgs[];
-  /** Runs before a service is made: see `unrecordedHook`. */
-  readonly beforeService: pulumi.ResourceHook;
+  /** Known once all nodes are members. */
+  readonly joined: pulumi.Output<string[]>;
   /** What services depend on: every node a member, and the network there. */
   readonly ready: pulumi.Resource[];
 
@@ -53,12 +53,12 @@ export class Swarm extends pulumi.ComponentResource {
       managers.map(({ config }) => config),
       this,
     );
-    this.beforeService = unrecordedHook("services", labelText());
+    this.joined = pulumi.all(members.map((member) => member.nodeId));
     const { subnet } = args.network.overlay;
     const network = new docker.Network(
       `${name}-services`,
       {
-        name: "services",
+        name: freeName("networks", "services", labelText(), this.joined),
         driver: "overlay",
         // Docker's own choices, said here so that a refresh finds nothing new.
         ipamConfigs: [{ subnet, gateway: firstAddress(subnet), auxAddress: {} }],
@@ -70,7 +70,6 @@ export class Swarm extends pulumi.ComponentResource {
         provider: this.provider,
         // An overlay network can be made by a manager of a Swarm only.
         dependsOn: members,
-        hooks: { beforeCreate: [unrecordedHook("networks", labelText())] },
       },
     );
     this.networkId = network.id;

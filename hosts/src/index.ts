@@ -18,7 +18,8 @@ export { bucket } from "./storage/bucket";
 export { swarmMember } from "./swarm/member";
 
 export { runDockerProxy } from "./proxy";
-export { managersOfStack } from "./proxy/managers";
+export { recordedSwarm } from "./proxy/managers";
+export type { RecordedSwarm } from "./proxy/managers";
 export type { DockerProxyOptions } from "./proxy";
 
 export { dockerApi } from "./docker/api";

@@ -13,8 +13,26 @@ interface Resource {
 const SECRET_KEY = "4dabf18193072939515e22adb298388d";
 const SECRET = "1b47061264138c4ac30d75fd1eb44270";
 
-/** The managers' connections, from `pulumi stack export --show-secrets`, run where the project is. */
+/** What a stack's state says of its Swarm. */
+export interface RecordedSwarm {
+  /** The managers' connections, in the order they were made. */
+  readonly managers: Connection[];
+  /** Names of all that is recorded with a name of its own. */
+  readonly names: ReadonlySet<string>;
+}
+
+/** The Swarm of a stack as recorded, from `pulumi stack export --show-secrets`, run where the project is. */
+export async function recordedSwarm(stack: string): Promise<RecordedSwarm> {
+  const state = await exported(stack);
+  return { managers: managersInState(state), names: namesInState(state) };
+}
+
+/** The managers' connections of a stack. */
 export async function managersOfStack(stack: string): Promise<Connection[]> {
+  return managersInState(await exported(stack));
+}
+
+async function exported(stack: string): Promise<unknown> {
   const text = await new Promise<string>((resolve, reject) => {
     const options = { maxBuffer: 256 * 1024 * 1024, timeout: 60_000 };
     execFile(
@@ -30,7 +48,7 @@ export async function managersOfStack(stack: string): Promise<Connection[]> {
       },
     );
   });
-  return managersInState(JSON.parse(text));
+  return JSON.parse(text);
 }
 
 /** The connections of a state's Swarm members with the role of a manager, in the order they were made. */
@@ -44,6 +62,12 @@ export function managersInState(state: unknown): Connection[] {
     };
     return values.role === "manager" && values.connection?.host !== undefined ? [values.connection] : [];
   });
+}
+
+export function namesInState(state: unknown): Set<string> {
+  const { deployment } = state as { deployment?: { resources?: Resource[] } };
+  const names = (deployment?.resources ?? []).map((resource) => resource.outputs?.["name"]);
+  return new Set(names.filter((name) => typeof name === "string"));
 }
 
 function plain(value: unknown): unknown {
