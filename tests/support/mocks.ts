@@ -34,7 +34,7 @@ export class Recorder implements pulumi.runtime.Mocks {
 
   /** Installs this recorder as the engine, for the stack `dev` of project `moorage`. */
   async install(): Promise<this> {
-    await pulumi.runtime.setMocks(this, "moorage", "dev", true);
+    await pulumi.runtime.setMocks(this, "moorage", "dev", true, "organization");
     return this;
   }
 }

@@ -1,0 +1,108 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { introduce, pushAndPull } from "../../lab/journey/push";
+import { ask, helloArchive, TestLab } from "../support/testLab";
+
+let lab: TestLab;
+
+beforeAll(async () => {
+  lab = await TestLab.open();
+  await lab.recordAccess();
+});
+
+test("an image pushed on one client is pulled by the same digest on another", async () => {
+  const access = await lab.access();
+  for (const client of ["client1", "client2"]) await introduce(lab.instance, client, access);
+  expect(await pushAndPull(lab.instance, access, helloArchive(lab))).toMatch(/^sha256:[0-9a-f]{64}$/);
+});
+
+test("the registry answers on a loopback address of this machine, under the same certificate", async () => {
+  const access = await lab.access();
+  expect((await ask(lab, access, "/v2/")).status).toBe(401);
+  const answer = await ask(lab, access, "/v2/_catalog", { user: access.username, password: access.password });
+  expect(JSON.parse(answer.body)).toEqual({ repositories: ["demo/hello"] });
+});
+
+test("acceptance says what it found", async () => {
+  const { report } = (await lab.outputs()) as { report: { name: string; status: string }[] };
+  expect(report.length).toBeGreaterThan(4);
+  expect(report.filter((check) => check.status !== "ok")).toEqual([]);
+});
+
+describe("nothing was changed", () => {
+  test("so an update changes nothing", async () => {
+    const output = await lab.mustUp();
+    expect(output).toMatch(/\d+ unchanged/);
+    expect(output).not.toMatch(/created|updated|replaced|deleted|warning/);
+  });
+
+  test("so a refresh finds nothing", async () => {
+    const { code, output } = await lab.refresh();
+    expect(output).toMatch(/\d+ unchanged/);
+    expect(output).not.toMatch(/updated|deleted|warning/);
+    expect(code).toBe(0);
+  });
+
+  test("so a preview plans nothing", async () => {
+    expect(await lab.plan()).toEqual([]);
+  });
+});
+
+describe("secrets", () => {
+  /** Every secret of the state, long enough that it does not occur by chance. */
+  async function secrets(): Promise<string[]> {
+    const found = new Set<string>();
+    const collect = (value: unknown): void => {
+      if (typeof value === "string") {
+        for (const line of value.split("\n"))
+          if (line.length >= 16 && !line.startsWith("-----")) found.add(line);
+      } else if (typeof value === "object" && value !== null) {
+        Object.values(value).forEach(collect);
+      }
+    };
+    const walk = (value: unknown): void => {
+      if (typeof value !== "object" || value === null) return;
+      const record = value as Record<string, unknown>;
+      if (typeof record.plaintext === "string") {
+        const plain: unknown = JSON.parse(record.plaintext);
+        // Of a long secret text only keys and passwords count: a user data also holds the host's name.
+        if (typeof plain === "string" && plain.length < 600) collect(plain);
+        return;
+      }
+      Object.values(record).forEach(walk);
+    };
+    walk(JSON.parse(await lab.state(true)));
+    const known = JSON.stringify(await lab.outputs());
+    const shown = [/"caCertificate":"[^"]*"/.exec(known)?.[0] ?? ""];
+    return [...found].filter((secret) => !shown.some((text) => text.includes(secret)));
+  }
+
+  test("none is in clear in the exported state, in a preview, or in a process list of a host", async () => {
+    const all = await secrets();
+    expect(all.length).toBeGreaterThan(20);
+    const { output } = await lab.pulumi(["preview", "--diff"]);
+    const places: Record<string, string> = { state: await lab.state(), preview: output };
+    for (const host of lab.nodes) {
+      places[host.name] = await lab.mustRoot(
+        host.name,
+        "cat /proc/[0-9]*/cmdline | tr '\\0' ' '; journalctl -b --no-pager",
+      );
+    }
+    for (const [place, text] of Object.entries(places)) {
+      expect(
+        all.filter((secret) => text.includes(secret)),
+        place,
+      ).toEqual([]);
+    }
+  });
+
+  test("providers in the state hold less than 1 KB of code each", async () => {
+    const state = JSON.parse(await lab.state()) as {
+      deployment: { resources: { inputs?: { __provider?: string } }[] };
+    };
+    const sizes = state.deployment.resources
+      .map(({ inputs }) => inputs?.__provider?.length ?? 0)
+      .filter(Boolean);
+    expect(sizes.length).toBeGreaterThan(30);
+    expect(Math.max(...sizes)).toBeLessThan(1024);
+  });
+});

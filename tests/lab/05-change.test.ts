@@ -1,0 +1,93 @@
+import * as path from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Document } from "yaml";
+import { variantOf } from "../support/images";
+import { ask, TestLab, type Step } from "../support/testLab";
+
+let lab: TestLab;
+
+beforeAll(async () => {
+  lab = await TestLab.open();
+});
+
+const names = (plan: Step[]): string[] => [...new Set(plan.map((step) => step.name))].sort();
+
+/** The update says what it changed only in its plan: that plan, then the update itself. */
+async function changed(change: (config: Document) => void, expected: (plan: Step[]) => void): Promise<void> {
+  await lab.withConfig(change, async () => {
+    expected(await lab.plan());
+    await lab.mustUp();
+    expect(await lab.plan()).toEqual([]);
+  });
+  await lab.mustUp();
+}
+
+describe("changing one thing touches only what depends on it", () => {
+  test("a setting of nginx: its configuration, its service, and the proof", async () => {
+    await changed(
+      (config) => config.setIn(["config", "moorage:edge", "proxyTimeoutSeconds"], 600),
+      (plan) =>
+        expect(names(plan)).toEqual([
+          "acceptance-checks",
+          "acceptance-sweep",
+          "nginx",
+          "nginx-config",
+          "nginx-converged",
+        ]),
+    );
+  });
+
+  test("a user added: a password, rights, and the front", async () => {
+    await changed(
+      (config) =>
+        config.setIn(["config", "moorage:registry", "users", "added"], {
+          rights: [{ repositories: "added/*", access: "write" }],
+        }),
+      (plan) => {
+        const touched = names(plan);
+        expect(touched).toContain("registry-user-added");
+        expect(touched.filter((name) => !/^(nginx|acceptance|registry-user)/.test(name))).toEqual([]);
+      },
+    );
+  });
+
+  test("another image of the registry: the registries, one after the other, and the proof", async () => {
+    const archive = path.join(lab.instance.dir, "registry-other.tar");
+    await variantOf(path.join(lab.images, "registry.tar"), archive, ({ config }) => {
+      config.Labels = { variant: "other" };
+    });
+    await changed(
+      (config) => config.setIn(["config", "moorage:images", "registry"], { archive }),
+      (plan) => {
+        const touched = names(plan);
+        for (const { name } of lab.nodes) expect(touched).toContain(`registry-${name}`);
+        const other = touched.filter(
+          (name) => !/^(registry-coreos\d(-converged)?|coreos\d-images|acceptance-.*)$/.test(name),
+        );
+        expect(other).toEqual([]);
+      },
+    );
+  });
+});
+
+describe("a service that does not become healthy", () => {
+  test("fails the update with node and last task error, and the old one serves on", async () => {
+    const archive = path.join(lab.instance.dir, "registry-broken.tar");
+    await variantOf(path.join(lab.images, "registry.tar"), archive, ({ config }) => {
+      config.Entrypoint = ["/bin/registry", "no-such-command"];
+    });
+    const access = await lab.access();
+    await lab.withConfig(
+      (config) => config.setIn(["config", "moorage:images", "registry"], { archive }),
+      async () => {
+        const { code, output } = await lab.up();
+        expect(code).not.toBe(0);
+        expect(output).toMatch(/registry-coreos\d.*rolled back/s);
+        expect(output).toMatch(/coreos\d.*(task|non-zero exit)/s);
+      },
+    );
+    await lab.mustUp();
+    const answer = await ask(lab, access, "/v2/", { user: access.username, password: access.password });
+    expect(answer.status).toBe(200);
+  });
+});

@@ -1,0 +1,76 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { off, on } from "../../lab/lab";
+import { pushAndPull } from "../../lab/journey/push";
+import { ask, eventually, helloArchive, TestLab } from "../support/testLab";
+
+let lab: TestLab;
+
+beforeAll(async () => {
+  lab = await TestLab.open();
+});
+
+afterAll(async () => {
+  for (const host of lab.nodes) await on(lab.instance, host);
+});
+
+/** The registry answers an authenticated request. */
+async function serves(): Promise<void> {
+  const access = await lab.access();
+  const answer = await ask(lab, access, "/v2/", {
+    user: access.username,
+    password: access.password,
+    timeoutMs: 3000,
+  });
+  expect(answer.status).toBe(200);
+}
+
+describe.each(["coreos1", "coreos4"])("with %s powered off", (name) => {
+  const survivor = "coreos2";
+
+  beforeAll(async () => {
+    await off(lab.instance, lab.host(name));
+    await eventually(15, serves);
+  });
+
+  test("push and pull go through the address", async () => {
+    await pushAndPull(lab.instance, await lab.access(), helloArchive(lab));
+  });
+
+  test("an update of something else works", async () => {
+    await lab.withConfig(
+      (config) => config.setIn(["config", "moorage:edge", "proxyTimeoutSeconds"], 700),
+      async () => {
+        const output = await lab.mustUp();
+        expect(output).toMatch(/acceptance/);
+      },
+    );
+  });
+
+  test("a front and a balancer that are started do start, and are found within 3 s", async () => {
+    for (const service of [`s3-${survivor}`, `registry-${survivor}`]) {
+      await lab.mustRoot(
+        survivor,
+        `docker service update --detach=false --quiet --force ${service} >/dev/null`,
+      );
+      expect(await eventually(10, serves), service).toBeLessThan(3);
+    }
+    const container = await lab.mustRoot(survivor, "docker ps -q --filter name=nginx");
+    await lab.mustRoot(survivor, `docker restart ${container.trim()}`);
+    expect(await eventually(10, serves)).toBeLessThan(3);
+  });
+
+  test("a refresh loses nothing, and with the node on again an update replaces nothing", async () => {
+    const refreshed = await lab.refresh();
+    expect(refreshed.code, refreshed.output).toBe(0);
+    expect(refreshed.output).not.toMatch(/deleted/);
+    await on(lab.instance, lab.host(name));
+    await eventually(60, async () => {
+      const list = await lab.mustRoot(survivor, "docker node ls --format '{{.Hostname}} {{.Status}}'");
+      expect(list).toContain(`${name} Ready`);
+    });
+    const plan = await lab.plan();
+    expect(plan.filter((step) => /replace|delete|create/.test(step.op))).toEqual([]);
+    await lab.mustUp();
+    expect(await lab.plan()).toEqual([]);
+  });
+});
