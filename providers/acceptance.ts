@@ -9,7 +9,7 @@ export class AcceptanceChecks extends pulumi.dynamic.Resource {
 
   constructor(name: string, args: ArgsOf<AcceptanceInputs>, options?: pulumi.CustomResourceOptions) {
     super(
-      providerOf("acceptance", ["report"]),
+      providerOf("acceptance"),
       name,
       { ...args, report: undefined },
       options,

@@ -9,7 +9,7 @@ export class Installation extends pulumi.dynamic.Resource {
 
   constructor(name: string, args: ArgsOf<InstallationInputs>, options?: pulumi.CustomResourceOptions) {
     super(
-      providerOf("installation", ["firstBootId"]),
+      providerOf("installation"),
       name,
       { ...args, firstBootId: undefined },
       options,

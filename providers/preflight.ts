@@ -8,13 +8,6 @@ export class Preflight extends pulumi.dynamic.Resource {
   declare readonly findings: pulumi.Output<Record<string, string>>;
 
   constructor(name: string, args: ArgsOf<PreflightInputs>, options?: pulumi.CustomResourceOptions) {
-    super(
-      providerOf("preflight", ["findings"]),
-      name,
-      { ...args, findings: undefined },
-      options,
-      "moorage",
-      "Preflight",
-    );
+    super(providerOf("preflight"), name, { ...args, findings: undefined }, options, "moorage", "Preflight");
   }
 }

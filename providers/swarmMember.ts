@@ -8,13 +8,6 @@ export class SwarmMember extends pulumi.dynamic.Resource {
   declare readonly nodeId: pulumi.Output<string>;
 
   constructor(name: string, args: ArgsOf<SwarmMemberInputs>, options?: pulumi.CustomResourceOptions) {
-    super(
-      providerOf("swarmMember", ["nodeId"]),
-      name,
-      { ...args, nodeId: undefined },
-      options,
-      "moorage",
-      "SwarmMember",
-    );
+    super(providerOf("swarmMember"), name, { ...args, nodeId: undefined }, options, "moorage", "SwarmMember");
   }
 }

@@ -135,7 +135,7 @@ function dockerProvider(name: string, managers: NodeConfig[], parent: pulumi.Res
     `ProxyCommand=node node_modules/@moorage/hosts/dist/bin/docker-proxy.js --stack ${stack}`,
     "ControlMaster=auto",
     "ControlPath=~/.moorage-%C",
-    "ControlPersist=20",
+    "ControlPersist=5",
     // The other end of this connection is a local pipe; the proxy itself checks each manager's host key.
     "StrictHostKeyChecking=no",
     "UserKnownHostsFile=/dev/null",

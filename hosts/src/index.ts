@@ -17,6 +17,9 @@ export type { NamedKind } from "./services/unrecorded";
 export { bucket } from "./storage/bucket";
 export { swarmMember } from "./swarm/member";
 
+export { operationNames, providerMethods } from "./provider";
+export type { OperationName } from "./provider";
+
 export { runDockerProxy } from "./proxy";
 export { recordedSwarm } from "./proxy/managers";
 export type { RecordedSwarm } from "./proxy/managers";

@@ -1,108 +1,180 @@
-import { beforeEach, describe, expect, test } from "vitest";
-import * as pulumi from "@pulumi/pulumi";
+import { beforeAll, describe, expect, test } from "vitest";
 import { Fleet } from "../../components/machine/fleet";
 import { CertificateAuthority } from "../../components/pki";
 import { Swarm } from "../../components/swarm/swarm";
 import { parseStackConfig } from "../../config/stack";
-import { Recorder } from "../support/mocks";
+import { plain, secretPaths, shown, type Recorder } from "../support/mocks";
 import { rawStack, type RawConfig } from "../support/stacks";
+import { identities, labConfig, recorded } from "./parts";
 
-let recorder: Recorder;
+const archives = { minio: { archive: "minio.tar", imageId: "sha256:1" } };
+const references = { minio: "m", registry: "r", nginx: "n", haproxy: "h", keepalived: "k" };
 
-beforeEach(async () => {
-  recorder = await new Recorder().install();
-});
-
-/** Registers nodes and Swarm of the lab's configuration after a change, and waits for all of it. */
-async function machines(change: (raw: RawConfig) => void = () => undefined): Promise<Recorder> {
-  const raw = structuredClone(rawStack("dev"));
-  change(raw);
-  const config = parseStackConfig(raw);
-  const authority = new CertificateAuthority("ca", { commonName: "Moorage test" });
-  const images = {
-    references: { minio: "m", registry: "r", nginx: "n", haproxy: "h", keepalived: "k" },
-    archives: { minio: { archive: "minio.tar", imageId: "sha256:1" } },
-  };
-  const fleet = new Fleet("fleet", { config, authority, images });
-  new Swarm("swarm", { nodes: fleet.nodes, network: config.network, swarm: config.swarm });
-  await pulumi.runtime.disconnect();
-  return recorder;
+/** Registers nodes and Swarm of a configuration, and waits for all of it. */
+function machinesOf(config: ReturnType<typeof labConfig>): Promise<Recorder> {
+  return recorded(() => {
+    const authority = new CertificateAuthority("ca", { commonName: "Moorage test" });
+    const fleet = new Fleet("fleet", { config, authority, images: { references, archives } });
+    new Swarm("swarm", { nodes: fleet.nodes, network: config.network, swarm: config.swarm });
+  });
 }
 
+function machines(change?: (raw: RawConfig) => void): Promise<Recorder> {
+  return machinesOf(labConfig(change));
+}
+
+let recorder: Recorder;
+beforeAll(async () => void (recorder = await machines()));
+
 describe("nodes", () => {
-  test("each is installed, given its disk, files and images, and joined", async () => {
-    const { resources } = await machines();
-    const names = resources.map((one) => one.name);
-    for (const part of ["host-key", "installation", "data-disk", "base", "images"]) {
-      expect(names).toContain(`coreos3-${part}`);
-    }
-    expect(names).toEqual(expect.arrayContaining(["fleet-preflight", "swarm-coreos3", "swarm-services"]));
+  test("are all looked at, then each is installed, and given its disk, files and images", () => {
+    expect(recorder.children("fleet")).toEqual([
+      ...[1, 2, 3, 4].map((at) => `CoreOsNode coreos${at}`),
+      ...[1, 2, 3, 4].map((at) => `NodeAccess coreos${at}`),
+      "Preflight fleet-preflight",
+      "PrivateKey fleet-login-key",
+    ]);
+    expect(recorder.children("coreos3")).toEqual([
+      "DataDisk coreos3-data-disk",
+      "Installation coreos3-installation",
+      "LoadedImages coreos3-images",
+      "NodeFilesPart coreos3-base",
+      "PrivateKey coreos3-host-key",
+    ]);
+    const steps = ["installation", "data-disk", "base", "images"].map((part) => `coreos3-${part}`);
+    ["fleet-preflight", ...steps].slice(0, -1).forEach((earlier, at) => {
+      expect(recorder.named(steps[at] ?? "").dependencies).toContain(earlier);
+    });
+    expect(recorder.named("swarm-coreos3").dependencies).toContain("coreos3-images");
   });
 
-  test("the user data is a secret, the digest of it is not", async () => {
-    const { inputs } = (await machines()).named("coreos1-installation");
-    expect(pulumi.runtime.isRpcSecret(inputs.userData)).toBe(true);
+  test("are looked at in one go, by what the configuration says of each", () => {
+    const { hosts } = shown(recorder.named("fleet-preflight").inputs) as { hosts: Record<string, unknown> };
+    expect(Object.keys(hosts)).toEqual(["coreos1", "coreos2", "coreos3", "coreos4"]);
+    expect(hosts.coreos3).toMatchObject({
+      target: {
+        node: "coreos3",
+        host: "127.0.0.1",
+        port: 2013,
+        user: "core",
+        hostKey: "ssh-ed25519 coreos3-host-key",
+        privateKey: "[secret]",
+      },
+      installer: { node: "coreos3", host: "127.0.0.1", port: 2013, user: "core" },
+      address: "10.0.2.13",
+      disk: "/dev/disk/by-id/lab-coreos3-system",
+      dataDisk: "/dev/disk/by-id/lab-coreos3-data",
+      ports: [2377, 7946, 4789, 443],
+    });
+  });
+
+  test("have user data that is a secret, the digest of it is not", () => {
+    const { inputs } = recorder.named("coreos1-installation");
+    expect(secretPaths(inputs)).toEqual(["target.privateKey", "userData"]);
     expect(inputs.installHash).toMatch(/^[0-9a-f]{64}$/);
-    expect(JSON.stringify(inputs.userData)).toContain("private coreos1-host-key");
+    const userData = decodeURIComponent(String(plain(inputs.userData)));
+    expect(userData).toContain("private coreos1-host-key");
+    expect(userData).toContain("ssh-ed25519 fleet-login-key");
+    expect(userData).toContain(String(inputs.installHash));
+    expect(recorder.outputs.get("coreos1")).toMatchObject({ installHash: inputs.installHash });
   });
 
-  test("of the files on a node, only those with a key are secret", async () => {
-    const { inputs } = (await machines()).named("coreos1-base");
-    const files = inputs.files as Record<string, { content: unknown }>;
-    const secret = Object.keys(files).filter((path) => pulumi.runtime.isRpcSecret(files[path]?.content));
-    expect(secret).toHaveLength(1);
-    expect(secret[0]).toMatch(/key/);
+  test("have files of which only those with a key are secret", () => {
+    const { inputs } = recorder.named("coreos1-base");
+    expect(secretPaths(inputs)).toEqual(["connection.privateKey", "files.[/etc/docker/tls/key.pem].content"]);
+    expect(plain(inputs)).toMatchObject({
+      part: "base",
+      files: {
+        "/etc/docker/tls/key.pem": { content: "private ca-docker-coreos1-key" },
+        "/etc/docker/tls/cert.pem": { content: "certificate ca-docker-coreos1-certificate" },
+        "/etc/docker/certs.d/10.0.2.10/ca.crt": { content: "certificate ca-certificate" },
+      },
+    });
   });
 
-  test("on hosts that already run nothing is installed and no host key is made", async () => {
-    const recorded = await machines((raw) => Object.assign(raw, structuredClone(rawStack("existing"))));
-    expect(recorded.ofType(":Installation")).toHaveLength(0);
-    expect(recorded.ofType(":DataDisk")).toHaveLength(0);
-    expect(recorded.resources.filter((one) => one.name.endsWith("host-key"))).toHaveLength(0);
-    expect(recorded.named("node1-base").inputs.connection).toMatchObject({ user: "admin", port: 22 });
+  test("have their disk by its label, and every image that comes from an archive", () => {
+    expect(recorder.named("coreos1-data-disk").inputs).toMatchObject({
+      device: "/dev/disk/by-id/lab-coreos1-data",
+      label: "moorage-data",
+      mountPoint: "/var/lib/moorage/data",
+    });
+    expect(recorder.named("coreos1-images").inputs).toMatchObject({ images: archives });
   });
 
-  test("taking one away renames none of the others", async () => {
-    const all = new Set((await machines()).resources.map((one) => one.name));
-    recorder = await new Recorder().install();
-    const fewer = (
-      await machines((raw) => {
-        const nodes = raw.nodes ?? {};
-        nodes.coreos9 = { ...(nodes.coreos2 as object) };
-        delete nodes.coreos2;
-      })
-    ).resources.map((one) => one.name);
-    expect(fewer.filter((name) => !all.has(name)).every((name) => name.includes("coreos9"))).toBe(true);
+  test("that already run are not installed, and no host key is made for them", async () => {
+    const existing = await machinesOf(parseStackConfig(rawStack("existing")));
+    expect(existing.ofType(":Installation")).toEqual([]);
+    expect(existing.ofType(":DataDisk")).toEqual([]);
+    expect(existing.resources.filter((one) => one.name.endsWith("host-key"))).toEqual([]);
+    const { inputs } = existing.named("node1-base");
+    expect(inputs.connection).toMatchObject({ node: "node1", user: "admin", port: 22 });
+    expect(inputs.connection).toMatchObject({ hostKey: expect.stringMatching(/^ssh-ed25519 AAAA/) });
+    expect(secretPaths(inputs)).toEqual([]);
+    expect(existing.named("node1-base").dependencies).toContain("fleet-preflight");
+  });
+
+  test("keep their names when one is taken away", async () => {
+    const config = labConfig();
+    const nodes = Object.fromEntries(Object.entries(config.nodes).filter(([name]) => name !== "coreos2"));
+    const fewer = await machinesOf({ ...config, nodes });
+    expect(identities(fewer)).toEqual(identities(recorder).filter((one) => !one.includes("coreos2")));
   });
 });
 
 describe("the Swarm", () => {
-  test("the first manager founds it, the others join, each with its labels", async () => {
-    const members = (await machines()).ofType(":SwarmMember");
-    const founders = members.filter((one) => one.inputs.founder).map((one) => one.inputs.node);
-    expect(founders).toEqual(["coreos1"]);
-    expect(members.map((one) => [one.inputs.node, one.inputs.role])).toEqual([
-      ["coreos1", "manager"],
-      ["coreos2", "manager"],
-      ["coreos3", "manager"],
-      ["coreos4", "worker"],
+  test("is the members, Docker's provider and one network", () => {
+    expect(recorder.children("swarm")).toEqual([
+      "Network swarm-services",
+      ...[1, 2, 3, 4].map((at) => `SwarmMember swarm-coreos${at}`),
+      "docker swarm-docker",
     ]);
-    expect(members[3]?.inputs.labels).toEqual({
+  });
+
+  test("is founded by the first manager, the others join, each with its labels", () => {
+    const members = recorder.ofType(":SwarmMember").map((one) => one.inputs);
+    const founders = members.filter((one) => one.founder).map((one) => one.node);
+    expect(founders).toEqual(["coreos1"]);
+    expect(members.map((one) => `${one.node} ${one.role} ${one.advertiseAddr}`).sort()).toEqual([
+      "coreos1 manager 10.0.2.11",
+      "coreos2 manager 10.0.2.12",
+      "coreos3 manager 10.0.2.13",
+      "coreos4 worker 10.0.2.14",
+    ]);
+    expect(recorder.named("swarm-coreos4").inputs.labels).toEqual({
       region: "dc1",
       "moorage.node": "coreos4",
       "moorage.storage": "true",
       "moorage.registry": "true",
       "moorage.edge": "true",
     });
+    for (const node of ["coreos2", "coreos3", "coreos4"]) {
+      expect(recorder.named(`swarm-${node}`).dependencies).toContain("swarm-coreos1");
+    }
   });
 
-  test("the provider's address comes from the configuration, and is another for other managers", async () => {
-    const host = (await machines()).named("swarm-docker").inputs.host;
-    expect(host).toMatch(/^ssh:\/\/moorage@swarm-[0-9a-f]{12}$/);
-    recorder = await new Recorder().install();
-    const moved = await machines((raw) => {
-      (raw.nodes?.coreos1 as Record<string, unknown>).ssh = { host: "127.0.0.1", port: 2111 };
+  test("has its network once every node is a member", async () => {
+    const { inputs, dependencies, provider } = recorder.named("swarm-services");
+    expect(inputs).toMatchObject({
+      name: "services",
+      driver: "overlay",
+      ipamConfigs: [{ subnet: "10.20.1.0/24", gateway: "10.20.1.1" }],
+      labels: [{ label: "moorage.stack", value: "moorage/dev" }],
     });
-    expect(moved.named("swarm-docker").inputs.host).not.toBe(host);
+    expect(inputs.options).not.toHaveProperty("encrypted");
+    expect(dependencies).toEqual([1, 2, 3, 4].map((at) => `swarm-coreos${at}`));
+    expect(provider).toBe("swarm-docker");
+    const encrypted = await machines((raw) => (raw.network = { ...raw.network, overlay: {} }));
+    expect(encrypted.named("swarm-services").inputs.options).toHaveProperty("encrypted", "");
+  });
+
+  test("is reached at an address from the configuration, another for other managers only", async () => {
+    const hostAfter = async (change: (raw: RawConfig) => void) =>
+      (await machines(change)).named("swarm-docker").inputs.host;
+    const { host } = recorder.named("swarm-docker").inputs;
+    expect(host).toMatch(/^ssh:\/\/moorage@swarm-[0-9a-f]{12}$/);
+    const move = (node: string) => (raw: RawConfig) =>
+      void Object.assign(raw.nodes?.[node] as object, { ssh: { host: "127.0.0.1", port: 2111 } });
+    expect(await hostAfter(move("coreos1"))).not.toBe(host);
+    expect(await hostAfter(move("coreos4"))).toBe(host);
   });
 });

@@ -1,0 +1,65 @@
+/** The operations in the shape of Pulumi's dynamic providers; nothing of Pulumi is needed for that. */
+import { acceptance } from "./acceptance";
+import type { Operation } from "./contract";
+import { dataDisk } from "./data-disk";
+import { installation } from "./installation";
+import { loadedImages } from "./loaded-images";
+import { nodeFiles } from "./node-files";
+import { preflight } from "./preflight";
+import { converged } from "./services/converged";
+import { swept } from "./services/swept";
+import { bucket } from "./storage/bucket";
+import { swarmMember } from "./swarm/member";
+
+type Properties = Record<string, unknown>;
+type AnyOperation = Operation<Properties, Properties>;
+
+/** Each operation, and its outputs that are not inputs. */
+const operations = {
+  preflight: [preflight, "findings"],
+  installation: [installation, "firstBootId"],
+  dataDisk: [dataDisk],
+  nodeFiles: [nodeFiles],
+  loadedImages: [loadedImages],
+  swarmMember: [swarmMember, "nodeId", "unlockKey"],
+  converged: [converged],
+  swept: [swept],
+  bucket: [bucket],
+  acceptance: [acceptance, "report"],
+} as const;
+
+export type OperationName = keyof typeof operations;
+
+export const operationNames = Object.keys(operations) as OperationName[];
+
+/** The methods of a dynamic provider that does `name`. */
+export function providerMethods(name: OperationName) {
+  const [known, ...computed] = operations[name];
+  const operation = known as unknown as AnyOperation;
+  return {
+    create: (inputs: Properties) => operation.create(inputs),
+    read: async (id: string, props: Properties) => {
+      const found = await told(operation.read(id, props));
+      if (!found) return {};
+      const inputs = { ...found.outs };
+      for (const key of computed) delete inputs[key];
+      return { id: found.id, props: found.outs, inputs };
+    },
+    diff: (_id: string, olds: Properties, news: Properties) =>
+      Promise.resolve({ ...operation.diff(olds, news), deleteBeforeReplace: true }),
+    update: async (id: string, olds: Properties, news: Properties) => ({
+      outs: await operation.update(id, olds, news),
+    }),
+    delete: (id: string, props: Properties) => told(operation.delete(id, props)),
+  };
+}
+
+/** Pulumi prints the stack of an error in a read or a deletion; its message says what a user can do. */
+async function told<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof Error) error.stack = "";
+    throw error;
+  }
+}

@@ -1,0 +1,124 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { contentOf, plain, secretPaths, type Recorder } from "../support/mocks";
+import type { RawConfig } from "../support/stacks";
+import { differences, edgeOf, identities, labConfig, recorded, registryOf, standingNodes } from "./parts";
+import { storeOf, swarmOf } from "./parts";
+
+function edge(change?: (raw: RawConfig) => void, ...without: string[]): Promise<Recorder> {
+  return recorded(() => {
+    const config = labConfig(change);
+    const nodes = standingNodes(config, ...without);
+    const swarm = swarmOf(config, nodes);
+    edgeOf(config, nodes, swarm, registryOf(config, nodes, swarm, storeOf(config, nodes, swarm)));
+  });
+}
+
+function keepalivedOf(recorder: Recorder, node: string): string {
+  const { files } = plain(recorder.named(`edge-keepalived-${node}`).inputs) as {
+    files: Record<string, { content: string }>;
+  };
+  const found = Object.entries(files).find(([path]) => path.endsWith("/keepalived.conf"));
+  return found?.[1].content ?? "";
+}
+
+describe("the front", () => {
+  let recorder: Recorder;
+  beforeAll(async () => void (recorder = await edge()));
+
+  test("is nginx on the Swarm, and keepalived on each edge node", () => {
+    expect(recorder.children("edge")).toEqual([
+      ...[1, 2, 3, 4].map((at) => `NodeFilesPart edge-keepalived-coreos${at}`),
+      "SwarmService nginx",
+    ]);
+    expect(recorder.children("nginx")).toEqual([
+      "Converged nginx-converged",
+      "Secret nginx-key",
+      "Secret nginx-users",
+      "Service nginx",
+      "ServiceConfig nginx-certificate",
+      "ServiceConfig nginx-config",
+      "ServiceConfig nginx-rights",
+      "ServiceConfig nginx-rights-script",
+    ]);
+    expect(recorder.outputs.get("edge")).toEqual({ url: "https://10.0.2.10" });
+  });
+
+  test("runs nginx on every edge node, on the registry's port, without root", () => {
+    expect(recorder.named("nginx").inputs).toMatchObject({
+      mode: { global: true },
+      endpointSpec: { ports: [{ publishedPort: 443, targetPort: 8443, publishMode: "host" }] },
+      taskSpec: {
+        placement: { constraints: ["node.labels.moorage.edge==true"] },
+        containerSpec: { image: "image/nginx", user: "nginx" },
+      },
+    });
+    expect(recorder.named("nginx").dependencies).toEqual(
+      expect.arrayContaining([1, 2, 3, 4].map((at) => `registry-coreos${at}-converged`)),
+    );
+  });
+
+  test("has a certificate for the registry's names, its address and those of the nodes", async () => {
+    const names = (from: Recorder) => plain(from.named("ca-front-request").inputs);
+    const addresses = ["10.0.2.10", "127.0.0.1", "10.0.2.11", "10.0.2.12", "10.0.2.13", "10.0.2.14"];
+    expect(names(recorder)).toMatchObject({
+      subject: { commonName: "10.0.2.10" },
+      dnsNames: ["localhost"],
+      ipAddresses: addresses,
+    });
+    const named = await edge((raw) =>
+      Object.assign(raw.edge ?? {}, { hostname: "r.example.com", port: 5443 }),
+    );
+    expect(names(named)).toMatchObject({
+      subject: { commonName: "r.example.com" },
+      dnsNames: ["r.example.com", "localhost"],
+      ipAddresses: addresses,
+    });
+    expect(named.outputs.get("edge")).toEqual({ url: "https://r.example.com:5443" });
+  });
+
+  test("keeps its key and the password hashes secret, and shows the rest", () => {
+    const secret = ["nginx-key", "nginx-users"];
+    const shown = ["nginx", "nginx-certificate", "nginx-config", "nginx-rights", "nginx-rights-script"];
+    for (const name of secret) expect(secretPaths(recorder.named(name).inputs)).toEqual(["data"]);
+    for (const name of shown) expect(secretPaths(recorder.named(name).inputs)).toEqual([]);
+    expect(contentOf(recorder.named("nginx-key"))).toBe("private ca-front-key");
+    expect(contentOf(recorder.named("nginx-certificate"))).toBe("certificate ca-front-certificate");
+    expect(contentOf(recorder.named("nginx-users"))).toBe(
+      "admin:private hash registry-user-admin\nreader:private hash registry-user-reader\n",
+    );
+    expect(contentOf(recorder.named("nginx-rights"))).toContain("public/");
+    expect(contentOf(recorder.named("nginx-rights"))).not.toContain("private");
+  });
+
+  test("gives each node keepalived with the others as peers, once nginx answers", () => {
+    const { inputs, dependencies } = recorder.named("edge-keepalived-coreos2");
+    expect(inputs).toMatchObject({ part: "edge", connection: { node: "coreos2", host: "10.0.2.12" } });
+    expect(secretPaths(inputs)).toEqual(["connection.privateKey"]);
+    expect(dependencies).toContain("nginx-converged");
+    expect(keepalivedOf(recorder, "coreos2")).toMatch(/unicast_src_ip 10\.0\.2\.12\n/);
+    const peers = /unicast_peer \{([^}]*)\}/.exec(keepalivedOf(recorder, "coreos2"))?.[1] ?? "";
+    expect(peers.trim().split(/\s+/)).toEqual(["10.0.2.11", "10.0.2.13", "10.0.2.14"]);
+  });
+
+  test("prefers the earlier nodes, each by a priority of its own", () => {
+    const priorities = [1, 2, 3, 4].map((at) =>
+      Number(/\n\s+priority (\d+)\n/.exec(keepalivedOf(recorder, `coreos${at}`))?.[1]),
+    );
+    expect(priorities).toEqual([200, 199, 198, 197]);
+  });
+
+  test("changes nginx's configuration for another timeout, and what runs with it", async () => {
+    const slower = await edge((raw) => Object.assign(raw.edge ?? {}, { proxyTimeoutSeconds: 1234 }));
+    expect(contentOf(slower.named("nginx-config"))).toContain("1234s");
+    expect(differences(recorder, slower)).toEqual([
+      "~ Converged nginx-converged",
+      "~ Service nginx",
+      "~ ServiceConfig nginx-config",
+    ]);
+  });
+
+  test("renames nothing when a node is taken away", async () => {
+    const fewer = await edge(undefined, "coreos2");
+    expect(identities(fewer)).toEqual(identities(recorder).filter((one) => !one.includes("coreos2")));
+  });
+});

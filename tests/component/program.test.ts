@@ -1,0 +1,178 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { contentOf, secretPaths, shown, unknownPaths, type Recorder } from "../support/mocks";
+import { identities, rawConfig } from "./parts";
+import { program } from "./program";
+
+/** Lines without the names of nodes, each once. */
+function normalized(lines: readonly string[]): string[] {
+  return [...new Set(lines.map((line) => line.replace(/coreos\d/g, "NODE")))].sort();
+}
+
+/** `name path` of what `find` finds in the inputs of each resource. */
+function everywhere(recorder: Recorder, find: (value: unknown) => string[]): string[] {
+  return recorder.resources.flatMap(({ name, inputs }) => find(inputs).map((path) => `${name} ${path}`));
+}
+
+let recorder: Recorder;
+let preview: Recorder;
+beforeAll(async () => {
+  recorder = await program(rawConfig());
+  preview = await program(rawConfig(), { firstPreview: true });
+});
+
+describe("the program", () => {
+  test("is its components, one after the other", () => {
+    expect(recorder.children("moorage-dev")).toEqual([
+      "Acceptance acceptance",
+      "CertificateAuthority ca",
+      "Edge edge",
+      "Fleet fleet",
+      "ObjectStore store",
+      "Registry registry",
+      "Swarm swarm",
+    ]);
+  });
+
+  test("keeps the types that stacks have in their state", () => {
+    const own = recorder.resources.map((one) => one.type).filter((type) => type.includes("moorage"));
+    expect([...new Set(own)].sort()).toEqual([
+      "moorage:acceptance:Acceptance",
+      "moorage:edge:Edge",
+      "moorage:machine:CoreOsNode",
+      "moorage:machine:Fleet",
+      "moorage:machine:NodeAccess",
+      "moorage:pki:CertificateAuthority",
+      "moorage:registry:Registry",
+      "moorage:storage:ObjectStore",
+      "moorage:swarm:Swarm",
+      "moorage:swarm:SwarmService",
+      "pulumi-nodejs:dynamic/moorage:AcceptanceChecks",
+      "pulumi-nodejs:dynamic/moorage:Bucket",
+      "pulumi-nodejs:dynamic/moorage:Converged",
+      "pulumi-nodejs:dynamic/moorage:DataDisk",
+      "pulumi-nodejs:dynamic/moorage:Installation",
+      "pulumi-nodejs:dynamic/moorage:LoadedImages",
+      "pulumi-nodejs:dynamic/moorage:NodeFilesPart",
+      "pulumi-nodejs:dynamic/moorage:Preflight",
+      "pulumi-nodejs:dynamic/moorage:SwarmMember",
+      "pulumi-nodejs:dynamic/moorage:Swept",
+    ]);
+  });
+
+  test("reaches everything of Docker through its own provider, and nothing else", () => {
+    const others = recorder.resources.filter(
+      (one) => one.type.startsWith("docker:") !== (one.provider !== ""),
+    );
+    expect(others).toEqual([]);
+    expect([...new Set(recorder.ofType("").map((one) => one.provider))].sort()).toEqual(["", "swarm-docker"]);
+  });
+
+  test("says where the registry is, and how to get in", () => {
+    const outputs = recorder.outputs.get("moorage-dev");
+    expect(secretPaths(outputs)).toEqual(["password", "sshPrivateKey"]);
+    expect(shown(outputs)).toMatchObject({
+      registryUrl: "https://10.0.2.10",
+      caCertificate: "certificate ca-certificate",
+      username: "admin",
+      vip: "10.0.2.10",
+      sshCommands: { coreos4: "ssh -p 2014 core@127.0.0.1" },
+      nodes: { coreos4: { address: "10.0.2.14", hostKey: "ssh-ed25519 coreos4-host-key" } },
+      report: [{ name: "push", passed: true }],
+    });
+  });
+});
+
+describe("secrets of the program", () => {
+  test("are these and no others, so that a preview shows the rest", () => {
+    const isLogin = (line: string) =>
+      /(connection|target|managers\.\d|nodes\.\d|storageNodes\.\d)\.privateKey$/.test(line);
+    const secrets = everywhere(recorder, secretPaths);
+    expect(normalized(secrets.filter((line) => !isLogin(line)))).toEqual([
+      "NODE-base files.[/etc/docker/tls/key.pem].content",
+      "NODE-installation userData",
+      "acceptance-checks password",
+      "ca-certificate privateKeyPem",
+      "ca-docker-NODE-certificate caPrivateKeyPem",
+      "ca-docker-NODE-request privateKeyPem",
+      "ca-front-certificate caPrivateKeyPem",
+      "ca-front-request privateKeyPem",
+      "minio-NODE-root-password data",
+      "minio-NODE-root-user data",
+      "nginx-key data",
+      "nginx-users data",
+      "registry-NODE-config data",
+      "store-bucket rootPassword",
+      "store-bucket rootUser",
+      "store-bucket secretKey",
+    ]);
+  });
+
+  test("stand nowhere in the clear, neither in inputs nor in outputs", () => {
+    const clear = (value: unknown) =>
+      decodeURIComponent(JSON.stringify(shown(value)).replace(/%(?![0-9A-F]{2})/g, ""));
+    for (const one of recorder.resources) expect(clear(one.inputs), one.name).not.toMatch(/private /);
+    for (const config of recorder.ofType(":ServiceConfig")) {
+      expect(contentOf(config), config.name).not.toMatch(/private (hash )?(ca|store|registry|fleet|coreos)/);
+    }
+    for (const [name, outputs] of recorder.outputs) expect(clear(outputs), name).not.toMatch(/private /);
+  });
+});
+
+describe("the first preview", () => {
+  test("knows where Docker is asked, from the configuration alone", () => {
+    const { inputs } = preview.named("swarm-docker");
+    expect(unknownPaths(inputs)).toEqual([]);
+    expect(inputs).toEqual(recorder.named("swarm-docker").inputs);
+    expect(inputs.host).toMatch(/^ssh:\/\/moorage@swarm-[0-9a-f]{12}$/);
+    const options = JSON.parse(String(inputs.sshOpts)) as string[];
+    expect(options.filter((_, at) => at % 2 === 0)).toEqual(options.filter((one) => one === "-o"));
+    expect(options).toContain(
+      "ProxyCommand=node node_modules/@moorage/hosts/dist/bin/docker-proxy.js --stack organization/moorage/dev",
+    );
+  });
+
+  test("plans the very resources that the update makes", () => {
+    expect(identities(preview)).toEqual(identities(recorder));
+  });
+
+  test("does not know keys, certificates, ids and digests, and nothing else", () => {
+    const isKey = (line: string) => /\.(hostKey|privateKey)$/.test(line);
+    const unknown = everywhere(preview, unknownPaths).filter((line) => !isKey(line));
+    const services = unknown.filter((line) => line.includes(" taskSpec."));
+    expect(services.filter((line) => !/\.(configId|secretId|id)$/.test(line))).toEqual([]);
+    expect(normalized(unknown.filter((line) => !services.includes(line)))).toEqual([
+      "NODE-base files.[/etc/docker/certs.d/10.0.2.10/ca.crt].content",
+      "NODE-base files.[/etc/docker/tls/ca.pem].content",
+      "NODE-base files.[/etc/docker/tls/cert.pem].content",
+      "NODE-base files.[/etc/docker/tls/key.pem].content",
+      "NODE-installation installHash",
+      "NODE-installation userData",
+      "acceptance-checks caCertificate",
+      "acceptance-checks fingerprint",
+      "acceptance-checks password",
+      "acceptance-sweep fingerprint",
+      "ca-certificate privateKeyPem",
+      "ca-docker-NODE-certificate caCertPem",
+      "ca-docker-NODE-certificate caPrivateKeyPem",
+      "ca-docker-NODE-certificate certRequestPem",
+      "ca-docker-NODE-request privateKeyPem",
+      "ca-front-certificate caCertPem",
+      "ca-front-certificate caPrivateKeyPem",
+      "ca-front-certificate certRequestPem",
+      "ca-front-request privateKeyPem",
+      "minio-NODE-converged fingerprint",
+      "minio-NODE-root-password data",
+      "minio-NODE-root-user data",
+      "nginx-certificate data",
+      "nginx-converged fingerprint",
+      "nginx-key data",
+      "nginx-users data",
+      "registry-NODE-config data",
+      "registry-NODE-converged fingerprint",
+      "s3-NODE-converged fingerprint",
+      "store-bucket rootPassword",
+      "store-bucket rootUser",
+      "store-bucket secretKey",
+    ]);
+  });
+});

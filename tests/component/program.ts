@@ -1,0 +1,24 @@
+import * as pulumi from "@pulumi/pulumi";
+import { vi } from "vitest";
+import { Recorder, type RecorderOptions } from "../support/mocks";
+import type { RawConfig } from "../support/stacks";
+
+/** Runs the whole program with a configuration, and waits for all that it registers. */
+export async function program(raw: RawConfig, options?: RecorderOptions): Promise<Recorder> {
+  const recorder = await new Recorder(options).install();
+  const entries = Object.entries(raw).map(([key, value]) => [
+    `moorage:${key}`,
+    JSON.stringify(sorted(value)),
+  ]);
+  pulumi.runtime.setAllConfig(Object.fromEntries(entries) as Record<string, string>);
+  vi.resetModules();
+  await pulumi.runtime.runInPulumiStack(() => import("../../index"));
+  return recorder.settled();
+}
+
+/** Pulumi hands objects of the configuration over with their keys sorted, whatever their order in the file. */
+function sorted(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const entries = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, inner]) => [key, sorted(inner)]));
+}

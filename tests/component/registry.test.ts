@@ -1,0 +1,83 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { contentOf, secretPaths, type Recorder } from "../support/mocks";
+import type { RawConfig } from "../support/stacks";
+import { differences, identities, labConfig, recorded, registryOf, standingNodes } from "./parts";
+import { storeOf, swarmOf } from "./parts";
+
+function registry(change?: (raw: RawConfig) => void, ...without: string[]): Promise<Recorder> {
+  return recorded(() => {
+    const config = labConfig(change);
+    const nodes = standingNodes(config, ...without);
+    const swarm = swarmOf(config, nodes);
+    registryOf(config, nodes, swarm, storeOf(config, nodes, swarm));
+  });
+}
+
+const nodes = ["coreos1", "coreos2", "coreos3", "coreos4"];
+
+describe("the registry", () => {
+  let recorder: Recorder;
+  beforeAll(async () => void (recorder = await registry()));
+
+  test("is a service on each registry node, a password for each user, and one secret for all", () => {
+    expect(recorder.children("registry")).toEqual([
+      "RandomPassword registry-http-secret",
+      "RandomPassword registry-user-admin",
+      "RandomPassword registry-user-reader",
+      ...nodes.map((node) => `SwarmService registry-${node}`),
+    ]);
+    expect(recorder.named("registry-user-reader").inputs).toEqual({ length: 32, special: false });
+    expect(recorder.children("registry-coreos3")).toEqual([
+      "Converged registry-coreos3-converged",
+      "Secret registry-coreos3-config",
+      "Service registry-coreos3",
+    ]);
+  });
+
+  test("runs without root on its node, with its configuration as a secret", () => {
+    expect(recorder.named("registry-coreos3").inputs).toMatchObject({
+      name: "registry-coreos3",
+      taskSpec: {
+        placement: { constraints: ["node.labels.moorage.node==coreos3"] },
+        containerSpec: {
+          image: "image/registry",
+          hostname: "registry-coreos3",
+          user: "65532",
+          env: { OTEL_TRACES_EXPORTER: "none" },
+          configs: [],
+          secrets: [{ fileName: "/etc/distribution/config.yml", fileMode: 0o400, fileUid: "65532" }],
+        },
+      },
+    });
+    expect(secretPaths(recorder.named("registry-coreos3").inputs)).toEqual([]);
+    expect(secretPaths(recorder.named("registry-coreos3-config").inputs)).toEqual(["data"]);
+  });
+
+  test("finds the bucket through its own node's balancer, and shares the secret for uploads", () => {
+    const contents = nodes.map((node) => contentOf(recorder.named(`registry-${node}-config`)));
+    contents.forEach((content, at) => {
+      expect(content).toContain(`http://s3-${nodes[at]}:9000`);
+      expect(content).toContain("private store-registry-key");
+      expect(content).toContain("private registry-http-secret");
+      expect(content.replaceAll(nodes[at] ?? "", "N")).toBe(contents[0]?.replaceAll("coreos1", "N"));
+    });
+  });
+
+  test("starts once the bucket is there, and every balancer leads to it", () => {
+    expect(recorder.named("registry-coreos3").dependencies).toEqual(
+      expect.arrayContaining(["store-bucket", ...nodes.map((node) => `s3-${node}-converged`)]),
+    );
+  });
+
+  test("has a new user without a new service: the front is who knows users", async () => {
+    const more = await registry((raw) => {
+      (raw.registry?.users as Record<string, unknown>).guest = { rights: [] };
+    });
+    expect(differences(recorder, more)).toEqual(["+ RandomPassword registry-user-guest"]);
+  });
+
+  test("renames nothing when a node is taken away", async () => {
+    const fewer = await registry(undefined, "coreos2");
+    expect(identities(fewer)).toEqual(identities(recorder).filter((one) => !one.includes("coreos2")));
+  });
+});

@@ -1,0 +1,197 @@
+import { describe, expect, test } from "vitest";
+import { SwarmService, type SwarmServiceArgs } from "../../components/swarm/service";
+import { contentOf, plain, secretPaths, type Recorder } from "../support/mocks";
+import { labConfig, recorded, standingNodes, swarmOf } from "./parts";
+
+const config = labConfig();
+const label = { label: "moorage.stack", value: "moorage/dev" };
+const ownership = { fileUid: "0", fileGid: "0" };
+
+function service(args: Partial<SwarmServiceArgs> = {}): Promise<Recorder> {
+  return recorded(() => {
+    const swarm = swarmOf(config, standingNodes(config));
+    new SwarmService("web", { swarm, image: "image/web", constraints: ["node.role==worker"], ...args });
+  });
+}
+
+const files: SwarmServiceArgs["files"] = {
+  config: { path: "/etc/web.conf", content: "shown" },
+  password: { path: "/run/secrets/password", content: "private password", secret: true, uid: "65532" },
+};
+
+async function containerSpec(args: Partial<SwarmServiceArgs>): Promise<Record<string, unknown>> {
+  const { taskSpec } = (await service(args)).named("web").inputs;
+  return (taskSpec as { containerSpec: Record<string, unknown> }).containerSpec;
+}
+
+describe("a Swarm service", () => {
+  test("is a service with a config or a secret for each file, and the wait for its tasks", async () => {
+    const recorder = await service({ files });
+    expect(recorder.children("web")).toEqual([
+      "Converged web-converged",
+      "Secret web-password",
+      "Service web",
+      "ServiceConfig web-config",
+    ]);
+  });
+
+  test("has one task, no capability and a file system that is not written to", async () => {
+    const { inputs } = (await service()).named("web");
+    const change = {
+      parallelism: 1,
+      delay: "2s",
+      monitor: "10s",
+      maxFailureRatio: "0.0",
+      order: "stop-first",
+    };
+    expect(inputs).toEqual({
+      name: "web",
+      labels: [label],
+      mode: { replicated: { replicas: 1 } },
+      endpointSpec: { mode: "dnsrr", ports: [] },
+      updateConfig: { ...change, failureAction: "rollback" },
+      rollbackConfig: { ...change, failureAction: "pause" },
+      taskSpec: {
+        containerSpec: {
+          image: "image/web",
+          labels: [label],
+          readOnly: true,
+          init: true,
+          capDrops: ["ALL"],
+          stopGracePeriod: "30s",
+          configs: [],
+          secrets: [],
+          mounts: [],
+        },
+        networksAdvanceds: [{ id: "swarm-services-id" }],
+        placement: { constraints: ["node.role==worker"] },
+        restartPolicy: { condition: "any", delay: "2s", window: "0s" },
+      },
+    });
+  });
+
+  test("is given what its arguments say", async () => {
+    const recorder = await service({
+      global: true,
+      ports: [{ published: 443, target: 8443 }],
+      memoryMb: 64,
+      healthcheck: { test: ["CMD", "true"], intervalSeconds: 7 },
+      binds: { "/data": "/srv/web" },
+      tmpfs: ["/tmp"],
+      capabilities: ["NET_BIND_SERVICE"],
+      environment: { HOME: "/tmp" },
+      command: ["web"],
+      args: ["--quiet"],
+      sysctls: { "net.ipv4.tcp_retries2": "5" },
+      stopGraceSeconds: 5,
+    });
+    expect(recorder.named("web").inputs).toMatchObject({
+      mode: { global: true },
+      endpointSpec: {
+        ports: [{ publishedPort: 443, targetPort: 8443, protocol: "tcp", publishMode: "host" }],
+      },
+      taskSpec: {
+        resources: { limits: { memoryBytes: 67_108_864 } },
+        containerSpec: {
+          healthcheck: { tests: ["CMD", "true"], interval: "7s", timeout: "3s", retries: 3 },
+          mounts: [
+            { type: "bind", source: "/srv/web", target: "/data" },
+            { type: "tmpfs", target: "/tmp" },
+          ],
+          capAdds: ["NET_BIND_SERVICE"],
+          env: { HOME: "/tmp" },
+          commands: ["web"],
+          args: ["--quiet"],
+          sysctl: { "net.ipv4.tcp_retries2": "5" },
+          stopGracePeriod: "5s",
+        },
+      },
+    });
+  });
+
+  test("names its files by what Docker calls them, so that other content restarts it", async () => {
+    const recorder = await service({ files });
+    const { taskSpec } = recorder.named("web").inputs;
+    expect(taskSpec).toMatchObject({
+      containerSpec: {
+        configs: [
+          {
+            configId: expect.stringMatching(/^web-config-id-/),
+            configName: expect.stringMatching(/^web-config-/),
+            fileName: "/etc/web.conf",
+            fileMode: 0o444,
+            ...ownership,
+          },
+        ],
+        secrets: [
+          {
+            secretId: expect.stringMatching(/^web-password-id-/),
+            secretName: expect.stringMatching(/^web-password-/),
+            fileName: "/run/secrets/password",
+            fileMode: 0o400,
+            fileUid: "65532",
+            fileGid: "65532",
+          },
+        ],
+      },
+    });
+    const changed = await containerSpec({
+      files: { ...files, config: { path: "/etc/web.conf", content: "other" } },
+    });
+    expect(changed.configs).not.toEqual(
+      (taskSpec as { containerSpec: typeof changed }).containerSpec.configs,
+    );
+  });
+
+  test("hides its secrets' contents, and nothing else", async () => {
+    const recorder = await service({ files });
+    expect(contentOf(recorder.named("web-config"))).toBe("shown");
+    expect(contentOf(recorder.named("web-password"))).toBe("private password");
+    expect(plain(recorder.named("web-password").inputs.labels)).toEqual([label]);
+    expect(secretPaths(recorder.named("web-password").inputs)).toEqual(["data"]);
+    for (const name of ["web-config", "web"]) {
+      expect(secretPaths(recorder.named(name).inputs)).toEqual([]);
+    }
+  });
+
+  test("comes after every member and the network, and is waited for after that", async () => {
+    const recorder = await service({ files });
+    const swarm = ["swarm-coreos1", "swarm-coreos2", "swarm-coreos3", "swarm-coreos4", "swarm-services"];
+    for (const name of ["web", "web-config", "web-password"]) {
+      expect(recorder.named(name).dependencies).toEqual(expect.arrayContaining(swarm));
+      expect(recorder.named(name).provider).toBe("swarm-docker");
+    }
+    expect(recorder.named("web-converged").dependencies).toContain("web");
+  });
+});
+
+describe("the wait for a service", () => {
+  const fingerprint = async (args: Partial<SwarmServiceArgs>) =>
+    (await service(args)).named("web-converged").inputs.fingerprint;
+
+  test("asks all managers for the very spec", async () => {
+    const { inputs } = (await service()).named("web-converged");
+    expect(plain(inputs)).toMatchObject({ service: "web", timeoutSeconds: 300 });
+    expect((inputs.managers as { node: string }[]).map((one) => one.node)).toEqual([
+      "coreos1",
+      "coreos2",
+      "coreos3",
+    ]);
+    expect(inputs.fingerprint).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  test("is done again for another image or other content of a file, secret or not, and else not", async () => {
+    const secret = (content: string): SwarmServiceArgs["files"] => ({
+      password: { path: "/password", content, secret: true },
+    });
+    const prints = [
+      await fingerprint({}),
+      await fingerprint({ image: "image/other" }),
+      await fingerprint({ files }),
+      await fingerprint({ files: secret("one") }),
+      await fingerprint({ files: secret("other") }),
+    ];
+    expect(new Set(prints).size).toBe(prints.length);
+    expect(await fingerprint({ files: secret("one") })).toBe(prints[3]);
+  });
+});
