@@ -133,9 +133,9 @@ function dockerProvider(name: string, managers: NodeConfig[], parent: pulumi.Res
     .slice(0, 12);
   const options = [
     `ProxyCommand=node node_modules/@moorage/hosts/dist/bin/docker-proxy.js --stack ${stack}`,
-    "ControlMaster=auto",
-    "ControlPath=~/.moorage-%C",
-    "ControlPersist=5",
+    // The proxy shares its connections among all clients.
+    "ControlMaster=no",
+    "ControlPath=none",
     // The other end of this connection is a local pipe; the proxy itself checks each manager's host key.
     "StrictHostKeyChecking=no",
     "UserKnownHostsFile=/dev/null",

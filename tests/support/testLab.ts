@@ -49,6 +49,7 @@ export class TestLab {
     const done = await run("pulumi", [...args, "--non-interactive", "--color", "never"], {
       env,
       cwd: options.cwd ?? checkout(),
+      timeoutMs: 400_000,
     });
     return { code: done.code, output: done.stdout + done.stderr };
   }

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import type { Connection } from "../contract";
 import { DOCKER_SOCKET, dockerApi } from "../docker/api";
 import { HostError, messageOf } from "../errors";
-import { openUnixSocket } from "../ssh/pool";
+import { dropConnection, openUnixSocket } from "../ssh/pool";
 import type { Patience } from "../ssh/connect";
 import { dockerInfo } from "../swarm/managers";
 import { sleep, within } from "../time";
@@ -11,11 +11,14 @@ import { sleep, within } from "../time";
 /** How long a manager may take to prove itself; the second round is for hosts that are only busy. */
 const ROUNDS = [2, 10];
 const HEAD_START_MS = 250;
-/** A choice that has just worked is not proved again. */
-const FRESH_MS = 3000;
+/** Between two looks at the manager in use, and how long it may take to answer one. */
+const WATCH_MS = 5000;
+const WATCH_SECONDS = 10;
+/** A new channel on a machine that is busy takes its time; giving it up would cost all other channels as well. */
+const OPEN_SECONDS = 10;
 
 export class ManagerChoice {
-  private chosen: { connection: Connection; provedAt: number } | undefined;
+  private chosen: Connection | undefined;
   private choosing: Promise<Connection> | undefined;
   constructor(private readonly managers: readonly Connection[]) {}
 
@@ -24,30 +27,36 @@ export class ManagerChoice {
     for (let attempt = 1; ; attempt += 1) {
       const connection = await this.current();
       try {
-        const patience = { attempts: 1, timeoutSeconds: 3, pauseSeconds: 0 };
+        const patience = { attempts: 1, timeoutSeconds: OPEN_SECONDS, pauseSeconds: 0 };
         return await openUnixSocket(connection, DOCKER_SOCKET, patience);
       } catch (error) {
-        this.chosen = undefined;
+        this.forget(connection);
         if (attempt === 2) throw error;
       }
     }
   }
 
-  /** The manager in use, proved a moment ago; else another is chosen. */
-  async current(): Promise<Connection> {
-    const { chosen } = this;
-    if (chosen) {
-      if (Date.now() - chosen.provedAt < FRESH_MS) return chosen.connection;
-      try {
-        await prove(chosen.connection, ROUNDS[0] ?? 2);
-        chosen.provedAt = Date.now();
-        return chosen.connection;
-      } catch {
-        if (this.chosen === chosen) this.chosen = undefined;
-      }
-    }
+  /** The manager in use; the first that proves itself when there is none. */
+  current(): Promise<Connection> {
+    if (this.chosen) return Promise.resolve(this.chosen);
     this.choosing ??= this.choose().finally(() => (this.choosing = undefined));
     return this.choosing;
+  }
+
+  /** Looks at the manager in use from time to time, and forgets one that does not answer. Ends with `stop`. */
+  watch(): { stop: () => void } {
+    const timer = setInterval(() => {
+      const { chosen } = this;
+      if (chosen) prove(chosen, WATCH_SECONDS).catch(() => this.forget(chosen));
+    }, WATCH_MS);
+    return { stop: () => clearInterval(timer) };
+  }
+
+  /** Its streams end with its connection, so that whoever waits for an answer is told. */
+  private forget(connection: Connection): void {
+    if (this.chosen !== connection) return;
+    this.chosen = undefined;
+    dropConnection(connection);
   }
 
   private async choose(): Promise<Connection> {
@@ -67,7 +76,7 @@ export class ManagerChoice {
       });
       try {
         const connection = await Promise.any(proofs);
-        this.chosen = { connection, provedAt: Date.now() };
+        this.chosen = connection;
         return connection;
       } catch {
         // All failed; the next round gives them longer.

@@ -1,42 +1,40 @@
 /**
- * An SSH server on standard input and output, for OpenSSH's ProxyCommand: `docker system dial-stdio`
- * leads to the Docker socket of a manager that works. The pipe is local, so it asks for no login.
+ * An SSH server on a socket of this machine: `docker system dial-stdio` leads to the Docker socket of a manager
+ * that works. The socket's folder is the operator's alone, so it asks for no login.
  */
-import { Duplex } from "node:stream";
-import type { Readable, Writable } from "node:stream";
+import type { Duplex } from "node:stream";
 import { Server, utils } from "ssh2";
-import type { ServerChannel } from "ssh2";
+import type { Connection as Client, ServerChannel } from "ssh2";
 import { messageOf } from "../errors";
 
 export type OpenStream = () => Promise<{ channel: Duplex; release: () => void }>;
 
-/** Serves until the other side goes away. */
-export function serveSsh(input: Readable, output: Writable, open: OpenStream): Promise<void> {
+/** A server that is yet to listen. `changed` is told how many clients are connected whenever that changes. */
+export function sshServer(open: OpenStream, changed: (clients: number) => void): Server {
   const { private: hostKey } = utils.generateKeyPairSync("ed25519");
-  const pipe = Duplex.from({ readable: input, writable: output });
-  return new Promise((resolve) => {
-    const server = new Server({ hostKeys: [hostKey] }, (client) => {
-      client.on("authentication", (context) => context.accept());
-      client.on("session", (accept) => {
-        const session = accept();
-        session.on("exec", (acceptExec, reject, { command }) => {
-          if (!/(^|[\s/])docker\s(.*\s)?system dial-stdio\s*$/.test(command)) {
-            reject();
-            return;
-          }
-          void bridge(acceptExec(), open);
-        });
-        for (const refused of ["shell", "sftp", "subsystem"]) {
-          session.on(refused as "shell", (_accept, reject) => reject?.());
-        }
-      });
-      client.on("error", () => resolve());
-      client.on("close", () => resolve());
+  let clients = 0;
+  return new Server({ hostKeys: [hostKey] }, (client) => {
+    changed((clients += 1));
+    client.on("close", () => changed((clients -= 1)));
+    serve(client, open);
+  });
+}
+
+function serve(client: Client, open: OpenStream): void {
+  client.on("authentication", (context) => context.accept());
+  client.on("error", () => client.end());
+  client.on("session", (accept) => {
+    const session = accept();
+    session.on("exec", (acceptExec, reject, { command }) => {
+      if (!/(^|[\s/])docker\s(.*\s)?system dial-stdio\s*$/.test(command)) {
+        reject();
+        return;
+      }
+      void bridge(acceptExec(), open);
     });
-    pipe.on("error", () => resolve());
-    input.on("end", () => resolve());
-    // The server takes anything that looks like a socket.
-    server.injectSocket(Object.assign(pipe, { setNoDelay: () => pipe, remoteAddress: "127.0.0.1" }) as never);
+    for (const refused of ["shell", "sftp", "subsystem"]) {
+      session.on(refused as "shell", (_accept, reject) => reject?.());
+    }
   });
 }
 

@@ -12,7 +12,7 @@ import { count } from "./stats";
 
 /** sshd's MaxSessions is 10 by default. */
 const SESSIONS = 8;
-const FORWARDS = 32;
+const FORWARDS = 128;
 const IDLE_SECONDS = 60;
 const OPEN_SECONDS = 15;
 /** How long a host that could not be reached is taken to be unreachable by those who try briefly. */
