@@ -55,8 +55,11 @@ export async function journey(say: Say, wanted?: Platform): Promise<Arrived> {
   };
   const { instance, env, images } = await prepare(say, part, wanted);
   await part("pulumi up", async () => {
-    if (await releaseStaleLock(instance, env)) say("  an update before was cut off; going on where it was");
+    const cutOff = await releaseStaleLock(instance, env);
+    if (cutOff) say("  an update before was cut off; going on where it was");
     await pulumi(["up", ...upOptions()], env);
+    // What was under way is finished by now; Pulumi would go on warning of it.
+    if (cutOff) await pulumi(["refresh", "--clear-pending-creates", ...refreshOptions()], env);
   });
   const access = await recordAccess(instance, env);
   const digest = await part("push and pull", async () => {
@@ -80,8 +83,12 @@ export async function imagesIn(folder: string, tools: Parameters<typeof buildIma
 
 /** Without a terminal Pulumi's progress lines are plain text, and colours would be noise. */
 function upOptions(): string[] {
+  return ["--skip-preview", ...refreshOptions()];
+}
+
+function refreshOptions(): string[] {
   const plain = process.stdout.isTTY ? [] : ["--color", "never"];
-  return ["--yes", "--skip-preview", "--suppress-outputs", ...plain];
+  return ["--yes", "--suppress-outputs", ...plain];
 }
 
 /** Puts what a user needs to reach nodes and registry into the lab's folder, which only root can read. */

@@ -70,9 +70,14 @@ describe("secrets", () => {
       }
       Object.values(record).forEach(walk);
     };
-    walk(JSON.parse(await lab.state(true)));
-    const known = JSON.stringify(await lab.outputs());
-    const shown = [/"caCertificate":"[^"]*"/.exec(known)?.[0] ?? ""];
+    const state = JSON.parse(await lab.state(true)) as { deployment: { resources: { outputs?: object }[] } };
+    walk(state);
+    // A private key's encodings hold the public key as well, which is nobody's secret.
+    const shown = state.deployment.resources.flatMap(({ outputs }) =>
+      Object.entries(outputs ?? {})
+        .filter(([key]) => key.startsWith("publicKey"))
+        .map(([, value]) => String(value)),
+    );
     return [...found].filter((secret) => !shown.some((text) => text.includes(secret)));
   }
 

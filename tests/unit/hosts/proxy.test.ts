@@ -1,15 +1,14 @@
 import { spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Connection } from "../../../hosts/src/contract";
 import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
 import { managersInState } from "../../../hosts/src/proxy/managers";
 import { startDocker, startManager } from "./support/fake-docker";
-import { startServer, temporaryFolder } from "./support/stop";
+import { afterwards, startServer, temporaryFolder } from "./support/stop";
 
-const HOSTS = resolve(__dirname, "../../../hosts/dist/index.js");
-const MAIN = resolve(__dirname, "fixtures/proxy-main.mjs");
+const PROXY = resolve(__dirname, "../../../hosts/dist/bin/docker-proxy.js");
 
 interface Ran {
   readonly code: number;
@@ -18,33 +17,57 @@ interface Ran {
   readonly seconds: number;
 }
 
-/** Runs OpenSSH's own client through the proxy, with `requests` as what Docker's client would send. */
-function dial(managers: Connection[], requests: string, options: string[] = []): Promise<Ran> {
+/** An operator's machine: a `pulumi` that shows a state with these managers, and a folder for the proxy's socket. */
+function operator(managers: Connection[]): NodeJS.ProcessEnv {
   const folder = temporaryFolder();
-  const file = join(folder, "managers.json");
-  writeFileSync(file, JSON.stringify(managers));
+  const resources = managers.map((connection) => ({
+    type: "pulumi-nodejs:dynamic:SwarmMember",
+    outputs: { role: "manager", connection },
+  }));
+  writeFileSync(join(folder, "state.json"), JSON.stringify({ deployment: { resources } }));
+  writeFileSync(
+    join(folder, "pulumi"),
+    `#!/bin/sh\necho "$*" >> ${folder}/asked\ncat ${folder}/state.json\n`,
+  );
+  chmodSync(join(folder, "pulumi"), 0o755);
+  afterwards(() => stopProxies(folder));
+  return { ...process.env, PATH: `${folder}:${process.env["PATH"] ?? ""}`, XDG_RUNTIME_DIR: folder };
+}
+
+/** A proxy outlives its clients for a while; it is known by its socket's folder. */
+function stopProxies(folder: string): void {
+  for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const line = readFileSync(`/proc/${entry}/cmdline`, "utf8");
+      if (line.includes("docker-proxy-server") && line.includes(folder)) process.kill(Number(entry));
+    } catch {
+      // Ended in between.
+    }
+  }
+}
+
+/** Runs OpenSSH's own client through the proxy, with `requests` as what Docker's client would send. */
+function dial(env: NodeJS.ProcessEnv, requests: string): Promise<Ran> {
+  const options = [
+    `ProxyCommand=${process.execPath} ${PROXY} --stack organization/moorage/test`,
+    "ControlMaster=no",
+    "ControlPath=none",
+    "StrictHostKeyChecking=no",
+    "UserKnownHostsFile=/dev/null",
+    "LogLevel=ERROR",
+  ];
   const started = Date.now();
-  const ssh = spawn("ssh", [
-    ...[
-      "-F",
-      "none",
-      "-o",
-      "StrictHostKeyChecking=no",
-      "-o",
-      "UserKnownHostsFile=/dev/null",
-      "-o",
-      "LogLevel=ERROR",
+  const ssh = spawn(
+    "ssh",
+    [
+      ...["-F", "none", ...options.flatMap((option) => ["-o", option])],
+      ...["-l", "moorage", "--", "swarm-dev", "docker", "system", "dial-stdio"],
     ],
-    ...["-o", `ProxyCommand=${process.execPath} ${MAIN} ${HOSTS} ${file}`],
-    ...options,
-    ...["-l", "moorage", "--", "swarm-dev", "docker", "system", "dial-stdio"],
-  ]);
+    { env },
+  );
   let stdout = "";
   let stderr = "";
-  ssh.stdout.on("data", (chunk: Buffer) => {
-    stdout += chunk.toString();
-    // The engine closes after its answer, as it was asked to.
-  });
+  ssh.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
   ssh.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
   ssh.stdin.on("error", () => undefined);
   ssh.stdin.write(requests);
@@ -66,7 +89,7 @@ async function manager(name: string) {
 describe("the Docker provider's way in", () => {
   it("leads OpenSSH's client to the first manager", async () => {
     const [one, two] = [await manager("swarm-1"), await manager("swarm-2")];
-    const ran = await dial([one.connection, two.connection], INFO);
+    const ran = await dial(operator([one.connection, two.connection]), INFO);
     expect(ran.stdout).toContain("HTTP/1.1 200");
     expect(ran.stdout).toContain('"Name":"swarm-1"');
     expect(ran.code).toBe(0);
@@ -75,7 +98,7 @@ describe("the Docker provider's way in", () => {
   it("passes over a manager that is frozen, in about two seconds at most", async () => {
     const frozen = await startServer({ node: "swarm-1", mute: true });
     const two = await manager("swarm-2");
-    const ran = await dial([frozen.connection(), two.connection], INFO);
+    const ran = await dial(operator([frozen.connection(), two.connection]), INFO);
     expect(ran.stdout).toContain('"Name":"swarm-2"');
     expect(ran.seconds).toBeLessThan(4);
   });
@@ -89,20 +112,46 @@ describe("the Docker provider's way in", () => {
       json: { Swarm: { LocalNodeState: "active", ControlAvailable: false } },
     }));
     const four = await manager("swarm-4");
-    const ran = await dial([frozen.connection, off, worker.connection, four.connection], INFO);
+    const ran = await dial(operator([frozen.connection, off, worker.connection, four.connection]), INFO);
     expect(ran.stdout).toContain('"Name":"swarm-4"');
   });
 
-  it("serves many clients over one multiplexed connection", async () => {
+  it("serves many clients at once with one connection to a manager, and reads the state once", async () => {
     const one = await manager("swarm-1");
-    const folder = temporaryFolder();
-    const shared = ["-o", "ControlMaster=auto", "-o", "ControlPersist=5", "-o", `ControlPath=${folder}/c`];
-    const first = await dial([one.connection], INFO, shared);
-    expect(first.stdout).toContain('"Name":"swarm-1"');
-    const more = await Promise.all(Array.from({ length: 8 }, () => dial([one.connection], INFO, shared)));
-    for (const ran of more) expect(ran.stdout).toContain('"Name":"swarm-1"');
+    const env = operator([one.connection]);
+    const all = await Promise.all(Array.from({ length: 8 }, () => dial(env, INFO)));
+    for (const ran of all) expect(ran.stdout).toContain('"Name":"swarm-1"');
     expect(one.server.connections).toBe(1);
+    expect(readFileSync(join(env["XDG_RUNTIME_DIR"] ?? "", "asked"), "utf8")).toBe(
+      "stack export --show-secrets --stack organization/moorage/test\n",
+    );
   }, 20_000);
+
+  it("turns to another manager when the one in use goes away", async () => {
+    const [one, two] = [await manager("swarm-1"), await manager("swarm-2")];
+    const env = operator([one.connection, two.connection]);
+    expect((await dial(env, INFO)).stdout).toContain('"Name":"swarm-1"');
+    await one.server.stop();
+    expect((await dial(env, INFO)).stdout).toContain('"Name":"swarm-2"');
+  }, 20_000);
+
+  it("runs nothing but Docker's own way in", async () => {
+    const one = await manager("swarm-1");
+    const proxy = `ProxyCommand=${process.execPath} ${PROXY} --stack organization/moorage/test`;
+    const options = [proxy, "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"];
+    const args = [
+      "-F",
+      "none",
+      ...options.flatMap((option) => ["-o", option]),
+      "x@swarm-dev",
+      "touch",
+      "/tmp/x",
+    ];
+    const ssh = spawn("ssh", args, { env: operator([one.connection]), stdio: "ignore" });
+    const code = await new Promise((done) => ssh.on("close", done));
+    expect(code).not.toBe(0);
+    expect(one.server.commands).toEqual([]);
+  });
 
   it("says in one line why no manager serves, and fails", async () => {
     const docker = await startDocker();
@@ -111,7 +160,7 @@ describe("the Docker provider's way in", () => {
       json: { Swarm: { LocalNodeState: "inactive", ControlAvailable: false } },
     }));
     const off = { ...server.connection(), node: "swarm-2", port: 1 };
-    const ran = await dial([server.connection(), off], INFO);
+    const ran = await dial(operator([server.connection(), off]), INFO);
     expect(ran.code).not.toBe(0);
     const line = ran.stderr.split("\n").find((each) => each.startsWith("moorage:"));
     expect(line).toMatch(/no Swarm manager in reach: .*swarm-1: is no Swarm manager now \(inactive\)/);

@@ -1,0 +1,99 @@
+import { describe, expect, it } from "vitest";
+import type { PreflightHost, PreflightInputs } from "../../../hosts/src/contract";
+import { preflight } from "../../../hosts/src/preflight";
+import { Sandbox, canSandbox } from "./support/sandbox";
+import { keyPair } from "./support/ssh-server";
+import { logged } from "./support/stop";
+
+const docker = (info: string) => `#!/bin/sh\necho '${info}'\n`;
+const healthy = docker("28.5.0|inactive|||/var/lib/docker");
+/** The machine's own addresses are nobody's business here: any interface that is there will do. */
+const LOOPBACK = "lo";
+
+async function host(
+  node: string,
+  tools: Record<string, string> = {},
+): Promise<{ sandbox: Sandbox; host: PreflightHost }> {
+  const sandbox = await Sandbox.start({ docker: healthy, ...tools }, { node });
+  return {
+    sandbox,
+    host: { target: sandbox.server.connection(), address: "10.0.2.11", interface: LOOPBACK, ports: [] },
+  };
+}
+
+const inputs = (hosts: Record<string, PreflightHost>): PreflightInputs => ({
+  hosts,
+  minimumDocker: "20.10",
+  maximumClockSkew: 5,
+  minimumFreeMiB: 0,
+  timeoutSeconds: 30,
+});
+
+describe.skipIf(!canSandbox)("preflight", () => {
+  it("passes healthy hosts and says what it found, changing nothing", async () => {
+    const [a, b] = [await host("a"), await host("b")];
+    const { outs } = await preflight.create(inputs({ a: a.host, b: b.host }));
+    expect(outs.findings["a"]).toMatch(/^installed, lo MTU \d+, Docker 28\.5\.0$/);
+    expect(a.sandbox.told()).toEqual([]);
+  });
+
+  it("reports every problem of every host in one message", async () => {
+    const [a, b] = [
+      await host("a", { docker: docker("19.03.0|active|n1|foreign|/x") }),
+      await host("b", { date: "#!/bin/sh\necho 1000000000.0\n" }),
+    ];
+    const hosts = {
+      a: a.host,
+      b: { ...b.host, interface: "eth9", dataDisk: "/dev/none" },
+      c: { ...a.host, target: { ...a.host.target, node: "c", port: 1 } },
+      d: { ...a.host, target: { ...a.host.target, node: "d", hostKey: keyPair().public } },
+      e: { ...a.host, target: { ...a.host.target, node: "e", privateKey: keyPair().private } },
+    };
+    const message = await preflight.create(inputs(hosts)).then(
+      () => "passed",
+      (error: Error) => error.message,
+    );
+    expect(message).toMatch(/^preflight found 8 problems; nothing was touched:\n/);
+    for (const line of [
+      /^ {2}a: its Docker is 19\.03\.0\. To do: install 20\.10 or newer$/m,
+      /^ {2}a: it is in another Swarm already \(foreign\)\. To do: /m,
+      /^ {2}b: its clock is .* s behind the operator's/m,
+      /^ {2}b: there is no network interface eth9\. To do: list them there with `ip link`/m,
+      /^ {2}b: there is no data disk \/dev\/none/m,
+      /^ {2}c: no SSH connection to core@127\.0\.0\.1:1 after 2 attempts: .*\. To do: switch it on/m,
+      /^ {2}d: .* shows another host key than the pinned one/m,
+      /^ {2}e: .* refuses the login as core/m,
+    ]) {
+      expect(message).toMatch(line);
+    }
+  }, 30_000);
+
+  it("looks at the live installer where the installed system is not there yet", async () => {
+    const { host: found } = await host("a", {
+      docker: "#!/bin/sh\nexit 1\n",
+      blkid: "#!/bin/sh\nexit 2\n",
+      readlink: "#!/bin/sh\necho /dev/loop0\n",
+    });
+    const metal = {
+      ...found,
+      installer: found.target,
+      target: { ...found.target, hostKey: keyPair().public },
+      disk: "/dev/sda",
+    };
+    const { outs } = await preflight.create(inputs({ a: metal }));
+    expect(outs.findings["a"]).toMatch(/^live installer, lo MTU \d+, disk blank$/);
+  });
+
+  it("lets a host be off that was looked at before and has not changed", async () => {
+    const [a, b] = [await host("a"), await host("b")];
+    const { outs } = await preflight.create(inputs({ a: a.host, b: b.host }));
+    await a.sandbox.server.stop();
+    const next = inputs({ a: a.host, b: { ...b.host, ports: [1] } });
+    expect((await preflight.update("", outs, next)).findings["a"]).toBe("not reached now");
+    expect(logged.at(-1)).toMatch(/^warning: a: not looked at/);
+    const changed = inputs({ a: { ...a.host, ports: [1] }, b: b.host });
+    await expect(preflight.update("", outs, changed)).rejects.toThrow(
+      /1 problem; .*\n {2}a: no SSH connection/,
+    );
+  }, 30_000);
+});

@@ -1,0 +1,211 @@
+/** A few engines that form Swarms with each other, as far as membership goes. */
+import type { Connection, SwarmMemberInputs } from "../../../../hosts/src/contract";
+import { DOCKER_SOCKET } from "../../../../hosts/src/docker/api";
+import { FakeDocker } from "./fake-docker";
+import { Sandbox } from "./sandbox";
+
+interface Member {
+  readonly ID: string;
+  readonly hostname: string;
+  role: "manager" | "worker";
+  labels: Record<string, string>;
+  version: number;
+  down: boolean;
+}
+
+/** One cluster: the list that all its managers share. */
+export class Cluster {
+  readonly members = new Map<string, Member>();
+  services: object[] = [];
+  constructor(readonly id: string) {}
+
+  managersUp(): number {
+    return [...this.members.values()].filter((member) => member.role === "manager" && !member.down).length;
+  }
+
+  managers(): number {
+    return [...this.members.values()].filter((member) => member.role === "manager").length;
+  }
+}
+
+let serial = 0;
+
+export class Engine {
+  readonly docker = new FakeDocker();
+  sandbox!: Sandbox;
+  cluster: Cluster | undefined;
+  nodeId = "";
+  /** How many node updates are refused as out of sequence. */
+  busy = 0;
+
+  constructor(
+    readonly name: string,
+    private readonly all: Map<string, Engine>,
+  ) {
+    const self = this.member.bind(this);
+    const manager = () => self()?.role === "manager";
+    const guarded = (answer: () => object) => () =>
+      manager() ? answer() : { status: 503, json: { message: "This node is not a swarm manager." } };
+    const { docker } = this;
+    docker.on("GET", /^\/info$/, () => ({ json: this.info() }));
+    docker.on(
+      "GET",
+      /^\/nodes$/,
+      guarded(() => ({ json: this.list() })),
+    );
+    docker.on(
+      "GET",
+      /^\/services$/,
+      guarded(() => ({ json: this.cluster?.services ?? [] })),
+    );
+    docker.on(
+      "GET",
+      /^\/swarm$/,
+      guarded(() => ({
+        json: { ID: "x", Version: { Index: 1 }, Spec: {}, JoinTokens: { Manager: "M", Worker: "W" } },
+      })),
+    );
+    docker.on("POST", /^\/swarm\/init$/, () =>
+      this.enter(new Cluster(`cluster-${(serial += 1)}`), "manager"),
+    );
+    docker.on("POST", /^\/swarm\/join$/, ({ body }) => this.join(JSON.parse(body) as never));
+    docker.on("POST", /^\/swarm\/leave$/, () => this.leave());
+    docker.on("GET", /^\/nodes\/[\w-]+$/, ({ path }) => {
+      const node = this.list().find(({ ID }) => path === `/nodes/${ID}`);
+      return node && { json: node };
+    });
+    docker.on("POST", /^\/nodes\/[\w-]+\/update$/, ({ path, body, query }) =>
+      this.update(path, body, query.get("version")),
+    );
+    docker.on("DELETE", /^\/nodes\/[\w-]+$/, ({ path }) => {
+      this.cluster?.members.delete(path.split("/")[2] ?? "");
+      return { json: {} };
+    });
+  }
+
+  async start(): Promise<this> {
+    await this.docker.start();
+    this.sandbox = await Sandbox.start(
+      {},
+      { node: this.name, sockets: { [DOCKER_SOCKET]: this.docker.path } },
+    );
+    return this;
+  }
+
+  get connection(): Connection {
+    return this.sandbox.server.connection();
+  }
+
+  member(): Member | undefined {
+    return this.cluster?.members.get(this.nodeId);
+  }
+
+  async off(): Promise<void> {
+    const member = this.member();
+    if (member) member.down = true;
+    await this.sandbox.server.stop();
+  }
+
+  enter(cluster: Cluster, role: Member["role"]) {
+    this.cluster = cluster;
+    this.nodeId = `node-${(serial += 1)}`;
+    cluster.members.set(this.nodeId, {
+      ID: this.nodeId,
+      hostname: this.name,
+      role,
+      labels: {},
+      version: 1,
+      down: false,
+    });
+    return { json: this.nodeId };
+  }
+
+  private join({ RemoteAddrs, JoinToken }: { RemoteAddrs: string[]; JoinToken: string }) {
+    const cluster = this.all.get(RemoteAddrs[0] ?? "")?.cluster;
+    if (!cluster) return { status: 500, json: { message: `cannot reach ${RemoteAddrs.join()}` } };
+    return this.enter(cluster, JoinToken === "M" ? "manager" : "worker");
+  }
+
+  private leave() {
+    const member = this.member();
+    if (member) member.down = true;
+    this.cluster = undefined;
+    this.nodeId = "";
+    return { json: {} };
+  }
+
+  private update(path: string, body: string, version: string | null) {
+    const node = this.cluster?.members.get(path.split("/")[2] ?? "");
+    if (!node) return undefined;
+    if (this.busy > 0 || Number(version) !== node.version) {
+      this.busy -= 1;
+      return { status: 500, json: { message: "rpc error: update out of sequence" } };
+    }
+    const spec = JSON.parse(body) as { Role: Member["role"]; Labels: Record<string, string> };
+    const cluster = this.cluster as Cluster;
+    if (node.role === "manager" && spec.Role === "worker") {
+      const left = cluster.managersUp() - (node.down ? 0 : 1);
+      if (left * 2 <= cluster.managers() - 1) {
+        return {
+          status: 400,
+          json: { message: "can't remove member from the raft: this would result in a loss of quorum" },
+        };
+      }
+    }
+    Object.assign(node, { role: spec.Role, labels: spec.Labels, version: node.version + 1 });
+    return { json: {} };
+  }
+
+  private info() {
+    const member = this.member();
+    const state = this.cluster ? "active" : "inactive";
+    const manager = member?.role === "manager";
+    return {
+      Name: this.name,
+      Swarm: {
+        NodeID: this.nodeId,
+        LocalNodeState: state,
+        ControlAvailable: manager,
+        Error: "",
+        RemoteManagers: manager ? [{ NodeID: this.nodeId, Addr: this.name }] : null,
+        ...(manager ? { Cluster: { ID: this.cluster?.id } } : {}),
+      },
+    };
+  }
+
+  private list() {
+    return [...(this.cluster?.members.values() ?? [])].map((member) => ({
+      ID: member.ID,
+      Version: { Index: member.version },
+      Spec: { Role: member.role, Availability: "active", Labels: member.labels },
+      Description: { Hostname: member.hostname },
+      Status: { State: member.down ? "down" : "ready" },
+      ...(member.role === "manager" ? { ManagerStatus: { Reachability: "reachable", Addr: "x" } } : {}),
+    }));
+  }
+}
+
+/** Engines by name, in no Swarm yet. */
+export async function engines(...names: string[]): Promise<Engine[]> {
+  const all = new Map<string, Engine>();
+  for (const name of names) all.set(name, new Engine(name, all));
+  return Promise.all([...all.values()].map((engine) => engine.start()));
+}
+
+export function memberInputs(
+  engine: Engine,
+  managers: Engine[],
+  changes: Partial<SwarmMemberInputs> = {},
+): SwarmMemberInputs {
+  return {
+    connection: engine.connection,
+    node: engine.name,
+    role: managers.includes(engine) ? "manager" : "worker",
+    labels: { region: "dc1" },
+    advertiseAddr: "10.0.2.11",
+    managers: managers.map(({ connection }) => connection),
+    founder: engine === managers[0],
+    autolock: false,
+    ...changes,
+  };
+}

@@ -1,0 +1,147 @@
+import { describe, expect, it } from "vitest";
+import { swarmMember } from "../../../hosts/src/swarm/member";
+import { canSandbox } from "./support/sandbox";
+import { Cluster, engines, memberInputs } from "./support/sim-swarm";
+import type { Engine } from "./support/sim-swarm";
+import { logged } from "./support/stop";
+
+/** Three managers and a worker, all in. */
+async function whole() {
+  const all = await engines("a", "b", "c", "d");
+  const managers = all.slice(0, 3);
+  const outs = [];
+  for (const engine of all) outs.push((await swarmMember.create(memberInputs(engine, managers))).outs);
+  return { all: all as [Engine, Engine, Engine, Engine], managers, outs };
+}
+
+const roles = (engine: Engine) =>
+  [...(engine.cluster?.members.values() ?? [])].map(({ hostname, role }) => `${hostname} ${role}`).sort();
+
+describe.skipIf(!canSandbox)("a Swarm's members", () => {
+  it("found one Swarm, join it with role and labels, and leave a mark on their hosts", async () => {
+    const { all, outs } = await whole();
+    expect(roles(all[0])).toEqual(["a manager", "b manager", "c manager", "d worker"]);
+    expect(all[3].member()?.labels).toEqual({ region: "dc1" });
+    const mark = { joining: false, cluster: all[0].cluster?.id, node: all[3].nodeId };
+    expect(JSON.parse(all[3].sandbox.read("etc/moorage/swarm") ?? "")).toEqual(mark);
+    expect(outs[3]?.nodeId).toBe(all[3].nodeId);
+    // Tokens pass by the API alone.
+    for (const { sandbox } of all) expect(sandbox.server.commands.join("\n")).not.toMatch(/docker|SWMTKN/);
+  }, 30_000);
+
+  it("are adopted by a second run, also one that was cut off before the mark was complete", async () => {
+    const { all, managers } = await whole();
+    all[1].sandbox.write("etc/moorage/swarm", '{"joining":true}\n');
+    const { outs } = await swarmMember.create(memberInputs(all[1], managers));
+    expect(outs.nodeId).toBe(all[1].nodeId);
+    expect(roles(all[0])).toHaveLength(4);
+  }, 30_000);
+
+  it("show labels and role as they are, and have them mended, past updates out of sequence", async () => {
+    const { all, managers, outs } = await whole();
+    const state = outs[3] as NonNullable<(typeof outs)[3]>;
+    const member = all[3].member() as NonNullable<ReturnType<Engine["member"]>>;
+    member.labels = { region: "elsewhere" };
+    const found = await swarmMember.read("d", state);
+    expect(found?.outs.labels).toEqual({ region: "elsewhere" });
+    all[0].busy = 1;
+    await swarmMember.update("d", state, memberInputs(all[3], managers));
+    expect(member.labels).toEqual({ region: "dc1" });
+    await swarmMember.update("d", state, memberInputs(all[3], managers, { role: "manager" }));
+    expect(member.role).toBe("manager");
+  }, 30_000);
+
+  it("are gone only when a manager and the host both say so", async () => {
+    const { all, outs } = await whole();
+    const state = outs[3] as NonNullable<(typeof outs)[3]>;
+    all[0].cluster?.members.delete(all[3].nodeId);
+    expect((await swarmMember.read("d", state))?.outs.labels).not.toEqual(state.labels);
+    all[3].cluster = undefined;
+    expect(await swarmMember.read("d", state)).toBeUndefined();
+    await all[0].off();
+    await all[1].off();
+    await all[2].off();
+    expect(await swarmMember.read("d", state)).toEqual({ id: "d", outs: state });
+    expect(logged.at(-1)).toMatch(/^warning: d: not refreshed/);
+  }, 30_000);
+
+  it("join anew when the managers do not know them any more", async () => {
+    const { all, managers } = await whole();
+    all[0].cluster?.members.delete(all[3].nodeId);
+    await swarmMember.create(memberInputs(all[3], managers));
+    expect(roles(all[0])).toContain("d worker");
+  }, 30_000);
+
+  it("take the place of their former self after a reinstallation", async () => {
+    const { all, managers } = await whole();
+    const former = all[2].nodeId;
+    (all[2].member() as { down: boolean }).down = true;
+    all[2].cluster = undefined;
+    all[2].nodeId = "";
+    await swarmMember.create(memberInputs(all[2], managers));
+    expect(roles(all[0])).toEqual(["a manager", "b manager", "c manager", "d worker"]);
+    expect(all[0].cluster?.members.has(former)).toBe(false);
+  }, 30_000);
+});
+
+describe.skipIf(!canSandbox)("a host in a stranger's Swarm", () => {
+  it("is refused, and so is a manager of one", async () => {
+    const [a, b] = (await engines("a", "b")) as [Engine, Engine];
+    b.enter(new Cluster("theirs"), "manager");
+    await expect(swarmMember.create(memberInputs(b, [a, b]))).rejects.toThrow(
+      /b: is in a Swarm that is not this stack's/,
+    );
+    await expect(swarmMember.create(memberInputs(a, [a, b]))).rejects.toThrow(
+      /b: is a manager of a Swarm that is not this stack's \(theirs\), so nothing joins it/,
+    );
+    expect(a.cluster).toBeUndefined();
+  }, 30_000);
+});
+
+describe.skipIf(!canSandbox)("leaving", () => {
+  it("demotes first, and the last one takes the Swarm with it", async () => {
+    const { all, outs } = await whole();
+    const { cluster } = all[0];
+    for (const index of [3, 2, 1]) {
+      const state = outs[index] as NonNullable<(typeof outs)[0]>;
+      await swarmMember.delete(state.node, state);
+      await swarmMember.delete(state.node, state);
+    }
+    expect([...(cluster?.members.values() ?? [])].map(({ hostname }) => hostname)).toEqual(["a"]);
+    const last = outs[0] as NonNullable<(typeof outs)[0]>;
+    await swarmMember.delete("a", last);
+    expect(all.map((engine) => engine.cluster)).toEqual([undefined, undefined, undefined, undefined]);
+    expect(all[0].sandbox.read("etc/moorage/swarm")).toBeUndefined();
+  }, 30_000);
+
+  it("takes a host that is off off the list", async () => {
+    const { all, outs } = await whole();
+    await all[2].off();
+    await swarmMember.delete("c", outs[2] as NonNullable<(typeof outs)[2]>);
+    expect(roles(all[0])).toEqual(["a manager", "b manager", "d worker"]);
+    expect(logged.at(-1)).toMatch(/^warning: c: is out of the Swarm, but it cannot be reached/);
+  }, 30_000);
+
+  it("with a manager down is refused while services run, and gives that one up in an empty Swarm", async () => {
+    const { all, outs } = await whole();
+    const leaving = outs[2] as NonNullable<(typeof outs)[2]>;
+    await all[0].off();
+    if (all[1].cluster) all[1].cluster.services = [{}];
+    await expect(swarmMember.delete("c", leaving)).rejects.toThrow(
+      /c: cannot leave the Swarm now: .* as a is down/,
+    );
+    if (all[1].cluster) all[1].cluster.services = [];
+    await swarmMember.delete("c", leaving);
+    expect(roles(all[1])).toEqual(["b manager", "d worker"]);
+  }, 30_000);
+
+  it("is done for the one that is off when all others are out", async () => {
+    const { all, outs } = await whole();
+    await all[0].off();
+    for (const index of [3, 2, 1, 0]) {
+      const state = outs[index] as NonNullable<(typeof outs)[0]>;
+      await swarmMember.delete(state.node, state);
+    }
+    expect(logged.at(-1)).toMatch(/^warning: a: is out of the Swarm/);
+  }, 40_000);
+});
