@@ -10,7 +10,18 @@ const layers = {
   render: [],
   ops: ["hosts", "render"],
 };
-const folders = ["config", "components", "providers", "hosts", "render", "ops", "lab", "toolchain", "tests", "bench"];
+const folders = [
+  "config",
+  "components",
+  "providers",
+  "hosts",
+  "render",
+  "ops",
+  "lab",
+  "toolchain",
+  "tests",
+  "bench",
+];
 
 /** A rule that refuses imports of the folders outside a layer's list, by path and by package name. */
 function layer(folder, allowed) {

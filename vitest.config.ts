@@ -17,7 +17,7 @@ export default defineConfig({
       {
         test: {
           name: "lab",
-          include: ["tests/lab/**/*.test.ts"],
+          include: ["tests/lab/*.test.ts"],
           globalSetup: "tests/support/labSetup.ts",
           pool: "forks",
           poolOptions: { forks: { singleFork: true } },

@@ -57,9 +57,9 @@ export async function journey(say: Say, wanted?: Platform): Promise<Arrived> {
   await part("pulumi up", async () => {
     const cutOff = await releaseStaleLock(instance, env);
     if (cutOff) say("  an update before was cut off; going on where it was");
-    await pulumi(["up", ...upOptions()], env);
+    await pulumi(["up", ...plainOptions()], env);
     // What was under way is finished by now; Pulumi would go on warning of it.
-    if (cutOff) await pulumi(["refresh", "--clear-pending-creates", ...refreshOptions()], env);
+    if (cutOff) await pulumi(["refresh", "--clear-pending-creates", ...plainOptions()], env);
   });
   const access = await recordAccess(instance, env);
   const digest = await part("push and pull", async () => {
@@ -82,13 +82,9 @@ export async function imagesIn(folder: string, tools: Parameters<typeof buildIma
 }
 
 /** Without a terminal Pulumi's progress lines are plain text, and colours would be noise. */
-function upOptions(): string[] {
-  return ["--skip-preview", ...refreshOptions()];
-}
-
-function refreshOptions(): string[] {
+function plainOptions(): string[] {
   const plain = process.stdout.isTTY ? [] : ["--color", "never"];
-  return ["--yes", "--suppress-outputs", ...plain];
+  return ["--yes", "--skip-preview", "--suppress-outputs", ...plain];
 }
 
 /** Puts what a user needs to reach nodes and registry into the lab's folder, which only root can read. */

@@ -66,7 +66,7 @@ export class TestLab {
   }
 
   refresh(...args: string[]): Promise<Ran> {
-    return this.pulumi(["refresh", "--yes", "--suppress-outputs", ...args]);
+    return this.pulumi(["refresh", "--yes", "--skip-preview", "--suppress-outputs", ...args]);
   }
 
   /** Starts an update that the caller ends. */

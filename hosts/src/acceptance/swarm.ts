@@ -1,12 +1,11 @@
 /** Checks of what carries the registry: nodes, services, MinIO's quorum. */
 import type { AcceptanceInputs, CheckResult } from "../contract";
 import { mc, onSomeStorageNode, storageContainer } from "../storage/mc";
-import { workingManager } from "../swarm/managers";
+import { listNodes, onManager } from "../swarm/managers";
 import type { SwarmNode, SwarmService } from "../swarm/types";
 
 export async function checkNodes({ managers }: AcceptanceInputs): Promise<CheckResult> {
-  const { api } = await workingManager(managers, "listing nodes");
-  return judgeNodes(await api.get<SwarmNode[]>("/nodes", { purpose: "listing nodes" }));
+  return judgeNodes(await onManager(managers, "listing nodes", ({ api }) => listNodes(api)));
 }
 
 /** A node down, or a manager not reachable, is redundancy lost: the Swarm answered, so it has its quorum. */
@@ -26,9 +25,11 @@ export function judgeNodes(nodes: readonly SwarmNode[]): CheckResult {
 }
 
 export async function checkServices({ managers }: AcceptanceInputs): Promise<CheckResult> {
-  const { api } = await workingManager(managers, "listing services");
   const purpose = "listing services";
-  return judgeServices(await api.get<SwarmService[]>("/services", { query: { status: "true" }, purpose }));
+  const services = await onManager(managers, purpose, ({ api }) =>
+    api.get<SwarmService[]>("/services", { query: { status: "true" }, purpose }),
+  );
+  return judgeServices(services);
 }
 
 export function judgeServices(services: readonly SwarmService[]): CheckResult {

@@ -45,9 +45,9 @@ export interface DockerApi {
  * The Docker Engine of a host.
  * @throws UnreachableError without a session, DockerError for an answer of 400 and above, HostError without an answer.
  */
-export function dockerApi(connection: Connection): DockerApi {
+export function dockerApi(connection: Connection, patience: Patience = patient): DockerApi {
   const json = <T>(method: string, path: string, options: DockerRequest = {}) =>
-    jsonRequest<T>(connection, method, path, options);
+    jsonRequest<T>(connection, method, path, { patience, ...options });
   return {
     node: connection.node,
     get: (path, options) => json("GET", path, options),
@@ -55,7 +55,7 @@ export function dockerApi(connection: Connection): DockerApi {
     delete: async (path, options) => {
       await json("DELETE", path, options);
     },
-    open: (method, path, options = {}) => openRequest(connection, method, path, options),
+    open: (method, path, options = {}) => openRequest(connection, method, path, { patience, ...options }),
   };
 }
 

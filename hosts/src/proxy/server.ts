@@ -11,7 +11,8 @@ export type OpenStream = () => Promise<{ channel: Duplex; release: () => void }>
 
 /** A server that is yet to listen. `changed` is told how many clients are connected whenever that changes. */
 export function sshServer(open: OpenStream, changed: (clients: number) => void): Server {
-  const { private: hostKey } = utils.generateKeyPairSync("ed25519");
+  // Of ed25519 keys, ssh2 makes one in some hundreds that it cannot read.
+  const { private: hostKey } = utils.generateKeyPairSync("ecdsa", { bits: 256 });
   let clients = 0;
   return new Server({ hostKeys: [hostKey] }, (client) => {
     changed((clients += 1));
@@ -40,6 +41,8 @@ function serve(client: Client, open: OpenStream): void {
 
 /** Joins one dial-stdio to one Docker connection; either end closes both. */
 async function bridge(channel: ServerChannel, open: OpenStream): Promise<void> {
+  let gone = false;
+  channel.on("close", () => (gone = true));
   try {
     const { channel: docker, release } = await open();
     const end = (code: number) => {
@@ -56,6 +59,8 @@ async function bridge(channel: ServerChannel, open: OpenStream): Promise<void> {
     channel.pipe(docker);
     docker.pipe(channel, { end: false });
     docker.on("end", () => end(0));
+    // A client may have given up while a manager was looked for.
+    if (gone) docker.destroy();
   } catch (error) {
     channel.stderr.write(`${messageOf(error)}\n`);
     channel.exit(1);

@@ -5,7 +5,7 @@ import { isMissing } from "../docker/api";
 import { DockerError, HostError, messageOf } from "../errors";
 import { note, warn } from "../log";
 import { withoutProvider } from "../operation";
-import { workingManager } from "../swarm/managers";
+import { onManager } from "../swarm/managers";
 import { Deadline, sleep } from "../time";
 import type { SwarmNode, SwarmService, SwarmTask } from "../swarm/types";
 import { decide } from "./decide";
@@ -15,15 +15,17 @@ import type { Decision, ServiceView } from "./decide";
 const STEADY_SECONDS = 2;
 const STEADY_SECONDS_AFTER_FAILURE = 10;
 
-async function view({ managers, service }: ConvergedInputs): Promise<ServiceView> {
-  const { api } = await workingManager(managers, `looking at service ${service}`);
-  const purpose = `looking at service ${service}`;
-  const [found, tasks, nodes] = await Promise.all([
-    api.get<SwarmService>(`/services/${encodeURIComponent(service)}`, { purpose }),
-    api.get<SwarmTask[]>("/tasks", { query: { filters: { service: [service] } }, purpose }),
-    api.get<SwarmNode[]>("/nodes", { purpose }),
-  ]);
-  return { service: found, tasks, nodes };
+function view({ managers, service: name }: ConvergedInputs): Promise<ServiceView> {
+  const purpose = `looking at service ${name}`;
+  const options = { purpose, timeoutSeconds: 10 };
+  return onManager(managers, purpose, async ({ api }) => {
+    const [service, tasks, nodes] = await Promise.all([
+      api.get<SwarmService>(`/services/${encodeURIComponent(name)}`, options),
+      api.get<SwarmTask[]>("/tasks", { ...options, query: { filters: { service: [name] } } }),
+      api.get<SwarmNode[]>("/nodes", options),
+    ]);
+    return { service, tasks, nodes };
+  });
 }
 
 async function look(inputs: ConvergedInputs): Promise<Decision> {

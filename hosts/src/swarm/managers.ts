@@ -2,7 +2,7 @@
 import type { Connection } from "../contract";
 import { dockerApi } from "../docker/api";
 import type { DockerApi } from "../docker/api";
-import { HostError, messageOf } from "../errors";
+import { DockerError, HostError, messageOf } from "../errors";
 import { brief } from "../ssh/connect";
 import { sleep } from "../time";
 import type { DockerInfo, SwarmNode } from "./types";
@@ -21,31 +21,78 @@ export function dockerInfo(
   return dockerApi(connection).get<DockerInfo>("/info", { patience, timeoutSeconds, purpose: "docker info" });
 }
 
+/** How long before the next manager is asked as well, while an earlier one has not answered. */
+const HEAD_START_MS = 300;
+/** How long a manager that has proved itself is taken at its word. */
+const TRUSTED_MS = 2000;
+
+/** On globalThis for the same reason as the connections: one process may load this module more than once. */
+function trusted(): Map<string, { manager: Manager; until: number }> {
+  const holder = globalThis as unknown as Record<symbol, unknown>;
+  const key = Symbol.for("@moorage/hosts/managers");
+  return (holder[key] ??= new Map()) as Map<string, { manager: Manager; until: number }>;
+}
+
+const keyOf = (managers: readonly Connection[]): string =>
+  managers.map(({ node, host, port, user }) => `${node} ${user}@${host}:${port}`).join(",");
+
 /**
- * The first manager that answers with a Swarm state that can be read; all are asked at once, earlier ones preferred.
+ * The first manager that answers with a Swarm state that can be read, earlier ones preferred.
  * @param what for the message: "placing labels".
  * @throws HostError that tells of each manager why it does not serve.
  */
 export async function workingManager(managers: readonly Connection[], what: string): Promise<Manager> {
-  const asked = managers.map((connection) => askManager(connection));
-  // Looked at below, some of them only after a while; until then a failure is nobody's business.
-  for (const answer of asked) answer.catch(() => undefined);
+  const asked: Promise<Manager>[] = [];
   const failures: string[] = [];
-  const all = asked.map(async (answer, index) => {
-    // An earlier manager gets a head start, so that a healthy Swarm is always driven from the same place.
-    await Promise.race([Promise.allSettled(asked.slice(0, index)), sleep(index * 300)]);
-    return answer.catch((error: unknown) => {
+  let found: Manager | undefined;
+  const ask = async (connection: Connection, index: number, earlier: Promise<unknown>): Promise<Manager> => {
+    await Promise.race([earlier, sleep(index * HEAD_START_MS)]);
+    try {
+      return (found ??= await askManager(connection));
+    } catch (error) {
       failures.push(messageOf(error));
       throw error;
-    });
-  });
+    }
+  };
+  for (const [index, connection] of managers.entries()) {
+    asked.push(ask(connection, index, Promise.allSettled([...asked])));
+  }
   try {
-    return await Promise.any(all);
+    const manager = await Promise.any(asked);
+    trusted().set(keyOf(managers), { manager, until: Date.now() + TRUSTED_MS });
+    return manager;
   } catch {
     const reasons =
       failures.length > 0 ? failures.map((line) => `\n  ${line}`).join("") : " none is configured";
     throw new HostError("swarm", `no manager in reach for ${what}:${reasons}`);
   }
+}
+
+/**
+ * Does `work` by way of a manager that works; once more by another, when the first was taken at its word and
+ * failed meanwhile. So `work` must bear being done twice.
+ */
+export async function onManager<T>(
+  managers: readonly Connection[],
+  what: string,
+  work: (manager: Manager) => Promise<T>,
+): Promise<T> {
+  const key = keyOf(managers);
+  const known = trusted().get(key);
+  if (known && known.until > Date.now()) {
+    try {
+      return await work(known.manager);
+    } catch (error) {
+      if (!failedItself(error)) throw error;
+      trusted().delete(key);
+    }
+  }
+  return work(await workingManager(managers, what));
+}
+
+/** Whether the manager failed, not the request. */
+function failedItself(error: unknown): boolean {
+  return error instanceof DockerError ? error.status >= 500 : error instanceof HostError;
 }
 
 async function askManager(connection: Connection): Promise<Manager> {
@@ -55,7 +102,8 @@ async function askManager(connection: Connection): Promise<Manager> {
     const state = Swarm.LocalNodeState || "inactive";
     throw new HostError(connection.node, `is no Swarm manager now (its state: ${state})`);
   }
-  const api = dockerApi(connection);
+  // Others stand in for a manager that goes away, so nobody waits for this one to come back.
+  const api = dockerApi(connection, brief);
   await listNodes(api);
   return { connection, api, info };
 }

@@ -4,7 +4,8 @@ import { equal } from "../diff";
 import { isMissing } from "../docker/api";
 import { DockerError, HostError, messageOf } from "../errors";
 import { Deadline, poll, sleep } from "../time";
-import { workingManager } from "./managers";
+import { onManager } from "./managers";
+import type { Manager } from "./managers";
 import type { NodeSpec, SwarmNode } from "./types";
 
 /** Errors that pass by themselves: an election, a spec changed by somebody else at the same time. */
@@ -34,11 +35,11 @@ export async function findNode(
   managers: readonly Connection[],
   nodeId: string,
 ): Promise<SwarmNode | undefined> {
-  const { api } = await workingManager(managers, `looking up node ${nodeId}`);
+  const purpose = `looking up node ${nodeId}`;
   try {
-    return await api.get<SwarmNode>(`/nodes/${encodeURIComponent(nodeId)}`, {
-      purpose: `looking up node ${nodeId}`,
-    });
+    return await onManager(managers, purpose, ({ api }) =>
+      api.get<SwarmNode>(`/nodes/${encodeURIComponent(nodeId)}`, { purpose, timeoutSeconds: 10 }),
+    );
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
@@ -53,8 +54,7 @@ export function updateNode(
   nodeId: string,
   change: NodeChange,
 ): Promise<void> {
-  return retrying(30, async () => {
-    const { api } = await workingManager(managers, `changing node ${nodeId}`);
+  const work = async ({ api }: Manager): Promise<void> => {
     const node = await api.get<SwarmNode>(`/nodes/${nodeId}`, { purpose: `looking up node ${nodeId}` });
     const spec = change(node.Spec);
     if (equal(spec, node.Spec)) return;
@@ -63,19 +63,21 @@ export function updateNode(
       json: spec,
       purpose: `changing node ${node.Description.Hostname}`,
     });
-  });
+  };
+  return retrying(30, () => onManager(managers, `changing node ${nodeId}`, work));
 }
 
 /** Takes a node off the list, whatever its state. */
 export function removeNode(managers: readonly Connection[], nodeId: string): Promise<void> {
-  return retrying(30, async () => {
-    const { api } = await workingManager(managers, `removing node ${nodeId}`);
+  const purpose = `removing node ${nodeId}`;
+  const work = async ({ api }: Manager): Promise<void> => {
     try {
-      await api.delete(`/nodes/${nodeId}`, { query: { force: "true" }, purpose: `removing node ${nodeId}` });
+      await api.delete(`/nodes/${nodeId}`, { query: { force: "true" }, purpose });
     } catch (error) {
       if (!isMissing(error)) throw error;
     }
-  });
+  };
+  return retrying(30, () => onManager(managers, purpose, work));
 }
 
 /**
