@@ -50,6 +50,7 @@ export class TestServer {
   private readonly clients = new Set<ServerConnection>();
   private readonly raw = new Set<Socket>();
   private port = 0;
+  private stopping = false;
 
   constructor(private readonly options: TestServerOptions = {}) {
     this.hostKey = options.hostKey ?? keyPair();
@@ -61,6 +62,7 @@ export class TestServer {
     tcp.on("connection", (socket: Socket) => {
       this.connections += 1;
       socket.setNoDelay(true);
+      if (this.stopping) return void socket.destroy();
       this.raw.add(socket);
       socket.on("error", () => undefined);
       socket.on("close", () => this.raw.delete(socket));
@@ -97,6 +99,7 @@ export class TestServer {
   }
 
   async stop(): Promise<void> {
+    this.stopping = true;
     this.cut();
     await new Promise<void>((resolve) => this.server.close(() => resolve()));
   }
