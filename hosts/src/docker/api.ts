@@ -18,7 +18,7 @@ export interface DockerRequest {
   readonly body?: Readable;
   readonly headers?: OutgoingHttpHeaders;
   readonly query?: Readonly<Record<string, unknown>>;
-  /** Limit up to the end of the answer. @default 30 */
+  /** Limit for the answer to begin, and again for it to end; reaching the host has its own. @default 30 */
   readonly timeoutSeconds?: number;
   /** What it is for, in error messages. @default method and path */
   readonly purpose?: string;
@@ -66,16 +66,14 @@ async function jsonRequest<T>(
   options: DockerRequest,
 ): Promise<T> {
   const { timeoutSeconds = 30, purpose = `${method} ${path}` } = options;
-  let answer: DockerAnswer | undefined;
-  const work = async () => {
-    answer = await openRequest(connection, method, path, options);
-    const text = (await readBody(answer.message)).toString("utf8");
-    return (text.trim() === "" ? undefined : parsed(connection.node, purpose, text)) as T;
-  };
+  const answer = await openRequest(connection, method, path, options);
   try {
-    return await within(timeoutSeconds, work(), () => silent(connection.node, purpose, timeoutSeconds));
+    const body = readBody(answer.message);
+    const late = (): HostError => silent(connection.node, purpose, timeoutSeconds);
+    const text = (await within(timeoutSeconds, body, late)).toString("utf8");
+    return (text.trim() === "" ? undefined : parsed(connection.node, purpose, text)) as T;
   } finally {
-    answer?.close();
+    answer.close();
   }
 }
 

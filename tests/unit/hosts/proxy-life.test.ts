@@ -119,7 +119,7 @@ describe("a proxy that serves", () => {
       stack: STACK,
       socket,
       managers: () => Promise.resolve([one.connection]),
-      idleSeconds,
+      idleSeconds: 1,
     });
     await until(() => !existsSync(errorFile(socket)));
     const client = dial(env, CLOSING);
