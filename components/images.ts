@@ -9,18 +9,18 @@ type ImageName = keyof ImagesConfig;
 export interface ResolvedImages {
   /** An image id for archives, `name@digest` otherwise: neither makes Docker look anything up by tag. */
   readonly references: Record<ImageName, string>;
-  /** Images that come from archives. */
-  readonly archives: Partial<Record<ImageName, ImageArchive>>;
+  /** Images that come from archives, by name; every node has all of them, so that any may take over. */
+  readonly archives: Readonly<Record<string, ImageArchive>>;
 }
 
 /** Reads the image ids out of the archives. @throws Error that names an archive which is missing or is none. */
 export function resolveImages(images: ImagesConfig): ResolvedImages {
-  const archives: Partial<Record<ImageName, ImageArchive>> = {};
+  const archives: Record<string, ImageArchive> = {};
   const references = Object.fromEntries(
     Object.entries(images).map(([name, image]: [string, ImageConfig]) => {
       if ("archive" in image) {
         const imageId = idOf(name, image);
-        archives[name as ImageName] = { archive: image.archive, imageId };
+        archives[name] = { archive: image.archive, imageId };
         return [name, imageId];
       }
       return [name, `${image.name}@${image.digest}`];
@@ -41,9 +41,4 @@ function idOf(name: string, image: { archive: string; imageId?: string }): strin
     );
   }
   return found;
-}
-
-/** The archives a node needs for its roles. Every node has all of them, so that any may take over. */
-export function archivesFor(resolved: ResolvedImages): Record<string, ImageArchive> {
-  return resolved.archives as Record<string, ImageArchive>;
 }

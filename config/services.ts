@@ -12,7 +12,6 @@ export const storage = z
       .default("registry"),
     mountPoint: absolutePath.default("/var/lib/moorage/data").describe("Where data disks are mounted."),
     retain: z.boolean().default(true).describe("`destroy` keeps what was pushed."),
-    clientCommand: z.string().default("mc").describe("MinIO's client in the image (`mcli` in Silo's)."),
   })
   .prefault({});
 

@@ -9,7 +9,7 @@ import {
   type Layer,
 } from "./archive";
 import { LabError, must, run } from "./exec";
-import { cacheRoot } from "./instance";
+import { cacheRoot } from "../toolchain";
 import { cached, debootstrap, keyOf } from "./roots";
 
 /** The programs built from source that go into images: paths to static binaries. */
@@ -251,7 +251,10 @@ function checkBinaries(binaries: Binaries): string {
  * content gives the same image ID, on any machine. Gives back the folder with `<name>.tar` each.
  * @param outDir folder under which a folder per content is made. @default `<cache>/images`
  */
-export function buildImages(binaries: Binaries, outDir = path.join(cacheRoot(), "images")): Promise<string> {
+export function buildImages(
+  binaries: Binaries,
+  outDir = path.join(cacheRoot(process.env), "images"),
+): Promise<string> {
   const recipe = recipes(binaries);
   const key = keyOf(checkBinaries(binaries), JSON.stringify([VERSION, SUITE, PACKAGES, BASE, recipe]));
   return cached("images", key, (work) => build(recipe, work), outDir);

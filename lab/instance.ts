@@ -1,5 +1,4 @@
 import * as fs from "node:fs";
-import * as os from "node:os";
 import * as path from "node:path";
 import { aliveRecord, LabError, readIf, withLock, writeAtomic } from "./exec";
 
@@ -49,12 +48,6 @@ export function labRoot(): string {
 
 /** Locks lie outside the labs, as a lock must outlive what it guards. */
 export const lockFile = (name: string): string => path.join("/run/lock/moorage-lab", `${name}.lock`);
-
-/** The folder of what is shared and can be made again. */
-export function cacheRoot(): string {
-  if (process.env.MOORAGE_CACHE) return process.env.MOORAGE_CACHE;
-  return path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), ".cache"), "moorage");
-}
 
 /** The checkout this file belongs to, by its real path. */
 export function checkout(): string {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { LabError, must, run, withLock } from "./exec";
-import { cacheRoot } from "./instance";
+import { cacheRoot } from "../toolchain";
 
 const SUITE = "trixie";
 
@@ -57,7 +57,7 @@ export async function cached(
   kind: string,
   name: string,
   build: (temporary: string) => Promise<void>,
-  folder = path.join(cacheRoot(), kind),
+  folder = path.join(cacheRoot(process.env), kind),
 ): Promise<string> {
   const final = path.join(folder, name);
   if (fs.existsSync(final)) return final;

@@ -1,5 +1,6 @@
 import { recordedSwarm, removeUnrecorded, type NamedKind, type RecordedSwarm } from "@moorage/hosts";
 import * as pulumi from "@pulumi/pulumi";
+import { stackReference } from "./stack";
 
 /**
  * A name for a service or network that nothing unrecorded has. An update that is killed between Docker's answer
@@ -18,7 +19,7 @@ export function freeName(
     return name;
   }
   return ready.apply(async () => {
-    recorded ??= recordedSwarm(`${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`);
+    recorded ??= recordedSwarm(stackReference());
     const { managers, names } = await recorded;
     if (!names.has(name)) {
       await removeUnrecorded(managers, kind, name, label);

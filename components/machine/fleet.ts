@@ -4,7 +4,7 @@ import * as render from "@moorage/render";
 import type { StackConfig } from "../../config/stack";
 import { Preflight } from "../../providers/preflight";
 import { registryHost } from "../edge/edge";
-import { archivesFor, type ResolvedImages } from "../images";
+import type { ResolvedImages } from "../images";
 import type { CertificateAuthority } from "../pki";
 import { type Identity, NodeAccess } from "./access";
 import { CoreOsNode } from "./coreOsNode";
@@ -119,7 +119,7 @@ export class Fleet extends pulumi.ComponentResource {
         authority,
         registryNames: [...new Set([registryHost(config.edge), config.edge.vip])],
         noProxy: noProxyOf(config),
-        archives: archivesFor(images),
+        archives: images.archives,
       },
       { parent: this },
     );

@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { NetworkConfig, SwarmConfig } from "../../config/machine";
 import type { NodeConfig } from "../../config/nodes";
 import { firstAddress } from "../../config/values";
+import { stackReference } from "../../providers/stack";
 import { SwarmMember } from "../../providers/swarmMember";
 import { freeName } from "../../providers/unrecorded";
 import type { ConnectionArgs } from "../machine/access";
@@ -124,7 +125,7 @@ function nodeLabels(name: string, config: NodeConfig): Record<string, string> {
  * command behind it finds the first manager that answers, and takes keys from the stack's own state.
  */
 function dockerProvider(name: string, managers: NodeConfig[], parent: pulumi.Resource): docker.Provider {
-  const stack = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
+  const stack = stackReference();
   const endpoints = managers.map((node) => `${node.ssh.host ?? node.address}:${node.ssh.port}`);
   const id = crypto
     .createHash("sha256")

@@ -1,10 +1,10 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { cacheRoot } from "../../../../lab/instance";
+import { cacheRoot } from "../../../../toolchain";
 
 /** The Debian root that the images' programs are taken from; a test without it fails, it is not left out. */
 function donorRoot(): string {
-  const roots = path.join(cacheRoot(), "roots");
+  const roots = path.join(cacheRoot(process.env), "roots");
   const names = fs.existsSync(roots) ? fs.readdirSync(roots) : [];
   const found = names
     .filter((name) => name.startsWith("forky-") && fs.existsSync(path.join(roots, name, "usr/sbin/nginx")))
