@@ -15,6 +15,8 @@ import type { DockerInfo, SwarmNode } from "./types";
 const JOIN_SECONDS = 90;
 /** How long a manager may take to find its Swarm again after a restart. */
 const WAKE_SECONDS = 30;
+/** The same where the manager was its Swarm's only one. */
+const ALONE_SECONDS = 8;
 
 /** Managers other than this node. */
 export function otherManagers({
@@ -45,14 +47,15 @@ export async function enter(inputs: SwarmMemberInputs): Promise<DockerInfo> {
 
 /** A node on its way in; or one whose Swarm has gone while it was off, which would wait for its managers for ever. */
 async function woken(inputs: SwarmMemberInputs, info: DockerInfo): Promise<DockerInfo> {
+  const { connection } = inputs;
   try {
-    return await settled(inputs.connection, WAKE_SECONDS);
-  } catch (error) {
+    return await settled(connection, ALONE_SECONDS);
+  } catch {
     const others = otherManagers(inputs);
-    if (others.length === 0 || !(await allOut(others))) throw error;
+    if (others.length === 0 || !(await allOut(others))) return settled(connection, WAKE_SECONDS);
     await mustBeOurs(inputs, info);
-    await leave(inputs.connection);
-    return dockerInfo(inputs.connection, patient);
+    await leave(connection);
+    return dockerInfo(connection, patient);
   }
 }
 

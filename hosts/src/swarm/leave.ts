@@ -6,8 +6,12 @@ import { couldNotAsk } from "../ssh/pool";
 import { allOut, forgetNode, isOut, leave, otherManagers } from "./join";
 import { dockerInfo, listNodes, workingManager } from "./managers";
 import { removeMark } from "./mark";
+import { Deadline, poll } from "../time";
 import { awaitNode, findNode, removeNode, updateNode } from "./nodes";
 import type { DockerInfo, SwarmNode } from "./types";
+
+/** How long Swarm may take to see that a manager is down. */
+const QUORUM_SECONDS = 45;
 
 /**
  * Demotes, leaves, and is taken off the list. The last member takes the Swarm with it. A host that cannot be
@@ -46,14 +50,18 @@ async function listedBy(others: readonly Connection[], nodeId: string): Promise<
 }
 
 async function demote(node: string, others: readonly Connection[], nodeId: string): Promise<void> {
-  const toWorker = () => updateNode(others, nodeId, (spec) => ({ ...spec, Role: "worker" }));
-  try {
-    await toWorker();
-  } catch (error) {
-    if (!(error instanceof DockerError && /loss of quorum/.test(error.reason))) throw error;
-    await forgetDownManagers(node, others);
-    await toWorker();
-  }
+  const done = await poll(new Deadline(QUORUM_SECONDS), 2, async () => {
+    try {
+      await updateNode(others, nodeId, (spec) => ({ ...spec, Role: "worker" }));
+      return true;
+    } catch (error) {
+      if (!(error instanceof DockerError && /loss of quorum/.test(error.reason))) throw error;
+      await forgetAbsentManagers(node, others);
+      return undefined;
+    }
+  });
+  if (!done)
+    throw new HostError(node, `cannot leave the Swarm: it has no quorum of managers without this one`);
   await awaitNode(others, nodeId, 60, "demoted", (found) => !found?.ManagerStatus);
 }
 
@@ -61,12 +69,13 @@ async function demote(node: string, others: readonly Connection[], nodeId: strin
  * While a manager is down, another one cannot leave without costing the quorum. Where services run that is refused;
  * in a Swarm that is empty, as when a stack is destroyed, the manager that is down is given up.
  */
-async function forgetDownManagers(node: string, others: readonly Connection[]): Promise<void> {
+async function forgetAbsentManagers(node: string, others: readonly Connection[]): Promise<void> {
   const { api } = await workingManager(others, `letting ${node} go`);
-  const down = (await listNodes(api)).filter(
-    (each) => each.Spec.Role === "manager" && each.Status.State === "down",
+  const absent = (await listNodes(api)).filter(
+    ({ Spec, Status, ManagerStatus }) =>
+      Spec.Role === "manager" && (Status.State !== "ready" || ManagerStatus?.Reachability === "unreachable"),
   );
-  const names = down.map((each) => each.Description.Hostname).join(", ");
+  const names = absent.map((each) => each.Description.Hostname).join(", ");
   const services = await api.get<unknown[]>("/services", { purpose: "listing services" });
   if (services.length > 0) {
     throw new HostError(
@@ -75,7 +84,7 @@ async function forgetDownManagers(node: string, others: readonly Connection[]): 
         "Switch that one on and run again",
     );
   }
-  for (const each of down) {
+  for (const each of absent) {
     warn(each.Description.Hostname, "is down, and taken off the list of the empty Swarm");
     await forgetNode(others, each);
   }

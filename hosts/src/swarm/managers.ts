@@ -4,6 +4,7 @@ import { dockerApi } from "../docker/api";
 import type { DockerApi } from "../docker/api";
 import { DockerError, HostError, messageOf } from "../errors";
 import { brief } from "../ssh/connect";
+import { couldNotAsk } from "../ssh/pool";
 import { sleep } from "../time";
 import type { DockerInfo, SwarmNode } from "./types";
 
@@ -23,6 +24,8 @@ export function dockerInfo(
 
 /** How long before the next manager is asked as well, while an earlier one has not answered. */
 const HEAD_START_MS = 300;
+/** How long a manager may take to show the Swarm's state, try by try: one that waits for a leader says nothing. */
+const READ_SECONDS = [3, 5, 10];
 /** How long a manager that has proved itself is taken at its word. */
 const TRUSTED_MS = 2000;
 
@@ -36,35 +39,49 @@ function trusted(): Map<string, { manager: Manager; until: number }> {
 const keyOf = (managers: readonly Connection[]): string =>
   managers.map(({ node, host, port, user }) => `${node} ${user}@${host}:${port}`).join(",");
 
+/** A manager that answers, but has no leader to show the Swarm's state by: an election passes. */
+class UnreadableError extends HostError {
+  override readonly name = "UnreadableError";
+}
+
 /**
- * The first manager that answers with a Swarm state that can be read, earlier ones preferred.
+ * The first manager that answers with a Swarm state that can be read, earlier ones preferred. Waits for an
+ * election to pass.
  * @param what for the message: "placing labels".
  * @throws HostError that tells of each manager why it does not serve.
  */
 export async function workingManager(managers: readonly Connection[], what: string): Promise<Manager> {
+  let failures: unknown[] = [];
+  for (const seconds of READ_SECONDS) {
+    const answer = await firstManager(managers, seconds);
+    if ("manager" in answer) {
+      trusted().set(keyOf(managers), { manager: answer.manager, until: Date.now() + TRUSTED_MS });
+      return answer.manager;
+    }
+    failures = answer.failures;
+    if (!failures.some((failure) => failure instanceof UnreadableError)) break;
+    await sleep(500);
+  }
+  const reasons = failures.map((failure) => `\n  ${messageOf(failure)}`).join("");
+  throw new HostError("swarm", `no manager in reach for ${what}:${reasons || " none is configured"}`);
+}
+
+type Answer = { readonly manager: Manager } | { readonly failures: unknown[] };
+
+async function firstManager(managers: readonly Connection[], seconds: number): Promise<Answer> {
   const asked: Promise<Manager>[] = [];
-  const failures: string[] = [];
   let found: Manager | undefined;
   const ask = async (connection: Connection, index: number, earlier: Promise<unknown>): Promise<Manager> => {
     await Promise.race([earlier, sleep(index * HEAD_START_MS)]);
-    try {
-      return (found ??= await askManager(connection));
-    } catch (error) {
-      failures.push(messageOf(error));
-      throw error;
-    }
+    return (found ??= await askManager(connection, seconds));
   };
   for (const [index, connection] of managers.entries()) {
     asked.push(ask(connection, index, Promise.allSettled([...asked])));
   }
   try {
-    const manager = await Promise.any(asked);
-    trusted().set(keyOf(managers), { manager, until: Date.now() + TRUSTED_MS });
-    return manager;
-  } catch {
-    const reasons =
-      failures.length > 0 ? failures.map((line) => `\n  ${line}`).join("") : " none is configured";
-    throw new HostError("swarm", `no manager in reach for ${what}:${reasons}`);
+    return { manager: await Promise.any(asked) };
+  } catch (error) {
+    return { failures: (error as AggregateError).errors };
   }
 }
 
@@ -95,7 +112,7 @@ function failedItself(error: unknown): boolean {
   return error instanceof DockerError ? error.status >= 500 : error instanceof HostError;
 }
 
-async function askManager(connection: Connection): Promise<Manager> {
+async function askManager(connection: Connection, seconds: number): Promise<Manager> {
   const info = await dockerInfo(connection);
   const { Swarm } = info;
   if (!Swarm.ControlAvailable) {
@@ -104,13 +121,17 @@ async function askManager(connection: Connection): Promise<Manager> {
   }
   // Others stand in for a manager that goes away, so nobody waits for this one to come back.
   const api = dockerApi(connection, brief);
-  await listNodes(api);
+  await listNodes(api, seconds).catch((error: unknown) => {
+    throw failedItself(error) && !couldNotAsk(error)
+      ? new UnreadableError(connection.node, messageOf(error).replace(`${connection.node}: `, ""))
+      : error;
+  });
   return { connection, api, info };
 }
 
-export function listNodes(api: DockerApi): Promise<SwarmNode[]> {
+export function listNodes(api: DockerApi, timeoutSeconds = 10): Promise<SwarmNode[]> {
   return api.get<SwarmNode[]>("/nodes", {
-    timeoutSeconds: 10,
+    timeoutSeconds,
     purpose: "listing the Swarm's nodes",
     patience: brief,
   });

@@ -38,7 +38,7 @@ export async function findNode(
   const purpose = `looking up node ${nodeId}`;
   try {
     return await onManager(managers, purpose, ({ api }) =>
-      api.get<SwarmNode>(`/nodes/${encodeURIComponent(nodeId)}`, { purpose, timeoutSeconds: 10 }),
+      api.get<SwarmNode>(`/nodes/${encodeURIComponent(nodeId)}`, { purpose, timeoutSeconds: 5 }),
     );
   } catch (error) {
     if (isMissing(error)) return undefined;
