@@ -54,14 +54,14 @@ export async function ensureForwards(instance: Instance): Promise<number> {
     const log = path.join(forwardDir(instance), `${port}.log`);
     if (!aliveRecord(record(instance, port, "inside"))) {
       const listen = `UNIX-LISTEN:${socket},fork,unlink-early,backlog=128`;
-      const target = `TCP4:${forward.address}:${forward.targetPort},connect-timeout=5`;
+      const target = `TCP4:${forward.address}:${forward.targetPort},connect-timeout=5,nodelay`;
       const socat = ["socat", "-t", HALF_CLOSED_SECONDS, listen, target];
       startDetached("ip", ["netns", "exec", instance.netns, ...socat], log, record(instance, port, "inside"));
       started++;
     }
     if (!aliveRecord(record(instance, port, "outside"))) {
       await refuseTakenPort(port);
-      const listen = `TCP4-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr,backlog=128`;
+      const listen = `TCP4-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr,nodelay,backlog=128`;
       const socat = ["-t", HALF_CLOSED_SECONDS, listen, `UNIX-CONNECT:${socket}`];
       startDetached("socat", socat, log, record(instance, port, "outside"));
       started++;

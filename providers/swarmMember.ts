@@ -8,6 +8,14 @@ export class SwarmMember extends pulumi.dynamic.Resource {
   declare readonly nodeId: pulumi.Output<string>;
 
   constructor(name: string, args: ArgsOf<SwarmMemberInputs>, options?: pulumi.CustomResourceOptions) {
-    super(providerOf("swarmMember"), name, { ...args, nodeId: undefined }, options, "moorage", "SwarmMember");
+    super(
+      providerOf("swarmMember"),
+      name,
+      { ...args, nodeId: undefined },
+      // With autolock, a manager's state holds the key that unlocks the Swarm's own secrets.
+      pulumi.mergeOptions({ additionalSecretOutputs: ["unlockKey"] }, options),
+      "moorage",
+      "SwarmMember",
+    );
   }
 }

@@ -1,5 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
-import { TestLab } from "../../support/testLab";
+import { TestLab } from "../support/testLab";
 
 let lab: TestLab;
 
