@@ -31,7 +31,10 @@ test("a service altered by hand", async () => {
     "registry-coreos2",
     () => lab.mustRoot("coreos1", "docker service update --detach --env-add ALTERED=yes registry-coreos2"),
     async () => {
-      const spec = await lab.mustRoot("coreos1", "docker service inspect registry-coreos2");
+      const spec = await lab.mustRoot(
+        "coreos1",
+        "docker service inspect registry-coreos2 --format '{{json .Spec}}'",
+      );
       expect(spec).not.toContain("ALTERED");
     },
   );
@@ -71,7 +74,9 @@ test("nginx given another configuration by hand", async () => {
       );
     },
     async () => {
-      expect(await lab.mustRoot("coreos1", "docker service inspect nginx")).not.toContain('"altered"');
+      expect(
+        await lab.mustRoot("coreos1", "docker service inspect nginx --format '{{json .Spec}}'"),
+      ).not.toContain('"altered"');
       await lab.mustRoot("coreos1", "docker config rm altered");
     },
   );
