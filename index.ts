@@ -23,7 +23,7 @@ const store = new ObjectStore("store", {
   swarm,
   storage: config.storage,
   images: images.references,
-  nodes: storageNodes(fleet.nodes, config.storage),
+  nodes: storageNodes(fleet.nodes),
   balancerNodes: Object.keys(nodesWithRole(fleet.nodes, "registry")),
 });
 const registry = new Registry("registry", {

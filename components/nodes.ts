@@ -1,5 +1,4 @@
 import type { Role } from "@moorage/render";
-import type { StorageConfig } from "../config/services";
 import type { FleetNode } from "./machine/fleet";
 
 type Nodes = Readonly<Record<string, FleetNode>>;
@@ -9,11 +8,11 @@ export function nodesWithRole(nodes: Nodes, role: Role): Nodes {
 }
 
 /** The storage nodes, with the host folder that is MinIO's drive there. */
-export function storageNodes(nodes: Nodes, storage: StorageConfig) {
+export function storageNodes(nodes: Nodes) {
   return Object.fromEntries(
-    Object.entries(nodesWithRole(nodes, "storage")).map(([name, { config, machine }]) => [
+    Object.entries(nodesWithRole(nodes, "storage")).map(([name, { machine }]) => [
       name,
-      { connection: machine.connection, folder: config.dataDirectory ?? storage.mountPoint },
+      { connection: machine.connection, folder: machine.drive },
     ]),
   );
 }

@@ -36,7 +36,9 @@ export const registry = z
       )
       .refine((all) => Object.keys(all).length > 0, "wanted: at least one user")
       .default({ admin: { rights: [{ repositories: "*", access: "write" }] } })
-      .describe("Users and their rights; passwords are generated. The first user's are stack outputs."),
+      .describe(
+        "Users and their rights; passwords are generated. The stack outputs are those of the first by name.",
+      ),
     logLevel: z.enum(["error", "warn", "info", "debug"]).default("info"),
     proxy: notYet("a pull-through mirror"),
   })

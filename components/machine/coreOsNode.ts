@@ -14,6 +14,8 @@ import type { ConnectionArgs, Identity, NodeAccess } from "./access";
 
 /** Label of every data disk's file system (xfs allows twelve characters). */
 const dataLabel = "moorage-data";
+/** MinIO's folder on the data disk. It is not there while the disk is not mounted, and MinIO does not start then. */
+const driveDirectory = "minio";
 const installationTimeoutSeconds = 1800;
 
 export interface CoreOsNodeArgs {
@@ -43,6 +45,8 @@ export class CoreOsNode extends pulumi.ComponentResource {
   readonly connection: ConnectionArgs;
   /** Digest of what only an installation can set; absent on hosts that the program does not install. */
   readonly installHash?: pulumi.Output<string>;
+  /** The host folder that is MinIO's drive where the node has the role storage. */
+  readonly drive: string;
   /** What has to exist before anything may run on the node. */
   readonly ready: pulumi.Resource[];
 
@@ -51,6 +55,7 @@ export class CoreOsNode extends pulumi.ComponentResource {
     this.name = name;
     this.address = args.node.address;
     this.connection = args.access.connection;
+    this.drive = args.node.dataDirectory ?? `${args.mountPoint}/${driveDirectory}`;
 
     const installed: pulumi.Resource[] = [...args.after];
     if (args.access.installer && args.access.hostKey && args.node.disk) {
@@ -113,6 +118,7 @@ export class CoreOsNode extends pulumi.ComponentResource {
         device: args.node.dataDisk,
         label: dataLabel,
         mountPoint: args.mountPoint,
+        directories: [driveDirectory],
       },
       // The live installer answers at the same address until the installed system is there.
       { parent: this, dependsOn: installed },

@@ -101,6 +101,16 @@ mountpoint -q "$directory" || { echo "$directory is not mounted although ${UNIT}
 for wanted do mkdir -p -- "$directory/$wanted"; done
 `;
 
+/** `$1` mount point; directories follow. Prints `mounted`, and those of them that are there. */
+const mountedScript = `
+mountpoint -q "$1" || exit 0
+echo mounted
+cd -- "$1" && shift
+for wanted do
+  if [ -d "$wanted" ]; then printf '%s\\n' "$wanted"; fi
+done
+`;
+
 /** `$1` mount point. */
 const releaseScript = `
 set -eu
@@ -160,6 +170,24 @@ async function ensure(inputs: DataDiskInputs): Promise<DataDiskOutputs> {
   return withoutProvider(inputs);
 }
 
+/** What of it is there: the mount point, and the folders on the mounted disk. */
+async function mounted({
+  connection,
+  mountPoint,
+  directories,
+}: DataDiskOutputs): Promise<Partial<DataDiskOutputs>> {
+  const { stdout } = await runScript(connection, mountedScript, [mountPoint, ...(directories ?? [])], {
+    sudo: true,
+    patience: brief,
+    purpose: `looking at ${mountPoint}`,
+  });
+  const [found, ...folders] = stdout.trimEnd().split("\n");
+  return {
+    mountPoint: found === "mounted" ? mountPoint : "",
+    ...(directories && { directories: directories.filter((each) => folders.includes(each)) }),
+  };
+}
+
 /** Formats a blank disk and mounts it by label at every boot. Fails when the disk holds anything else. `delete` keeps the content. */
 export const dataDisk: Operation<DataDiskInputs, DataDiskOutputs> = {
   async create(inputs) {
@@ -169,21 +197,8 @@ export const dataDisk: Operation<DataDiskInputs, DataDiskOutputs> = {
   read(id, state) {
     return readOrRecorded(state.connection.node, id, state, async () => {
       const disk = await inspect(state.connection, state, brief);
-      const mounted = await runScript(
-        state.connection,
-        'mountpoint -q "$1" && echo yes || :',
-        [state.mountPoint],
-        {
-          sudo: true,
-          patience: brief,
-          purpose: `looking at ${state.mountPoint}`,
-        },
-      );
       const label = disk.content === "ours" ? state.label : "";
-      return {
-        id,
-        outs: { ...state, label, mountPoint: mounted.stdout.trim() === "yes" ? state.mountPoint : "" },
-      };
+      return { id, outs: { ...state, label, ...(await mounted(state)) } };
     });
   },
   diff(state, inputs) {

@@ -97,6 +97,7 @@ describe("nodes", () => {
       device: "/dev/disk/by-id/lab-coreos1-data",
       label: "moorage-data",
       mountPoint: "/var/lib/moorage/data",
+      directories: ["minio"],
     });
     expect(recorder.named("coreos1-images").inputs).toMatchObject({ images: archives });
   });

@@ -60,7 +60,7 @@ describe("the object store", () => {
           ),
           env: { MINIO_ROOT_PASSWORD_FILE: "/run/secrets/root-password" },
           mounts: expect.arrayContaining([
-            { type: "bind", source: "/var/lib/moorage/data", target: "/data" },
+            { type: "bind", source: "/var/lib/moorage/data/minio", target: "/data" },
           ]),
         },
       },

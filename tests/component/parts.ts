@@ -49,9 +49,10 @@ export function standingNodes(config: StackConfig, ...without: string[]): Standi
   const entries = Object.entries(config.nodes).filter(([name]) => !without.includes(name));
   return Object.fromEntries(
     entries.map(([name, node]) => {
-      const machine: Pick<CoreOsNode, "name" | "connection" | "ready"> = {
+      const machine: Pick<CoreOsNode, "name" | "connection" | "drive" | "ready"> = {
         name,
         connection: connectionTo(name, node.address),
+        drive: "/var/lib/moorage/data/minio",
         ready: [],
       };
       // Only Fleet reads the rest.
@@ -87,7 +88,7 @@ export function storeOf(config: StackConfig, nodes: StandingNodes, swarm: Swarm)
     swarm,
     storage: config.storage,
     images,
-    nodes: storageNodes(nodes, config.storage),
+    nodes: storageNodes(nodes),
     balancerNodes: Object.keys(nodesWithRole(nodes, "registry")),
   });
 }

@@ -70,7 +70,7 @@ test("nginx given another configuration by hand", async () => {
       );
       await lab.mustRoot(
         "coreos1",
-        `docker config inspect ${config?.ConfigName} --format '{{printf "%s" .Spec.Data}}' > /tmp/c && echo '# altered' >> /tmp/c && docker config create altered /tmp/c && docker service update --detach --config-rm ${config?.ConfigName} --config-add source=altered,target=${config?.File.Name} nginx`,
+        `docker config inspect ${config?.ConfigName} --format '{{printf "%s" .Spec.Data}}' > /tmp/c && echo '# altered' >> /tmp/c && { docker config rm altered; docker config create altered /tmp/c; } && docker service update --detach --config-rm ${config?.ConfigName} --config-add source=altered,target=${config?.File.Name} nginx`,
       );
     },
     async () => {

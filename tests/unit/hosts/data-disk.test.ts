@@ -67,6 +67,8 @@ describe.skipIf(!possible)("a data disk", () => {
     expect(run("blkid", "-p", "-s", "LABEL", "-o", "value", device)).toBe(inputs.label);
     expect(sandbox.read("etc/systemd/system/moorage-data.service")).toContain("Before=docker.service");
     expect((await dataDisk.read(id, outs))?.outs).toEqual(outs);
+    const wanted = { ...outs, directories: ["minio", "lost"] };
+    expect((await dataDisk.read(id, wanted))?.outs).toMatchObject({ directories: ["minio"] });
 
     // Created once more, it finds its work done.
     await dataDisk.create(inputs);

@@ -1,8 +1,8 @@
 import * as path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Document } from "yaml";
-import { variantOf } from "../../support/images";
-import { ask, TestLab, type Step } from "../../support/testLab";
+import { variantOf } from "../support/images";
+import { ask, TestLab, type Step } from "../support/testLab";
 
 let lab: TestLab;
 

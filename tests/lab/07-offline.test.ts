@@ -3,9 +3,9 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { run } from "../../../lab/exec";
-import { checkout } from "../../../lab/instance";
-import { TestLab, type Ran } from "../../support/testLab";
+import { run } from "../../lab/exec";
+import { checkout } from "../../lab/instance";
+import { TestLab, type Ran } from "../support/testLab";
 
 let lab: TestLab;
 

@@ -1,8 +1,8 @@
 import * as fs from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { introduce, pushAndPull } from "../../../lab/journey/push";
-import { freshClone } from "../../support/clone";
-import { helloArchive, TestLab } from "../../support/testLab";
+import { introduce, pushAndPull } from "../../lab/journey/push";
+import { freshClone } from "../support/clone";
+import { helloArchive, TestLab } from "../support/testLab";
 
 let lab: TestLab;
 let clone: string;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { off, on } from "../../../lab/lab";
-import { pushAndPull } from "../../../lab/journey/push";
-import { ask, eventually, helloArchive, TestLab } from "../../support/testLab";
+import { off, on } from "../../lab/lab";
+import { pushAndPull } from "../../lab/journey/push";
+import { ask, eventually, helloArchive, TestLab } from "../support/testLab";
 
 let lab: TestLab;
 
