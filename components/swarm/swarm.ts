@@ -37,7 +37,7 @@ export class Swarm extends pulumi.ComponentResource {
   readonly networkId: pulumi.Output<string>;
   /** Docker's provider, which reaches whichever manager answers. */
   readonly provider: docker.Provider;
-  /** Every manager, in the order of the configuration. */
+  /** Every manager, in the order of their names. */
   readonly managers: ConnectionArgs[];
   /** Known once all nodes are members. */
   readonly joined: pulumi.Output<string[]>;

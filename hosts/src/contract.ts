@@ -149,7 +149,7 @@ export interface SwarmMemberInputs {
   readonly labels: Record<string, string>;
   readonly advertiseAddr: string;
   readonly dataPathAddr?: string;
-  /** Every manager, to fetch tokens from and to have labels set by; in the order of the configuration. */
+  /** Every manager, to fetch tokens from and to have labels set by; in the order of their names. */
   readonly managers: Connection[];
   /** The one member that may start a new Swarm when no other manager has one. */
   readonly founder: boolean;

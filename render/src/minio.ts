@@ -1,7 +1,7 @@
 import { word } from "./text";
 
 export interface MinioArgs {
-  /** DNS names of the members, in the order of the configuration; every member is given the same. */
+  /** DNS names of the members, in the order of their names; every member is given the same. */
   readonly names: readonly string[];
   /** @default 9000 */
   readonly port?: number;
