@@ -9,7 +9,7 @@ let lab: TestLab;
 let passwords: Record<string, string>;
 
 beforeAll(async () => {
-  lab = await TestLab.open();
+  lab = await TestLab.standing();
   const state = JSON.parse(await lab.state(true)) as {
     deployment: { resources: { urn: string; outputs?: { result?: unknown } }[] };
   };

@@ -4,7 +4,7 @@ import { TestLab } from "../support/testLab";
 let lab: TestLab;
 
 beforeAll(async () => {
-  lab = await TestLab.open();
+  lab = await TestLab.standing();
 });
 
 /** Alters something by hand; a refresh has to show it at `resource`, and an update to mend it. */

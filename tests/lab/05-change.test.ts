@@ -7,7 +7,7 @@ import { ask, TestLab, type Step } from "../support/testLab";
 let lab: TestLab;
 
 beforeAll(async () => {
-  lab = await TestLab.open();
+  lab = await TestLab.standing();
 });
 
 const names = (plan: Step[]): string[] => [...new Set(plan.map((step) => step.name))].sort();

@@ -6,7 +6,7 @@ import { ask, eventually, helloArchive, TestLab } from "../support/testLab";
 let lab: TestLab;
 
 beforeAll(async () => {
-  lab = await TestLab.open();
+  lab = await TestLab.standing();
 });
 
 afterAll(async () => {

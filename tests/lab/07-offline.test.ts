@@ -10,7 +10,7 @@ import { TestLab, type Ran } from "../support/testLab";
 let lab: TestLab;
 
 beforeAll(async () => {
-  lab = await TestLab.open();
+  lab = await TestLab.standing();
 });
 
 /** Runs `pulumi` where there is no network but a loopback device of its own: no host can be reached. */

@@ -14,9 +14,8 @@ function bareEnvironment(): Record<string, string> {
 }
 
 beforeAll(async () => {
-  lab = await TestLab.open();
+  lab = await TestLab.standing();
   const access = await lab.access();
-  for (const client of ["client1", "client2"]) await introduce(lab.instance, client, access);
   digest = await pushAndPull(lab.instance, access, helloArchive(lab));
   clone = await freshClone();
   fs.readdirSync(clone)

@@ -7,7 +7,7 @@ import { run, type Finished } from "../../lab/exec";
 import { consoleRun } from "../../lab/hosts";
 import { checkout, hostNamed, type Host, type Instance, type Platform } from "../../lab/instance";
 import { prepare, readAccess, recordAccess } from "../../lab/journey/journey";
-import { onHost, type RegistryAccess } from "../../lab/journey/push";
+import { introduce, onHost, type RegistryAccess } from "../../lab/journey/push";
 import { stackFile } from "../../lab/journey/stack";
 
 /** What a `pulumi` command left behind: its exit code, and everything it printed. */
@@ -41,6 +41,15 @@ export class TestLab {
       platform,
     );
     return new TestLab(prepared.instance, prepared.env, prepared.images);
+  }
+
+  /** The lab with its registry up, which it is brought to where it is not. */
+  static async standing(): Promise<TestLab> {
+    const lab = await TestLab.open();
+    if ((await lab.outputs()).registryUrl === undefined) await lab.mustUp();
+    const access = await lab.recordAccess();
+    for (const client of ["client1", "client2"]) await introduce(lab.instance, client, access);
+    return lab;
   }
 
   /** Runs `pulumi` in the project (or `cwd`) to its end, whatever that is. */
