@@ -64,7 +64,12 @@ export const network = z.strictObject({
 
 export const swarm = z
   .strictObject({
-    autolock: z.boolean().default(false).describe("Managers need an unlock key after a restart."),
+    autolock: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Managers need a key after a restart. `pulumi refresh --target '**:SwarmMember::*'`, then `pulumi up` unlocks them; the key is kept in the state, encrypted.",
+      ),
     dockerApi: z
       .boolean()
       .default(false)

@@ -11,6 +11,7 @@ import { dockerInfo, listNodes, workingManager } from "./managers";
 import type { Manager } from "./managers";
 import { findNode, removeNode, retrying, updateNode } from "./nodes";
 import type { DockerInfo, SwarmNode } from "./types";
+import { isLocked, unlockManagers } from "./unlock";
 
 const JOIN_SECONDS = 90;
 /** How long a manager may take to find its Swarm again after a restart. */
@@ -26,11 +27,17 @@ export function otherManagers({
   return managers.filter((manager) => manager.node !== connection.node);
 }
 
-/** Makes the node an active member of our Swarm, and returns its info. Adopts a membership of ours that is there. */
-export async function enter(inputs: SwarmMemberInputs): Promise<DockerInfo> {
+/**
+ * Makes the node an active member of our Swarm, and returns its info. Adopts a membership of ours that is there.
+ * @param recordedKey unlocks managers that have all restarted locked.
+ */
+export async function enter(inputs: SwarmMemberInputs, recordedKey?: string): Promise<DockerInfo> {
   const { connection } = inputs;
   let info = await dockerInfo(connection, patient);
-  if (info.Swarm.LocalNodeState === "locked") info = await unlock(inputs);
+  if (isLocked(info)) {
+    await unlockManagers(inputs, recordedKey);
+    info = await settled(connection);
+  }
   if (info.Swarm.LocalNodeState === "pending") info = await woken(inputs, info);
   if (info.Swarm.LocalNodeState === "active") {
     await mustBeOurs(inputs, info);
@@ -247,19 +254,4 @@ async function settled(connection: Connection, seconds = JOIN_SECONDS): Promise<
   });
   if (info) return info;
   throw new HostError(connection.node, `did not get into the Swarm within ${seconds} s (state: ${state})`);
-}
-
-/** A manager that restarted locked is unlocked with the key that any other manager holds. */
-async function unlock(inputs: SwarmMemberInputs): Promise<DockerInfo> {
-  const manager = await workingManager(otherManagers(inputs), `unlocking ${inputs.node}`);
-  await dockerApi(inputs.connection).post("/swarm/unlock", {
-    json: { UnlockKey: await unlockKey(manager) },
-    purpose: "unlocking the Swarm",
-  });
-  return settled(inputs.connection);
-}
-
-export async function unlockKey({ api }: Pick<Manager, "api">): Promise<string> {
-  return (await api.get<{ UnlockKey: string }>("/swarm/unlockkey", { purpose: "reading the unlock key" }))
-    .UnlockKey;
 }

@@ -1,29 +1,29 @@
 /** One node's membership of the Swarm, by Docker's API alone: tokens pass from engine to engine. */
-import type { Operation, SwarmMemberInputs, SwarmMemberOutputs } from "../contract";
+import type { Operation, ReadResult, SwarmMemberInputs, SwarmMemberOutputs } from "../contract";
 import { diffOf } from "../diff";
 import { dockerApi } from "../docker/api";
 import { membershipLock } from "../locks";
 import { readOrRecorded, recording, withoutProvider } from "../operation";
-import { enter, isOut, unlockKey } from "./join";
+import { enter, isOut } from "./join";
 import { removeMember } from "./leave";
 import { dockerInfo } from "./managers";
 import { writeMark } from "./mark";
 import { awaitNode, findNode, isReady, updateNode } from "./nodes";
 import type { DockerInfo, NodeSpec } from "./types";
+import { isLocked, unlockKey } from "./unlock";
 
 const READY_SECONDS = 90;
 
-async function ensure(inputs: SwarmMemberInputs): Promise<SwarmMemberOutputs> {
+async function ensure(inputs: SwarmMemberInputs, recordedKey?: string): Promise<SwarmMemberOutputs> {
   const { connection, role, managers, autolock } = inputs;
-  const info = await enter(inputs);
+  const info = await enter(inputs, recordedKey);
   const nodeId = info.Swarm.NodeID;
   await setAutolock(inputs);
   await membershipLock.use(() => updateNode(managers, nodeId, (spec) => wantedSpec(spec, inputs)));
   await awaitNode(managers, nodeId, READY_SECONDS, `ready as ${role}`, isReady);
   const cluster = (await clusterId(inputs, info)) ?? "";
   await writeMark(connection, { joining: false, cluster, node: nodeId });
-  const key =
-    autolock && role === "manager" ? { unlockKey: await unlockKey({ api: dockerApi(connection) }) } : {};
+  const key = autolock && role === "manager" ? { unlockKey: await unlockKey(connection) } : {};
   return { ...withoutProvider(inputs), nodeId, ...key };
 }
 
@@ -64,7 +64,11 @@ async function clusterId(
   return ids.find((id) => id !== undefined && id !== "");
 }
 
-async function read(id: string, state: SwarmMemberOutputs) {
+async function read(id: string, state: SwarmMemberOutputs): Promise<ReadResult<SwarmMemberOutputs>> {
+  if (state.autolock && isLocked(await dockerInfo(state.connection))) {
+    // Shown as drift, so that an update unlocks it.
+    return { id, outs: { ...state, labels: { locked: "" } } };
+  }
   const node = await findNode(state.managers, state.nodeId);
   if (node === undefined) {
     if (isOut(await dockerInfo(state.connection))) return undefined;
@@ -102,8 +106,8 @@ export const swarmMember: Operation<SwarmMemberInputs, SwarmMemberOutputs> = {
       connections: ["connection"],
     });
   },
-  update(_id, _state, inputs) {
-    return ensure(inputs);
+  update(_id, state, inputs) {
+    return ensure(inputs, state.unlockKey);
   },
   async delete(_id, state) {
     await membershipLock.use(() => removeMember(state));
