@@ -10,10 +10,14 @@ import { sleep, within } from "../time";
 
 /** How long a manager may take to prove itself; the second round is for hosts that are only busy. */
 const ROUNDS = [2, 10];
-const HEAD_START_MS = 250;
-/** Between two looks at the manager in use, and how long it may take to answer one. */
-const WATCH_MS = 5000;
-const WATCH_SECONDS = 10;
+/** Longer than an ordinary proof takes, as each that is begun costs a connection. */
+const HEAD_START_MS = 1000;
+/** Seconds between two looks at the manager in use, and how many it may take to answer one. */
+export interface Watch {
+  readonly everySeconds: number;
+  readonly patienceSeconds: number;
+}
+const WATCH: Watch = { everySeconds: 5, patienceSeconds: 10 };
 /** A new channel on a machine that is busy takes its time; giving it up would cost all other channels as well. */
 const OPEN_SECONDS = 10;
 
@@ -44,11 +48,11 @@ export class ManagerChoice {
   }
 
   /** Looks at the manager in use from time to time, and forgets one that does not answer. Ends with `stop`. */
-  watch(): { stop: () => void } {
+  watch({ everySeconds, patienceSeconds }: Watch = WATCH): { stop: () => void } {
     const timer = setInterval(() => {
       const { chosen } = this;
-      if (chosen) prove(chosen, WATCH_SECONDS).catch(() => this.forget(chosen));
-    }, WATCH_MS);
+      if (chosen) prove(chosen, patienceSeconds).catch(() => this.forget(chosen));
+    }, everySeconds * 1000);
     return { stop: () => clearInterval(timer) };
   }
 
@@ -63,17 +67,24 @@ export class ManagerChoice {
     let reasons: string[] = [];
     for (const seconds of ROUNDS) {
       reasons = [];
-      const proofs = this.managers.map(async (connection, index) => {
-        // Asked in order, each a little after the one before, so that a dead one costs no more than its head start.
-        await sleep(index * HEAD_START_MS);
-        await prove(connection, seconds).catch((error: unknown) => {
-          reasons.push(
-            error instanceof HostError ? messageOf(error) : `${connection.node}: ${messageOf(error)}`,
-          );
-          throw error;
-        });
-        return connection;
-      });
+      let proved = false;
+      const proofs: Promise<Connection>[] = [];
+      for (const [index, connection] of this.managers.entries()) {
+        const proof = async () => {
+          // Asked in order, each when the one before has failed, or has had its head start.
+          await Promise.race([proofs[index - 1]?.catch(() => undefined), sleep(index * HEAD_START_MS)]);
+          if (proved) throw new Error("not asked: another has answered");
+          await prove(connection, seconds).catch((error: unknown) => {
+            reasons.push(
+              error instanceof HostError ? messageOf(error) : `${connection.node}: ${messageOf(error)}`,
+            );
+            throw error;
+          });
+          proved = true;
+          return connection;
+        };
+        proofs.push(proof());
+      }
       try {
         const connection = await Promise.any(proofs);
         this.chosen = connection;
