@@ -1,12 +1,8 @@
 /** The proxy behind `docker-proxy`: `node docker-proxy-server.js --stack STACK --socket PATH`. */
-import * as fs from "node:fs";
 import { parseArgs } from "node:util";
 import { runDockerProxy } from "../proxy";
 
 const { values } = parseArgs({ options: { stack: { type: "string" }, socket: { type: "string" } } });
 const { stack = "", socket = "" } = values;
 
-void runDockerProxy({ stack, socket }).then((code) => {
-  fs.rmSync(`${socket}.starting`, { force: true });
-  process.exit(code);
-});
+void runDockerProxy({ stack, socket }).then((code) => process.exit(code));

@@ -27,11 +27,6 @@ export async function recordedSwarm(stack: string): Promise<RecordedSwarm> {
   return { managers: managersInState(state), names: namesInState(state) };
 }
 
-/** The managers' connections of a stack. */
-export async function managersOfStack(stack: string): Promise<Connection[]> {
-  return managersInState(await exported(stack));
-}
-
 async function exported(stack: string): Promise<unknown> {
   const text = await new Promise<string>((resolve, reject) => {
     const options = { maxBuffer: 256 * 1024 * 1024, timeout: 60_000 };

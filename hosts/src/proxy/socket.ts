@@ -7,7 +7,7 @@ import * as path from "node:path";
 /** The socket for a stack of the backend at hand, in a folder that only this user may enter. @throws Error when it is another's */
 export function socketOf(stack: string, env: NodeJS.ProcessEnv = process.env): string {
   const user = os.userInfo().uid;
-  const folder = path.join(env.XDG_RUNTIME_DIR ?? os.tmpdir(), `moorage-${user}`);
+  const folder = path.join(env.XDG_RUNTIME_DIR || os.tmpdir(), `moorage-${user}`);
   fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
   const found = fs.lstatSync(folder);
   if (!found.isDirectory() || found.uid !== user || (found.mode & 0o077) !== 0) {

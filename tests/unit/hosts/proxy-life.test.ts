@@ -1,79 +1,17 @@
 import { spawn } from "node:child_process";
-import { chmodSync, existsSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { dirname, join, resolve } from "node:path";
+import { once } from "node:events";
+import { existsSync, linkSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { describe, expect, it } from "vitest";
-import type { Connection } from "../../../hosts/src/contract";
-import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
-import { runDockerProxy } from "../../../hosts/src/proxy";
 import { errorFile, socketOf } from "../../../hosts/src/proxy/socket";
 import { sleep } from "../../../hosts/src/time";
-import { startManager } from "./support/fake-docker";
-import { afterwards, startServer, temporaryFolder } from "./support/stop";
-
-const PROXY = resolve(__dirname, "../../../hosts/dist/bin/docker-proxy.js");
-const STACK = "organization/moorage/test";
-const CLOSING = "GET /info HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n";
-const STAYING = "GET /info HTTP/1.1\r\nHost: docker\r\n\r\n";
-
-async function until(what: () => boolean): Promise<void> {
-  const end = Date.now() + 10_000;
-  while (!what() && Date.now() < end) await sleep(20);
-  expect(what()).toBe(true);
-}
-
-/** An operator's machine whose `pulumi` only notes that it was asked, and fails. */
-function operator(): NodeJS.ProcessEnv & { XDG_RUNTIME_DIR: string } {
-  const folder = temporaryFolder();
-  const pulumi = join(folder, "pulumi");
-  writeFileSync(pulumi, `#!/bin/sh\necho "$*" >> ${folder}/asked\necho no such stack >&2\nexit 1\n`);
-  chmodSync(pulumi, 0o755);
-  return { ...process.env, PATH: `${folder}:${process.env["PATH"] ?? ""}`, XDG_RUNTIME_DIR: folder };
-}
-
-function dial(env: NodeJS.ProcessEnv, requests: string) {
-  const options = [`ProxyCommand=${process.execPath} ${PROXY} --stack ${STACK}`, "ControlPath=none"].concat([
-    "StrictHostKeyChecking=no",
-    "UserKnownHostsFile=/dev/null",
-    "LogLevel=ERROR",
-  ]);
-  const args = ["-F", "none", ...options.flatMap((option) => ["-o", option]), "-l", "moorage"];
-  const ssh = spawn("ssh", [...args, "swarm-dev", "docker", "system", "dial-stdio"], { env });
-  afterwards(() => ssh.kill("SIGKILL"));
-  const said = { ssh, stdout: "", stderr: "", ended: new Promise((done) => ssh.on("close", done)) };
-  ssh.stdout.on("data", (chunk: Buffer) => (said.stdout += chunk.toString()));
-  ssh.stderr.on("data", (chunk: Buffer) => (said.stderr += chunk.toString()));
-  ssh.stdin.on("error", () => undefined);
-  ssh.stdin.write(requests);
-  return said;
-}
-
-async function manager(name: string) {
-  const docker = await startManager(name);
-  const server = await startServer({ node: name, sockets: { [DOCKER_SOCKET]: docker.path } });
-  return { docker, server, connection: server.connection() };
-}
-
-/** Serves in this process, where the ProxyCommand looks for it. */
-async function serve(managers: Connection[], idleSeconds = 1) {
-  const env = operator();
-  const socket = socketOf(STACK, env);
-  const ended = runDockerProxy({
-    stack: STACK,
-    socket,
-    managers: () => Promise.resolve(managers),
-    idleSeconds,
-  });
-  afterwards(() => ended);
-  await until(() => existsSync(socket));
-  return { env, socket, ended };
-}
+import { CLOSING, STACK, STAYING, dial, manager, operator, serve, until } from "./support/proxy";
 
 describe("a proxy that serves", () => {
   it("gives thirty clients at once their answers, with one connection to a manager", async () => {
     const one = await manager("swarm-1");
     // Thirty processes take a while to start on a busy machine.
-    const { env } = await serve([one.connection], 8);
+    const { env } = await serve([one.connection], { idleSeconds: 8 });
     const all = Array.from({ length: 30 }, () => dial(env, CLOSING));
     for (const client of all) {
       expect(await client.ended).toBe(0);
@@ -115,64 +53,68 @@ describe("a proxy that serves", () => {
     old.kill("SIGKILL");
     await new Promise((done) => old.on("close", done));
     writeFileSync(errorFile(socket), "old");
-    const ended = runDockerProxy({
-      stack: STACK,
-      socket,
-      managers: () => Promise.resolve([one.connection]),
-      idleSeconds: 1,
-    });
-    await until(() => !existsSync(errorFile(socket)));
+    const { ended } = await serve([one.connection], { env });
+    expect(existsSync(errorFile(socket))).toBe(false);
     const client = dial(env, CLOSING);
     expect(await client.ended).toBe(0);
     expect(client.stdout).toContain('"Name":"swarm-1"');
     expect(await ended).toBe(0);
   });
-});
 
-describe("the ProxyCommand", () => {
-  it("tells in one line why there is no proxy, all of them with one attempt", async () => {
-    const env = operator();
-    const both = [dial(env, CLOSING), dial(env, CLOSING)];
-    for (const client of both) {
-      expect(await client.ended).not.toBe(0);
-      expect(client.stderr).toMatch(
-        /^moorage: stack organization\/moorage\/test cannot be read: no such stack$/m,
-      );
-    }
-    expect(readFileSync(join(env.XDG_RUNTIME_DIR, "asked"), "utf8").trim().split("\n")).toHaveLength(1);
-    await until(() => !existsSync(`${socketOf(STACK, env)}.starting`));
+  it("ends the streams of a manager whose Docker freezes, and leads the next client to another", async () => {
+    const [one, two] = [await manager("swarm-1"), await manager("swarm-2")];
+    const watch = { everySeconds: 0.2, patienceSeconds: 1 };
+    const { env } = await serve([one.connection, two.connection], { idleSeconds: 5, watch });
+    const open = [dial(env, STAYING), dial(env, STAYING)];
+    await until(() => open.every(({ stdout }) => stdout.includes('"Name":"swarm-1"')));
+    one.docker.frozen = true;
+    for (const { ssh } of open) ssh.stdin.write(STAYING);
+    await Promise.all(open.map(({ ended }) => ended));
+    const next = dial(env, CLOSING);
+    await next.ended;
+    expect(next.stdout).toContain('"Name":"swarm-2"');
+  }, 30_000);
+
+  it("outlasts clients that leave while a manager is looked for, and keeps no stream for them", async () => {
+    const [one, two] = [await manager("swarm-1"), await manager("swarm-2")];
+    const { env, ended } = await serve([one.connection, two.connection], { idleSeconds: 4 });
+    expect(two.server.connections).toBe(0);
+    two.docker.frozen = true;
+    await one.server.stop();
+    const leaving = [dial(env, STAYING), dial(env, "")];
+    await until(() => two.docker.calls("GET", /^\/info$/).length > 0);
+    for (const { ssh } of leaving) ssh.kill();
+    await Promise.all(leaving.map(({ ended: gone }) => gone));
+    two.docker.frozen = false;
+    const next = dial(env, CLOSING);
+    await next.ended;
+    expect(next.stdout).toContain('"Name":"swarm-2"');
+    const ending = ended.then(() => "ended before");
+    expect(await Promise.race([ending, until(() => two.docker.open === 0)])).toBeUndefined();
+    expect(await ended).toBe(0);
+  }, 30_000);
+
+  it("serves whom it was found by just before it ended, to the end", async () => {
+    const one = await manager("swarm-1");
+    const { socket, ended } = await serve([one.connection], { idleSeconds: 0.2 });
+    linkSync(socket, `${socket}.found`);
+    await until(() => !existsSync(socket));
+    const late = connect(`${socket}.found`);
+    const [word] = (await once(late, "data")) as [Buffer];
+    expect(word.toString()).toMatch(/^SSH-2\.0-/);
+    expect(await Promise.race([ended, sleep(1000)])).toBeUndefined();
+    late.destroy();
+    expect(await ended).toBe(0);
   });
 
-  it("starts a proxy where the mark of one that never came is old", async () => {
-    const env = operator();
-    const mark = `${socketOf(STACK, env)}.starting`;
-    writeFileSync(mark, "");
-    utimesSync(mark, Date.now() / 1000 - 60, Date.now() / 1000 - 60);
+  it("leaves the socket of a younger one alone", async () => {
+    const one = await manager("swarm-1");
+    const { env, socket, ended } = await serve([one.connection], { idleSeconds: 0.5 });
+    await serve([one.connection], { env, idleSeconds: 3 });
+    expect(await ended).toBe(0);
+    expect(existsSync(socket)).toBe(true);
     const client = dial(env, CLOSING);
-    await client.ended;
-    expect(client.stderr).toContain("no such stack");
-    await until(() => !existsSync(mark));
-  });
-
-  it("waits for the proxy that another one starts", async () => {
-    const env = operator();
-    const socket = socketOf(STACK, env);
-    writeFileSync(`${socket}.starting`, "");
-    const client = dial(env, CLOSING);
-    await sleep(500);
-    const late = createServer((connection) => connection.end("found\n"));
-    await new Promise<void>((done) => late.listen(socket, done));
-    afterwards(() => late.close());
-    await client.ended;
-    expect(existsSync(join(env.XDG_RUNTIME_DIR, "asked"))).toBe(false);
-  });
-
-  it("refuses a folder that is not this user's alone", async () => {
-    const env = operator();
-    const folder = dirname(socketOf(STACK, env));
-    chmodSync(folder, 0o755);
-    const client = dial(env, CLOSING);
-    expect(await client.ended).not.toBe(0);
-    expect(client.stderr).toContain(`moorage: ${folder} is not a folder of this user alone: remove it`);
+    expect(await client.ended).toBe(0);
+    expect(client.stdout).toContain('"Name":"swarm-1"');
   });
 });

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { Connection } from "../../../hosts/src/contract";
 import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
 import { managersInState } from "../../../hosts/src/proxy/managers";
+import { sleep } from "../../../hosts/src/time";
 import { startDocker, startManager } from "./support/fake-docker";
 import { afterwards, startServer, temporaryFolder } from "./support/stop";
 
@@ -30,16 +31,30 @@ function operator(managers: Connection[]): NodeJS.ProcessEnv {
     `#!/bin/sh\necho "$*" >> ${folder}/asked\ncat ${folder}/state.json\n`,
   );
   chmodSync(join(folder, "pulumi"), 0o755);
-  afterwards(() => stopProxies(folder));
+  afterwards(() => stop(proxies(folder)));
   return { ...process.env, PATH: `${folder}:${process.env["PATH"] ?? ""}`, XDG_RUNTIME_DIR: folder };
 }
 
-/** A proxy outlives its clients for a while; it is known by its socket's folder. */
-function stopProxies(folder: string): void {
-  for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+/** Proxies at work, known by their socket's folder: one outlives its clients for a while. */
+function proxies(folder: string): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        const line = readFileSync(`/proc/${name}/cmdline`, "utf8");
+        return line.includes("docker-proxy-server") && line.includes(folder);
+      } catch {
+        // Ended in between.
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+function stop(pids: number[], signal?: NodeJS.Signals): void {
+  for (const pid of pids) {
     try {
-      const line = readFileSync(`/proc/${entry}/cmdline`, "utf8");
-      if (line.includes("docker-proxy-server") && line.includes(folder)) process.kill(Number(entry));
+      process.kill(pid, signal);
     } catch {
       // Ended in between.
     }
@@ -126,6 +141,20 @@ describe("the Docker provider's way in", () => {
       "stack export --show-secrets --stack organization/moorage/test\n",
     );
   }, 20_000);
+
+  it("starts another proxy at once where one was killed, even in its first moments", async () => {
+    const one = await manager("swarm-1");
+    const env = operator([one.connection]);
+    const folder = env["XDG_RUNTIME_DIR"] ?? "";
+    const first = dial(env, INFO);
+    while (proxies(folder).length === 0) await sleep(5);
+    stop(proxies(folder), "SIGKILL");
+    expect((await first).stdout).toContain('"Name":"swarm-1"');
+    stop(proxies(folder), "SIGKILL");
+    const second = await dial(env, INFO);
+    expect(second.stdout).toContain('"Name":"swarm-1"');
+    expect(second.seconds).toBeLessThan(10);
+  }, 30_000);
 
   it("turns to another manager when the one in use goes away", async () => {
     const [one, two] = [await manager("swarm-1"), await manager("swarm-2")];

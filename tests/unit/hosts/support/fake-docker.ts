@@ -22,11 +22,17 @@ export class FakeDocker {
   private readonly handlers: [string, RegExp, Handler][] = [];
   /** Answers nothing at all, as a frozen engine does. */
   frozen = false;
+  /** Connections now. */
+  open = 0;
   onUpgrade: ((seen: Seen, socket: Duplex) => void) | undefined;
 
   constructor() {
     this.path = join(temporaryFolder(), "docker.sock");
     this.server = createServer((request, response) => void this.answer(request, response));
+    this.server.on("connection", (socket: Duplex) => {
+      this.open += 1;
+      socket.on("close", () => (this.open -= 1));
+    });
     this.server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       // The body of an upgrading request is left to whoever takes it over.
       const seen = this.note(request, head.toString("utf8"));
