@@ -1,7 +1,10 @@
-/** How many connections and channels were opened, for measurements. */
+/** How many connections and channels this process has opened, for measurements. */
 import { writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 
 export interface SshStats {
+  /** What the process runs, such as `docker-proxy-server.js`. */
+  readonly program: string;
   connections: number;
   commands: number;
   forwards: number;
@@ -9,12 +12,18 @@ export interface SshStats {
   byNode: Record<string, number>;
 }
 
-export const stats: SshStats = { connections: 0, commands: 0, forwards: 0, byNode: {} };
+export const stats: SshStats = {
+  program: basename(process.argv[1] ?? ""),
+  connections: 0,
+  commands: 0,
+  forwards: 0,
+  byNode: {},
+};
 
-/** Counts, and writes the counts as one line of JSON to the file named by `MOORAGE_SSH_STATS`. */
+/** Counts, and writes the counts into a file of this process in the folder named by `MOORAGE_SSH_STATS`. */
 export function count(kind: "connections" | "commands" | "forwards", node: string): void {
   stats[kind] += 1;
   if (kind === "connections") stats.byNode[node] = (stats.byNode[node] ?? 0) + 1;
-  const file = process.env["MOORAGE_SSH_STATS"];
-  if (file) writeFileSync(file, `${JSON.stringify(stats)}\n`);
+  const folder = process.env["MOORAGE_SSH_STATS"];
+  if (folder) writeFileSync(join(folder, `${process.pid}.json`), `${JSON.stringify(stats)}\n`);
 }

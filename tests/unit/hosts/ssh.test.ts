@@ -158,13 +158,13 @@ describe("one connection", () => {
     expect(server.connections).toBe(2);
   });
 
-  it("is opened by withHost and counted in the statistics file", async () => {
-    const file = join(temporaryFolder(), "stats.json");
-    vi.stubEnv("MOORAGE_SSH_STATS", file);
+  it("is opened by withHost and counted in this process's statistics", async () => {
+    const folder = temporaryFolder();
+    vi.stubEnv("MOORAGE_SSH_STATS", folder);
     const server = await startServer({ node: "counted" });
     await withHost(server.connection(), (connection) => exec(connection, ["true"]));
     vi.unstubAllEnvs();
-    const text = readFileSync(file, "utf8");
+    const text = readFileSync(join(folder, `${process.pid}.json`), "utf8");
     expect(text).toMatch(/^\{.*\}\n$/);
     expect((JSON.parse(text) as { byNode: Record<string, number> }).byNode["counted"]).toBe(1);
   });
