@@ -54,8 +54,8 @@ const acceptance = new Acceptance("acceptance", {
 
 export const registryUrl = edge.url;
 export const caCertificate = authority.caCertificatePem;
-export const username = registry.users[0]?.name;
-export const password = registry.users[0]?.password;
+export const username = registry.administrator.name;
+export const password = registry.administrator.password;
 export const sshPrivateKey = fleet.privateKey;
 export const sshCommands = sshCommandsOf(fleet.nodes);
 export const nodes = describeNodes(fleet.nodes);

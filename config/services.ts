@@ -25,6 +25,9 @@ const right = z.strictObject({
   access: z.enum(["read", "write"], { error: "wanted: read or write" }),
 });
 
+const coversAll = ({ repositories, access }: z.output<typeof right>): boolean =>
+  repositories === "*" && access === "write";
+
 export const registry = z
   .strictObject({
     users: z
@@ -34,10 +37,13 @@ export const registry = z
           .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "wanted: a user name of lower-case letters and digits"),
         z.strictObject({ rights: z.array(right).default([]) }),
       )
-      .refine((all) => Object.keys(all).length > 0, "wanted: at least one user")
+      .refine(
+        (all) => Object.values(all).some(({ rights }) => rights.some(coversAll)),
+        "wanted: at least one user with write access to *, who proves the registry after every update",
+      )
       .default({ admin: { rights: [{ repositories: "*", access: "write" }] } })
       .describe(
-        "Users and their rights; passwords are generated. The stack outputs are those of the first by name.",
+        "Users and their rights; passwords are generated. The stack outputs `username` and `password` are those of the first, by name, who may write everything.",
       ),
     logLevel: z.enum(["error", "warn", "info", "debug"]).default("info"),
     proxy: notYet("a pull-through mirror"),

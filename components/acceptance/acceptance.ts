@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { CheckResult } from "@moorage/hosts";
 import type { EdgeConfig } from "../../config/services";
 import { AcceptanceChecks } from "../../providers/acceptance";
+import { stackReference } from "../../providers/stack";
 import { Swept } from "../../providers/swept";
 import type { Edge } from "../edge/edge";
 import type { ConnectionArgs } from "../machine/access";
@@ -30,7 +31,7 @@ export class Acceptance extends pulumi.ComponentResource {
 
   constructor(name: string, args: AcceptanceArgs, options?: pulumi.ComponentResourceOptions) {
     super("moorage:acceptance:Acceptance", name, {}, options);
-    const user = args.registry.users[0];
+    const { administrator } = args.registry;
     const fingerprint = pulumi
       .all([args.store.fingerprint, args.registry.fingerprint, args.edge.fingerprint])
       .apply((all) => all.join(" "));
@@ -44,8 +45,8 @@ export class Acceptance extends pulumi.ComponentResource {
         registryPort: args.config.port,
         registryName: args.config.hostname ?? args.config.vip,
         caCertificate: args.authority.caCertificatePem,
-        username: user?.name ?? "",
-        password: user?.password ?? "",
+        username: administrator.name,
+        password: administrator.password,
         repository: "moorage/acceptance",
         storageServices: args.store.services,
         timeoutSeconds,
@@ -55,7 +56,7 @@ export class Acceptance extends pulumi.ComponentResource {
     );
     new Swept(
       `${name}-sweep`,
-      { managers: args.swarm.managers, label: labelText(), fingerprint },
+      { managers: args.swarm.managers, label: labelText(), stack: stackReference(), fingerprint },
       // What an update replaced is in use until the new tasks run.
       { parent: this, dependsOn: checks },
     );

@@ -33,12 +33,15 @@ export class Registry extends pulumi.ComponentResource {
   /** Where the front finds each of them on the overlay network. */
   readonly backends: { readonly name: string; readonly port: number }[];
   readonly users: RegistryUser[];
+  /** The first user, by name, who may write everything. */
+  readonly administrator: RegistryUser;
   readonly fingerprint: pulumi.Output<string>;
   readonly ready: pulumi.Resource[];
 
   constructor(name: string, args: RegistryArgs, options?: pulumi.ComponentResourceOptions) {
     super("moorage:registry:Registry", name, {}, options);
     this.users = Object.entries(args.registry.users).map(([user, of]) => this.user(name, user, of.rights));
+    this.administrator = administratorAmong(this.users);
     const httpSecret = new random.RandomPassword(
       `${name}-http-secret`,
       { length: 48, special: false },
@@ -101,4 +104,12 @@ export class Registry extends pulumi.ComponentResource {
 
 function serviceOf(node: string): string {
   return `registry-${node}`;
+}
+
+function administratorAmong(users: RegistryUser[]): RegistryUser {
+  const found = users.find(({ rights }) =>
+    rights.some(({ prefix, access }) => prefix === "" && access === "write"),
+  );
+  if (!found) throw new Error("no user of the registry may write everything");
+  return found;
 }

@@ -177,12 +177,14 @@ export interface ConvergedInputs {
 }
 export type ConvergedOutputs = ConvergedInputs;
 
-// Secrets and configs of ours that nothing uses any more.
+// Secrets and configs of ours that nothing records and nothing uses.
 
 export interface SweptInputs {
   readonly managers: Connection[];
   /** Label, `key=value`, that all secrets and configs of this stack carry. */
   readonly label: string;
+  /** `organization/project/stack`, whose state tells what is recorded. */
+  readonly stack: string;
   readonly fingerprint: string;
 }
 export type SweptOutputs = SweptInputs;

@@ -41,11 +41,25 @@ describe("acceptance", () => {
       "Swept acceptance-sweep",
     ]);
     expect(recorder.named("acceptance-sweep").dependencies).toContain("acceptance-checks");
-    expect(recorder.named("acceptance-sweep").inputs).toMatchObject({ label: "moorage.stack=moorage/dev" });
+    expect(recorder.named("acceptance-sweep").inputs).toMatchObject({
+      label: "moorage.stack=moorage/dev",
+      stack: "organization/moorage/dev",
+    });
     expect(recorder.outputs.get("acceptance")).toEqual({ report: [{ name: "push", passed: true }] });
   });
 
-  test("tries the registry as its first user, from every node", () => {
+  test("tries the registry as a user who may write everything, whoever comes before", async () => {
+    const before = { aaron: { rights: [{ repositories: "public/*", access: "write" }] } };
+    const { inputs } = (
+      await acceptance((raw) => {
+        const registry = raw.registry as { users: object };
+        registry.users = { ...before, ...registry.users };
+      })
+    ).named("acceptance-checks");
+    expect(inputs.username).toBe("admin");
+  });
+
+  test("tries it from every node", () => {
     const { inputs } = recorder.named("acceptance-checks");
     expect(plain(inputs)).toMatchObject({
       registryAddress: "10.0.2.10",
@@ -81,7 +95,7 @@ describe("acceptance", () => {
     const changes: ((raw: RawConfig) => void)[] = [
       (raw) => Object.assign(raw.edge ?? {}, { proxyTimeoutSeconds: 1234 }),
       (raw) => (raw.registry = { ...raw.registry, logLevel: "debug" }),
-      (raw) => (raw.storage = { mountPoint: "/srv/elsewhere" }),
+      (raw) => (raw.storage = { bucket: "elsewhere" }),
     ];
     for (const change of changes) {
       expect(fingerprint(await acceptance(change))).not.toBe(fingerprint(recorder));

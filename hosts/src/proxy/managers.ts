@@ -5,6 +5,7 @@ import { messageOf } from "../errors";
 
 interface Resource {
   readonly type?: string;
+  readonly id?: string;
   readonly inputs?: Record<string, unknown>;
   readonly outputs?: Record<string, unknown>;
 }
@@ -21,27 +22,27 @@ export interface RecordedSwarm {
   readonly names: ReadonlySet<string>;
 }
 
+/** Ids of all that a stack's state holds, also of what an update is yet to delete. */
+export async function recordedIds(stack: string): Promise<Set<string>> {
+  return idsInState(await exported(stack));
+}
+
 /** The Swarm of a stack as recorded, from `pulumi stack export --show-secrets`, run where the project is. */
 export async function recordedSwarm(stack: string): Promise<RecordedSwarm> {
-  const state = await exported(stack);
+  const state = await exported(stack, "--show-secrets");
   return { managers: managersInState(state), names: namesInState(state) };
 }
 
-async function exported(stack: string): Promise<unknown> {
+async function exported(stack: string, ...flags: string[]): Promise<unknown> {
   const text = await new Promise<string>((resolve, reject) => {
     const options = { maxBuffer: 256 * 1024 * 1024, timeout: 60_000 };
-    execFile(
-      "pulumi",
-      ["stack", "export", "--show-secrets", "--stack", stack],
-      options,
-      (error, stdout, stderr) => {
-        if (error)
-          reject(
-            new Error(`stack ${stack} cannot be read: ${stderr.trim().split("\n")[0] || messageOf(error)}`),
-          );
-        else resolve(stdout);
-      },
-    );
+    execFile("pulumi", ["stack", "export", ...flags, "--stack", stack], options, (error, stdout, stderr) => {
+      if (error)
+        reject(
+          new Error(`stack ${stack} cannot be read: ${stderr.trim().split("\n")[0] || messageOf(error)}`),
+        );
+      else resolve(stdout);
+    });
   });
   return JSON.parse(text);
 }
@@ -57,6 +58,11 @@ export function managersInState(state: unknown): Connection[] {
     };
     return values.role === "manager" && values.connection?.host !== undefined ? [values.connection] : [];
   });
+}
+
+export function idsInState(state: unknown): Set<string> {
+  const { deployment } = state as { deployment?: { resources?: Resource[] } };
+  return new Set((deployment?.resources ?? []).flatMap(({ id }) => (id === undefined ? [] : [id])));
 }
 
 export function namesInState(state: unknown): Set<string> {

@@ -1,13 +1,18 @@
-/** Secrets and configs of ours that no service uses any more are removed; Docker itself refuses those in use. */
+/**
+ * Secrets and configs that an update left behind when it was cut off. What the state holds is Pulumi's to delete,
+ * and Docker itself refuses to remove what is in use.
+ */
 import type { Operation, SweptInputs, SweptOutputs } from "../contract";
 import { diffOf } from "../diff";
 import { isMissing } from "../docker/api";
 import { DockerError } from "../errors";
 import { note } from "../log";
 import { withoutProvider } from "../operation";
+import { recordedIds } from "../proxy/managers";
 import { workingManager } from "../swarm/managers";
 
-async function sweep({ managers, label }: SweptInputs): Promise<void> {
+async function sweep({ managers, label, stack }: SweptInputs): Promise<void> {
+  const recorded = await recordedIds(stack);
   const { api } = await workingManager(managers, "sweeping secrets and configs");
   let removed = 0;
   for (const kind of ["secrets", "configs"]) {
@@ -16,7 +21,7 @@ async function sweep({ managers, label }: SweptInputs): Promise<void> {
       query: { filters: { label: [label] } },
       purpose,
     });
-    for (const { ID } of all ?? []) {
+    for (const { ID } of (all ?? []).filter((each) => !recorded.has(each.ID))) {
       try {
         await api.delete(`/${kind}/${ID}`, { purpose });
         removed += 1;
@@ -25,14 +30,14 @@ async function sweep({ managers, label }: SweptInputs): Promise<void> {
       }
     }
   }
-  if (removed > 0) note("swarm", `swept ${removed} secrets and configs that nothing used`);
+  if (removed > 0) note("swarm", `removed ${removed} secrets and configs that an update had left behind`);
 }
 
 function isInUse({ status, reason }: DockerError): boolean {
   return (status === 400 || status === 409) && /in use/i.test(reason);
 }
 
-/** Removes what carries the label and is not in use. `delete` does nothing: the secrets' own resources remove them. */
+/** Removes what carries the label, is not recorded and not in use. `delete` does nothing: the secrets' own resources remove them. */
 export const swept: Operation<SweptInputs, SweptOutputs> = {
   async create(inputs) {
     await sweep(inputs);

@@ -35,6 +35,11 @@ describe("the stacks of this repository", () => {
 describe("each mistake is answered with path, value and what is wanted", () => {
   const cases: [string, (raw: RawConfig) => void, string][] = [
     [
+      "nobody who may write everything",
+      (raw) => (raw.registry = { users: { ci: { rights: [{ repositories: "team/*", access: "write" }] } } }),
+      'registry.users: {"ci":{"rights":[{"repositories":"team/*","access":"write"}]}}; at least one user with write access to *, who proves the registry after every update',
+    ],
+    [
       "duplicate addresses",
       (raw) => (node(raw, "coreos2").address = "10.0.2.11"),
       "nodes.coreos2.address: 10.0.2.11; another than that of coreos1",
