@@ -11,9 +11,8 @@ import type { SwarmNode, SwarmService, SwarmTask } from "../swarm/types";
 import { decide } from "./decide";
 import type { Decision, ServiceView } from "./decide";
 
-/** How long the same tasks must be seen running; longer where tasks of this spec have failed before. */
-const STEADY_SECONDS = 2;
-const STEADY_SECONDS_AFTER_FAILURE = 10;
+/** How long a service may take before it is said what it waits for. */
+const QUIET_SECONDS = 15;
 
 function view({ managers, service: name }: ConvergedInputs): Promise<ServiceView> {
   const purpose = `looking at service ${name}`;
@@ -55,14 +54,15 @@ async function ensure(inputs: ConvergedInputs): Promise<ConvergedOutputs> {
         steady = undefined;
         if (deadline.passed)
           throw new Error(`service ${service} is not up after ${timeoutSeconds} s: ${decision.detail}`);
-        if (decision.detail !== shown && deadline.elapsed >= 15) note(service, decision.detail);
-        shown = decision.detail;
+        if (decision.detail !== shown && deadline.elapsed >= QUIET_SECONDS) {
+          note(service, decision.detail);
+          shown = decision.detail;
+        }
         break;
       case "converged": {
         if (!steady || !equal(steady.tasks, decision.tasks))
           steady = { tasks: decision.tasks, since: Date.now() };
-        const needed = decision.shaky ? STEADY_SECONDS_AFTER_FAILURE : STEADY_SECONDS;
-        if (Date.now() - steady.since >= needed * 1000) {
+        if (Date.now() - steady.since >= decision.steadySeconds * 1000) {
           for (const text of decision.warnings) warn(service, text);
           return withoutProvider(inputs);
         }

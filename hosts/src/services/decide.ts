@@ -13,11 +13,18 @@ export type Decision =
   | {
       readonly kind: "converged";
       readonly tasks: readonly string[];
-      readonly shaky: boolean;
+      /** How long the same tasks must be seen running before that counts. */
+      readonly steadySeconds: number;
       readonly warnings: readonly string[];
     }
   | { readonly kind: "waiting"; readonly detail: string }
   | { readonly kind: "failed"; readonly detail: string };
+
+const STEADY_SECONDS = 2;
+/** Where tasks of this spec have failed before. */
+const STEADY_SECONDS_AFTER_FAILURE = 10;
+/** Where Swarm says that its update goes on. It never takes that back when its leader changed meanwhile. */
+const STEADY_SECONDS_WHILE_UPDATING = 30;
 
 /** Task states from which nothing comes any more. */
 const ENDED = new Set(["complete", "shutdown", "failed", "rejected", "remove", "orphaned"]);
@@ -26,9 +33,11 @@ const ENDED = new Set(["complete", "shutdown", "failed", "rejected", "remove", "
  * Converged: on nodes that are up, as many tasks of this very spec run as the spec wants, and none of another.
  * Swarm calls a task running only once its container is healthy. Nodes that are down are tolerated, with a warning.
  */
-export function decide({ service, tasks, nodes }: ServiceView): Decision {
+export function decide({ service, tasks: all, nodes }: ServiceView): Decision {
   const byId = new Map(nodes.map((node) => [node.ID, node]));
   const isUp = (node: SwarmNode | undefined) => node?.Status.State === "ready";
+  const updating = service.UpdateStatus?.State === "updating";
+  const tasks = updating ? all.map(withoutRoom) : all;
   const trouble = lastTrouble(tasks, byId);
   const rolledBack = updateFailure(service);
   if (rolledBack !== undefined)
@@ -55,12 +64,22 @@ export function decide({ service, tasks, nodes }: ServiceView): Decision {
   if (old.some((task) => task.DesiredState === "running" || task.Status.State === "running")) {
     return { kind: "waiting", detail: `${old.length} tasks of the previous spec are still there${suffix}` };
   }
-  if (service.UpdateStatus?.State === "updating")
-    return { kind: "waiting", detail: `an update is in progress${suffix}` };
   const shaky = tasks.some(
     (task) => ofSpec(task) && (task.Status.State === "failed" || task.Status.State === "rejected"),
   );
-  return { kind: "converged", tasks: running.map((task) => task.ID).sort(), shaky, warnings };
+  const steadySeconds = shaky ? STEADY_SECONDS_AFTER_FAILURE : STEADY_SECONDS;
+  return {
+    kind: "converged",
+    tasks: running.map((task) => task.ID).sort(),
+    steadySeconds: updating ? STEADY_SECONDS_WHILE_UPDATING : steadySeconds,
+    warnings,
+  };
+}
+
+/** While the task before it stops, a task's host port is taken: no error. */
+function withoutRoom(task: SwarmTask): SwarmTask {
+  if (!/^host-mode port already in use/.test(task.Status.Err ?? "")) return task;
+  return { ...task, Status: { ...task.Status, Err: "" } };
 }
 
 /** Swarm gave up on the update, or took it back. */

@@ -62,7 +62,7 @@ describe("a global service", () => {
     const tasks = nodes.map(({ Description }) => task(Description.Hostname, "running", "new"));
     expect(decide({ service: service("new"), tasks, nodes })).toMatchObject({
       kind: "converged",
-      shaky: false,
+      steadySeconds: 2,
       warnings: [],
     });
   });
@@ -169,18 +169,34 @@ describe("failures", () => {
     });
   });
 
-  it("an update in progress is waited for, and earlier failures make the service shaky", () => {
+  it("an update in progress and earlier failures have to be seen steady for longer", () => {
     const tasks = [
       ...nodes.map(({ Description }) => task(Description.Hostname, "running", "new")),
       task("a", "failed", "new", { err: "x" }),
     ];
     expect(decide({ service: service("new", { update: "updating" }), tasks, nodes })).toMatchObject({
-      kind: "waiting",
+      kind: "converged",
+      steadySeconds: 30,
     });
     expect(decide({ service: service("new", { update: "completed" }), tasks, nodes })).toMatchObject({
       kind: "converged",
-      shaky: true,
+      steadySeconds: 10,
     });
+  });
+
+  it("a host port that the task before still holds is no error of an update", () => {
+    const err = "host-mode port already in use on 1 node";
+    const tasks = [
+      task("a", "running", "new"),
+      task("b", "pending", "new", { err }),
+      task("c", "running", "old"),
+    ];
+    const detail = (update?: string) => {
+      const decision = decide({ service: service("new", { update }), tasks, nodes });
+      return decision.kind === "waiting" ? decision.detail : decision.kind;
+    };
+    expect(detail("updating")).toBe("1 of 3 tasks run (pending on b)");
+    expect(detail("completed")).toContain(`last task error: b: ${err}`);
   });
 });
 
