@@ -9,10 +9,13 @@ import { onManager } from "../swarm/managers";
 import { Deadline, sleep } from "../time";
 import type { SwarmNode, SwarmService, SwarmTask } from "../swarm/types";
 import { decide } from "./decide";
+import { resumeUpdate } from "./resume";
 import type { Decision, ServiceView } from "./decide";
 
 /** How long a service may take before it is said what it waits for. */
 const QUIET_SECONDS = 15;
+/** How long Swarm may leave an update alone, pauses between tasks included, before it is started over. */
+const IDLE_SECONDS = 20;
 
 function view({ managers, service: name }: ConvergedInputs): Promise<ServiceView> {
   const purpose = `looking at service ${name}`;
@@ -44,6 +47,7 @@ async function ensure(inputs: ConvergedInputs): Promise<ConvergedOutputs> {
   const { service, timeoutSeconds } = inputs;
   const deadline = new Deadline(timeoutSeconds);
   let steady: { tasks: readonly string[]; since: number } | undefined;
+  let idleSince: number | undefined;
   let shown = "";
   for (;;) {
     const decision = await look(inputs);
@@ -52,6 +56,11 @@ async function ensure(inputs: ConvergedInputs): Promise<ConvergedOutputs> {
         throw new Error(`service ${service}: ${decision.detail}`);
       case "waiting":
         steady = undefined;
+        idleSince = decision.idle ? (idleSince ?? Date.now()) : undefined;
+        if (idleSince !== undefined && Date.now() - idleSince >= IDLE_SECONDS * 1000) {
+          await resumeUpdate(inputs.managers, service);
+          idleSince = undefined;
+        }
         if (deadline.passed)
           throw new Error(`service ${service} is not up after ${timeoutSeconds} s: ${decision.detail}`);
         if (decision.detail !== shown && deadline.elapsed >= QUIET_SECONDS) {

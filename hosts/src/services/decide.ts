@@ -17,7 +17,12 @@ export type Decision =
       readonly steadySeconds: number;
       readonly warnings: readonly string[];
     }
-  | { readonly kind: "waiting"; readonly detail: string }
+  | {
+      readonly kind: "waiting";
+      readonly detail: string;
+      /** Swarm says that it updates the service, and does nothing. */
+      readonly idle?: boolean;
+    }
   | { readonly kind: "failed"; readonly detail: string };
 
 const STEADY_SECONDS = 2;
@@ -55,14 +60,20 @@ export function decide({ service, tasks: all, nodes }: ServiceView): Decision {
   );
   const { wanted, warnings } = wantedTasks(service, nodes);
   const suffix = trouble ? `; last task error: ${trouble}` : "";
+  const idle = updating && old.length > 0 && live.every(isSettled);
   if (running.length < wanted) {
     return {
       kind: "waiting",
       detail: `${running.length} of ${wanted} tasks run${starting(live, byId)}${suffix}`,
+      idle,
     };
   }
   if (old.some((task) => task.DesiredState === "running" || task.Status.State === "running")) {
-    return { kind: "waiting", detail: `${old.length} tasks of the previous spec are still there${suffix}` };
+    return {
+      kind: "waiting",
+      detail: `${old.length} tasks of the previous spec are still there${suffix}`,
+      idle,
+    };
   }
   const shaky = tasks.some(
     (task) => ofSpec(task) && (task.Status.State === "failed" || task.Status.State === "rejected"),
@@ -74,6 +85,11 @@ export function decide({ service, tasks: all, nodes }: ServiceView): Decision {
     steadySeconds: updating ? STEADY_SECONDS_WHILE_UPDATING : steadySeconds,
     warnings,
   };
+}
+
+/** Neither on its way up nor on its way down. */
+function isSettled({ DesiredState, Status }: SwarmTask): boolean {
+  return DesiredState === "running" ? Status.State === "running" : ENDED.has(Status.State);
 }
 
 /** While the task before it stops, a task's host port is taken: no error. */

@@ -40,8 +40,10 @@ export interface NodeSpec {
 
 export interface SwarmService {
   readonly ID: string;
+  readonly Version: { readonly Index: number };
   readonly Spec: {
     readonly Name: string;
+    readonly Labels?: Record<string, string> | null;
     readonly TaskTemplate: TaskSpec;
     readonly Mode: { readonly Replicated?: { readonly Replicas?: number }; readonly Global?: object };
   };

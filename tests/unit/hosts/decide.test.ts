@@ -26,6 +26,7 @@ const service = (
   changes: { replicas?: number; constraints?: string[]; update?: string } = {},
 ): SwarmService => ({
   ID: "s1",
+  Version: { Index: 1 },
   Spec: {
     Name: "registry-a",
     TaskTemplate: { ...spec(image, changes.constraints), Runtime: "container" },
@@ -72,6 +73,7 @@ describe("a global service", () => {
     expect(decide({ service: service("new"), tasks, nodes })).toEqual({
       kind: "waiting",
       detail: "1 of 3 tasks run (starting on b)",
+      idle: false,
     });
   });
 
@@ -127,6 +129,7 @@ describe("a service pinned to one node", () => {
       kind: "waiting",
       detail:
         "0 of 1 tasks run (pending on no node (no suitable node)); last task error: no node: no suitable node",
+      idle: false,
     });
   });
 
@@ -182,6 +185,22 @@ describe("failures", () => {
       kind: "converged",
       steadySeconds: 10,
     });
+  });
+
+  it("an update in which nothing moves any more is idle", () => {
+    const idle = (...tasks: SwarmTask[]) =>
+      decide({ service: service("new", { update: "updating" }), tasks, nodes });
+    const [a, b, old] = [
+      task("a", "running", "new"),
+      task("b", "running", "new"),
+      task("c", "running", "old"),
+    ];
+    expect(idle(a, b, old)).toMatchObject({ kind: "waiting", idle: true });
+    expect(idle(a, b, { ...old, DesiredState: "shutdown" })).toMatchObject({ idle: false });
+    expect(idle(a, task("b", "starting", "new"), old)).toMatchObject({ idle: false });
+    expect(
+      decide({ service: service("new", { update: "completed" }), tasks: [a, b, old], nodes }),
+    ).toMatchObject({ idle: false });
   });
 
   it("a host port that the task before still holds is no error of an update", () => {
