@@ -16,11 +16,10 @@ export async function bootId(connection: Connection, patience?: typeof brief): P
   return stdout.trim();
 }
 
-/** Starts a reboot that outlives this session, and forgets the connection. */
+/** Starts a reboot that outlives this session. */
 export async function startReboot(connection: Connection): Promise<void> {
   const script = `setsid sh -c 'sleep 1; systemctl reboot || reboot' >/dev/null 2>&1 &`;
   await runScript(connection, script, [], { sudo: true, purpose: "starting the reboot" });
-  dropConnection(connection);
 }
 
 /** Reboots a host and waits until it answers again with another boot id; returns that. */
@@ -36,8 +35,8 @@ export async function rebootAndWait(connection: Connection, timeoutSeconds: numb
       if (id !== before) return id;
     } catch (error) {
       last = messageOf(error);
+      dropConnection(connection);
     }
-    dropConnection(connection);
     return undefined;
   });
   if (after === undefined)

@@ -45,7 +45,6 @@ type Found =
 async function whoAnswers({ node, target, installer }: InstallationInputs, seconds: number): Promise<Found> {
   const reasons = { target: "", installer: "" };
   const found = await poll(new Deadline(seconds), 3, async (): Promise<Found | undefined> => {
-    for (const connection of [target, installer]) dropConnection(connection);
     try {
       return { kind: "installed", installed: await installedOn(target) };
     } catch (error) {
@@ -58,6 +57,7 @@ async function whoAnswers({ node, target, installer }: InstallationInputs, secon
       if (!couldNotAsk(error)) throw error;
       reasons.installer = messageOf(error);
     }
+    for (const connection of [target, installer]) dropConnection(connection);
     return undefined;
   });
   if (found) return found;
@@ -104,10 +104,10 @@ async function awaitInstalled(
   const { node, target, installer, installHash } = inputs;
   let last = "";
   const first = await poll(deadline, 2, async () => {
-    for (const connection of [target, installer]) dropConnection(connection);
     const installed = await installedOn(target).catch((error: unknown) => {
       if (!(error instanceof HostError)) throw error;
       last = messageOf(error);
+      dropConnection(target);
     });
     if (installed && installed.bootId !== installerBoot) {
       if (installed.installHash === installHash) return installed.bootId;
@@ -116,7 +116,11 @@ async function awaitInstalled(
         `another system than the one just installed came up (no or another hash in ${MARKER})`,
       );
     }
-    const again = await bootId(installer, brief).catch(() => installerBoot);
+    // Until it is down the installer answers on the connection there is.
+    const again = await bootId(installer, brief).catch(() => {
+      dropConnection(installer);
+      return installerBoot;
+    });
     if (again !== installerBoot) {
       throw new HostError(
         node,
