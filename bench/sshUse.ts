@@ -10,7 +10,7 @@ export interface SshUse extends SshStats {
   readonly pid: number;
 }
 
-const PROXY = "docker-proxy-server.js";
+const PROXY = "bin/docker-proxy-server.js";
 /** Longer than a proxy stays when nobody uses it. */
 const PROXY_END_MS = 60_000;
 
@@ -39,7 +39,7 @@ const stillProxy = ({ program, pid }: SshUse): boolean => program === PROXY && s
 /** Who opened connections: the dynamic providers, the program itself, or the way of Docker's provider. */
 export function nameOf({ program }: SshUse): string {
   if (program === PROXY) return "proxy";
-  return program === "run" ? "program" : "providers";
+  return program.startsWith("dynamic-provider/") ? "providers" : "program";
 }
 
 export const total = (uses: SshUse[], kind: "connections" | "commands" | "forwards"): number =>

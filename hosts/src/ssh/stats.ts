@@ -1,9 +1,9 @@
 /** How many connections and channels this process has opened, for measurements. */
 import { writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join, sep } from "node:path";
 
 export interface SshStats {
-  /** What the process runs, such as `docker-proxy-server.js`. */
+  /** What the process runs, with its folder, such as `bin/docker-proxy-server.js`. */
   readonly program: string;
   connections: number;
   commands: number;
@@ -13,7 +13,7 @@ export interface SshStats {
 }
 
 export const stats: SshStats = {
-  program: basename(process.argv[1] ?? ""),
+  program: (process.argv[1] ?? "").split(sep).slice(-2).join("/"),
   connections: 0,
   commands: 0,
   forwards: 0,
