@@ -1,25 +1,33 @@
 /** What no single value shows: that the parts of a configuration fit each other. */
-import { contains, isCidr, isIpv4, overlaps } from "./values";
-import type { Problem, StackConfig } from "./stack";
-import type { NodeConfig, NodesConfig } from "./nodes";
+import type { NodeConfig } from "./nodes";
+import type { Problem } from "./stack";
+import type { Understood } from "./understood";
+import { contains, overlaps } from "./values";
 
-type Parsed = Partial<StackConfig>;
+type Nodes = Understood["nodes"];
 
-export function crossChecks(config: Parsed): Problem[] {
-  const nodes = config.nodes ?? {};
+export function crossChecks(config: Understood): Problem[] {
+  const { nodes, platform } = config;
   return [
-    ...(config.nodes ? [...checkRoles(nodes, config), ...duplicateAddresses(nodes)] : []),
-    ...(config.nodes && config.platform ? checkPlatform(nodes, config.platform) : []),
-    ...checkSubnets(nodes, config),
-    ...checkVip(nodes, config),
+    ...countRoles(nodes),
+    ...Object.entries(nodes).flatMap(([name, node]) => [
+      ...checkRoles(name, node, platform),
+      ...(platform ? checkPlatform(name, node, platform) : []),
+    ]),
+    ...duplicateAddresses(nodes),
+    ...checkSubnets(config),
+    ...checkVip(config),
   ];
 }
 
-function withRole(nodes: NodesConfig, role: NodeConfig["roles"][number]): string[] {
-  return Object.keys(nodes).filter((name) => nodes[name]?.roles.includes(role));
+function withRole(nodes: Nodes, role: NodeConfig["roles"][number]): string[] {
+  return Object.keys(nodes).filter((name) => nodes[name]?.roles?.includes(role));
 }
 
-function checkRoles(nodes: NodesConfig, config: Parsed): Problem[] {
+function countRoles(nodes: Nodes): Problem[] {
+  const all = Object.values(nodes);
+  // A role that is misspelt may be the very one that is missed.
+  if (all.length === 0 || all.some(({ roles }) => roles === undefined)) return [];
   const problems: Problem[] = [];
   const managers = withRole(nodes, "manager");
   if (managers.length % 2 === 0) {
@@ -46,68 +54,75 @@ function checkRoles(nodes: NodesConfig, config: Parsed): Problem[] {
       });
     }
   }
-  for (const [name, node] of Object.entries(nodes)) {
-    if (node.roles.includes("manager") === node.roles.includes("worker")) {
-      problems.push({
-        path: `nodes.${name}.roles`,
-        found: node.roles.join(", "),
-        wanted: "either manager or worker, not both and not neither",
-      });
-    }
-    if (node.roles.includes("storage") && !node.dataDisk && !node.dataDirectory) {
-      problems.push({
-        path: `nodes.${name}.dataDisk`,
-        found: "nothing",
-        wanted:
-          config.platform === "existing"
-            ? "dataDisk or dataDirectory, as the node has role storage"
-            : "a device, as the node has role storage",
-      });
-    }
-    if (node.disk && node.disk === node.dataDisk) {
-      problems.push({
-        path: `nodes.${name}.dataDisk`,
-        found: node.dataDisk,
-        wanted: "another disk than `disk`",
-      });
-    }
-  }
   return problems;
 }
 
-function checkPlatform(nodes: NodesConfig, platform: StackConfig["platform"]): Problem[] {
+function checkRoles(name: string, node: Partial<NodeConfig>, platform: Understood["platform"]): Problem[] {
   const problems: Problem[] = [];
-  for (const [name, node] of Object.entries(nodes)) {
-    if (platform !== "existing" && !node.disk) {
-      problems.push({ path: `nodes.${name}.disk`, found: "nothing", wanted: "the device to install on" });
-    }
-    if (platform !== "existing" && !node.installer) {
-      problems.push({
-        path: `nodes.${name}.installer`,
-        found: "nothing",
-        wanted: "where the live installer is reached",
-      });
-    }
-    if (platform !== "existing" && node.dataDirectory) {
-      problems.push({
-        path: `nodes.${name}.dataDirectory`,
-        found: node.dataDirectory,
-        wanted: "dataDisk: a folder for storage is for platform existing only",
-      });
-    }
+  const { roles = [] } = node;
+  if (node.roles && roles.includes("manager") === roles.includes("worker")) {
+    problems.push({
+      path: `nodes.${name}.roles`,
+      found: roles.join(", "),
+      wanted: "either manager or worker, not both and not neither",
+    });
+  }
+  if (roles.includes("storage") && !node.dataDisk && !node.dataDirectory) {
+    problems.push({
+      path: `nodes.${name}.dataDisk`,
+      found: "nothing",
+      wanted:
+        platform === "existing"
+          ? "dataDisk or dataDirectory, as the node has role storage"
+          : "a device, as the node has role storage",
+    });
+  }
+  if (node.disk && node.disk === node.dataDisk) {
+    problems.push({
+      path: `nodes.${name}.dataDisk`,
+      found: node.dataDisk,
+      wanted: "another disk than `disk`",
+    });
   }
   return problems;
 }
 
-function duplicateAddresses(nodes: NodesConfig): Problem[] {
+function checkPlatform(
+  name: string,
+  node: Partial<NodeConfig>,
+  platform: NonNullable<Understood["platform"]>,
+): Problem[] {
+  if (platform === "existing") return [];
+  const problems: Problem[] = [];
+  if (!node.disk) {
+    problems.push({ path: `nodes.${name}.disk`, found: "nothing", wanted: "the device to install on" });
+  }
+  if (!node.installer) {
+    problems.push({
+      path: `nodes.${name}.installer`,
+      found: "nothing",
+      wanted: "where the live installer is reached",
+    });
+  }
+  if (node.dataDirectory) {
+    problems.push({
+      path: `nodes.${name}.dataDirectory`,
+      found: node.dataDirectory,
+      wanted: "dataDisk: a folder for storage is for platform existing only",
+    });
+  }
+  return problems;
+}
+
+function duplicateAddresses(nodes: Nodes): Problem[] {
   const problems: Problem[] = [];
   const seen = new Map<string, string>();
   for (const [name, node] of Object.entries(nodes)) {
-    const keys = {
-      address: node.address,
-      ssh: `${node.ssh.host ?? node.address}:${node.ssh.port}`,
-    };
+    const { address, ssh } = node;
+    // Where no host is named it is the address, which is compared already.
+    const keys = { address, ssh: ssh?.host && `${ssh.host}:${ssh.port}` };
     for (const [key, value] of Object.entries(keys)) {
+      if (!value) continue;
       const other = seen.get(`${key} ${value}`);
       if (other) {
         problems.push({
@@ -122,51 +137,45 @@ function duplicateAddresses(nodes: NodesConfig): Problem[] {
   return problems;
 }
 
-function checkSubnets(nodes: NodesConfig, config: Parsed): Problem[] {
-  const network = config.network;
-  if (!network || !isCidr(network.subnet)) {
+function checkSubnets({ nodes, network, edge }: Understood): Problem[] {
+  const { subnet, overlay, gateway } = network;
+  if (!subnet) {
     return [];
   }
   const problems: Problem[] = [];
-  if (overlaps(network.subnet, network.overlay.subnet)) {
+  if (overlay && overlaps(subnet, overlay.subnet)) {
     problems.push({
       path: "network.overlay.subnet",
-      found: network.overlay.subnet,
-      wanted: `a subnet that does not overlap network.subnet (${network.subnet})`,
+      found: overlay.subnet,
+      wanted: `a subnet that does not overlap network.subnet (${subnet})`,
     });
   }
-  const inside: [string, string | undefined][] = [
-    ["network.gateway", network.gateway],
-    ...Object.entries(nodes).map(([name, node]): [string, string] => [`nodes.${name}.address`, node.address]),
+  const inside: (readonly [string, string | undefined])[] = [
+    ["network.gateway", gateway],
+    ...Object.entries(nodes).map(([name, { address }]) => [`nodes.${name}.address`, address] as const),
+    ["edge.vip", edge.vip],
   ];
   for (const [path, address] of inside) {
-    if (address && isIpv4(address) && !contains(network.subnet, address)) {
-      problems.push({ path, found: address, wanted: `an address in network.subnet (${network.subnet})` });
+    if (address && !contains(subnet, address)) {
+      problems.push({ path, found: address, wanted: `an address in network.subnet (${subnet})` });
     }
   }
   return problems;
 }
 
-function checkVip(nodes: NodesConfig, config: Parsed): Problem[] {
-  const vip = config.edge?.vip;
-  if (!vip || !config.network) {
+function checkVip({ nodes, network, edge: { vip } }: Understood): Problem[] {
+  if (!vip) {
     return [];
   }
-  const problems: Problem[] = [];
-  if (!contains(config.network.subnet, vip)) {
-    problems.push({
-      path: "edge.vip",
-      found: vip,
-      wanted: `an address in network.subnet (${config.network.subnet})`,
-    });
-  }
   const holder = Object.keys(nodes).find((name) => nodes[name]?.address === vip);
-  if (holder || config.network.gateway === vip) {
-    problems.push({
+  if (!holder && network.gateway !== vip) {
+    return [];
+  }
+  return [
+    {
       path: "edge.vip",
       found: vip,
       wanted: `a free address; this one is ${holder ? `the address of ${holder}` : "the gateway"}`,
-    });
-  }
-  return problems;
+    },
+  ];
 }

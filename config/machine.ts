@@ -25,7 +25,12 @@ export const os = z
     sshAuthorizedKey: publicKey
       .optional()
       .describe("A public key of your own for user `core`. Without it the program makes a key pair."),
-    users: z.record(z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/), user).default({}),
+    users: z
+      .record(
+        z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/, "wanted: a user name of lower-case letters and digits"),
+        user,
+      )
+      .default({}),
     timeZone: z.string().default("UTC"),
     ntp: z.array(z.string()).default([]).describe("Time servers; the distribution's by default."),
     motd: z.string().optional(),

@@ -1,9 +1,11 @@
 /** The whole configuration of a stack, parsed from plain values; no Pulumi here, so that tests and tools can use it. */
-import { z } from "zod";
+import type { z } from "zod";
 import { crossChecks } from "./check";
 import { etcd, network, os, platform, swarm } from "./machine";
 import { nodes } from "./nodes";
 import { edge, images, registry, storage } from "./services";
+import { understood } from "./understood";
+import { wantedFor } from "./wanted";
 
 export const subjects = {
   platform,
@@ -50,18 +52,24 @@ export function parseStackConfig(raw: Readonly<Record<string, unknown>>): StackC
     });
   }
   for (const [subject, schema] of Object.entries(subjects)) {
-    const result = schema.safeParse(raw[subject]);
+    const result = schema.safeParse(raw[subject], { error: wantedFor });
     if (result.success) {
       parsed[subject] = result.data;
     } else {
       problems.push(...result.error.issues.flatMap((issue) => problemsOf(subject, raw[subject], issue)));
     }
   }
-  problems.push(...crossChecks(parsed as Partial<StackConfig>));
+  problems.push(...crossChecks(understood(raw)).filter((one) => !isKnown(one, problems)));
   if (problems.length > 0) {
     throw new ConfigError(problems);
   }
   return parsed as StackConfig;
+}
+
+/** What a schema has refused already, as a whole or in part, is not also missing. */
+function isKnown({ path, found }: Problem, problems: readonly Problem[]): boolean {
+  const within = (inner: string, outer: string) => `${inner}.`.startsWith(`${outer}.`);
+  return found === "nothing" && problems.some((one) => within(one.path, path) || within(path, one.path));
 }
 
 function problemsOf(subject: string, value: unknown, issue: z.core.$ZodIssue): Problem[] {
@@ -76,7 +84,7 @@ function problemsOf(subject: string, value: unknown, issue: z.core.$ZodIssue): P
   return [
     {
       path: at(issue.path),
-      found: show(valueAt(value, issue.path)),
+      found: show(issue.code === "invalid_key" ? issue.path.at(-1) : valueAt(value, issue.path)),
       wanted: issue.message.replace(/^wanted: /, ""),
     },
   ];

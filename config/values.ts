@@ -32,35 +32,37 @@ export function firstAddress(cidr: string): string {
   return new ipaddr.IPv4(bytes).toString();
 }
 
-export const ipv4 = z.string().refine(isIpv4, "wanted: an IPv4 address such as 10.0.2.11");
-export const cidr = z.string().refine(isCidr, "wanted: an IPv4 subnet such as 10.0.2.0/24");
+/** A text of some form, asked for in the same words where there is none. */
+function text(check: RegExp | ((value: string) => boolean), wanted: string) {
+  const plain = z.string(`wanted: ${wanted}`);
+  return check instanceof RegExp
+    ? plain.regex(check, `wanted: ${wanted}`)
+    : plain.refine(check, `wanted: ${wanted}`);
+}
+
+export const ipv4 = text(isIpv4, "an IPv4 address such as 10.0.2.11");
+export const cidr = text(isCidr, "an IPv4 subnet such as 10.0.2.0/24");
 export const port = z.int("wanted: a TCP port from 1 to 65535").min(1).max(65535);
-export const hostName = z
-  .string()
-  .regex(
-    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
-    "wanted: a host name of lower-case letters, digits and hyphens, at most 63 characters",
-  );
-export const dnsName = z
-  .string()
-  .regex(
-    /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/,
-    "wanted: a DNS name such as registry.example.com",
-  );
-export const absolutePath = z.string().regex(/^\/[^\0]*$/, "wanted: an absolute path");
-export const devicePath = z
-  .string()
-  .regex(/^\/dev\/\S+$/, "wanted: a device such as /dev/disk/by-id/… (a name that survives a reboot)");
-export const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/, "wanted: sha256: and 64 hexadecimal digits");
-export const publicKey = z
-  .string()
-  .regex(/^(ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+/, "wanted: a public key such as ssh-ed25519 AAAA…");
-export const httpUrl = z
-  .string()
-  .regex(/^https?:\/\/\S+$/, "wanted: a URL that starts with http:// or https://");
-export const label = z
-  .string()
-  .regex(/^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$/, "wanted: a label such as region");
+export const hostName = text(
+  /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+  "a host name of lower-case letters, digits and hyphens, at most 63 characters",
+);
+export const dnsName = text(
+  /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]*[a-z0-9])?$/,
+  "a DNS name such as registry.example.com",
+);
+export const absolutePath = text(/^\/[^\0]*$/, "an absolute path");
+export const devicePath = text(
+  /^\/dev\/\S+$/,
+  "a device such as /dev/disk/by-id/… (a name that survives a reboot)",
+);
+export const digest = text(/^sha256:[0-9a-f]{64}$/, "sha256: and 64 hexadecimal digits");
+export const publicKey = text(
+  /^(ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+/,
+  "a public key such as ssh-ed25519 AAAA…",
+);
+export const httpUrl = text(/^https?:\/\/\S+$/, "a URL that starts with http:// or https://");
+export const label = text(/^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$/, "a label such as region");
 
 /** What the design has a place for and the program cannot do yet. */
 export function notYet(what: string) {

@@ -106,6 +106,21 @@ describe("each mistake is answered with path, value and what is wanted", () => {
       'images.nginx.digest: "sha256:12"; sha256: and 64 hexadecimal digits',
     ],
     [
+      "a node's name that is no host name",
+      (raw) => ((raw.nodes ?? {}).Node_5 = node(raw, "coreos4")),
+      'nodes.Node_5: "Node_5"; a host name of lower-case letters, digits and hyphens, at most 63 characters',
+    ],
+    [
+      "a number out of bounds",
+      (raw) => ((raw.edge ?? {}).virtualRouterId = 300),
+      "edge.virtualRouterId: 300; 255 or less",
+    ],
+    [
+      "a log level that there is not",
+      (raw) => (raw.registry = { logLevel: "loud" }),
+      'registry.logLevel: "loud"; one of error, warn, info, debug',
+    ],
+    [
       "a storage node without a disk",
       (raw) => delete node(raw, "coreos1").dataDisk,
       "nodes.coreos1.dataDisk: nothing; a device, as the node has role storage",
@@ -135,6 +150,38 @@ describe("each mistake is answered with path, value and what is wanted", () => {
     const found = mistakes((raw) => cases.slice(0, 2).forEach(([, change]) => change(raw)));
     expect(found).toEqual(expect.arrayContaining([cases[0]?.[2], cases[1]?.[2]]));
     expect(() => parseStackConfig({})).toThrow(/nothing was touched/);
+  });
+
+  test("a mistake that only the schema sees hides none that shows across keys", () => {
+    const found = mistakes((raw) => {
+      node(raw, "coreos1").rols = [];
+      node(raw, "coreos2").address = "10.0.2.11";
+      node(raw, "coreos3").roles = ["worker", "storage"];
+      (raw.nodes ?? {}).coreos9 = { roles: ["worker", "storage"] };
+      raw.edge = { vip: "10.0.3.10", port: "https" };
+      raw.network = { subnet: "10.0.2.0/24", mtu: 1, overlay: { subnet: "10.0.2.0/25" } };
+    });
+    expect(found.sort()).toEqual([
+      'edge.port: "https"; a TCP port from 1 to 65535',
+      "edge.vip: 10.0.3.10; an address in network.subnet (10.0.2.0/24)",
+      "network.mtu: 1; 1280 or more",
+      "network.overlay.subnet: 10.0.2.0/25; a subnet that does not overlap network.subnet (10.0.2.0/24)",
+      "nodes.coreos1.rols: an unknown key; no such key",
+      "nodes.coreos2.address: 10.0.2.11; another than that of coreos1",
+      "nodes.coreos9.address: nothing; an IPv4 address such as 10.0.2.11",
+      "nodes.coreos9.dataDisk: nothing; a device, as the node has role storage",
+      "nodes.coreos9.disk: nothing; the device to install on",
+      "nodes.coreos9.installer: nothing; where the live installer is reached",
+      "nodes: 2 managers (coreos1, coreos2); an odd number of managers, three or more to survive the loss of one",
+      "nodes: 5 storage nodes (coreos1, coreos2, coreos3, coreos4, coreos9); exactly four nodes with role storage, one drive of the erasure set each",
+    ]);
+  });
+
+  test("and one mistake is told once", () => {
+    expect(mistakes((raw) => (node(raw, "coreos4").disk = "sda"))).toHaveLength(1);
+    expect(mistakes((raw) => (node(raw, "coreos4").installer = { port: "x" }))).toHaveLength(1);
+    expect(mistakes((raw) => (node(raw, "coreos4").roles = ["worker", "storrage"]))).toHaveLength(1);
+    expect(mistakes((raw) => (raw.nodes = []))).toEqual(["nodes: []; a map"]);
   });
 
   test("a missing configuration names every subject that has no default", () => {

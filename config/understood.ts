@@ -1,0 +1,39 @@
+/** What of a configuration can be made sense of, so that a mistake in one place hides none in another. */
+import type { z } from "zod";
+import { network, type NetworkConfig, platform, type PlatformConfig } from "./machine";
+import { node, type NodeConfig } from "./nodes";
+import { edge, type EdgeConfig } from "./services";
+
+/** Whatever is missing here is missing in the configuration too, or has a mistake of its own. */
+export interface Understood {
+  readonly platform?: PlatformConfig;
+  readonly nodes: Readonly<Record<string, Partial<NodeConfig>>>;
+  readonly network: Partial<NetworkConfig>;
+  readonly edge: Partial<EdgeConfig>;
+}
+
+export function understood(raw: Readonly<Record<string, unknown>>): Understood {
+  return {
+    platform: platform.safeParse(raw.platform).data,
+    nodes: Object.fromEntries(
+      Object.entries(plain(raw.nodes)).map(([name, value]) => [name, fieldsOf(node, value)]),
+    ),
+    network: fieldsOf(network, raw.network),
+    edge: fieldsOf(edge, raw.edge),
+  };
+}
+
+/** Each field that is right by itself, defaults filled in. */
+function fieldsOf<Schema extends z.ZodObject>(schema: Schema, value: unknown): Partial<z.output<Schema>> {
+  const given = plain(value);
+  const fields = Object.entries(schema.shape as Record<string, z.ZodType>).map(
+    ([key, field]) => [key, field.safeParse(given[key]).data] as const,
+  );
+  return Object.fromEntries(fields.filter(([, data]) => data !== undefined)) as Partial<z.output<Schema>>;
+}
+
+function plain(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : {};
+}
