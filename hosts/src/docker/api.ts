@@ -166,8 +166,9 @@ function silent(node: string, purpose: string, seconds: number): HostError {
 function notServing(connection: Connection, error: unknown): HostError {
   return new HostError(
     connection.node,
-    `nothing serves ${DOCKER_SOCKET} for ${connection.user} (${messageOf(error)}). Docker must run ` +
-      "(`systemctl status docker`), the user must be root or in group docker, and sshd must allow AllowStreamLocalForwarding",
+    `nothing serves ${DOCKER_SOCKET} for ${connection.user}, so Docker does not run there or may not be used ` +
+      `(${messageOf(error)}). Start it (\`systemctl start docker\`; \`journalctl -u docker\` says why it stopped), and run ` +
+      "again. If it runs: the user must be root or in group docker, and sshd must allow AllowStreamLocalForwarding.",
   );
 }
 

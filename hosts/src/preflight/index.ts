@@ -1,7 +1,7 @@
 /** Preflight: every host is looked at in one go, and everything in the way is reported at once. */
 import type { Connection, Operation, PreflightHost, PreflightInputs, PreflightOutputs } from "../contract";
 import { diffOf, equal } from "../diff";
-import { HostError, UnreachableError, messageOf } from "../errors";
+import { HostError, UnreachableError } from "../errors";
 import { note, warn } from "../log";
 import { withoutProvider } from "../operation";
 import type { Patience } from "../ssh/connect";
@@ -59,18 +59,24 @@ async function lookAt(host: PreflightHost, timeoutSeconds: number): Promise<Resu
       return { looked: await look(host, host.installer, "installer", timeoutSeconds) };
     } catch (second) {
       if (!(second instanceof HostError)) throw second;
-      return failure(second, `; nor is the installed system there: ${messageOf(error)}`);
+      return failure(second, `; nor is the installed system there: ${said(error)}`);
     }
   }
 }
 
 function failure(error: HostError, more = ""): Result {
-  const what = error.message.replace(`${error.node}: `, "") + more.replace(`${error.node}: `, "");
+  const what = said(error) + more;
   const unreachable = error instanceof UnreachableError;
   const advice = unreachable
     ? "switch it on, and check its address and port in the configuration"
-    : "then run again";
+    : "set that right, and run again";
   return { problem: { what, advice }, unreachable };
+}
+
+/** An error as part of a sentence: its node is named before it, and what to do about a silent host after it. */
+function said(error: HostError): string {
+  const text = error.message.replace(`${error.node}: `, "");
+  return (error instanceof UnreachableError ? (text.split("\n")[0] ?? "") : text).replace(/\.$/, "");
 }
 
 /** Looks at all hosts. Of those in `known`, whose settings are unchanged, it is no problem that one is off now. */

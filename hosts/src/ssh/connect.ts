@@ -20,6 +20,8 @@ export interface Patience {
 
 /** For work that needs this very host. */
 export const patient: Patience = { attempts: 4, timeoutSeconds: 15, pauseSeconds: 1 };
+const UNREACHABLE_ADVICE =
+  "Switch it on, or see on its console what it hangs in, and run again: what is done already stays.";
 /** For a host that may be off, and that others can stand in for. */
 export const brief: Patience = { attempts: 1, timeoutSeconds: 6, pauseSeconds: 0 };
 
@@ -47,15 +49,25 @@ export async function connect(connection: Connection, patience: Patience): Promi
   }
   const { node, user, host, port } = connection;
   const tries = patience.attempts === 1 ? "1 attempt" : `${patience.attempts} attempts`;
+  // Who tries once can do without this host, and says so in other words.
+  const advice = patience.attempts === 1 ? "" : `\n${UNREACHABLE_ADVICE}`;
   throw new UnreachableError(
     node,
-    `no SSH connection to ${user}@${host}:${port} after ${tries}: ${messageOf(last)}`,
+    `no SSH connection to ${user}@${host}:${port} after ${tries}: ${reasonOf(last)}${advice}`,
   );
+}
+
+/** Forwards and balancers accept a connection first, and close it when the host behind them is silent. */
+function reasonOf(error: unknown): string {
+  const text = messageOf(error);
+  return /before handshake/i.test(text)
+    ? "the connection was closed before SSH began (the host is off or hangs, or no SSH server runs there)"
+    : text;
 }
 
 function attemptConnect(connection: Connection, timeoutSeconds: number): Promise<Session> {
   const { node, user, host, port } = connection;
-  const { credentials, described } = credentialsOf(connection);
+  const { credentials, described, publicKey } = credentialsOf(connection);
   const algorithms = hostKeyAlgorithms(connection);
   return new Promise((resolve, reject) => {
     const client = new Client();
@@ -87,7 +99,7 @@ function attemptConnect(connection: Connection, timeoutSeconds: number): Promise
       resolve({ client, socket });
     });
     client.on("error", (error: Error & { level?: string }) => {
-      if (error.level === "client-authentication") refused = loginRefused(connection, described);
+      if (error.level === "client-authentication") refused = loginRefused(connection, described, publicKey);
       if (/no matching host key/i.test(error.message)) refused = otherKindOfKey(connection);
       fail(error);
     });
@@ -135,10 +147,15 @@ function watchOver(client: Client, socket: Socket): void {
   client.on("close", () => clearInterval(timer));
 }
 
-function loginRefused({ node, user, host, port }: Connection, described: string): LoginError {
+function loginRefused(
+  { node, user, host, port }: Connection,
+  described: string,
+  publicKey: string | undefined,
+): LoginError {
   return new LoginError(
     node,
     `${host}:${port} refuses the login as ${user} with ${described}. ` +
-      `Its public key must be in ~${user}/.ssh/authorized_keys there, and the user name must be right.`,
+      `Its public key ${publicKey === undefined ? "" : `(${publicKey}) `}must be in ~${user}/.ssh/authorized_keys there, ` +
+      "and the user name must be right.",
   );
 }

@@ -8,6 +8,11 @@ import type { Patience } from "./connect";
 import { openSession } from "./pool";
 import { commandLine } from "./quote";
 
+/** What to do about a full disk. */
+export const FULL_DISK_ADVICE =
+  "The disk is full: see with `df -h` where, free some space there (`docker system df`, " +
+  "`journalctl --vacuum-size=100M`), and run again. What is done already stays.";
+
 export interface ExecOptions {
   /** Sent to the command's standard input, which is then closed; the place for secrets. */
   readonly stdin?: string | Buffer;
@@ -91,7 +96,12 @@ function finished(
     // The exit code comes with this event too, and unlike `exit` it waits until it is listened for.
     channel.on("close", (code?: number | null, signal?: string) => {
       if (typeof code !== "number" && signal === undefined) {
-        return reject(new UnreachableError(node, `the connection was lost during: ${attempted}`));
+        return reject(
+          new UnreachableError(
+            node,
+            `the connection was lost during: ${attempted}\nSee on its console whether it hangs, and run again.`,
+          ),
+        );
       }
       resolve({
         stdout: Buffer.concat(out).toString("utf8"),
@@ -107,15 +117,15 @@ function failed(node: string, attempted: string, result: ExecResult, options: Ex
   const { stdout, stderr, code } = result;
   const said = redact(lastLines(stderr) || lastLines(stdout), options.secrets ?? []);
   const sudo = code === 1 && /^sudo: /m.test(stderr);
-  const advice = sudo
-    ? "\nThe user needs sudo without a password (NOPASSWD: ALL)."
-    : options.advice === undefined
-      ? ""
-      : `\n${options.advice}`;
+  const advice = sudo ? "The user needs sudo without a password (NOPASSWD: ALL)." : adviceOn(stderr, options);
   return new CommandError(
     node,
-    `${attempted} failed with exit code ${code}${said === "" ? "" : `:\n${said}`}${advice}`,
+    `${attempted} failed with exit code ${code}${said === "" ? "" : `:\n${said}`}${advice === "" ? "" : `\n${advice}`}`,
     code,
     redact(stderr, options.secrets ?? []),
   );
+}
+
+function adviceOn(stderr: string, { advice = "" }: ExecOptions): string {
+  return /No space left on device/i.test(stderr) ? FULL_DISK_ADVICE : advice;
 }

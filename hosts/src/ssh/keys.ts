@@ -47,8 +47,10 @@ export function hostKeyProblem(connection: Connection, found: Buffer): HostKeyEr
   return new HostKeyError(
     node,
     `${host}:${port} shows another host key than the pinned one, so nothing was sent to it. ` +
-      `Found: ${fingerprint(found)}, wanted: ${fingerprint(wanted)}. If the host was installed anew on purpose, ` +
-      "correct hostKey in the configuration; if not, somebody else answers at this address.",
+      `Found: ${fingerprint(found)}, wanted: ${fingerprint(wanted)}. Compare with the key on the host's own console ` +
+      "(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub). If that is the one found, the host was installed or given " +
+      "a key by hand: put the wanted key back there, or correct hostKey where the configuration names it. " +
+      "If it is not, somebody else answers at this address.",
   );
 }
 
@@ -71,14 +73,18 @@ export function hostKeyAlgorithms(connection: Connection): string[] | undefined 
 
 export type Credentials = Pick<ConnectConfig, "privateKey" | "agent">;
 
+export interface LoginKey {
+  readonly credentials: Credentials;
+  readonly described: string;
+  /** In OpenSSH's one-line form; unknown where an agent holds the keys. */
+  readonly publicKey?: string;
+}
+
 /** The key to log in with: `privateKey`, else `identityFile`, else the agent. */
-export function credentialsOf(connection: Connection): { credentials: Credentials; described: string } {
+export function credentialsOf(connection: Connection): LoginKey {
   const { node, privateKey, identityFile } = connection;
   if (privateKey !== undefined && privateKey !== "") {
-    return {
-      credentials: { privateKey: checked(node, privateKey, "privateKey") },
-      described: "the configured private key",
-    };
+    return { ...checked(node, privateKey, "privateKey"), described: "the configured private key" };
   }
   if (identityFile !== undefined && identityFile !== "") {
     let text: string;
@@ -87,7 +93,7 @@ export function credentialsOf(connection: Connection): { credentials: Credential
     } catch (error) {
       throw new LoginError(node, `identityFile ${identityFile} cannot be read: ${messageOf(error)}`);
     }
-    return { credentials: { privateKey: checked(node, text, identityFile) }, described: identityFile };
+    return { ...checked(node, text, identityFile), described: identityFile };
   }
   const agent = process.env["SSH_AUTH_SOCK"];
   if (agent === undefined || agent === "") {
@@ -99,7 +105,7 @@ export function credentialsOf(connection: Connection): { credentials: Credential
   return { credentials: { agent }, described: "the SSH agent's keys" };
 }
 
-function checked(node: string, text: string, origin: string): string {
+function checked(node: string, text: string, origin: string): Omit<LoginKey, "described"> {
   const parsed = utils.parseKey(text);
   if (parsed instanceof Error) {
     const why = /encrypted/i.test(parsed.message)
@@ -107,5 +113,5 @@ function checked(node: string, text: string, origin: string): string {
       : `is not a private key in OpenSSH's or PEM form (${parsed.message})`;
     throw new LoginError(node, `${origin} ${why}`);
   }
-  return text;
+  return { credentials: { privateKey: text }, publicKey: publicKeyLine(parsed.getPublicSSH()) };
 }

@@ -61,8 +61,8 @@ describe.skipIf(!canSandbox)("preflight", () => {
       /^ {2}b: there is no network interface eth9\. To do: list them there with `ip link`/m,
       /^ {2}b: there is no data disk \/dev\/none/m,
       /^ {2}c: no SSH connection to core@127\.0\.0\.1:1 after 2 attempts: .*\. To do: switch it on/m,
-      /^ {2}d: .* shows another host key than the pinned one/m,
-      /^ {2}e: .* refuses the login as core/m,
+      /^ {2}d: .* shows another host key than the pinned one.*answers at this address\. To do: set that right/m,
+      /^ {2}e: .* refuses the login as core.*the user name must be right\. To do: set that right/m,
     ]) {
       expect(message).toMatch(line);
     }

@@ -49,10 +49,14 @@ describe("host keys", () => {
 describe("login", () => {
   it("names user, host and node when the key is refused, without another attempt", async () => {
     const server = await startServer();
-    const connection = server.connection({ privateKey: keyPair().private });
+    const other = keyPair();
+    const connection = server.connection({ privateKey: other.private });
     const failure = (await exec(connection, ["true"]).catch((error: Error) => error)) as Error;
     expect(failure).toBeInstanceOf(LoginError);
     expect(failure.message).toMatch(/^swarm-1: 127\.0\.0\.1:\d+ refuses the login as core/);
+    expect(failure.message).toContain(
+      `Its public key (${other.public}) must be in ~core/.ssh/authorized_keys`,
+    );
     expect(server.connections).toBe(1);
   });
 
@@ -102,7 +106,7 @@ describe("hosts that do not answer", () => {
       (error: Error) => error,
     )) as Error;
     expect(failure.message).toMatch(
-      /^swarm-1: no SSH connection to core@127\.0\.0\.1:\d+ after 3 attempts: /,
+      /^swarm-1: no SSH connection to core@127\.0\.0\.1:\d+ after 3 attempts: the connection was closed before SSH began .*\nSwitch it on, /,
     );
     expect(server.connections).toBe(3);
   });
@@ -185,6 +189,14 @@ describe("commands", () => {
     ).catch((error: Error) => error)) as Error;
     expect(failure.message).toBe(
       "swarm-1: asking for trouble failed with exit code 7:\nthe [secret] is bad\nDo not.",
+    );
+  });
+
+  it("say what to do about a full disk", async () => {
+    const server = await startServer();
+    const full = "echo 'base64: write error: No space left on device' >&2; exit 1";
+    await expect(exec(server.connection(), ["sh", "-c", full], { purpose: "placing files" })).rejects.toThrow(
+      /placing files failed .*No space left on device\nThe disk is full: .* run again/s,
     );
   });
 
