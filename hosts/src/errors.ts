@@ -75,6 +75,15 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** What to do where a command, or Docker, says that a disk is full. */
+export function fullDiskAdvice(said: string): string | undefined {
+  if (!/no space left on device/i.test(said)) return undefined;
+  return (
+    "The disk is full: see with `df -h` where, free some space there (`docker system df`, " +
+    "`journalctl --vacuum-size=100M`), and run again. What is done already stays."
+  );
+}
+
 /** Replaces every secret in a text that is about to be shown. Short ones are left: they would blank ordinary words. */
 export function redact(text: string, secrets: readonly string[]): string {
   return secrets

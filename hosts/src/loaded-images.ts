@@ -12,7 +12,7 @@ import type {
 } from "./contract";
 import { diffOf } from "./diff";
 import { dockerApi, isMissing } from "./docker/api";
-import { DockerError, HostError, messageOf } from "./errors";
+import { DockerError, HostError, fullDiskAdvice, messageOf } from "./errors";
 import { note } from "./log";
 import { readOrRecorded, recording, unlessUnreachable, withoutProvider } from "./operation";
 import { brief } from "./ssh/connect";
@@ -94,7 +94,10 @@ async function loadedNames(node: string, archive: string, message: IncomingMessa
   const names: string[] = [];
   for (const line of text.split("\n").filter((each) => each.trim() !== "")) {
     const event = JSON.parse(line) as { stream?: string; error?: string };
-    if (event.error !== undefined) throw new HostError(node, `loading ${archive}: ${event.error}`);
+    if (event.error !== undefined) {
+      const advice = fullDiskAdvice(event.error);
+      throw new HostError(node, `loading ${archive}: ${event.error}${advice ? `\n${advice}` : ""}`);
+    }
     if (event.stream !== undefined) names.push(event.stream.trim());
   }
   return names.join(", ");

@@ -1,17 +1,12 @@
 /** Commands on hosts: built from arguments, judged by their exit code. */
 import type { ClientChannel } from "ssh2";
 import type { Connection } from "../contract";
-import { CommandError, HostError, UnreachableError, lastLines, redact } from "../errors";
+import { CommandError, HostError, UnreachableError, fullDiskAdvice, lastLines, redact } from "../errors";
 import { within } from "../time";
 import { patient } from "./connect";
 import type { Patience } from "./connect";
 import { openSession } from "./pool";
 import { commandLine } from "./quote";
-
-/** What to do about a full disk. */
-export const FULL_DISK_ADVICE =
-  "The disk is full: see with `df -h` where, free some space there (`docker system df`, " +
-  "`journalctl --vacuum-size=100M`), and run again. What is done already stays.";
 
 export interface ExecOptions {
   /** Sent to the command's standard input, which is then closed; the place for secrets. */
@@ -117,15 +112,13 @@ function failed(node: string, attempted: string, result: ExecResult, options: Ex
   const { stdout, stderr, code } = result;
   const said = redact(lastLines(stderr) || lastLines(stdout), options.secrets ?? []);
   const sudo = code === 1 && /^sudo: /m.test(stderr);
-  const advice = sudo ? "The user needs sudo without a password (NOPASSWD: ALL)." : adviceOn(stderr, options);
+  const advice = sudo
+    ? "The user needs sudo without a password (NOPASSWD: ALL)."
+    : (fullDiskAdvice(stderr) ?? options.advice ?? "");
   return new CommandError(
     node,
     `${attempted} failed with exit code ${code}${said === "" ? "" : `:\n${said}`}${advice === "" ? "" : `\n${advice}`}`,
     code,
     redact(stderr, options.secrets ?? []),
   );
-}
-
-function adviceOn(stderr: string, { advice = "" }: ExecOptions): string {
-  return /No space left on device/i.test(stderr) ? FULL_DISK_ADVICE : advice;
 }

@@ -181,7 +181,7 @@ describe("each mistake is answered with path, value and what is wanted", () => {
     expect(mistakes((raw) => (node(raw, "coreos4").disk = "sda"))).toHaveLength(1);
     expect(mistakes((raw) => (node(raw, "coreos4").installer = { port: "x" }))).toHaveLength(1);
     expect(mistakes((raw) => (node(raw, "coreos4").roles = ["worker", "storrage"]))).toHaveLength(1);
-    expect(mistakes((raw) => (raw.nodes = []))).toEqual(["nodes: []; a map"]);
+    expect(mistakes((raw) => ((raw as Record<string, unknown>).nodes = []))).toEqual(["nodes: []; a map"]);
   });
 
   test("a missing configuration names every subject that has no default", () => {

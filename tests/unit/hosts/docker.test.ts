@@ -197,7 +197,7 @@ describe("loading images", () => {
     docker.on("POST", /^\/images\/load$/, () => ({ json: { error: "no space left on device" } }));
     const full = { connection, images: { web: { archive: archive(`${ID}.json`), imageId } } };
     await expect(loadedImages.create(full)).rejects.toThrow(
-      /swarm-1: loading .*image\.tar: no space left on device/,
+      /swarm-1: loading .*image\.tar: no space left on device\nThe disk is full: /,
     );
     const missing = { connection, images: { web: { archive: "/no/such.tar", imageId } } };
     await expect(loadedImages.create(missing)).rejects.toThrow(
