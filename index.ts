@@ -8,10 +8,10 @@ import { CertificateAuthority } from "./components/pki";
 import { Registry } from "./components/registry/registry";
 import { ObjectStore } from "./components/storage/objectStore";
 import { Swarm } from "./components/swarm/swarm";
-import { loadConfig } from "./config";
+import { loadConfig, withoutTrace } from "./config";
 
 const config = loadConfig();
-const images = resolveImages(config.images);
+const images = withoutTrace(() => resolveImages(config.images));
 
 const authority = new CertificateAuthority("ca", {
   commonName: `Moorage ${pulumi.getStack()}`,

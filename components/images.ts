@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import type { ImageArchive } from "@moorage/hosts";
 import { imageIdOfArchive } from "../providers/imageArchive";
 import type { ImageConfig, ImagesConfig } from "../config/services";
+import { ConfigError, type Problem } from "../config/stack";
 
 type ImageName = keyof ImagesConfig;
 
@@ -13,32 +14,40 @@ export interface ResolvedImages {
   readonly archives: Readonly<Record<string, ImageArchive>>;
 }
 
-/** Reads the image ids out of the archives. @throws Error that names an archive which is missing or is none. */
+/** Reads the image ids out of the archives. @throws ConfigError that names each one which is missing or is none. */
 export function resolveImages(images: ImagesConfig): ResolvedImages {
   const archives: Record<string, ImageArchive> = {};
+  const problems: Problem[] = [];
   const references = Object.fromEntries(
     Object.entries(images).map(([name, image]: [string, ImageConfig]) => {
       if ("archive" in image) {
-        const imageId = idOf(name, image);
+        const imageId = idOf(name, image, problems);
         archives[name] = { archive: image.archive, imageId };
         return [name, imageId];
       }
       return [name, `${image.name}@${image.digest}`];
     }),
   ) as Record<ImageName, string>;
+  if (problems.length > 0) throw new ConfigError(problems);
   return { references, archives };
 }
 
 /** Where the archive is not at hand, as on a machine that only previews, the configured id has to do. */
-function idOf(name: string, image: { archive: string; imageId?: string }): string {
+function idOf(name: string, image: { archive: string; imageId?: string }, problems: Problem[]): string {
   if (image.imageId && !fs.existsSync(image.archive)) {
     return image.imageId;
   }
-  const found = imageIdOfArchive(image.archive);
+  let found = "";
+  try {
+    found = imageIdOfArchive(image.archive);
+  } catch (error) {
+    const wanted = `an archive made by \`docker save\`: ${(error as Error).message}`;
+    problems.push({ path: `images.${name}.archive`, found: image.archive, wanted });
+    return found;
+  }
   if (image.imageId && image.imageId !== found) {
-    throw new Error(
-      `moorage:images.${name}: ${image.archive} holds ${found}, the configuration says ${image.imageId}; build the archive again or correct imageId`,
-    );
+    const wanted = `${found}, which ${image.archive} holds, or that archive built again`;
+    problems.push({ path: `images.${name}.imageId`, found: image.imageId, wanted });
   }
   return found;
 }
