@@ -1,3 +1,4 @@
+import * as fs from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { ConfigError, parseStackConfig, type StackConfig } from "./config/stack";
 
@@ -5,6 +6,7 @@ const namespace = "moorage";
 
 /** Reads and checks the configuration of the stack at hand. @throws RunError that tells every mistake at once. */
 export function loadConfig(): StackConfig {
+  requirePassphrase();
   const raw: Record<string, unknown> = {};
   for (const key of Object.keys(pulumi.runtime.allConfig())) {
     if (key.startsWith(`${namespace}:`)) {
@@ -12,6 +14,22 @@ export function loadConfig(): StackConfig {
     }
   }
   return withoutTrace(() => parseStackConfig(raw));
+}
+
+/**
+ * What this program starts reads the stack's state, and cannot ask for its passphrase as `pulumi` itself does. That
+ * is better said before anything is touched.
+ */
+function requirePassphrase(): void {
+  const { PULUMI_CONFIG_PASSPHRASE, PULUMI_CONFIG_PASSPHRASE_FILE, PULUMI_OPTION_CONFIG_FILE } = process.env;
+  if (pulumi.runtime.isDryRun() || PULUMI_CONFIG_PASSPHRASE !== undefined || PULUMI_CONFIG_PASSPHRASE_FILE)
+    return;
+  const file = PULUMI_OPTION_CONFIG_FILE || `Pulumi.${pulumi.getStack()}.yaml`;
+  if (!fs.existsSync(file) || !/^encryptionsalt:/m.test(fs.readFileSync(file, "utf8"))) return;
+  throw new pulumi.RunError(
+    `Stack ${pulumi.getStack()} is encrypted with a passphrase, which Docker's provider needs as well and cannot ask for; ` +
+      "nothing was touched. Set PULUMI_CONFIG_PASSPHRASE_FILE to a file that holds it, or PULUMI_CONFIG_PASSPHRASE",
+  );
 }
 
 /** Of a RunError Pulumi prints the message alone: a mistake in the configuration is no fault of the program. */
