@@ -84,6 +84,7 @@ describe.skipIf(!canSandbox)("an installation", () => {
     expect(machine.live.read("installer.proxy")).toBe("http://proxy:3128");
     expect(logged).toContain("swarm-1: Downloading");
     expect(machine.live.server.commands.join("\n")).not.toContain('ignition":');
+    expect([machine.live.server.logins, machine.target?.server.logins]).toEqual([1, 1]);
   }, 40_000);
 
   it("adopts an installed system with the wanted hash", async () => {
