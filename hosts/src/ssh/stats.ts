@@ -1,5 +1,5 @@
 /** How many connections and channels this process has opened, for measurements. */
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join, sep } from "node:path";
 
 export interface SshStats {
@@ -25,5 +25,7 @@ export function count(kind: "connections" | "commands" | "forwards", node: strin
   stats[kind] += 1;
   if (kind === "connections") stats.byNode[node] = (stats.byNode[node] ?? 0) + 1;
   const folder = process.env["MOORAGE_SSH_STATS"];
-  if (folder) writeFileSync(join(folder, `${process.pid}.json`), `${JSON.stringify(stats)}\n`);
+  if (!folder) return;
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, `${process.pid}.json`), `${JSON.stringify(stats)}\n`);
 }

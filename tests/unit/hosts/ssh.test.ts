@@ -163,7 +163,7 @@ describe("one connection", () => {
   });
 
   it("is opened by withHost and counted in this process's statistics", async () => {
-    const folder = temporaryFolder();
+    const folder = join(temporaryFolder(), "stats");
     vi.stubEnv("MOORAGE_SSH_STATS", folder);
     const server = await startServer({ node: "counted" });
     await withHost(server.connection(), (connection) => exec(connection, ["true"]));
