@@ -1,0 +1,51 @@
+import * as fs from "node:fs";
+import type { TestLab } from "./testLab";
+
+/** Something wrong with one host, that can be taken back. */
+export interface Fault {
+  readonly begin: (lab: TestLab, node: string) => Promise<unknown>;
+  readonly end: (lab: TestLab, node: string) => Promise<unknown>;
+}
+
+const shell = (begin: string, end: string): Fault => ({
+  begin: (lab, node) => lab.mustRoot(node, begin),
+  end: (lab, node) => lab.mustRoot(node, end),
+});
+
+const hostKey = "/etc/ssh/ssh_host_ed25519_key";
+
+/** The host knows another key than the program's. */
+export const wrongKey = shell(
+  "mv /home/core/.ssh /home/core/.ssh-away",
+  "rm -rf /home/core/.ssh && mv /home/core/.ssh-away /home/core/.ssh",
+);
+
+export const changedHostKey = shell(
+  `mkdir /root/key && mv ${hostKey} ${hostKey}.pub /root/key/ && ssh-keygen -q -t ed25519 -N '' -f ${hostKey} && systemctl restart ssh`,
+  `mv /root/key/* /etc/ssh/ && rmdir /root/key && systemctl restart ssh`,
+);
+
+/** Every byte of the system disk is taken, also those kept for root. */
+export const fullDisk = shell(
+  "{ fallocate -l 100G /full || cat /dev/zero > /full2; } 2>/dev/null; ! echo more > /full3",
+  "rm -f /full /full2 /full3",
+);
+
+export const dockerStopped = shell(
+  "systemctl stop docker.socket docker.service 2>&1",
+  "systemctl start docker.socket docker.service",
+);
+
+/** All processes stop; the kernel still takes connections, so that only the silence tells. */
+export const hanging: Fault = {
+  begin: (lab, node) => freeze(lab, node, true),
+  end: (lab, node) => freeze(lab, node, false),
+};
+
+function freeze(lab: TestLab, node: string, on: boolean): Promise<void> {
+  const group = `${lab.instance.prefix}/${node}`;
+  const legacy = `/sys/fs/cgroup/freezer/${group}/freezer.state`;
+  if (fs.existsSync(legacy)) fs.writeFileSync(legacy, on ? "FROZEN" : "THAWED");
+  else fs.writeFileSync(`/sys/fs/cgroup/${group}/cgroup.freeze`, on ? "1" : "0");
+  return Promise.resolve();
+}

@@ -1,0 +1,33 @@
+import type { ChildProcess } from "node:child_process";
+import type { Ran } from "./testLab";
+
+/** The errors under `Diagnostics:` of what `pulumi` printed, indentation taken off. */
+export function errorsOf(output: string): string[] {
+  const diagnostics = /^Diagnostics:\n(.*?)(?=^\S|$(?![^]))/ms.exec(output)?.[1] ?? "";
+  return [...diagnostics.matchAll(/^ {4}error: (.*(?:\n {4} *\S.*)*)/gm)]
+    .map(([, text = ""]) => text.replace(/^ +/gm, ""))
+    .filter((text) => text !== "update failed");
+}
+
+/** A started `pulumi`, followed to its end. */
+export interface Ending extends Promise<Ran> {
+  /** Waits until its output shows `point`. */
+  readonly saying: (point: RegExp) => Promise<void>;
+}
+
+export function ended(child: ChildProcess): Ending {
+  let output = "";
+  const add = (text: Buffer): void => void (output += text.toString());
+  child.stdout?.on("data", add);
+  child.stderr?.on("data", add);
+  const end = new Promise<Ran>((resolve) =>
+    child.once("close", (code) => resolve({ code: code ?? 1, output })),
+  );
+  const saying = async (point: RegExp): Promise<void> => {
+    while (!point.test(output)) {
+      if (child.exitCode !== null) throw new Error(`pulumi ended before it said ${point}:\n${output}`);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+  return Object.assign(end, { saying });
+}
