@@ -36,13 +36,19 @@ export const containerSlice = "moorage.slice";
 const tlsFolder = "/etc/docker/tls";
 const apiSocket = "docker-tls-tcp.socket";
 
-export function dockerFiles(args: DockerArgs, limits: ContainerLimits | undefined): NodeFiles {
+/** `owned`: the host has an owner besides us, whose own settings of Docker stay. */
+export function dockerFiles(
+  args: DockerArgs,
+  limits: ContainerLimits | undefined,
+  owned: boolean,
+): NodeFiles {
   return {
     files: {
       "/etc/docker/daemon.json": {
-        content: renderDaemonJson(args, limits !== undefined),
+        content: renderDaemonJson(args, limits !== undefined, owned),
         mode: 0o644,
         apply: dockerRestart,
+        ...(owned ? { shared: true as const } : {}),
       },
       ...(args.apiTls === undefined ? {} : tlsFiles(args.apiTls)),
     },
@@ -67,11 +73,15 @@ export function dockerDropIns(args: DockerArgs, limits: ContainerLimits | undefi
   return dropIns;
 }
 
-/** `live-restore` and `hosts` stay out: the one excludes Swarm, the other quarrels with the unit's `-H fd://`. */
-function renderDaemonJson(args: DockerArgs, limited: boolean): string {
+/**
+ * `hosts` stays out: it quarrels with the unit's `-H fd://`. So does `live-restore`, which excludes Swarm; an owner
+ * may have set it.
+ */
+function renderDaemonJson(args: DockerArgs, limited: boolean, owned: boolean): string {
   const slice = args.cgroupDriver === "cgroupfs" ? `/${containerSlice}` : containerSlice;
   const settings = {
     ...(limited ? { "cgroup-parent": slice } : {}),
+    ...(owned ? { "live-restore": false } : {}),
     "log-driver": "json-file",
     "log-opts": {
       "max-file": String(args.logMaxFile ?? 3),

@@ -64,6 +64,11 @@ export interface ManagedFile {
   /** `user:group`, `root:root` by default. */
   readonly owner?: string;
   readonly apply: Apply;
+  /**
+   * The file is the host's owner's too. `content` is a JSON object: its keys are set, the owner's other keys stay, and
+   * what the owner had before comes back when the file leaves the part.
+   */
+  readonly shared?: true;
 }
 
 /** A systemd unit of ours, or drop-ins for one that exists. */

@@ -11,7 +11,7 @@ import { lines, word } from "./text";
 import { renderUnit, unitEnvironment } from "./unit";
 
 export interface NodeBaseArgs {
-  /** Absent on hosts that ran before: then what belongs to the host's owner is left alone (/etc/environment). */
+  /** Absent on hosts that ran before: then what belongs to the host's owner is left alone (/etc/environment), or shared. */
   readonly distribution?: Distribution;
   readonly docker: DockerArgs;
   /** `host[:port]` of the registry, as clients write it. */
@@ -33,7 +33,7 @@ export interface NodeBaseArgs {
 const nothing: Apply = { action: "none" };
 
 export function nodeBaseFiles(args: NodeBaseArgs): NodeFiles {
-  const docker = dockerFiles(args.docker, args.limits);
+  const docker = dockerFiles(args.docker, args.limits, args.distribution === undefined);
   const proxies = proxyVariables(args);
   const dropIns = {
     ...(Object.keys(proxies).length > 0 ? { "10-moorage-proxy.conf": proxyDropIn(proxies) } : {}),

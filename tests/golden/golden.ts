@@ -19,7 +19,7 @@ export function expectGolden(name: string, text: string): void {
 /** A node's files and units as one text: each with its mode and what a change takes. */
 export function listing({ files, units }: NodeFiles): string {
   const parts = Object.entries(files).map(([path, file]) => {
-    const head = `### ${path} ${file.mode.toString(8).padStart(4, "0")} ${file.owner ?? "root:root"}`;
+    const head = `### ${path} ${file.mode.toString(8).padStart(4, "0")} ${file.owner ?? "root:root"}${file.shared ? ", its owner's too" : ""}`;
     return `${head}, then ${JSON.stringify(file.apply)}\n${file.content}`;
   });
   for (const [name, unit] of Object.entries(units)) {

@@ -9,14 +9,19 @@ import { runScript } from "../ssh/exec";
 import { settle } from "./apply";
 import { asFound, parseFound, parsePending } from "./parse";
 import { applyScript, forgetPending, placedFiles, readScript } from "./scripts";
+import { leaving, withOwnersKeys } from "./shared";
 
 /** Puts a part in place; what `before` holds and `inputs` does not is removed. */
 async function ensure(inputs: NodeFilesInputs, before?: NodeFilesOutputs): Promise<NodeFilesOutputs> {
   const { connection, part } = inputs;
   checkNames(inputs);
-  const wanted = placedFiles(inputs);
+  const recorded = before ? placedFiles(before) : [];
+  const wanted = await withOwnersKeys(connection, placedFiles(inputs), recorded);
   const kept = new Set(wanted.map((file) => file.path));
-  const gone = before ? placedFiles(before).filter((file) => !kept.has(file.path)) : [];
+  const gone = await leaving(
+    connection,
+    recorded.filter((file) => !kept.has(file.path)),
+  );
   const goneUnits = ownUnits(before).filter((name) => inputs.units[name]?.content === undefined);
   const { stdout } = await runScript(connection, applyScript(part, wanted, gone, goneUnits), [], {
     sudo: true,
@@ -50,14 +55,23 @@ function checkNames({ connection, part, files, units }: NodeFilesInputs): void {
 }
 
 async function remove(connection: Connection, state: NodeFilesOutputs): Promise<void> {
-  const script = applyScript(state.part, [], placedFiles(state), ownUnits(state));
+  const left = await leaving(connection, placedFiles(state));
+  const script = applyScript(state.part, [], left, ownUnits(state));
   const { stdout } = await runScript(connection, script, [], {
     sudo: true,
     timeoutSeconds: 120,
     purpose: `removing the files of ${state.part}`,
   });
-  // A reboot or a restart for what is leaving helps nobody; systemd must only forget the units.
-  if (parsePending(stdout).daemonReload) {
+  const pending = parsePending(stdout);
+  const owners = left.flatMap(({ file }) =>
+    file.shared && file.apply.action === "restart" ? [file.apply.unit] : [],
+  );
+  const restart = pending.restart.filter((unit) => owners.includes(unit));
+  // An owner's settings are in force again. Any other restart, or a reboot, for what is leaving helps nobody; systemd
+  // must only forget the units.
+  if (restart.length > 0) {
+    await settle({ ...state, files: {}, units: {} }, { ...pending, restart, reload: [], reboot: false });
+  } else if (pending.daemonReload) {
     await runScript(connection, "systemctl daemon-reload", [], { sudo: true, purpose: "reloading systemd" });
   }
   await runScript(connection, forgetPending(state.part), [], { sudo: true, purpose: "tidying up" });

@@ -1,6 +1,7 @@
 /** What a node's answer says about its files and units. Pure functions. */
 import type { ManagedFile, ManagedUnit } from "@moorage/render";
 import type { NodeFilesOutputs } from "../contract";
+import { ownKeys } from "./keys";
 import { dropInPath, unitPath } from "./scripts";
 
 export interface FoundFile {
@@ -57,6 +58,7 @@ export function asFound(state: NodeFilesOutputs, found: Found): NodeFilesOutputs
 }
 
 function foundFile(recorded: ManagedFile, actual: FoundFile): ManagedFile {
+  if (recorded.shared) return { ...recorded, content: ownKeys(recorded.content, actual.content) };
   const owner = recorded.owner === undefined && actual.owner === "root:root" ? {} : { owner: actual.owner };
   return { content: actual.content, mode: actual.mode, apply: recorded.apply, ...owner };
 }

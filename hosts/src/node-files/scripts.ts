@@ -3,6 +3,8 @@ import type { Apply, ManagedFile, ManagedUnit } from "@moorage/render";
 import type { NodeFilesInputs } from "../contract";
 import { quote } from "../ssh/quote";
 
+/** What a shared file was before is kept under its own name and this. */
+export const KEPT = ".before-moorage";
 export const UNIT_FOLDER = "/etc/systemd/system";
 
 /** One file as it is put on the node, with what a change of it takes. */
@@ -14,6 +16,8 @@ export interface Placed {
   readonly apply: Apply;
   /** systemd must read its units again. */
   readonly unit: boolean;
+  /** Its owner has keys in it, too. */
+  readonly shared: boolean;
 }
 
 /** Every file of a part: its own, its units' texts and their drop-ins. */
@@ -22,8 +26,16 @@ export function placedFiles({ files, units }: Pick<NodeFilesInputs, "files" | "u
   return [...plain, ...Object.entries(units).flatMap(([name, unit]) => placedUnit(name, unit))];
 }
 
-function placedFile(path: string, { content, mode, owner, apply }: ManagedFile): Placed {
-  return { path, content, mode, owner: owner ?? "root:root", apply, unit: false };
+function placedFile(path: string, { content, mode, owner, apply, shared }: ManagedFile): Placed {
+  return {
+    path,
+    content,
+    mode,
+    owner: owner ?? "root:root",
+    apply,
+    unit: false,
+    shared: shared === true,
+  };
 }
 
 function placedUnit(name: string, unit: ManagedUnit): Placed[] {
@@ -35,6 +47,7 @@ function placedUnit(name: string, unit: ManagedUnit): Placed[] {
     owner: "root:root",
     apply,
     unit: true,
+    shared: false,
   });
   const dropIns = Object.entries(unit.dropIns ?? {}).map(([dropIn, content]) =>
     placed(dropInPath(name, dropIn), content),
@@ -85,32 +98,69 @@ discard() {
   rmdir "$(dirname "$path")" 2>/dev/null || :
   printf 'removed %s\\n' "$path"
 }
+# What the owner had, from before the first change on; an empty file stands for none.
+keep() {
+  kept=$1${KEPT}
+  if [ -e "$kept" ] || [ -L "$kept" ]; then return 0; fi
+  mkdir -p "$(dirname "$1")"
+  if [ -e "$1" ]; then cp -a "$1" "$kept.new"; else ( umask 077; : > "$kept.new" ); fi
+  mv -f "$kept.new" "$kept"
+}
+restore() {
+  path=$1 actions=$2
+  printf '%s' "$actions" >> "$pending"
+  mv -f "$path${KEPT}" "$path"
+  printf 'changed %s\\n' "$path"
+}
 `;
+
+/** What is to happen to a file that a part no longer has: `restore` puts back the kept one as it was. */
+export interface Left {
+  readonly file: Placed;
+  readonly how: "discard" | "restore" | "place";
+}
 
 /** Places and removes; prints what changed, then the actions that are pending, this time's and an interrupted one's. */
 export function applyScript(
   part: string,
   wanted: readonly Placed[],
-  gone: readonly Placed[],
+  gone: readonly Left[],
   goneUnits: readonly string[],
 ): string {
-  const lines = (file: Placed) =>
-    quote(
-      pendingLines(file)
-        .map((line) => `${line}\n`)
-        .join(""),
-    );
   const stops = goneUnits.map((name) => `systemctl disable --now ${quote(name)} >&2 2>&1 || :`);
-  const removals = gone.map(
-    (file) => `discard ${quote(file.path)} ${file.unit ? quote("daemon-reload\n") : lines(file)}`,
-  );
-  const places = wanted.map((file) => {
-    const content = Buffer.from(file.content, "utf8").toString("base64");
-    return `place ${quote(file.path)} ${file.mode.toString(8)} ${quote(file.owner)} ${lines(file)} <<'MOORAGE_END'\n${content}\nMOORAGE_END`;
-  });
+  const places = wanted.flatMap((file) => [
+    ...(file.shared ? [`keep ${quote(file.path)}`] : []),
+    placeLine(file),
+  ]);
   const report = `sed 's/^/pending /' "$pending" | sort -u\n[ -s "$pending" ] || rm -f "$pending"`;
-  return [prelude(part), ...stops, ...removals, ...places, report].join("\n");
+  return [prelude(part), ...stops, ...gone.flatMap(leaveLines), ...places, report].join("\n");
 }
+
+function placeLine(file: Placed): string {
+  const content = Buffer.from(file.content, "utf8").toString("base64");
+  const { path, mode, owner } = file;
+  return `place ${quote(path)} ${mode.toString(8)} ${quote(owner)} ${actionsOf(file)} <<'MOORAGE_END'\n${content}\nMOORAGE_END`;
+}
+
+function leaveLines({ file, how }: Left): string[] {
+  const path = quote(file.path);
+  const forget = file.shared ? [`rm -f ${quote(file.path + KEPT)}`] : [];
+  switch (how) {
+    case "discard":
+      return [`discard ${path} ${file.unit ? quote("daemon-reload\n") : actionsOf(file)}`, ...forget];
+    case "restore":
+      return [`restore ${path} ${actionsOf(file)}`];
+    case "place":
+      return [placeLine(file), ...forget];
+  }
+}
+
+const actionsOf = (file: Placed) =>
+  quote(
+    pendingLines(file)
+      .map((line) => `${line}\n`)
+      .join(""),
+  );
 
 export const forgetPending = (part: string) => `rm -f /run/moorage/pending-${part}`;
 

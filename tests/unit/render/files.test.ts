@@ -37,7 +37,15 @@ describe("a node's files", () => {
     const daemon = JSON.parse(files["/etc/docker/daemon.json"]?.content ?? "") as Record<string, unknown>;
     expect(daemon).toMatchObject({ tlsverify: true, "no-new-privileges": true });
     expect(daemon).not.toHaveProperty("hosts");
-    expect(daemon).not.toHaveProperty("live-restore");
+  });
+
+  it("share Docker's settings with the owner of a host that ran before, but for one that excludes Swarm", () => {
+    const daemonOf = (args: NodeBaseArgs) => nodeBaseFiles(args).files["/etc/docker/daemon.json"];
+    expect(daemonOf(base)).toMatchObject({ shared: true });
+    expect(JSON.parse(daemonOf(base)?.content ?? "")).toMatchObject({ "live-restore": false });
+    const installed = daemonOf({ ...base, distribution: "flatcar" });
+    expect(installed).not.toHaveProperty("shared");
+    expect(JSON.parse(installed?.content ?? "")).not.toHaveProperty("live-restore");
   });
 
   it("name the slice as the cgroup driver wants it", () => {
