@@ -7,7 +7,10 @@ import type { ArgsOf } from "../../providers/inputs";
 /** A `Connection` whose parts may still be unknown. */
 export type ConnectionArgs = ArgsOf<Connection>;
 
-/** The key pair the program logs in with, or the operator's own where the configuration names its public part. */
+/**
+ * The key pair that hosts the program installs are logged in to with, or the operator's own where the configuration
+ * names its public part.
+ */
 export interface Identity {
   /** OpenSSH's one-line form. */
   readonly publicKey: pulumi.Output<string>;
@@ -17,9 +20,8 @@ export interface Identity {
 
 export interface NodeAccessArgs {
   readonly node: NodeConfig;
-  /** Whether the program installs the host, and so makes its host key. */
-  readonly installs: boolean;
-  readonly identity: Identity;
+  /** Who may log in to a host that the program installs; absent for one that runs already, its keys are its owner's. */
+  readonly identity?: Identity;
 }
 
 /**
@@ -38,7 +40,7 @@ export class NodeAccess extends pulumi.ComponentResource {
   constructor(name: string, args: NodeAccessArgs, options?: pulumi.ComponentResourceOptions) {
     super("moorage:machine:NodeAccess", name, {}, options);
     const { node, identity } = args;
-    if (args.installs) {
+    if (identity) {
       const key = new tls.PrivateKey(`${name}-host-key`, { algorithm: "ED25519" }, { parent: this });
       this.hostKey = {
         privateKey: key.privateKeyOpenssh,
@@ -49,11 +51,11 @@ export class NodeAccess extends pulumi.ComponentResource {
       ...endpoint(name, node, node.ssh),
       user: node.ssh.user ?? "core",
       hostKey: this.hostKey?.publicKey ?? node.ssh.hostKey,
-      ...(args.installs && identity.privateKey
+      ...(identity?.privateKey
         ? { privateKey: identity.privateKey }
         : { identityFile: node.ssh.identityFile }),
     };
-    if (args.installs && node.installer) {
+    if (identity && node.installer) {
       this.installer = {
         ...endpoint(name, node, node.installer),
         user: node.installer.user ?? "core",

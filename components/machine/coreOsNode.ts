@@ -23,7 +23,8 @@ export interface CoreOsNodeArgs {
   readonly access: NodeAccess;
   /** What has to be there before the host may be touched. */
   readonly after: pulumi.Resource[];
-  readonly identity: Identity;
+  /** Absent on hosts that the program does not install. */
+  readonly identity?: Identity;
   readonly os: OsConfig;
   readonly network: NetworkConfig;
   readonly docker: SwarmConfig;
@@ -130,7 +131,7 @@ export class CoreOsNode extends pulumi.ComponentResource {
 function userDataModel(name: string, args: CoreOsNodeArgs): pulumi.Output<render.UserDataModel> {
   const { node, os, network, access, identity } = args;
   return pulumi
-    .all([access.hostKey?.privateKey ?? "", access.hostKey?.publicKey ?? "", identity.publicKey])
+    .all([access.hostKey?.privateKey ?? "", access.hostKey?.publicKey ?? "", identity?.publicKey ?? ""])
     .apply(([privateKey, publicKey, authorizedKey]) => ({
       hostname: name,
       distribution: os.distribution,

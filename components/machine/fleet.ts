@@ -39,12 +39,11 @@ export class Fleet extends pulumi.ComponentResource {
     super("moorage:machine:Fleet", name, {}, options);
     const { config } = args;
     const identity = this.identity(name, config);
-    this.privateKey = identity.privateKey;
-    const installs = config.platform !== "existing";
+    this.privateKey = identity?.privateKey;
     const access = Object.fromEntries(
       Object.entries(config.nodes).map(([node, of]) => [
         node,
-        new NodeAccess(node, { node: of, installs, identity }, { parent: this }),
+        new NodeAccess(node, { node: of, identity }, { parent: this }),
       ]),
     );
     const preflight = this.preflight(name, config, access);
@@ -57,7 +56,11 @@ export class Fleet extends pulumi.ComponentResource {
     this.registerOutputs({});
   }
 
-  private identity(name: string, config: StackConfig): Identity {
+  /** Hosts that already run are reached with their owner's key or agent. */
+  private identity(name: string, config: StackConfig): Identity | undefined {
+    if (config.platform === "existing") {
+      return undefined;
+    }
     const own = config.os.sshAuthorizedKey;
     if (own) {
       return { publicKey: pulumi.output(own) };
@@ -65,7 +68,7 @@ export class Fleet extends pulumi.ComponentResource {
     const key = new tls.PrivateKey(`${name}-login-key`, { algorithm: "ED25519" }, { parent: this });
     return {
       publicKey: key.publicKeyOpenssh.apply((text) => text.trim()),
-      privateKey: config.platform === "existing" ? undefined : key.privateKeyOpenssh,
+      privateKey: key.privateKeyOpenssh,
     };
   }
 
@@ -97,7 +100,7 @@ export class Fleet extends pulumi.ComponentResource {
   private node(
     name: string,
     access: NodeAccess,
-    identity: Identity,
+    identity: Identity | undefined,
     preflight: Preflight,
     { config, authority, images }: FleetArgs,
   ): FleetNode {

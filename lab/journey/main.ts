@@ -2,6 +2,7 @@ import * as path from "node:path";
 import { ToolError } from "../../toolchain";
 import { LabError } from "../exec";
 import { checkout, existingInstance, type Platform } from "../instance";
+import { accessTo } from "../ssh";
 import { imagesIn, journey, readAccess, type Arrived } from "./journey";
 import { ensureTools, environmentOf } from "./pulumi";
 
@@ -19,7 +20,6 @@ async function lab(): Promise<void> {
 function farewell({ instance, access, digest, timings }: Arrived, total: number): string {
   const ca = path.join(instance.dir, "ca.crt");
   const nodes = instance.hosts.filter((host) => host.kind === "node");
-  const key = path.join(instance.dir, "ssh", "login_key");
   const seconds = (value: number): string => `${value.toFixed(1).padStart(7)} s`;
   return [
     "",
@@ -28,7 +28,10 @@ function farewell({ instance, access, digest, timings }: Arrived, total: number)
     `Trust its CA  curl --cacert ${ca} …; for Docker: cp ${ca} /etc/docker/certs.d/127.0.0.1:${instance.registryPort}/ca.crt`,
     `Log in        eval "$(make -s env)" && echo "$REGISTRY_PASSWORD" | docker login --username ${access.username} --password-stdin 127.0.0.1:${instance.registryPort}`,
     "Nodes",
-    ...nodes.map((host) => `  ${host.name}     ssh -p ${host.sshPort} -i ${key} core@127.0.0.1`),
+    ...nodes.map((host) => {
+      const key = accessTo(instance, host)?.identityFile ?? "";
+      return `  ${host.name}     ssh -p ${host.sshPort} -i ${key} core@127.0.0.1`;
+    }),
     "  or          npm run -s lab -- ssh coreos1",
     "Time",
     ...Object.entries(timings).map(([name, took]) => `  ${name.padEnd(14)}${seconds(took)}`),

@@ -102,11 +102,11 @@ describe("nodes", () => {
     expect(recorder.named("coreos1-images").inputs).toMatchObject({ images: archives });
   });
 
-  test("that already run are not installed, and no host key is made for them", async () => {
+  test("that already run are not installed, and no key is made for them", async () => {
     const existing = await machinesOf(parseStackConfig(rawStack("existing")));
     expect(existing.ofType(":Installation")).toEqual([]);
     expect(existing.ofType(":DataDisk")).toEqual([]);
-    expect(existing.resources.filter((one) => one.name.endsWith("host-key"))).toEqual([]);
+    expect(existing.resources.filter((one) => /(host|login)-key$/.test(one.name))).toEqual([]);
     const { inputs } = existing.named("node1-base");
     expect(inputs.connection).toMatchObject({ node: "node1", user: "admin", port: 22 });
     expect(inputs.connection).toMatchObject({ hostKey: expect.stringMatching(/^ssh-ed25519 AAAA/) });

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { contentOf, secretPaths, shown, unknownPaths, type Recorder } from "../support/mocks";
+import { rawStack } from "../support/stacks";
 import { identities, rawConfig } from "./parts";
 import { program } from "./program";
 
@@ -79,6 +80,15 @@ describe("the program", () => {
       nodes: { coreos4: { address: "10.0.2.14", hostKey: "ssh-ed25519 coreos4-host-key" } },
       report: [{ name: "push", passed: true }],
     });
+  });
+
+  test("makes no key and names none for hosts that their owner lets it into", async () => {
+    const existing = await program({ ...rawStack("existing"), images: rawConfig().images ?? {} });
+    expect(existing.resources.map((one) => one.name)).not.toContain("fleet-login-key");
+    const outputs = existing.outputs.get("moorage-dev");
+    expect(secretPaths(outputs)).toEqual(["password"]);
+    expect(outputs).not.toHaveProperty("sshPrivateKey");
+    expect(outputs).toHaveProperty("registryUrl", "https://registry.example.com");
   });
 });
 

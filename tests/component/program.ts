@@ -12,7 +12,7 @@ export async function program(raw: RawConfig, options?: RecorderOptions): Promis
   ]);
   pulumi.runtime.setAllConfig(Object.fromEntries(entries) as Record<string, string>);
   vi.resetModules();
-  await pulumi.runtime.runInPulumiStack(() => import("../../index"));
+  await pulumi.runtime.runInPulumiStack(async () => (await import("../../index")).default);
   return recorder.settled();
 }
 
