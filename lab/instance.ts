@@ -103,7 +103,8 @@ function requested(): number | undefined {
   throw new LabError(`MOORAGE_LAB is "${text}": give a number from 0 to ${MAX_INSTANCES - 1}`);
 }
 
-const ownerFile = (n: number): string => path.join(labRoot(), String(n), "owner");
+/** Names the checkout a lab belongs to. */
+export const ownerFile = (n: number): string => path.join(labRoot(), String(n), "owner");
 
 /** The instance of this checkout where there is one already; nothing is made. */
 export function findInstance(): Instance | undefined {

@@ -8,6 +8,7 @@ import {
   claimInstance,
   labRoot,
   lockFile,
+  ownerFile,
   type Host,
   type Instance,
   type Platform,
@@ -173,10 +174,20 @@ export async function clean(instance: Instance): Promise<void> {
     await removeNetwork(instance);
     await unmountBelow(instance.dir);
     await detachAll(instance.dir);
-    await must("rm", ["-rf", "--one-file-system", instance.dir]);
+    await removeFolder(instance);
   });
   if (fs.existsSync(labRoot())) restoreLimits();
   if (fs.existsSync(labRoot()) && fs.readdirSync(labRoot()).length === 0) fs.rmdirSync(labRoot());
+}
+
+/** Its owner goes last: by it a clean that was cut off is found, and finished by the next one. */
+async function removeFolder(instance: Instance): Promise<void> {
+  const inside = fs.existsSync(instance.dir) ? fs.readdirSync(instance.dir) : [];
+  const parts = inside.map((name) => path.join(instance.dir, name));
+  for (const part of parts.filter((one) => one !== ownerFile(instance.number))) {
+    await must("rm", ["-rf", "--one-file-system", part]);
+  }
+  await must("rm", ["-rf", "--one-file-system", instance.dir]);
 }
 
 async function unmountBelow(dir: string): Promise<void> {

@@ -80,11 +80,21 @@ unmount_all() {
     while read -r target; do umount "$target" 2>/dev/null || umount -l "$target"; done
 }
 
+# What systemd-nspawn takes away itself unless it is killed: its lock on the root, and a folder of the host's name.
+forget_nspawn() {
+  local folder
+  ! mountpoint -q "$ROOT" || rm -f "/run/systemd/nspawn/locks/inode-$(stat -c %d:%i "$ROOT")"
+  for folder in /run/systemd/nspawn/*/"$PREFIX-$HOST"; do
+    [[ ! -d $folder ]] || rm -rf --one-file-system "$folder"
+  done
+}
+
 cleanup() {
   local folder
   kill_host
   ip netns del "$NETNS" 2>/dev/null
   ip -n "$NETNS_BRIDGE" link del "$HOST" 2>/dev/null
+  forget_nspawn
   unmount_all
   for folder in $(cgroups); do
     [[ ! -d $folder ]] || find "$folder" -depth -type d -exec rmdir {} + 2>/dev/null
