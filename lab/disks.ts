@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { must, run, withLock } from "./exec";
-import { lockFile, type Host } from "./instance";
+import { must, run } from "./exec";
+import { exclusively, type Host } from "./instance";
 
 const GIB = 1024 ** 3;
 const SYSTEM_BYTES = 8 * GIB;
@@ -42,7 +42,7 @@ export async function loopOf(file: string): Promise<string | undefined> {
 /** Makes and attaches a host's disks where that is not done yet. */
 export async function ensureDisks(host: Host): Promise<readonly AttachedDisk[]> {
   fs.mkdirSync(host.dir, { recursive: true });
-  return withLock(lockFile("loop"), "attaching disks", async () => {
+  return exclusively("loop", "attaching disks", async () => {
     const attached: AttachedDisk[] = [];
     for (const disk of disksOf(host)) {
       if (!fs.existsSync(disk.file)) await must("truncate", ["-s", String(disk.bytes), disk.file]);

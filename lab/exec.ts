@@ -1,44 +1,28 @@
-import { spawn, type StdioOptions } from "node:child_process";
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { lastWords, run as runTool, ToolError, type Finished } from "../toolchain";
+
+export type { Finished } from "../toolchain";
 
 /** A mistake or a condition the user can do something about: one line, no stack trace. */
-export class LabError extends Error {}
-
-/** What a finished command left behind. */
-export interface Finished {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+export class LabError extends ToolError {}
 
 /** How a command is run. */
 export interface RunOptions {
   readonly input?: string;
+  /** Beside this process's own environment. */
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** Milliseconds after which the command is killed. @default none */
+  /** Milliseconds after which the command is told to end. @default none */
   readonly timeoutMs?: number;
 }
 
 /** Runs a command and gives back its exit code and output, whatever the code is. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
-  return new Promise((resolve, reject) => {
-    const stdio: StdioOptions = ["pipe", "pipe", "pipe"];
-    const env = { ...process.env, LC_ALL: "C", ...options.env };
-    const child = spawn(command, [...args], { stdio, env, cwd: options.cwd, timeout: options.timeoutMs });
-    let stdout = "";
-    let stderr = "";
-    child.stdout?.setEncoding("utf8").on("data", (text: string) => (stdout += text));
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-    child.on("error", (error) => reject(new LabError(`cannot run ${command}: ${error.message}`)));
-    child.on("close", (code, signal) =>
-      resolve({ code: code ?? (signal === null ? 1 : 137), stdout, stderr }),
-    );
-    child.stdin?.on("error", () => undefined);
-    child.stdin?.end(options.input ?? "");
-  });
+  const env = { ...process.env, LC_ALL: "C", ...options.env };
+  return runTool(command, args, { ...options, env, killSignal: "SIGTERM" });
 }
 
 /** Runs a command that must succeed, and gives back its standard output. */
@@ -49,34 +33,10 @@ export async function must(
 ): Promise<string> {
   const done = await run(command, args, options);
   if (done.code !== 0) {
-    const said = (done.stderr.trim() || done.stdout.trim()).split("\n").slice(-3).join(" | ");
+    const said = lastWords(done.stderr.trim() || done.stdout);
     throw new LabError(`${[command, ...args].join(" ").slice(0, 160)}: exit code ${done.code}: ${said}`);
   }
   return done.stdout;
-}
-
-/**
- * Holds a lock file (flock) while `work` runs. The lock is held by a child that ends when this
- * process ends, however it ends, so that a killed run never leaves a lock behind.
- */
-export async function withLock<T>(file: string, what: string, work: () => Promise<T>): Promise<T> {
-  fs.mkdirSync(path.dirname(file), { recursive: true });
-  const child = spawn("flock", ["-x", file, "sh", "-c", "echo held; exec cat"], {
-    stdio: ["pipe", "pipe", "ignore"],
-  });
-  const notice = setTimeout(() => console.error(`waiting for another run: ${what} (${file})`), 2000);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      child.stdout.once("data", () => resolve());
-      child.once("error", (error) => reject(new LabError(`cannot lock ${file}: ${error.message}`)));
-      child.once("exit", () => reject(new LabError(`cannot lock ${file}`)));
-    });
-    clearTimeout(notice);
-    return await work();
-  } finally {
-    clearTimeout(notice);
-    child.stdin.end();
-  }
 }
 
 /** Writes a file as a whole or not at all. */

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { shellQuote } from "../toolchain";
 import { ensureDisks, preinstall } from "./disks";
 import {
   aliveRecord,
@@ -53,10 +54,6 @@ export function hostState(host: Host): HostState {
   }
 }
 
-function quote(value: string): string {
-  return `'${value.replaceAll("'", `'\\''`)}'`;
-}
-
 /** Writes what the supervisor reads. Needed for cleaning up too, so it can be written without a base. */
 function writeBootEnv(instance: Instance, host: Host, extra: Readonly<Record<string, string>>): void {
   const values: Record<string, string> = {
@@ -72,7 +69,7 @@ function writeBootEnv(instance: Instance, host: Host, extra: Readonly<Record<str
     PREINSTALLED: "0",
     ...extra,
   };
-  const lines = Object.entries(values).map(([name, value]) => `${name}=${quote(value)}\n`);
+  const lines = Object.entries(values).map(([name, value]) => `${name}=${shellQuote(value)}\n`);
   writeAtomic(path.join(host.dir, "boot.env"), lines.join(""));
   const script = fs.readFileSync(path.join(guestDir, "supervisor.sh"));
   writeAtomic(path.join(host.dir, "supervisor.sh"), script, 0o755);

@@ -1,15 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import {
-  packLayer,
-  writeArchive,
-  writeTestImage,
-  type Archive,
-  type ImageConfig,
-  type Layer,
-} from "./archive";
+import { packLayer, writeArchive, writeTestImage, type ImageConfig, type Layer } from "./archive";
 import { LabError, must, run } from "./exec";
-import { cacheRoot } from "../toolchain";
 import { cached, debootstrap, keyOf } from "./roots";
 
 /** The programs built from source that go into images: paths to static binaries. */
@@ -21,7 +13,6 @@ export interface Binaries {
 
 /** The images the lab's nodes load, and `hello`, a small one to push. */
 export type ImageName = "minio" | "registry" | "nginx" | "haproxy" | "keepalived" | "hello";
-export type Images = Readonly<Record<ImageName, Archive>>;
 
 // trixie's nginx is older than 1.27.3, the first that asks the resolver again for a name in an upstream.
 const SUITE = "forky";
@@ -249,32 +240,11 @@ function checkBinaries(binaries: Binaries): string {
 /**
  * Builds the archives of all images where they are not built yet, without a Docker engine. The same
  * content gives the same image ID, on any machine. Gives back the folder with `<name>.tar` each.
- * @param outDir folder under which a folder per content is made. @default `<cache>/images`
  */
-export function buildImages(
-  binaries: Binaries,
-  outDir = path.join(cacheRoot(process.env), "images"),
-): Promise<string> {
+export function buildImages(binaries: Binaries): Promise<string> {
   const recipe = recipes(binaries);
   const key = keyOf(checkBinaries(binaries), JSON.stringify([VERSION, SUITE, PACKAGES, BASE, recipe]));
-  return cached("images", key, (work) => build(recipe, work), outDir);
-}
-
-/** Tag and ID of each image in a folder that `buildImages` made. */
-export function readImages(folder: string): Images {
-  const index = JSON.parse(fs.readFileSync(path.join(folder, "images.json"), "utf8")) as Record<
-    ImageName,
-    { tag: string; id: string }
-  >;
-  const archive = (name: ImageName): Archive => ({ ...index[name], file: path.join(folder, `${name}.tar`) });
-  return {
-    minio: archive("minio"),
-    registry: archive("registry"),
-    nginx: archive("nginx"),
-    haproxy: archive("haproxy"),
-    keepalived: archive("keepalived"),
-    hello: archive("hello"),
-  };
+  return cached("images", key, (work) => build(recipe, work));
 }
 
 async function build(all: ReturnType<typeof recipes>, target: string): Promise<void> {

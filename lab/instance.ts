@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { aliveRecord, LabError, readIf, withLock, writeAtomic } from "./exec";
+import { withLock } from "../toolchain";
+import { aliveRecord, LabError, readIf, writeAtomic } from "./exec";
 
 /** What kind of machine a lab host plays. */
 export type HostKind = "node" | "client";
@@ -46,8 +47,11 @@ export function labRoot(): string {
   return process.env.MOORAGE_LAB_DIR ?? "/var/lib/moorage-lab";
 }
 
-/** Locks lie outside the labs, as a lock must outlive what it guards. */
-export const lockFile = (name: string): string => path.join("/run/lock/moorage-lab", `${name}.lock`);
+/** One run on this machine at a time. Locks lie outside the labs, as a lock must outlive what it guards. */
+export function exclusively<T>(name: string, what: string, work: () => Promise<T>): Promise<T> {
+  const file = path.join("/run/lock/moorage-lab", `${name}.lock`);
+  return withLock(file, what, (line) => console.error(line), work);
+}
 
 /** The checkout this file belongs to, by its real path. */
 export function checkout(): string {
@@ -119,7 +123,7 @@ export function findInstance(): Instance | undefined {
 
 /** The instance of this checkout; where it has none yet, the lowest free one becomes its own. */
 export function claimInstance(): Promise<Instance> {
-  return withLock(lockFile("allocation"), "choosing an instance", () => {
+  return exclusively("allocation", "choosing an instance", () => {
     const found = findInstance() ?? lowestFree();
     const owner = readIf(ownerFile(found.number))?.trim();
     if (owner !== undefined && owner !== checkout() && fs.existsSync(owner)) {

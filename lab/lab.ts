@@ -1,13 +1,13 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { detachAll, disksOf } from "./disks";
-import { LabError, must, readIf, run, withLock, writeAtomic } from "./exec";
+import { LabError, must, readIf, run, writeAtomic } from "./exec";
 import { hostState, isOn, isSwitchedOff, switchOff, switchOn, waitReady, type HostState } from "./hosts";
 import {
   checkSocketPaths,
   claimInstance,
+  exclusively,
   labRoot,
-  lockFile,
   ownerFile,
   type Host,
   type Instance,
@@ -74,7 +74,7 @@ export function platformOf(instance: Instance): Platform {
 
 /** Only one run at a time changes an instance. */
 export function locked<T>(instance: Instance, work: () => Promise<T>): Promise<T> {
-  return withLock(lockFile(`lab-${instance.number}`), `lab ${instance.number}`, work);
+  return exclusively(`lab-${instance.number}`, `lab ${instance.number}`, work);
 }
 
 async function step<T>(say: Say, what: string, work: () => Promise<T>, quietBelowMs = 0): Promise<T> {

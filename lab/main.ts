@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { ToolError } from "../toolchain";
 import { LabError } from "./exec";
 import { hostState, isOn } from "./hosts";
 import { claimInstance, existingInstance, findInstance, hostNamed, type Platform } from "./instance";
@@ -124,7 +125,7 @@ dispatch(process.argv[2], process.argv.slice(3)).then(
   },
   (error: unknown) => {
     const message = error instanceof Error ? error.message : String(error);
-    console.error(error instanceof LabError ? `lab: ${message}` : `lab: unexpected: ${message}`);
+    console.error(error instanceof ToolError ? `lab: ${message}` : `lab: unexpected: ${message}`);
     process.exitCode = 1;
   },
 );

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as net from "node:net";
 import * as path from "node:path";
-import { aliveRecord, killRecord, LabError, must, readIf, run, startDetached, waitFor } from "./exec";
+import { aliveRecord, killRecord, LabError, must, run, startDetached, waitFor } from "./exec";
 import type { Instance } from "./instance";
 
 /** One forward: a port on 127.0.0.1 of this machine that leads to an address in the lab. */
@@ -126,13 +126,4 @@ async function killInNamespace(netns: string): Promise<true | undefined> {
     }
   }
   return pids.length === 0 ? true : undefined;
-}
-
-/** The last lines of a forward's log, for messages. */
-export function forwardLog(instance: Instance, port: number): string {
-  return (readIf(path.join(forwardDir(instance), `${port}.log`)) ?? "")
-    .trim()
-    .split("\n")
-    .slice(-2)
-    .join(" | ");
 }

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { LabError, must, run, withLock } from "./exec";
-import { cacheRoot } from "../toolchain";
+import { cacheRoot, lastWords, madeOnce } from "../toolchain";
+import { LabError, must, readIf, run, writeAtomic } from "./exec";
 
 const SUITE = "trixie";
 
@@ -49,27 +49,14 @@ export function keyOf(...parts: readonly string[]): string {
   return hash.digest("hex").slice(0, 12);
 }
 
-/**
- * Gives back `<cache>/<kind>/<name>`, made by `build` in a folder beside it where it is not there
- * yet. Two runs at once wait for each other; a run cut off leaves nothing that counts.
- */
-export async function cached(
+/** Gives back `<cache>/<kind>/<name>`, made by `build` where it is not there yet; whole or not at all. */
+export function cached(
   kind: string,
   name: string,
   build: (temporary: string) => Promise<void>,
-  folder = path.join(cacheRoot(process.env), kind),
 ): Promise<string> {
-  const final = path.join(folder, name);
-  if (fs.existsSync(final)) return final;
-  return withLock(path.join(folder, `${name}.lock`), `${kind} ${name}`, async () => {
-    if (fs.existsSync(final)) return final;
-    const temporary = path.join(folder, `${name}.partial`);
-    await must("rm", ["-rf", "--one-file-system", temporary]);
-    fs.mkdirSync(temporary, { recursive: true });
-    await build(temporary);
-    fs.renameSync(temporary, final);
-    return final;
-  });
+  const target = path.join(cacheRoot(process.env), kind, name);
+  return madeOnce(target, `${kind} ${name}`, (line) => console.error(line), build);
 }
 
 /** Makes a Debian root of the given suite with debootstrap. */
@@ -79,10 +66,12 @@ export async function debootstrap(suite: string, packages: readonly string[], ta
   const args = ["--variant=minbase", `--include=${packages.join(",")}`, suite, target, await debianMirror()];
   const made = await run("debootstrap", [...args, path.join(scripts, script)]);
   if (made.code === 0) return;
-  const log = path.join(target, "debootstrap", "debootstrap.log");
-  const last = made.stdout.trim().split("\n").slice(-2).join(" | ");
+  // What was made so far goes away, and its log with it.
+  const log = path.join(cacheRoot(process.env), "logs", `debootstrap-${suite}.log`);
+  const own = readIf(path.join(target, "debootstrap", "debootstrap.log"));
+  writeAtomic(log, `${made.output}\n${own ?? ""}`);
   throw new LabError(
-    `debootstrap of Debian ${suite} failed (${last}): see ${log}, and check that the mirror of this machine's apt answers`,
+    `debootstrap of Debian ${suite} failed (${lastWords(made.stdout, 2)}): see ${log}, and check that the mirror of this machine's apt answers`,
   );
 }
 

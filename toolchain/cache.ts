@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { ToolError, type Log } from "./run";
+import { lastWords, run, ToolError, type Log } from "./run";
 
 /** The folder of what can be made again: tools, links to them, logs. */
 export function cacheRoot(env: NodeJS.ProcessEnv): string {
@@ -61,16 +61,23 @@ export async function madeOnce(
   return withLock(path.join(folder, `.${name}.lock`), what, log, async () => {
     if (fs.existsSync(target)) return target;
     const temporary = path.join(folder, `.${name}.tmp`);
-    fs.rmSync(temporary, { recursive: true, force: true });
+    await removeTree(temporary);
     fs.mkdirSync(temporary);
     try {
       await fill(temporary);
       fs.renameSync(temporary, target);
     } finally {
-      fs.rmSync(temporary, { recursive: true, force: true });
+      // What cannot be removed now is told by the next run; this one has something else to tell.
+      await removeTree(temporary).catch(() => undefined);
     }
     return target;
   });
+}
+
+/** Node's own removal would go into whatever a run that was cut off left mounted there. */
+async function removeTree(folder: string): Promise<void> {
+  const done = await run("rm", ["-rf", "--one-file-system", folder], { env: process.env });
+  if (done.code !== 0) throw new ToolError(`${folder} cannot be removed: ${lastWords(done.output, 1)}`);
 }
 
 /** Points `link` to `target`, in one step; a link that is right is left alone. */

@@ -1,6 +1,6 @@
-export { cacheRoot } from "./cache";
+export { cacheRoot, madeOnce, withLock } from "./cache";
 export { checkedArchive } from "./plugins";
-export { ToolError, type Log } from "./run";
+export { lastWords, run, ToolError, type Finished, type Log } from "./run";
 export { defaultSetting, type Setting } from "./setting";
 export {
   ensureTools,

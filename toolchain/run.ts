@@ -10,9 +10,10 @@ export type Log = (line: string) => void;
 
 /** What a finished command left behind. */
 export interface Finished {
+  /** 137 where a signal ended it. */
   readonly code: number;
-  /** Standard output alone. */
   readonly stdout: string;
+  readonly stderr: string;
   /** Standard output and standard error, as they came. */
   readonly output: string;
   /** True when the time limit ended it. */
@@ -24,37 +25,32 @@ export interface RunOptions {
   /** The whole environment of the command. */
   readonly env: NodeJS.ProcessEnv;
   readonly cwd?: string;
+  /** What it reads from standard input. @default nothing */
+  readonly input?: string;
   /** Milliseconds after which the command is ended. @default none */
   readonly timeoutMs?: number;
+  /** What ends it then. @default SIGKILL */
+  readonly killSignal?: NodeJS.Signals;
 }
 
-/** Runs a command without a shell and without input, and gives back its exit code and output, whatever they are. */
+/** Runs a command without a shell, and gives back its exit code and output, whatever they are. */
 export function run(command: string, args: readonly string[], options: RunOptions): Promise<Finished> {
+  const { env, cwd, input = "", timeoutMs: timeout, killSignal = "SIGKILL" } = options;
   return new Promise((resolve, reject) => {
-    const child = spawn(command, [...args], { ...options, stdio: ["ignore", "pipe", "pipe"] });
-    let stdout = "";
-    let output = "";
-    let timedOut = false;
-    const limit =
-      options.timeoutMs === undefined
-        ? undefined
-        : setTimeout(() => {
-            timedOut = true;
-            child.kill("SIGKILL");
-          }, options.timeoutMs);
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      stdout += text;
-      output += text;
-    });
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (output += text));
-    child.on("error", (error) => {
-      clearTimeout(limit);
-      reject(new ToolError(`cannot run ${command}: ${error.message}`));
-    });
-    child.on("close", (code) => {
-      clearTimeout(limit);
-      resolve({ code: code ?? 1, stdout, output, timedOut });
-    });
+    const child = spawn(command, [...args], { env, cwd, timeout, killSignal });
+    const said = { stdout: "", stderr: "", output: "" };
+    for (const side of ["stdout", "stderr"] as const) {
+      child[side].setEncoding("utf8").on("data", (text: string) => {
+        said[side] += text;
+        said.output += text;
+      });
+    }
+    child.on("error", (error) => reject(new ToolError(`cannot run ${command}: ${error.message}`)));
+    // Nothing but the time limit kills it from here.
+    child.on("close", (code) => resolve({ code: code ?? 137, ...said, timedOut: child.killed }));
+    // A command that reads nothing may be gone before it was given its input.
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(input);
   });
 }
 

@@ -1,5 +1,5 @@
 import * as path from "node:path";
-import { ToolError } from "../../toolchain";
+import { shellQuote, ToolError } from "../../toolchain";
 import { LabError } from "../exec";
 import { checkout, existingInstance, type Platform } from "../instance";
 import { accessTo } from "../ssh";
@@ -52,7 +52,7 @@ async function env(): Promise<void> {
     REGISTRY_PASSWORD: access.password,
   };
   for (const [name, value] of Object.entries(all)) {
-    console.log(`export ${name}='${value.replaceAll("'", `'\\''`)}'`);
+    console.log(`export ${name}=${shellQuote(value)}`);
   }
 }
 
@@ -72,8 +72,6 @@ async function main(): Promise<void> {
 }
 
 main().catch((error: unknown) => {
-  console.error(
-    error instanceof LabError || error instanceof ToolError ? `moorage: ${error.message}` : error,
-  );
+  console.error(error instanceof ToolError ? `moorage: ${error.message}` : error);
   process.exitCode = 1;
 });

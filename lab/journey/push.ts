@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { shellQuote } from "../../toolchain";
 import { LabError, must } from "../exec";
 import { hostNamed, type Host, type Instance } from "../instance";
 import { openCommand } from "../ssh";
@@ -58,11 +59,12 @@ export async function pushAndPull(
   return digest;
 }
 
-async function load(instance: Instance, host: Host, archive: string): Promise<string> {
+/** Loads an image archive into a host's Docker, and gives back the image's name. */
+export async function load(instance: Instance, host: Host, archive: string): Promise<string> {
   const { argv } = await openCommand(instance, host, ["docker load"]);
-  const quoted = [...argv].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(" ");
+  const quoted = argv.map(shellQuote).join(" ");
   if (!fs.existsSync(archive)) throw new LabError(`${archive} is missing: run make lab, which builds it`);
-  const said = await must("sh", ["-c", `${quoted} < '${archive.replaceAll("'", `'\\''`)}'`]);
+  const said = await must("sh", ["-c", `${quoted} < ${shellQuote(archive)}`]);
   const name = /Loaded image(?: ID)?: (\S+)/.exec(said)?.[1];
   if (!name) throw new LabError(`docker load on ${host.name} said: ${said.trim()}`);
   return name;

@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cacheRoot, madeOnce, pointTo, withLock } from "../../../toolchain/cache";
+import { run } from "../../../toolchain/run";
 import { CHECKOUT, World } from "./world";
 
 let world: World;
@@ -42,6 +43,22 @@ describe("the cache", () => {
     expect(fs.readdirSync(path.dirname(target)).filter((name) => !name.endsWith(".lock"))).toEqual([]);
     await madeOnce(target, "thing", world.setting.log, async () => undefined);
     expect(fs.readdirSync(target)).toEqual([]);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)("goes into nothing that a run cut off left mounted", async () => {
+    const target = path.join(world.cache, "tools/thing");
+    const mounted = path.join(world.cache, "tools/.thing.tmp/mounted");
+    fs.mkdirSync(mounted, { recursive: true });
+    await run("mount", ["-t", "tmpfs", "tmpfs", mounted], { env: process.env });
+    try {
+      fs.writeFileSync(path.join(mounted, "file"), "");
+      const made = madeOnce(target, "thing", world.setting.log, async () => undefined);
+      await expect(made).rejects.toThrow(/\.thing\.tmp cannot be removed: rm: .*mounted/);
+      expect(fs.readdirSync(mounted)).toEqual(["file"]);
+    } finally {
+      await run("umount", [mounted], { env: process.env });
+    }
+    expect(await madeOnce(target, "thing", world.setting.log, async () => undefined)).toBe(target);
   });
 
   it("does not wait for a run that was killed while it held the lock", async () => {
