@@ -20,7 +20,8 @@ export default function setup(): () => Promise<void> {
   };
 }
 
-function freeInstance(): Instance {
+/** The highest lab that nobody has. */
+export function freeInstance(): Instance {
   for (let number = 9; number >= 0; number -= 1) {
     const instance = describeInstance(number);
     if (!fs.existsSync(instance.dir) && !isRunning(instance)) return instance;
