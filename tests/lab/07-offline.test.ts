@@ -30,9 +30,10 @@ test("on the running stack, with a node's change pending, the exact changes of s
     async () => {
       const { code, output } = await withoutNetwork(["preview", "--diff"], lab.env);
       expect(code, output).toBe(0);
-      expect(output).toMatch(/rack: "r1"/);
+      expect(output).toMatch(/\+ rack +: "r1"/);
       expect(output).toMatch(/\/etc\/motd/);
-      expect(output).toMatch(/nginx-config-[0-9a-f]+" => "nginx-config-[0-9a-f]+"/);
+      expect(output).toMatch(/\+ configName: "nginx-config-[0-9a-f]+"/);
+      expect(output).toMatch(/- configName: "nginx-config-[0-9a-f]+"/);
       expect(output).not.toMatch(/::(registry|minio|s3)-coreos\d\]/);
     },
   );
