@@ -12,7 +12,7 @@ let lab: TestLab;
 let archives: string;
 
 beforeAll(async () => {
-  lab = await TestLab.open();
+  lab = await TestLab.standing();
   archives = fs.mkdtempSync(path.join(lab.instance.dir, "archives-"));
 });
 
@@ -78,35 +78,35 @@ const cases: Case[] = [
     fault: dockerStopped,
     change: movedArchive,
     says: /^coreos4: nothing serves \/var\/run\/docker\.sock for core, so Docker does not run there or may not be used .*Start it \(`systemctl start docker`; .*, and run again\. If it runs: /,
-    seconds: 40,
+    seconds: 60,
   },
   {
     what: "a host that knows another key",
     fault: wrongKey,
     change: () => greeting("wrong key"),
     says: /^coreos4: 127\.0\.0\.1:\d+ refuses the login as core with the configured private key\. Its public key \(ssh-ed25519 \S+\) must be in ~core\/\.ssh\/authorized_keys there, and the user name must be right\.$/,
-    seconds: 40,
+    seconds: 60,
   },
   {
     what: "a host that shows another host key",
     fault: changedHostKey,
     change: () => greeting("host key"),
     says: /^coreos4: 127\.0\.0\.1:\d+ shows another host key than the pinned one, so nothing was sent to it\. Found: SHA256:\S+, wanted: SHA256:\S+\. Compare with the key on the host's own console .*somebody else answers at this address\.$/,
-    seconds: 40,
+    seconds: 60,
   },
   {
     what: "a full disk",
     fault: fullDisk,
     change: () => greeting("full disk"),
     says: /^coreos4: placing the files of base failed with exit code 1:\n.*No space left on device\n\/\S+ cannot be written\nThe disk is full: see with `df -h` where, free some space there .*, and run again\. What is done already stays\.$/,
-    seconds: 40,
+    seconds: 60,
   },
   {
     what: "a host that hangs",
     fault: hanging,
     change: () => greeting("hanging"),
     says: /^coreos4: no SSH connection to core@127\.0\.0\.1:\d+ after 4 attempts: no answer within 15 s \(the host is off, frozen, or a firewall drops packets\)\nSwitch it on, or see on its console what it hangs in, and run again: what is done already stays\.$/,
-    seconds: 110,
+    seconds: 150,
   },
 ];
 
