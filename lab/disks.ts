@@ -66,6 +66,12 @@ export async function preinstall(device: string): Promise<void> {
   await must("mkfs.ext4", ["-q", "-F", "-E", "nodiscard", "-L", ROOT_LABEL, device]);
 }
 
+/** Takes what is installed from a host's system disk: the host boots its live installer next. */
+export async function eraseSystem(host: Host): Promise<void> {
+  const [system] = await ensureDisks(host);
+  if (system) await must("wipefs", ["--all", "--force", "--quiet", system.device]);
+}
+
 /** Detaches every loop device whose file lies in `dir`. */
 export async function detachAll(dir: string): Promise<void> {
   const listed = await run("losetup", ["--list", "--noheadings", "--raw", "--output", "NAME,BACK-FILE"]);

@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { detachAll, disksOf } from "./disks";
+import { detachAll, disksOf, eraseSystem } from "./disks";
 import { LabError, must, readIf, run, writeAtomic } from "./exec";
 import { hostState, isOn, isSwitchedOff, switchOff, switchOn, waitReady, type HostState } from "./hosts";
 import {
@@ -160,6 +160,14 @@ export function off(instance: Instance, host: Host): Promise<void> {
 /** Cuts one host's power and switches it on again. */
 export async function reboot(instance: Instance, host: Host): Promise<HostState> {
   await off(instance, host);
+  return on(instance, host);
+}
+
+/** Erases a node's system disk and boots its live installer; the data disk stays as it is. */
+export async function reinstall(instance: Instance, host: Host): Promise<HostState> {
+  if (host.kind !== "node") throw new LabError(`${host.name} is no node: only nodes are installed`);
+  await off(instance, host);
+  await locked(instance, () => eraseSystem(host));
   return on(instance, host);
 }
 

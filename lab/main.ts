@@ -3,7 +3,7 @@ import { ToolError } from "../toolchain";
 import { LabError } from "./exec";
 import { hostState, isOn } from "./hosts";
 import { claimInstance, existingInstance, findInstance, hostNamed, type Platform } from "./instance";
-import { clean, info, off, on, reboot, up } from "./lab";
+import { clean, info, off, on, reboot, reinstall, up } from "./lab";
 import { openCommand } from "./ssh";
 
 const USAGE = `usage: npm run -s lab -- COMMAND
@@ -11,6 +11,7 @@ const USAGE = `usage: npm run -s lab -- COMMAND
   status                           what each host is
   off HOST | on HOST               cut a host's power, give it back
   reboot HOST                      cut a host's power and give it back
+  reinstall HOST                   erase its system disk and boot the live installer; data stays
   ssh HOST [COMMAND …]             open a host, or run a command on it
   info --json                      ports, addresses, key paths, disks
   clean                            take the lab away without a trace`;
@@ -93,13 +94,15 @@ async function dispatch(command: string | undefined, args: readonly string[]): P
       return 0;
     case "on":
     case "off":
-    case "reboot": {
+    case "reboot":
+    case "reinstall": {
       const instance = existingInstance();
       const host = hostNamed(instance, args[0]);
-      const action = { on, off, reboot }[command];
-      await timed(`${host.name} ${command === "reboot" ? "rebooted" : `is ${command}`}`, () =>
-        action(instance, host),
-      );
+      const action = { on, off, reboot, reinstall }[command];
+      const done = { on: "is on", off: "is off", reboot: "rebooted", reinstall: "is to be installed" }[
+        command
+      ];
+      await timed(`${host.name} ${done}`, () => action(instance, host));
       return 0;
     }
     case "ssh":

@@ -3,9 +3,18 @@ import * as path from "node:path";
 import { buildImages } from "../images";
 import { LabError, writeAtomic } from "../exec";
 import { checkout, type Instance, type Platform } from "../instance";
-import { platformOf, up, type Say } from "../lab";
+import { hostState } from "../hosts";
+import { platformOf, reinstall, up, type Say } from "../lab";
 import { accessFile } from "../ssh";
-import { ensureStack, ensureTools, environmentOf, outputs, pulumi, releaseStaleLock } from "./pulumi";
+import {
+  ensureStack,
+  ensureTools,
+  environmentOf,
+  hasResources,
+  outputs,
+  pulumi,
+  releaseStaleLock,
+} from "./pulumi";
 import { introduce, pushAndPull, type RegistryAccess } from "./push";
 import { ensureStackFile, passphrase } from "./stack";
 
@@ -55,6 +64,7 @@ export async function journey(say: Say, wanted?: Platform): Promise<Arrived> {
   };
   const { instance, env, images } = await prepare(say, part, wanted);
   await part("pulumi up", async () => {
+    await reinstallStrangers(instance, env, say);
     const cutOff = await releaseStaleLock(instance, env);
     if (cutOff) say("  an update before was cut off; going on where it was");
     await pulumi(["up", ...plainOptions()], env);
@@ -69,6 +79,16 @@ export async function journey(say: Say, wanted?: Platform): Promise<Arrived> {
     return pushAndPull(instance, access, path.join(images, "hello.tar"));
   });
   return { instance, access, env, digest, timings };
+}
+
+/** Hosts that a stack installed which was destroyed since: no key is left that opens them. */
+async function reinstallStrangers(instance: Instance, env: Record<string, string>, say: Say): Promise<void> {
+  const installed = instance.hosts.filter((host) => host.kind === "node" && hostState(host) === "installed");
+  if (installed.length === 0 || (await hasResources(env))) return;
+  for (const host of installed) {
+    say(`  ${host.name}: the stack that installed it is gone; booting its live installer`);
+    await reinstall(instance, host);
+  }
 }
 
 /** Builds the image archives and puts them where the stack's configuration names them. */

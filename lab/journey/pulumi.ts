@@ -81,6 +81,13 @@ export function pulumi(args: readonly string[], env: Record<string, string>): Pr
   });
 }
 
+/** Whether the stack has anything in its state. */
+export async function hasResources(env: Record<string, string>): Promise<boolean> {
+  const text = await must("pulumi", ["stack", "export"], { env, cwd: checkout() });
+  const { deployment } = JSON.parse(text) as { deployment?: { resources?: unknown[] } };
+  return (deployment?.resources ?? []).length > 0;
+}
+
 /** The stack's outputs, secrets included. */
 export async function outputs(env: Record<string, string>): Promise<Record<string, unknown>> {
   const text = await must("pulumi", ["stack", "output", "--json", "--show-secrets"], {

@@ -1,8 +1,12 @@
 import * as fs from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { must, run } from "../../lab/exec";
+import { hostState } from "../../lab/hosts";
+import type { Host } from "../../lab/instance";
+import { reinstall } from "../../lab/lab";
 import { introduce, pushAndPull } from "../../lab/journey/push";
 import { freshClone } from "../support/clone";
-import { helloArchive, TestLab } from "../support/testLab";
+import { eventually, helloArchive, TestLab } from "../support/testLab";
 
 let lab: TestLab;
 let clone: string;
@@ -11,6 +15,19 @@ let digest: string;
 /** What somebody has who only knows the backend and the passphrase. */
 function bareEnvironment(): Record<string, string> {
   return { ...lab.env, PULUMI_OPTION_CONFIG_FILE: "" };
+}
+
+/** An address that swallows what is sent to it. */
+const resolver = "192.0.2.53";
+
+/** Once installed, and before anything of ours runs, the node gets a name server that never answers. */
+async function losesItsResolver(host: Host): Promise<void> {
+  await eventually(120, () => {
+    expect(hostState(host)).toBe("installed");
+    return lab.mustRoot(host.name, `echo nameserver ${resolver} > /etc/resolv.conf`).then(() => undefined);
+  });
+  const asked = await lab.root(host.name, "timeout 3 getent ahosts registry.example.com");
+  expect(asked.code, "the resolver answered or refused").toBe(124);
 }
 
 beforeAll(async () => {
@@ -23,7 +40,10 @@ beforeAll(async () => {
     .forEach((name) => fs.rmSync(`${clone}/${name}`));
 });
 
-afterAll(() => fs.rmSync(clone, { recursive: true, force: true }));
+afterAll(async () => {
+  fs.rmSync(clone, { recursive: true, force: true });
+  await run("ip", ["-n", lab.instance.netns, "route", "del", "blackhole", resolver]);
+});
 
 test("a refresh works in a fresh clone that has only the backend and the passphrase", async () => {
   const args = ["refresh", "--yes", "--stack", "dev", "--suppress-outputs"];
@@ -49,18 +69,23 @@ test("so does a destroy, after which the hosts are out of the Swarm and nothing 
       ),
       name,
     ).toBe("");
-    expect(await lab.mustRoot(name, "systemctl list-unit-files 'moorage-*' --no-legend"), name).toBe("");
+    expect(await lab.mustRoot(name, "systemctl list-unit-files 'moorage-*' --no-legend || true"), name).toBe(
+      "",
+    );
   }
 });
 
+test("without its keys a machine that was installed is a stranger, which the next update says", async () => {
+  const { code, output } = await lab.up();
+  expect(code).not.toBe(0);
+  expect(output).toMatch(/preflight found 4 problems; nothing was touched/);
+  expect(output).toMatch(/coreos1: by its host key, .* empty \S+ there .* boot the live installer/);
+  for (const host of lab.nodes) await reinstall(lab.instance, host);
+});
+
 test("an update then brings back what was pushed, with every resolver black-holed", async () => {
-  for (const { name } of lab.nodes) {
-    await lab.mustRoot(
-      name,
-      "iptables -I OUTPUT -d 192.0.2.53 -j DROP && echo 'nameserver 192.0.2.53' > /etc/resolv.conf",
-    );
-  }
-  await lab.mustUp();
+  await must("ip", ["-n", lab.instance.netns, "route", "add", "blackhole", resolver]);
+  await Promise.all([lab.mustUp(), ...lab.nodes.map(losesItsResolver)]);
   const access = await lab.recordAccess();
   await introduce(lab.instance, "client2", access);
   const image = `${access.host}/demo/hello@${digest}`;

@@ -1,7 +1,7 @@
 /** Preflight: every host is looked at in one go, and everything in the way is reported at once. */
 import type { Connection, Operation, PreflightHost, PreflightInputs, PreflightOutputs } from "../contract";
 import { diffOf, equal } from "../diff";
-import { HostError, UnreachableError } from "../errors";
+import { HostError, HostKeyError, UnreachableError } from "../errors";
 import { note, warn } from "../log";
 import { withoutProvider } from "../operation";
 import type { Patience } from "../ssh/connect";
@@ -59,9 +59,21 @@ async function lookAt(host: PreflightHost, timeoutSeconds: number): Promise<Resu
       return { looked: await look(host, host.installer, "installer", timeoutSeconds) };
     } catch (second) {
       if (!(second instanceof HostError)) throw second;
+      if (error instanceof HostKeyError && second instanceof HostKeyError) return stranger(host);
       return failure(second, `; nor is the installed system there: ${said(error)}`);
     }
   }
+}
+
+/** A host that some other stack installed, an earlier one of the same name as a rule. */
+function stranger({ target, disk = "its system disk" }: PreflightHost): Result {
+  const problem = {
+    what: `by its host key, what answers at ${target.host}:${target.port} is neither the live installer nor a system that this stack installed`,
+    advice:
+      `where an earlier stack installed it, empty ${disk} there (\`wipefs --all\`) and boot the live installer; ` +
+      "its data disk is kept. Where none did, somebody else answers at this address",
+  };
+  return { problem, unreachable: false };
 }
 
 function failure(error: HostError, more = ""): Result {

@@ -84,6 +84,20 @@ describe.skipIf(!canSandbox)("preflight", () => {
     expect(outs.findings["a"]).toMatch(/^live installer, lo MTU \d+, disk blank$/);
   });
 
+  it("takes a host with a third host key for one that another stack installed", async () => {
+    const { host: found } = await host("a");
+    const other = { ...found.target, hostKey: keyPair().public };
+    const metal = {
+      ...found,
+      installer: other,
+      target: { ...other, hostKey: keyPair().public },
+      disk: "/dev/sda",
+    };
+    await expect(preflight.create(inputs({ a: metal }))).rejects.toThrow(
+      /1 problem; .*\n {2}a: by its host key, .* neither .* To do: .*empty \/dev\/sda there .* boot the live installer/,
+    );
+  });
+
   it("lets a host be off that was looked at before and has not changed", async () => {
     const [a, b] = [await host("a"), await host("b")];
     const { outs } = await preflight.create(inputs({ a: a.host, b: b.host }));
