@@ -3,14 +3,14 @@ import * as path from "node:path";
 import { buildImages } from "../images";
 import { LabError, writeAtomic } from "../exec";
 import { checkout, type Instance, type Platform } from "../instance";
-import { hostState } from "../hosts";
+import { consoleRun, hostState } from "../hosts";
 import { platformOf, reinstall, up, type Say } from "../lab";
 import { accessFile } from "../ssh";
 import {
   ensureStack,
   ensureTools,
   environmentOf,
-  hasResources,
+  madeHostKeys,
   outputs,
   pulumi,
   releaseStaleLock,
@@ -81,11 +81,15 @@ export async function journey(say: Say, wanted?: Platform): Promise<Arrived> {
   return { instance, access, env, digest, timings };
 }
 
-/** Hosts that a stack installed which was destroyed since: no key is left that opens them. */
+/** Nodes that a stack installed which was destroyed since: no key is left that opens them. */
 async function reinstallStrangers(instance: Instance, env: Record<string, string>, say: Say): Promise<void> {
   const installed = instance.hosts.filter((host) => host.kind === "node" && hostState(host) === "installed");
-  if (installed.length === 0 || (await hasResources(env))) return;
+  if (installed.length === 0) return;
+  const made = await madeHostKeys(env);
   for (const host of installed) {
+    const { stdout } = await consoleRun(host, ["cat", "/etc/ssh/ssh_host_ed25519_key.pub"]);
+    const shown = stdout.trim().split(/\s+/).slice(0, 2).join(" ");
+    if (shown === "" || shown === made[host.name]) continue;
     say(`  ${host.name}: the stack that installed it is gone; booting its live installer`);
     await reinstall(instance, host);
   }

@@ -81,11 +81,18 @@ export function pulumi(args: readonly string[], env: Record<string, string>): Pr
   });
 }
 
-/** Whether the stack has anything in its state. */
-export async function hasResources(env: Record<string, string>): Promise<boolean> {
+/** The host keys that the stack made, by node: type and key, without a comment. */
+export async function madeHostKeys(env: Record<string, string>): Promise<Record<string, string>> {
   const text = await must("pulumi", ["stack", "export"], { env, cwd: checkout() });
-  const { deployment } = JSON.parse(text) as { deployment?: { resources?: unknown[] } };
-  return (deployment?.resources ?? []).length > 0;
+  const { deployment } = JSON.parse(text) as {
+    deployment?: { resources?: { urn: string; outputs?: { publicKeyOpenssh?: string } }[] };
+  };
+  const keys = (deployment?.resources ?? []).flatMap(({ urn, outputs }) => {
+    const node = /::(.+)-host-key$/.exec(urn)?.[1];
+    const key = outputs?.publicKeyOpenssh?.trim();
+    return node !== undefined && key !== undefined ? [[node, key] as const] : [];
+  });
+  return Object.fromEntries(keys);
 }
 
 /** The stack's outputs, secrets included. */
