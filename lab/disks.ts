@@ -66,10 +66,16 @@ export async function preinstall(device: string): Promise<void> {
   await must("mkfs.ext4", ["-q", "-F", "-E", "nodiscard", "-L", ROOT_LABEL, device]);
 }
 
-/** Takes what is installed from a host's system disk: the host boots its live installer next. */
-export async function eraseSystem(host: Host): Promise<void> {
-  const [system] = await ensureDisks(host);
-  if (system) await must("wipefs", ["--all", "--force", "--quiet", system.device]);
+/**
+ * Takes a host's system disk away: it comes back empty, and the host boots its live installer next. The device is
+ * another one, since mount namespaces of other hosts may hold on to the old one.
+ */
+export async function discardSystem(host: Host): Promise<void> {
+  const [system] = disksOf(host);
+  if (!system) return;
+  const device = await loopOf(system.file);
+  fs.rmSync(system.file, { force: true });
+  if (device !== undefined) await must("losetup", ["--detach", device]);
 }
 
 /** Detaches every loop device whose file lies in `dir`. */

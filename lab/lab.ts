@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { detachAll, disksOf, eraseSystem } from "./disks";
+import { detachAll, disksOf, discardSystem } from "./disks";
 import { LabError, must, readIf, run, writeAtomic } from "./exec";
 import { hostState, isOn, isSwitchedOff, switchOff, switchOn, waitReady, type HostState } from "./hosts";
 import {
@@ -143,13 +143,15 @@ export async function up(options: UpOptions): Promise<{ instance: Instance; star
 
 /** Switches one host on and waits until it answers. */
 export function on(instance: Instance, host: Host): Promise<HostState> {
-  return locked(instance, async () => {
-    const platform = platformOf(instance);
-    await ensureNetwork(instance);
-    await switchOn(instance, host, { base: await baseRoot(), platform });
-    await ensureForwards(instance);
-    return waitReady(host, platform);
-  });
+  return locked(instance, () => powerUp(instance, host));
+}
+
+async function powerUp(instance: Instance, host: Host): Promise<HostState> {
+  const platform = platformOf(instance);
+  await ensureNetwork(instance);
+  await switchOn(instance, host, { base: await baseRoot(), platform });
+  await ensureForwards(instance);
+  return waitReady(host, platform);
 }
 
 /** Cuts one host's power; it stays off until `on`. */
@@ -163,12 +165,14 @@ export async function reboot(instance: Instance, host: Host): Promise<HostState>
   return on(instance, host);
 }
 
-/** Erases a node's system disk and boots its live installer; the data disk stays as it is. */
-export async function reinstall(instance: Instance, host: Host): Promise<HostState> {
+/** Gives a node an empty system disk, so that it boots its live installer; the data disk stays as it is. */
+export function reinstall(instance: Instance, host: Host): Promise<HostState> {
   if (host.kind !== "node") throw new LabError(`${host.name} is no node: only nodes are installed`);
-  await off(instance, host);
-  await locked(instance, () => eraseSystem(host));
-  return on(instance, host);
+  return locked(instance, async () => {
+    await switchOff(instance, host);
+    await discardSystem(host);
+    return powerUp(instance, host);
+  });
 }
 
 /** Takes the lab away without a trace; copes with one that is half made. */

@@ -11,7 +11,7 @@ const USAGE = `usage: npm run -s lab -- COMMAND
   status                           what each host is
   off HOST | on HOST               cut a host's power, give it back
   reboot HOST                      cut a host's power and give it back
-  reinstall HOST                   erase its system disk and boot the live installer; data stays
+  reinstall HOST                   empty its system disk and boot the live installer; data stays
   ssh HOST [COMMAND …]             open a host, or run a command on it
   info --json                      ports, addresses, key paths, disks
   clean                            take the lab away without a trace`;
