@@ -17,6 +17,7 @@ import { ensureKeys, hostKeyFile, hostPublicKey, installerKey } from "./keys";
 import { raiseLimits, restoreLimits } from "./limits";
 import { ensureForwards, ensureNetwork, removeNetwork } from "./network";
 import { baseRoot } from "./roots";
+import { accessFile } from "./ssh";
 
 /** Says one step to the user. */
 export type Say = (line: string) => void;
@@ -171,6 +172,7 @@ export function reinstall(instance: Instance, host: Host): Promise<HostState> {
   return locked(instance, async () => {
     await switchOff(instance, host);
     await discardSystem(host);
+    fs.rmSync(accessFile(instance, host), { force: true });
     return powerUp(instance, host);
   });
 }
