@@ -2,6 +2,7 @@
 import type { Operation, ReadResult, SwarmMemberInputs, SwarmMemberOutputs } from "../contract";
 import { diffOf } from "../diff";
 import { dockerApi } from "../docker/api";
+import { HostError } from "../errors";
 import { membershipLock } from "../locks";
 import { readOrRecorded, recording, withoutProvider } from "../operation";
 import { enter, isOut } from "./join";
@@ -9,7 +10,7 @@ import { removeMember } from "./leave";
 import { dockerInfo } from "./managers";
 import { writeMark } from "./mark";
 import { awaitNode, findNode, isReady, updateNode } from "./nodes";
-import type { DockerInfo, NodeSpec } from "./types";
+import type { DockerInfo, NodeSpec, SwarmNode } from "./types";
 import { isLocked, unlockKey } from "./unlock";
 
 const READY_SECONDS = 90;
@@ -64,15 +65,29 @@ async function clusterId(
   return ids.find((id) => id !== undefined && id !== "");
 }
 
+/** The managers list a host that left by itself as one that is down: only the host can tell the two apart. */
+async function ownWord(
+  state: SwarmMemberOutputs,
+  listed: SwarmNode | undefined,
+): Promise<DockerInfo | undefined> {
+  try {
+    return await dockerInfo(state.connection);
+  } catch (error) {
+    if (listed === undefined || !(error instanceof HostError)) throw error;
+    return undefined;
+  }
+}
+
 async function read(id: string, state: SwarmMemberOutputs): Promise<ReadResult<SwarmMemberOutputs>> {
   if (state.autolock && isLocked(await dockerInfo(state.connection))) {
     // Shown as drift, so that an update unlocks it.
     return { id, outs: { ...state, labels: { locked: "" } } };
   }
   const node = await findNode(state.managers, state.nodeId);
-  if (node === undefined) {
-    if (isOut(await dockerInfo(state.connection))) return undefined;
-    // The host takes itself for a member, the managers do not know it: shown as drift, so that an update mends it.
+  const own = await ownWord(state, node);
+  if (own !== undefined && isOut(own)) return undefined;
+  if (node === undefined || (own !== undefined && own.Swarm.NodeID !== state.nodeId)) {
+    // Host and managers disagree on whether it is a member: shown as drift, so that an update mends it.
     return { id, outs: { ...state, nodeId: "", labels: { "not-a-member": "" } } };
   }
   const { Role, Labels, Availability } = node.Spec;

@@ -65,6 +65,19 @@ describe.skipIf(!canSandbox)("a Swarm's members", () => {
     expect(logged.at(-1)).toMatch(/^warning: d: not refreshed/);
   }, 30_000);
 
+  it("are gone when the host has left by itself, which the managers take for being down", async () => {
+    const { all, managers, outs } = await whole();
+    const [former, state] = [all[2].nodeId, outs[2] as NonNullable<(typeof outs)[2]>];
+    (all[2].member() as { down: boolean }).down = true;
+    expect((await swarmMember.read("c", state))?.outs).toEqual(state);
+    all[2].cluster = undefined;
+    all[2].nodeId = "";
+    expect(await swarmMember.read("c", state)).toBeUndefined();
+    await swarmMember.create(memberInputs(all[2], managers));
+    expect(roles(all[0])).toEqual(["a manager", "b manager", "c manager", "d worker"]);
+    expect(all[0].cluster?.members.has(former)).toBe(false);
+  }, 30_000);
+
   it("join anew when the managers do not know them any more", async () => {
     const { all, managers } = await whole();
     all[0].cluster?.members.delete(all[3].nodeId);
