@@ -106,8 +106,8 @@ export class SwarmService extends pulumi.ComponentResource {
           publishMode: "host",
         })),
       },
-      updateConfig: changeConfig("rollback"),
-      rollbackConfig: changeConfig("pause"),
+      updateConfig: changeConfig("rollback", args),
+      rollbackConfig: changeConfig("pause", args),
       taskSpec: {
         containerSpec: this.containerSpec(args),
         networksAdvanceds: [{ id: args.swarm.networkId }],
@@ -187,15 +187,19 @@ export class SwarmService extends pulumi.ComponentResource {
   }
 }
 
-/** Host ports leave no room for two tasks on a node: the old one stops first. */
-function changeConfig(failureAction: string) {
+/**
+ * A host port or a folder of the host leaves no room for two tasks on a node: there the old one stops first. All
+ * else starts the new one first, so that replicas that change at the same time are never all away.
+ */
+function changeConfig(failureAction: string, { ports = [], binds = {} }: SwarmServiceArgs) {
+  const alone = ports.length > 0 || Object.keys(binds).length > 0;
   return {
     parallelism: 1,
     delay: "2s",
     failureAction,
     monitor: "10s",
     maxFailureRatio: "0.0",
-    order: "stop-first",
+    order: alone ? "stop-first" : "start-first",
   };
 }
 

@@ -42,7 +42,7 @@ describe("a Swarm service", () => {
       delay: "2s",
       monitor: "10s",
       maxFailureRatio: "0.0",
-      order: "stop-first",
+      order: "start-first",
     };
     expect(inputs).toEqual({
       name: "web",
@@ -107,6 +107,15 @@ describe("a Swarm service", () => {
         },
       },
     });
+  });
+
+  test.each([
+    ["a host port", { ports: [{ published: 443, target: 8443 }] }],
+    ["a folder of the host", { binds: { "/data": "/srv/web" } }],
+  ])("stops its old task first where two would be in each other's way: %s", async (_what, args) => {
+    const order = { order: "stop-first" };
+    const { inputs } = (await service(args)).named("web");
+    expect(inputs).toMatchObject({ updateConfig: order, rollbackConfig: order });
   });
 
   test("names its files by what Docker calls them, so that other content restarts it", async () => {
