@@ -20,18 +20,21 @@ export async function withLock<T>(file: string, what: string, log: Log, work: ()
   try {
     return await work();
   } finally {
-    release();
+    await release();
   }
 }
 
-async function waitForLock(file: string, what: string, log: Log): Promise<() => void> {
+async function waitForLock(file: string, what: string, log: Log): Promise<Release> {
   log(`${what}: waiting for another run that is at it`);
   const release = await tryLock(file, []);
   if (release === undefined) throw new ToolError(`${what}: cannot lock ${file}`);
   return release;
 }
 
-function tryLock(file: string, options: readonly string[]): Promise<(() => void) | undefined> {
+/** Lets a lock go; done once somebody else can have it. */
+type Release = () => Promise<void>;
+
+function tryLock(file: string, options: readonly string[]): Promise<Release | undefined> {
   return new Promise((resolve, reject) => {
     const held = spawn("flock", [...options, file, "sh", "-c", "echo held; exec cat"], {
       stdio: ["pipe", "pipe", "ignore"],
@@ -40,8 +43,13 @@ function tryLock(file: string, options: readonly string[]): Promise<(() => void)
       reject(new ToolError(`cannot lock ${file}: ${error.message} (flock is in util-linux)`)),
     );
     held.stdin.on("error", () => undefined);
-    held.stdout.once("data", () => resolve(() => held.stdin.end()));
-    held.on("close", () => resolve(undefined));
+    const closed = new Promise<void>((done) => held.on("close", () => done()));
+    const release = (): Promise<void> => {
+      held.stdin.end();
+      return closed;
+    };
+    held.stdout.once("data", () => resolve(release));
+    void closed.then(() => resolve(undefined));
   });
 }
 

@@ -33,6 +33,13 @@ describe("the cache", () => {
     expect(fs.readFileSync(path.join(target, "file"), "utf8")).toBe("whole");
   });
 
+  it("has let a lock go when the work is done, so that the next one does not wait", async () => {
+    const file = path.join(world.cache, "lock");
+    for (let round = 0; round < 5; round++)
+      await withLock(file, "thing", world.setting.log, async () => undefined);
+    expect(world.lines).toEqual([]);
+  });
+
   it("leaves nothing behind when making fails, and makes it the next time", async () => {
     const target = path.join(world.cache, "tools/thing");
     const fails = madeOnce(target, "thing", world.setting.log, async (temporary) => {
