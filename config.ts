@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
-import { ConfigError, parseStackConfig, type StackConfig } from "./config/stack";
+import { ConfigError } from "./config/problem";
+import { parseStackConfig, type StackConfig } from "./config/stack";
 
 const namespace = "moorage";
 

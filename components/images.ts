@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import type { ImageArchive } from "@moorage/hosts";
 import { imageIdOfArchive } from "../providers/imageArchive";
 import type { ImageConfig, ImagesConfig } from "../config/services";
-import { ConfigError, type Problem } from "../config/stack";
+import { ConfigError, type Problem } from "../config/problem";
 
 type ImageName = keyof ImagesConfig;
 

@@ -1,6 +1,6 @@
 /** What no single value shows: that the parts of a configuration fit each other. */
 import type { NodeConfig } from "./nodes";
-import type { Problem } from "./stack";
+import type { Problem } from "./problem";
 import type { Understood } from "./understood";
 import { contains, overlaps } from "./values";
 

@@ -3,6 +3,7 @@ import type { z } from "zod";
 import { crossChecks } from "./check";
 import { etcd, network, os, platform, swarm } from "./machine";
 import { nodes } from "./nodes";
+import { ConfigError, type Problem } from "./problem";
 import { edge, images, registry, storage } from "./services";
 import { understood } from "./understood";
 import { wantedFor } from "./wanted";
@@ -22,23 +23,6 @@ export const subjects = {
 
 type Subjects = typeof subjects;
 export type StackConfig = { readonly [Subject in keyof Subjects]: z.output<Subjects[Subject]> };
-
-/** One mistake: where, what was found there, what is wanted. */
-export interface Problem {
-  readonly path: string;
-  readonly found: string;
-  readonly wanted: string;
-}
-
-/** All mistakes of a configuration at once, one a line. */
-export class ConfigError extends Error {
-  constructor(readonly problems: readonly Problem[]) {
-    const lines = problems.map((one) => `  moorage:${one.path}: found ${one.found}; wanted ${one.wanted}`);
-    const count = problems.length === 1 ? "one mistake" : `${problems.length} mistakes`;
-    super(`The stack's configuration has ${count}; nothing was touched.\n${lines.join("\n")}`);
-    this.name = "ConfigError";
-  }
-}
 
 /** @throws ConfigError with every mistake, when there is one. */
 export function parseStackConfig(raw: Readonly<Record<string, unknown>>): StackConfig {

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import type { Log } from "../toolchain";
 import { detachAll, disksOf, discardSystem } from "./disks";
 import { LabError, must, readIf, run, writeAtomic } from "./exec";
 import { hostState, isOn, isSwitchedOff, switchOff, switchOn, waitReady, type HostState } from "./hosts";
@@ -19,14 +20,11 @@ import { ensureForwards, ensureNetwork, removeNetwork } from "./network";
 import { baseRoot } from "./roots";
 import { accessFile } from "./ssh";
 
-/** Says one step to the user. */
-export type Say = (line: string) => void;
-
 /** What `up` may be told. */
 export interface UpOptions {
   /** @default the lab's own so far, else `metal` */
   readonly platform?: Platform;
-  readonly say: Say;
+  readonly say: Log;
 }
 
 const TOOLS: Readonly<Record<string, string>> = {
@@ -78,7 +76,7 @@ export function locked<T>(instance: Instance, work: () => Promise<T>): Promise<T
   return exclusively(`lab-${instance.number}`, `lab ${instance.number}`, work);
 }
 
-async function step<T>(say: Say, what: string, work: () => Promise<T>, quietBelowMs = 0): Promise<T> {
+async function step<T>(say: Log, what: string, work: () => Promise<T>, quietBelowMs = 0): Promise<T> {
   const start = Date.now();
   const notice = setTimeout(() => say(`  waiting for ${what}`), 5000);
   const result = await work().finally(() => clearTimeout(notice));

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { readIf, writeAtomic } from "./exec";
 import { labRoot } from "./instance";
-import type { Say } from "./lab";
+import type { Log } from "../toolchain";
 
 /** Every systemd takes some, and all hosts share the machine's: the kernel's default of 128 does for two labs. */
 const instances = { file: "/proc/sys/fs/inotify/max_user_instances", wanted: 1024 };
@@ -10,7 +10,7 @@ const instances = { file: "/proc/sys/fs/inotify/max_user_instances", wanted: 102
 const before = (): string => path.join(labRoot(), "max_user_instances.before");
 
 /** Raises the one limit of the machine that labs run into, and remembers what it was. */
-export function raiseLimits(say: Say): void {
+export function raiseLimits(say: Log): void {
   const now = Number(readIf(instances.file));
   if (now >= instances.wanted) return;
   if (readIf(before()) === undefined) writeAtomic(before(), `${now}\n`);

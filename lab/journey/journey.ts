@@ -4,7 +4,8 @@ import { buildImages } from "../images";
 import { LabError, writeAtomic } from "../exec";
 import { checkout, type Instance, type Platform } from "../instance";
 import { consoleRun, hostState } from "../hosts";
-import { platformOf, reinstall, up, type Say } from "../lab";
+import { platformOf, reinstall, up } from "../lab";
+import type { Log } from "../../toolchain";
 import { accessFile } from "../ssh";
 import {
   ensureStack,
@@ -41,7 +42,7 @@ export interface Prepared {
 type Part = <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
 /** Tools, images, hosts and an empty stack. */
-export async function prepare(say: Say, part: Part, wanted?: Platform): Promise<Prepared> {
+export async function prepare(say: Log, part: Part, wanted?: Platform): Promise<Prepared> {
   const tools = await part("tools", () => ensureTools((line: string) => say(`  ${line}`)));
   const images = await part("images", () => imagesIn(checkout(), tools));
   const { instance } = await part("hosts", () => up({ say, platform: wanted }));
@@ -53,7 +54,7 @@ export async function prepare(say: Say, part: Part, wanted?: Platform): Promise<
 }
 
 /** From nothing to a push and a pull: tools, images, hosts, `pulumi up`, clients. Goes on where it was. */
-export async function journey(say: Say, wanted?: Platform): Promise<Arrived> {
+export async function journey(say: Log, wanted?: Platform): Promise<Arrived> {
   const timings: Timings = {};
   const part: Part = async (name, work) => {
     say(name);
@@ -82,7 +83,7 @@ export async function journey(say: Say, wanted?: Platform): Promise<Arrived> {
 }
 
 /** Nodes that a stack installed which was destroyed since: no key is left that opens them. */
-async function reinstallStrangers(instance: Instance, env: Record<string, string>, say: Say): Promise<void> {
+async function reinstallStrangers(instance: Instance, env: Record<string, string>, say: Log): Promise<void> {
   const installed = instance.hosts.filter((host) => host.kind === "node" && hostState(host) === "installed");
   if (installed.length === 0) return;
   const made = await madeHostKeys(env);

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { ConfigError, parseStackConfig } from "../../../config/stack";
+import { ConfigError } from "../../../config/problem";
+import { parseStackConfig } from "../../../config/stack";
 import { rawStack, type RawConfig } from "../../support/stacks";
 
 /** The mistakes of the lab's configuration after a change, as `path: found; wanted`. */
