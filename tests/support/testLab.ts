@@ -120,17 +120,27 @@ export class TestLab {
     return JSON.parse(output) as Record<string, unknown>;
   }
 
+  /** Text of the stack's configuration. */
+  stackFile(): string {
+    return fs.readFileSync(stackFile(this.instance), "utf8");
+  }
+
+  /** Changes the stack's configuration for good, or puts back what was there. */
+  changeConfig(change: string | ((config: Document) => void)): void {
+    if (typeof change === "string") return fs.writeFileSync(stackFile(this.instance), change);
+    const document = parseDocument(this.stackFile());
+    change(document);
+    fs.writeFileSync(stackFile(this.instance), document.toString());
+  }
+
   /** Changes the stack's configuration for the time of `work`. */
   async withConfig<T>(change: (config: Document) => void, work: () => Promise<T>): Promise<T> {
-    const file = stackFile(this.instance);
-    const before = fs.readFileSync(file, "utf8");
-    const document = parseDocument(before);
-    change(document);
-    fs.writeFileSync(file, document.toString());
+    const before = this.stackFile();
+    this.changeConfig(change);
     try {
       return await work();
     } finally {
-      fs.writeFileSync(file, before);
+      this.changeConfig(before);
     }
   }
 

@@ -1,0 +1,84 @@
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { TestLab } from "../support/testLab";
+
+let lab: TestLab;
+
+beforeAll(async () => {
+  lab = await TestLab.standing();
+});
+
+/** A secret or public output of a resource of the stack. */
+async function output(resource: string, key: string): Promise<string> {
+  const state = JSON.parse(await lab.state(true)) as {
+    deployment: { resources: { urn: string; outputs?: Record<string, unknown> }[] };
+  };
+  const found = state.deployment.resources.find(({ urn }) => urn.endsWith(`::${resource}`))?.outputs?.[key];
+  const secret = found as { plaintext?: string } | string | undefined;
+  return typeof secret === "object" ? (JSON.parse(secret.plaintext ?? '""') as string) : (secret ?? "");
+}
+
+/** Puts a certificate for TLS clients from the stack's own authority on a client, and what it checks servers by. */
+async function giveCertificate(client: string): Promise<void> {
+  const folder = fs.mkdtempSync(path.join(lab.instance.dir, "certificate-"));
+  const at = (name: string): string => path.join(folder, name);
+  try {
+    fs.writeFileSync(at("ca.key"), await output("ca-key", "privateKeyPem"), { mode: 0o600 });
+    fs.writeFileSync(at("ca.crt"), await output("ca-certificate", "certPem"));
+    fs.writeFileSync(at("extensions"), "extendedKeyUsage=clientAuth\n");
+    const openssl = (line: string): void =>
+      void execFileSync("openssl", line.split(" "), { cwd: folder, stdio: "ignore" });
+    openssl(
+      "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -subj /CN=operator -out request",
+    );
+    openssl("x509 -req -in request -CA ca.crt -CAkey ca.key -days 1 -extfile extensions -out cert.pem");
+    for (const name of ["ca.crt", "cert.pem", "key.pem"]) {
+      await lab.client(client, `cat > /tmp/${name}`, fs.readFileSync(at(name), "utf8"));
+    }
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+}
+
+describe("Docker's API on a node", () => {
+  const version = "https://10.0.2.11:2376/version";
+  const ask = (options: string): Promise<string> =>
+    lab.client(
+      "client1",
+      `curl --silent --show-error --max-time 10 --cacert /tmp/ca.crt ${options} ${version} 2>&1; true`,
+    );
+
+  beforeAll(() => giveCertificate("client1"));
+
+  test("answers whoever has a certificate from the stack's own authority", async () => {
+    expect(await ask("--cert /tmp/cert.pem --key /tmp/key.pem")).toContain('"ApiVersion"');
+  });
+
+  test("refuses everybody else, and is not to be had without TLS", async () => {
+    expect(await ask("")).toMatch(/certificate required/);
+    const plain = "curl --silent --show-error --max-time 10 http://10.0.2.11:2375/version 2>&1; true";
+    expect(await lab.client("client1", plain)).toMatch(/Failed to connect|Could not connect/);
+  });
+});
+
+describe("the registry's user of the object store", () => {
+  /** Runs MinIO's client in a storage container as that user. */
+  async function mc(line: string): Promise<string> {
+    const secret = await output("store-registry-key", "result");
+    const container = "$(sudo docker ps --quiet --filter name=minio-coreos1)";
+    const script = `read -r secret; export MC_CONFIG_DIR=/tmp/user MC_HOST_user="http://registry:$secret@127.0.0.1:9000"; mc ${line} 2>&1; true`;
+    return lab.client(
+      "coreos1",
+      `sudo docker exec --interactive ${container} sh -c '${script}'`,
+      `${secret}\n`,
+    );
+  }
+
+  test("reads its bucket, makes no other and sees no other's", async () => {
+    expect(await mc("ls user/registry")).toContain("docker/");
+    expect(await mc("mb user/other")).toMatch(/Access Denied/);
+    expect(await mc("admin info user")).toMatch(/Access Denied/);
+  });
+});
