@@ -88,7 +88,7 @@ export async function madeHostKeys(env: Record<string, string>): Promise<Record<
     deployment?: { resources?: { urn: string; outputs?: { publicKeyOpenssh?: string } }[] };
   };
   const keys = (deployment?.resources ?? []).flatMap(({ urn, outputs }) => {
-    const node = /::(.+)-host-key$/.exec(urn)?.[1];
+    const node = /::([^:]+)-host-key$/.exec(urn)?.[1];
     const key = outputs?.publicKeyOpenssh?.trim();
     return node !== undefined && key !== undefined ? [[node, key] as const] : [];
   });

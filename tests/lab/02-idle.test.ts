@@ -1,4 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import { run } from "../../lab/exec";
+import { checkout } from "../../lab/instance";
 import { pushAndPull } from "../../lab/journey/push";
 import { ask, helloArchive, TestLab } from "../support/testLab";
 
@@ -31,6 +33,15 @@ describe("nothing was changed", () => {
     const output = await lab.mustUp();
     expect(output).toMatch(/\d+ unchanged/);
     expect(output).not.toMatch(/created|updated|replaced|deleted|warning/);
+  });
+
+  test("so make lab says so, and goes on to a push and a pull", async () => {
+    const env = { MOORAGE_LAB: String(lab.instance.number) };
+    const { code, stdout, stderr } = await run("make", ["lab"], { env, cwd: checkout() });
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/Resources:\n\s+\d+ unchanged\n/);
+    expect(stdout).toMatch(/Pushed +\S+@sha256:[0-9a-f]{64} from client1, pulled on client2/);
+    expect(stdout).not.toMatch(/reset|booting|created|updated|replaced|deleted/);
   });
 
   test("so a refresh finds nothing", async () => {
