@@ -104,6 +104,17 @@ export function killRecord(file: string, signal: NodeJS.Signals = "SIGTERM"): vo
   }
 }
 
+/**
+ * `$1` record, the command follows. The process records itself before it becomes the command, so that it is known
+ * also where whoever started it was killed meanwhile.
+ */
+const recordingScript = `
+record=$1; shift
+start() { shift 19; printf %s "$1"; }
+read -r stat < /proc/$$/stat
+printf '%s %s\\n' $$ "$(start \${stat##*) })" > "$record.$$" && mv -f "$record.$$" "$record" && exec "$@"
+`;
+
 /** Starts a process that outlives this one, its output in a file, and records it. */
 export function startDetached(
   command: string,
@@ -112,7 +123,11 @@ export function startDetached(
   record: string,
 ): Recorded {
   const out = fs.openSync(log, "a");
-  const child = spawn(command, [...args], { detached: true, stdio: ["ignore", out, out], cwd: "/" });
+  const child = spawn("sh", ["-c", recordingScript, "sh", record, command, ...args], {
+    detached: true,
+    stdio: ["ignore", out, out],
+    cwd: "/",
+  });
   child.on("error", () => undefined);
   child.unref();
   fs.closeSync(out);
