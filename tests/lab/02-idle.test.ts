@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { run } from "../../lab/exec";
 import { checkout } from "../../lab/instance";
 import { pushAndPull } from "../../lab/journey/push";
+import { secretsOf } from "../support/secrets";
 import { ask, helloArchive, TestLab } from "../support/testLab";
 
 let lab: TestLab;
@@ -57,41 +58,8 @@ describe("nothing was changed", () => {
 });
 
 describe("secrets", () => {
-  /** Every secret of the state, long enough that it does not occur by chance. */
-  async function secrets(): Promise<string[]> {
-    const found = new Set<string>();
-    const collect = (value: unknown): void => {
-      if (typeof value === "string") {
-        for (const line of value.split("\n"))
-          if (line.length >= 16 && !line.startsWith("-----")) found.add(line);
-      } else if (typeof value === "object" && value !== null) {
-        Object.values(value).forEach(collect);
-      }
-    };
-    const walk = (value: unknown): void => {
-      if (typeof value !== "object" || value === null) return;
-      const record = value as Record<string, unknown>;
-      if (typeof record.plaintext === "string") {
-        const plain: unknown = JSON.parse(record.plaintext);
-        // Of a long secret text only keys and passwords count: a user data also holds the host's name.
-        if (typeof plain === "string" && plain.length < 600) collect(plain);
-        return;
-      }
-      Object.values(record).forEach(walk);
-    };
-    const state = JSON.parse(await lab.state(true)) as { deployment: { resources: { outputs?: object }[] } };
-    walk(state);
-    // A private key's encodings hold the public key as well, which is nobody's secret.
-    const shown = state.deployment.resources.flatMap(({ outputs }) =>
-      Object.entries(outputs ?? {})
-        .filter(([key]) => key.startsWith("publicKey"))
-        .map(([, value]) => String(value)),
-    );
-    return [...found].filter((secret) => !shown.some((text) => text.includes(secret)));
-  }
-
   test("none is in clear in the exported state, in a preview, or in a process list of a host", async () => {
-    const all = await secrets();
+    const all = await secretsOf(lab);
     expect(all.length).toBeGreaterThan(20);
     const { output } = await lab.pulumi(["preview", "--diff"]);
     const places: Record<string, string> = { state: await lab.state(), preview: output };

@@ -6,11 +6,13 @@ import type { Host } from "../../lab/instance";
 import { reinstall } from "../../lab/lab";
 import { introduce, pushAndPull } from "../../lab/journey/push";
 import { freshClone } from "../support/clone";
+import { commandLinesDuring, secretsOf } from "../support/secrets";
 import { eventually, helloArchive, TestLab } from "../support/testLab";
 
 let lab: TestLab;
 let clone: string;
 let digest: string;
+let update: { output: string; commandLines: string[] };
 
 /** What somebody has who only knows the backend and the passphrase. */
 function bareEnvironment(): Record<string, string> {
@@ -86,13 +88,28 @@ test("without its keys a machine that was installed is a stranger, which the nex
 
 test("an update then brings back what was pushed, with every resolver black-holed", async () => {
   await must("ip", ["-n", lab.instance.netns, "route", "add", "blackhole", resolver]);
-  const update = lab.mustUp();
-  await Promise.all([update, ...lab.nodes.map(losesItsResolver)]).finally(() => update);
+  const updating = commandLinesDuring(() => lab.mustUp());
+  await Promise.all([updating, ...lab.nodes.map(losesItsResolver)]).finally(() => updating);
+  const [output, commandLines] = await updating;
+  update = { output, commandLines };
   const access = await lab.recordAccess();
   await introduce(lab.instance, "client2", access);
   const image = `${access.host}/demo/hello@${digest}`;
   await lab.client("client2", `docker image rm --force ${image}`);
   expect(await lab.client("client2", `docker pull --quiet ${image}`)).toContain(digest);
+});
+
+test("an update that makes everything shows no secret, neither in its output nor in any process list", async () => {
+  const secrets = await secretsOf(lab);
+  expect(secrets.length).toBeGreaterThan(20);
+  expect(update.commandLines.filter((line) => line.includes("docker")).length).toBeGreaterThan(10);
+  const places = { output: update.output, "command lines": update.commandLines.join("\n") };
+  for (const [place, text] of Object.entries(places)) {
+    expect(
+      secrets.filter((secret) => text.includes(secret)),
+      place,
+    ).toEqual([]);
+  }
 });
 
 test("and every service is restarted there, without a name server, in seconds", async () => {
