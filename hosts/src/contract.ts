@@ -98,7 +98,7 @@ export interface InstallationInputs {
   readonly timeoutSeconds: number;
 }
 export interface InstallationOutputs extends InstallationInputs {
-  /** The system disk's content after an erasure asked for is somebody else's no more: the boot id that proved the installation. */
+  /** Boot id of the installed system's first boot, which is another than the live installer's. */
   readonly firstBootId: string;
 }
 
