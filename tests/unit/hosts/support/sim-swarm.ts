@@ -35,6 +35,8 @@ export class Engine {
   sandbox!: Sandbox;
   cluster: Cluster | undefined;
   nodeId = "";
+  /** Containers of the Swarm's tasks that are still there, by id. */
+  readonly containers = new Set<string>();
   /** How many node updates are refused as out of sequence. */
   busy = 0;
 
@@ -58,6 +60,11 @@ export class Engine {
       /^\/services$/,
       guarded(() => ({ json: this.cluster?.services ?? [] })),
     );
+    docker.on("GET", /^\/containers\/json$/, () => ({ json: [...this.containers].map((Id) => ({ Id })) }));
+    docker.on("DELETE", /^\/containers\/[\w-]+$/, ({ path }) => {
+      this.containers.delete(path.split("/")[2] ?? "");
+      return { json: {} };
+    });
     docker.on(
       "GET",
       /^\/swarm$/,
