@@ -1,7 +1,8 @@
+import * as fs from "node:fs";
 import * as path from "node:path";
 import { shellQuote, ToolError } from "../../toolchain";
 import { LabError } from "../exec";
-import { checkout, existingInstance, type Platform } from "../instance";
+import { checkout, findInstance, type Platform } from "../instance";
 import { accessTo, knownHosts } from "../ssh";
 import { imagesIn, journey, readAccess, type Arrived } from "./journey";
 import { ensureTools, environmentOf, foreignSettings } from "./pulumi";
@@ -42,7 +43,10 @@ function farewell({ instance, access, digest, timings }: Arrived, total: number)
 }
 
 async function env(): Promise<void> {
-  const instance = existingInstance();
+  const instance = findInstance();
+  if (!instance || !fs.existsSync(instance.dir)) {
+    throw new LabError("there is no lab of this checkout yet: run make lab");
+  }
   const tools = await ensureTools(say);
   const environment = environmentOf(instance, tools);
   const access = await readAccess(instance, environment);
