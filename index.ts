@@ -59,6 +59,7 @@ export = {
   username: registry.administrator.name,
   password: registry.administrator.password,
   ...(fleet.privateKey && { sshPrivateKey: fleet.privateKey }),
+  ...(Object.keys(fleet.passwords).length > 0 && { userPasswords: fleet.passwords }),
   sshCommands: sshCommandsOf(fleet.nodes),
   nodes: describeNodes(fleet.nodes),
   vip: config.edge.vip,

@@ -1,4 +1,4 @@
-import { renderIgnition } from "@moorage/render";
+import { renderUserData } from "@moorage/render";
 import { expect, it } from "vitest";
 import { expectGolden } from "./golden";
 import { fedora, flatcar } from "./models";
@@ -16,9 +16,9 @@ function readable(ignition: string): string {
 }
 
 it("Ignition for Flatcar", () => {
-  expectGolden("ignition-flatcar.txt", readable(renderIgnition(flatcar, hash)));
+  expectGolden("ignition-flatcar.txt", readable(renderUserData(flatcar, { format: "ignition", installHash: hash })));
 });
 
 it("Ignition for Fedora CoreOS", () => {
-  expectGolden("ignition-fedora-coreos.txt", readable(renderIgnition(fedora, hash)));
+  expectGolden("ignition-fedora-coreos.txt", readable(renderUserData(fedora, { format: "ignition", installHash: hash })));
 });

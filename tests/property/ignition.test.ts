@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { installHashOf, renderIgnition } from "@moorage/render";
+import { installHashOf, renderUserData } from "@moorage/render";
 import type { UserDataModel } from "@moorage/render";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -59,7 +59,7 @@ describe("Ignition of any node", () => {
   it("passes ignition-validate without a word", () => {
     fc.assert(
       fc.property(model, (value) => {
-        expect(validate(renderIgnition(value, installHashOf(value)))).toBe("");
+        expect(validate(renderUserData(value, { format: "ignition", installHash: installHashOf(value) }))).toBe("");
       }),
       { numRuns: 60 },
     );
@@ -68,7 +68,7 @@ describe("Ignition of any node", () => {
   it("carries contents unchanged", () => {
     fc.assert(
       fc.property(model, (value) => {
-        const { storage } = JSON.parse(renderIgnition(value, "x")) as Ignition;
+        const { storage } = JSON.parse(renderUserData(value, { format: "ignition", installHash: "x" })) as Ignition;
         const file = storage.files.find(({ path }) => path === "/etc/ssh/ssh_host_ed25519_key");
         const content = decodeURIComponent(file?.contents.source.replace("data:,", "") ?? "");
         expect(content).toBe(`${value.hostKey.privateKey.trimEnd()}\n`);
