@@ -61,16 +61,23 @@ function pathFaults(path: string, distribution: Distribution): Omit<Fault, "item
 }
 
 function modeFaults(mode: number): Omit<Fault, "item">[] {
-  if (!Number.isInteger(mode) || mode < 0 || mode > 0o7777) {
+  if (!Number.isInteger(mode) || mode < 0) {
     return [{ fault: `its mode ${mode} is none`, remedy: "give permission bits such as 0o644" }];
   }
+  const octal = `0o${mode.toString(8)}`;
   // 644 for 0o644, the usual slip, comes out as bits that shut the owner out.
   if ((mode & 0o400) === 0) {
-    const octal = `0o${mode.toString(8)}`;
     const remedy = `if ${mode} was meant as octal digits, write 0o${mode} or "0${mode}"`;
     return [{ fault: `its mode is ${octal}, with which not even its owner may read it`, remedy }];
   }
-  return [];
+  return mode > 0o777
+    ? [
+        {
+          fault: `its mode is ${octal}, and Ignition 3.3 has permission bits alone`,
+          remedy: "leave out setuid, setgid and the sticky bit",
+        },
+      ]
+    : [];
 }
 
 export function unitFaults(unit: DescribedUnit): Fault[] {

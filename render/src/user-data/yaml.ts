@@ -46,7 +46,6 @@ function isBlock(text: string): boolean {
 }
 
 /** Characters that stand in no YAML text as they are. */
-// eslint-disable-next-line no-control-regex
 const special = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/;
 
 function quoted(text: string): string {
