@@ -10,8 +10,10 @@ export function containerLinuxUnits(model: ContainerLinuxModel): DescribedUnit[]
   return [
     ...etcdUnits(model),
     ...(model.fleet === undefined ? [] : [unit("fleet.service", { started: true })]),
+    // A socket cannot be started beside the service that it is for: it comes first.
+    ...insecureSocket(model),
     ...flannelUnits(model),
-    ...insecureUnits(model),
+    ...insecureRegistry(model),
   ];
 }
 
@@ -54,32 +56,23 @@ function flannelUnits({ flannel }: ContainerLinuxModel): DescribedUnit[] {
   ];
 }
 
-function insecureUnits({ insecureDockerApi, insecureRegistries = [] }: ContainerLinuxModel): DescribedUnit[] {
+function insecureSocket({ insecureDockerApi }: ContainerLinuxModel): DescribedUnit[] {
+  if (!insecureDockerApi) {
+    return [];
+  }
+  const content = renderUnit({
+    Unit: { Description: "Docker's API, open to whoever reaches it" },
+    Socket: { ListenStream: 2375, BindIPv6Only: "both", Service: "docker.service" },
+    Install: { WantedBy: "sockets.target" },
+  });
+  return [unit("docker-tcp.socket", { content, enabled: true })];
+}
+
+function insecureRegistry({ insecureRegistries = [] }: ContainerLinuxModel): DescribedUnit[] {
+  if (insecureRegistries.length === 0) {
+    return [];
+  }
   const options = insecureRegistries.map((name) => `--insecure-registry=${word(name, "registry")}`).join(" ");
-  return [
-    ...(insecureDockerApi
-      ? [
-          unit("docker-tcp.socket", {
-            content: renderUnit({
-              Unit: { Description: "Docker's API, open to whoever reaches it" },
-              Socket: { ListenStream: 2375, BindIPv6Only: "both", Service: "docker.service" },
-              Install: { WantedBy: "sockets.target" },
-            }),
-            enabled: true,
-          }),
-        ]
-      : []),
-    ...(options === ""
-      ? []
-      : [
-          unit("docker.service", {
-            dropIns: [
-              {
-                name: "50-insecure-registry.conf",
-                content: renderUnit({ Service: { Environment: `"DOCKER_OPTS=${options}"` } }),
-              },
-            ],
-          }),
-        ]),
-  ];
+  const content = renderUnit({ Service: { Environment: `"DOCKER_OPTS=${options}"` } });
+  return [unit("docker.service", { dropIns: [{ name: "50-insecure-registry.conf", content }] })];
 }
