@@ -13,6 +13,7 @@ export function interfaceChecks(config: Understood): Problem[] {
     ...checkNics(name, node),
     ...checkRoutes(name, node, config),
     ...checkAddresses(name, node, config),
+    ...checkMtus(name, node, config),
     ...checkEdge(name, node),
   ]);
 }
@@ -166,6 +167,22 @@ function checkAddresses(name: string, node: Partial<GivenNode>, { network }: Und
     }
     return problems;
   });
+}
+
+/** Linux makes no VLAN with a larger MTU than its parent's. */
+function checkMtus(name: string, { vlans = {} }: Partial<GivenNode>, { network }: Understood): Problem[] {
+  const parent = network.mtu ?? 1500;
+  return Object.entries(vlans).flatMap(([vlan, { mtu }]) =>
+    mtu !== undefined && mtu > parent
+      ? [
+          {
+            path: `nodes.${name}.vlans.${vlan}.mtu`,
+            found: String(mtu),
+            wanted: `${parent} or less, the MTU of the interface below it (network.mtu)`,
+          },
+        ]
+      : [],
+  );
 }
 
 /** The registry's address is held by keepalived, which takes an interface's name only. */

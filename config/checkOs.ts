@@ -1,5 +1,5 @@
 /** That what is asked of the operating system is something the distribution has. */
-import { defaultFormat, fileFaults, formatsOf, unitFaults } from "@moorage/render";
+import { fileFaults, formatsOf, unitFaults } from "@moorage/render";
 import { channels, type OsConfig } from "./os";
 import type { Problem } from "./problem";
 import type { Understood } from "./understood";
@@ -133,9 +133,4 @@ function checkExisting({ users = {}, clockTimer, aliases, format }: Partial<OsCo
       ? [{ path: `os.${key}`, found, wanted: "nothing: on platform existing that is the hosts' owner's" }]
       : [],
   );
-}
-
-/** The format that user data has. */
-export function formatOf({ distribution, format }: OsConfig) {
-  return format ?? defaultFormat(distribution);
 }

@@ -1,4 +1,5 @@
 /** The operating system of nodes that the program installs. */
+import { defaultFormat, type UserDataFormat } from "@moorage/render";
 import { z } from "zod";
 import { absolutePath, cidr, httpUrl, plainWord, publicKey } from "./values";
 
@@ -154,3 +155,8 @@ export const os = osKeys.prefault({});
 
 export type OsConfig = z.output<typeof os>;
 export type ContainerLinuxConfig = z.output<typeof containerLinux>;
+
+/** What user data is written in. */
+export function formatOf({ distribution, format }: OsConfig): UserDataFormat {
+  return format ?? defaultFormat(distribution);
+}

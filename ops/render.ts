@@ -2,8 +2,8 @@
 import { parseArgs } from "node:util";
 import { recordedState, unwrapped, type RecordedResource } from "@moorage/hosts";
 import { installHashOf, renderUserData, type UserDataFormat } from "@moorage/render";
-import { formatOf } from "../config/checkOs";
 import { baseFiles, nodeOf, userDataModel, usersWithPassword } from "../config/models";
+import { formatOf } from "../config/os";
 import type { StackConfig } from "../config/stack";
 import { UsageError, type Command } from "./command";
 import { stackConfig } from "./stack";

@@ -1,9 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type ImageArchive } from "@moorage/hosts";
 import * as render from "@moorage/render";
-import { formatOf } from "../../config/checkOs";
 import { baseFiles, userDataModel, usersWithPassword } from "../../config/models";
 import type { NodeConfig } from "../../config/nodes";
+import { formatOf } from "../../config/os";
 import type { StackConfig } from "../../config/stack";
 import { DataDisk } from "../../providers/dataDisk";
 import { Installation } from "../../providers/installation";

@@ -299,6 +299,11 @@ describe("a node's interfaces", () => {
       ["nodes.coreos1.vlans.va.gateway: 10.31.0.1; an address in 10.30.0.0/24, where the interface is"],
     ],
     [
+      "a VLAN with a larger MTU than its parent's",
+      { vlans: { va: vlan(7, 0, { mtu: 9000 }) } },
+      ["nodes.coreos1.vlans.va.mtu: 9000; 1500 or less, the MTU of the interface below it (network.mtu)"],
+    ],
+    [
       "a device's name that Linux would not take",
       { vlans: { "vlan-of-the-storage": vlan(7, 0) } },
       [
