@@ -28,12 +28,22 @@ export function ownFileProblems(config: StackConfig): Problem[] {
         found: "a unit that the program writes itself",
         wanted: "another name, or drop-ins alone",
       })),
+    ...Object.entries(units).flatMap(([name, { dropIns }]) =>
+      Object.keys(dropIns)
+        .filter((dropIn) => taken.dropIns.has(`${name} ${dropIn}`))
+        .map((dropIn) => ({
+          path: `os.units.${name}.dropIns.${dropIn}`,
+          found: "a drop-in that the program writes itself",
+          wanted: "another name",
+        })),
+    ),
   ];
 }
 
 function takenNames(config: StackConfig) {
   const files = new Set(["/etc/hostname", "/etc/hosts", "/etc/localtime"]);
   const units = new Set(["settimezone.service"]);
+  const dropIns = new Set<string>();
   for (const name of Object.keys(config.nodes)) {
     const program = programFiles(config, name);
     const installed =
@@ -43,9 +53,12 @@ function takenNames(config: StackConfig) {
     [...Object.keys(program.files), ...installed.files.map(({ path }) => path)].forEach((one) =>
       files.add(one),
     );
+    for (const [unit, of] of Object.entries(program.units)) {
+      for (const dropIn of Object.keys(of.dropIns ?? {})) dropIns.add(`${unit} ${dropIn}`);
+    }
     [...Object.keys(program.units), ...installed.units.map((unit) => unit.name)].forEach((one) =>
       units.add(one),
     );
   }
-  return { files, units };
+  return { files, units, dropIns };
 }

@@ -190,6 +190,11 @@ describe("files and units of one's own", () => {
       "os.units.docker.service: a unit that the program writes itself; another name, or drop-ins alone",
     ],
     [
+      "a drop-in of the program's",
+      { units: { "docker.service": { dropIns: { "30-moorage-slice.conf": "[Unit]\n" } } } },
+      "os.units.docker.service.dropIns.30-moorage-slice.conf: a drop-in that the program writes itself; another name",
+    ],
+    [
       "a drop-in that systemd passes over",
       { units: { "docker.service": { dropIns: { "50-own": "[Service]\n" } } } },
       "os.units.docker.service: systemd reads drop-ins whose name ends in .conf only; call it 50-own.conf",
