@@ -1,15 +1,16 @@
 /** The part of a node's files and units that every node has. */
+import { aliasFiles } from "./aliases";
+import { clockFiles, clockUnits } from "./clock";
 import {
   dockerDropIns,
   dockerFiles,
+  dockerRestart,
   registryCaFiles,
   type ContainerLimits,
   type DockerArgs,
 } from "./docker-daemon";
-import { aliasFiles } from "./aliases";
-import { clockFiles, clockUnits } from "./clock";
-import { passwordFiles } from "./passwords";
 import type { Apply, Distribution, ManagedFile, NodeFiles, ProxyModel } from "./model";
+import { passwordFiles } from "./passwords";
 import { lines, word } from "./text";
 import { renderUnit, unitEnvironment } from "./unit";
 
@@ -112,7 +113,9 @@ function environmentFile(args: NodeBaseArgs, proxies: Record<string, string>): R
     return {};
   }
   const text = Object.entries(variables).map(([name, value]) => `${name}=${environmentValue(name, value)}`);
-  return { "/etc/environment": plain(lines(...text)) };
+  // Where Docker's unit reads the file itself, it has to read it anew.
+  const readByDocker = args.distribution === "coreos" && Object.keys(proxies).length > 0;
+  return { "/etc/environment": plain(lines(...text), readByDocker ? dockerRestart : nothing) };
 }
 
 /** Read by PAM and by systemd: both take double quotes, PAM ends an unquoted value at `#`. */

@@ -82,10 +82,15 @@ function unit({ name, content, dropIns, enabled, started }: DescribedUnit): Yaml
   return withoutEmpty({
     name,
     enable: enabled === true ? true : undefined,
-    command: enabled || started ? "start" : undefined,
+    command: (enabled || started) && !waitsForUserData(content) ? "start" : undefined,
     content,
     drop_ins: dropIns.map((dropIn) => ({ name: dropIn.name, content: dropIn.content })),
   });
+}
+
+/** Starting such a unit from user data would wait for it, and it for the user data: neither would ever end. */
+function waitsForUserData(content: string | undefined): boolean {
+  return content !== undefined && /^After=.*\buser-config\.target\b/m.test(content);
 }
 
 function ownSections({ etcd2, fleet, flannel }: ContainerLinuxModel): YamlMap {

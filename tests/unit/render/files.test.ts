@@ -75,6 +75,16 @@ describe("a node's files", () => {
     );
   });
 
+  it("have Docker read /etc/environment anew where its unit reads the file itself", () => {
+    const proxies = { http: "http://proxy:3128", exclude: [] };
+    const applied = (distribution: "flatcar" | "coreos") =>
+      nodeBaseFiles({ ...base, proxies, distribution }).files["/etc/environment"]?.apply;
+    expect(applied("flatcar")).toEqual({ action: "none" });
+    expect(applied("coreos")).toEqual({ action: "restart", unit: "docker.service" });
+    const old = nodeBaseFiles({ ...base, proxies, distribution: "coreos" }).units["docker.service"];
+    expect(old?.dropIns).toMatchObject({ "environment.conf": expect.stringContaining("/etc/environment") });
+  });
+
   it("say nothing of proxies where there are none", () => {
     expect(JSON.stringify(nodeBaseFiles({ ...base, distribution: "flatcar" }))).not.toMatch(/proxy/i);
   });

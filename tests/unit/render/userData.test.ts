@@ -13,7 +13,7 @@ import {
 } from "@moorage/render";
 import { describe, expect, it } from "vitest";
 import { fedora, flatcar } from "../../golden/models";
-import { appliedCloudConfig, appliedIgnition } from "../../support/userData";
+import { appliedCloudConfig, appliedIgnition, parsedCloudConfig } from "../../support/userData";
 
 const args = { format: "ignition", installHash: "x" } as const;
 
@@ -200,6 +200,24 @@ describe("the clock", () => {
     });
     expect(Object.keys(owned.units)).toEqual(["docker.service"]);
     expect(Object.keys(owned.files)).toEqual(["/etc/docker/daemon.json"]);
+  });
+});
+
+describe("units of a cloud-config", () => {
+  it("are started by it, but for one that waits for user data to be applied", () => {
+    const content = (after: string) => `[Unit]\nAfter=${after}\n\n[Install]\nWantedBy=multi-user.target\n`;
+    const units = {
+      "own.service": { content: content("network.target"), enabled: true },
+      "late.service": { content: content("network.target user-config.target"), enabled: true },
+    };
+    const text = renderUserData(flatcar, { ...args, format: "cloud-config", files: { files: {}, units } });
+    const found = parsedCloudConfig(text).coreos.units;
+    const stateOf = (name: string) => {
+      const { enable, command } = found.find((one) => one.name === name) ?? {};
+      return { enable, command };
+    };
+    expect(stateOf("own.service")).toEqual({ enable: true, command: "start" });
+    expect(stateOf("late.service")).toEqual({ enable: true, command: undefined });
   });
 });
 
