@@ -8,7 +8,7 @@ const layers = {
   providers: ["hosts"],
   hosts: ["render"],
   render: [],
-  ops: ["hosts", "render"],
+  ops: ["config", "hosts", "render"],
 };
 const folders = [
   "config",

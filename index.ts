@@ -60,6 +60,7 @@ export = {
   password: registry.administrator.password,
   passwords: registry.passwords,
   ...(fleet.privateKey && { sshPrivateKey: fleet.privateKey }),
+  ...(Object.keys(fleet.passwords).length > 0 && { consolePasswords: fleet.passwords }),
   sshCommands: sshCommandsOf(fleet.nodes),
   nodes: describeNodes(fleet.nodes),
   vip: config.edge.vip,

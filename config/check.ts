@@ -1,5 +1,7 @@
 /** What no single value shows: that the parts of a configuration fit each other. */
-import type { NodeConfig } from "./nodes";
+import { interfaceChecks } from "./checkInterfaces";
+import { osChecks } from "./checkOs";
+import type { GivenNode } from "./nodes";
 import type { Problem } from "./problem";
 import type { Understood } from "./understood";
 import { contains, overlaps } from "./values";
@@ -17,10 +19,12 @@ export function crossChecks(config: Understood): Problem[] {
     ...duplicateAddresses(nodes),
     ...checkSubnets(config),
     ...checkVip(config),
+    ...interfaceChecks(config),
+    ...osChecks(config),
   ];
 }
 
-function withRole(nodes: Nodes, role: NodeConfig["roles"][number]): string[] {
+function withRole(nodes: Nodes, role: GivenNode["roles"][number]): string[] {
   return Object.keys(nodes).filter((name) => nodes[name]?.roles?.includes(role));
 }
 
@@ -57,7 +61,7 @@ function countRoles(nodes: Nodes): Problem[] {
   return problems;
 }
 
-function checkRoles(name: string, node: Partial<NodeConfig>, platform: Understood["platform"]): Problem[] {
+function checkRoles(name: string, node: Partial<GivenNode>, platform: Understood["platform"]): Problem[] {
   const problems: Problem[] = [];
   const { roles = [] } = node;
   if (node.roles && roles.includes("manager") === roles.includes("worker")) {
@@ -89,7 +93,7 @@ function checkRoles(name: string, node: Partial<NodeConfig>, platform: Understoo
 
 function checkPlatform(
   name: string,
-  node: Partial<NodeConfig>,
+  node: Partial<GivenNode>,
   platform: NonNullable<Understood["platform"]>,
 ): Problem[] {
   if (platform === "existing") return [];

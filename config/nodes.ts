@@ -1,5 +1,7 @@
 import { z } from "zod";
-import { absolutePath, devicePath, hostName, ipv4, label, port, publicKey } from "./values";
+import { nics, vlans } from "./interfaces";
+import type { PlatformConfig } from "./machine";
+import { absolutePath, devicePath, hostName, interfaceName, ipv4, label, port, publicKey } from "./values";
 
 export const roles = ["manager", "worker", "storage", "registry", "edge"] as const;
 
@@ -42,18 +44,27 @@ export const node = z.strictObject({
   dataDirectory: absolutePath
     .optional()
     .describe("Folder for object storage in place of a disk of its own (platform `existing`)."),
-  interface: z.string().min(1).default("eth0").describe("Network interface, by name or MAC address."),
+  interface: interfaceName
+    .optional()
+    .describe(
+      "Network interface, by name or MAC address; `eth0` by default, `enp0s3` on platform `virtualbox`.",
+    ),
+  nics,
+  vlans,
   advertiseAddr: ipv4.optional().describe("Address the Swarm uses for this node; `address` by default."),
   dataPathAddr: ipv4.optional().describe("Address for the overlay's traffic; `advertiseAddr` by default."),
-  vlans: z
-    .never({ error: "VLANs are not supported yet; leave them out" })
-    .optional()
-    .describe("Not supported yet."),
 });
 
 export const nodes = z
   .record(hostName, node)
   .refine((all) => Object.keys(all).length > 0, "wanted: a map from node name to node");
 
-export type NodeConfig = z.output<typeof node>;
-export type NodesConfig = z.output<typeof nodes>;
+/** The name that the first network interface has where nothing else is said. */
+export function defaultInterface(platform: PlatformConfig | undefined): string {
+  return platform === "virtualbox" ? "enp0s3" : "eth0";
+}
+
+/** A node as the schema has it, and with its interface filled in by the platform. */
+export type GivenNode = z.output<typeof node>;
+export type NodeConfig = GivenNode & { readonly interface: string };
+export type NodesConfig = Readonly<Record<string, NodeConfig>>;

@@ -1,8 +1,10 @@
 /** The whole configuration of a stack, parsed from plain values; no Pulumi here, so that tests and tools can use it. */
 import type { z } from "zod";
 import { crossChecks } from "./check";
-import { etcd, network, os, platform, swarm } from "./machine";
-import { nodes } from "./nodes";
+import { etcd, network, platform, swarm } from "./machine";
+import { defaultInterface, nodes, type NodesConfig } from "./nodes";
+import { os } from "./os";
+import { ownFileProblems } from "./ownFiles";
 import { ConfigError, type Problem } from "./problem";
 import { edge, images, registry, storage } from "./services";
 import { understood } from "./understood";
@@ -22,7 +24,8 @@ export const subjects = {
 } as const;
 
 type Subjects = typeof subjects;
-export type StackConfig = { readonly [Subject in keyof Subjects]: z.output<Subjects[Subject]> };
+type Parsed = { readonly [Subject in keyof Subjects]: z.output<Subjects[Subject]> };
+export type StackConfig = Omit<Parsed, "nodes"> & { readonly nodes: NodesConfig };
 
 /** @throws ConfigError with every mistake, when there is one. */
 export function parseStackConfig(raw: Readonly<Record<string, unknown>>): StackConfig {
@@ -47,7 +50,21 @@ export function parseStackConfig(raw: Readonly<Record<string, unknown>>): StackC
   if (problems.length > 0) {
     throw new ConfigError(problems);
   }
-  return parsed as StackConfig;
+  const config = completed(parsed as Parsed);
+  const collisions = ownFileProblems(config);
+  if (collisions.length > 0) {
+    throw new ConfigError(collisions);
+  }
+  return config;
+}
+
+/** Defaults that depend on another subject. */
+function completed(parsed: Parsed): StackConfig {
+  const entries = Object.entries(parsed.nodes).map(([name, node]) => [
+    name,
+    { ...node, interface: node.interface ?? defaultInterface(parsed.platform) },
+  ]);
+  return { ...parsed, nodes: Object.fromEntries(entries) as NodesConfig };
 }
 
 /** What a schema has refused already, as a whole or in part, is not also missing. */

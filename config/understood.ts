@@ -1,13 +1,15 @@
 /** What of a configuration can be made sense of, so that a mistake in one place hides none in another. */
 import type { z } from "zod";
 import { network, type NetworkConfig, platform, type PlatformConfig } from "./machine";
-import { node, type NodeConfig } from "./nodes";
+import { node, type GivenNode } from "./nodes";
+import { osKeys, type OsConfig } from "./os";
 import { edge, type EdgeConfig } from "./services";
 
 /** Whatever is missing here is missing in the configuration too, or has a mistake of its own. */
 export interface Understood {
   readonly platform?: PlatformConfig;
-  readonly nodes: Readonly<Record<string, Partial<NodeConfig>>>;
+  readonly nodes: Readonly<Record<string, Partial<GivenNode>>>;
+  readonly os: Partial<OsConfig>;
   readonly network: Partial<NetworkConfig>;
   readonly edge: Partial<EdgeConfig>;
 }
@@ -18,6 +20,7 @@ export function understood(raw: Readonly<Record<string, unknown>>): Understood {
     nodes: Object.fromEntries(
       Object.entries(plain(raw.nodes)).map(([name, value]) => [name, fieldsOf(node, value)]),
     ),
+    os: fieldsOf(osKeys, raw.os),
     network: fieldsOf(network, raw.network),
     edge: fieldsOf(edge, raw.edge),
   };

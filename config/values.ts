@@ -25,6 +25,11 @@ export function prefixLength(cidr: string): number {
   return ipaddr.IPv4.parseCIDR(cidr)[1];
 }
 
+/** The subnet that an address with a prefix length is in. */
+export function networkOf(cidr: string): string {
+  return `${ipaddr.IPv4.networkAddressFromCIDR(cidr).toString()}/${prefixLength(cidr)}`;
+}
+
 /** The first address of a subnet after its own, which gateways have by custom. */
 export function firstAddress(cidr: string): string {
   const bytes = ipaddr.IPv4.networkAddressFromCIDR(cidr).toByteArray();
@@ -42,6 +47,10 @@ function text(check: RegExp | ((value: string) => boolean), wanted: string) {
 
 export const ipv4 = text(isIpv4, "an IPv4 address such as 10.0.2.11");
 export const cidr = text(isCidr, "an IPv4 subnet such as 10.0.2.0/24");
+export const address = text(
+  (value) => isCidr(value) && ipaddr.IPv4.parseCIDR(value)[1] > 0,
+  "an IPv4 address with its prefix length, such as 10.30.0.11/24",
+);
 export const port = z.int("wanted: a TCP port from 1 to 65535").min(1).max(65535);
 export const hostName = text(
   /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
@@ -63,6 +72,21 @@ export const publicKey = text(
 );
 export const httpUrl = text(/^https?:\/\/\S+$/, "a URL that starts with http:// or https://");
 export const label = text(/^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$/, "a label such as region");
+
+/** Linux allows fifteen characters. */
+export const deviceName = text(
+  /^[a-zA-Z][a-zA-Z0-9._-]{0,14}$/,
+  "a device's name of at most fifteen letters and digits, such as v3000",
+);
+export const interfaceName = text(
+  /^([a-zA-Z][a-zA-Z0-9._-]{0,14}|[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5})$/,
+  "a network interface's name such as eth0, or its MAC address such as 08:00:27:aa:bb:01",
+);
+
+/** One word without blanks, quotes or what else could end it where it is written. */
+export function plainWord(wanted: string) {
+  return text(/^[A-Za-z0-9][A-Za-z0-9._:/@+-]*$/, wanted);
+}
 
 /** What the design has a place for and the program cannot do yet. */
 export function notYet(what: string) {

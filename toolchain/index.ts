@@ -1,4 +1,5 @@
 export { cacheRoot, madeOnce, pointTo, withLock } from "./cache";
+export { ensureCloudinit, type Cloudinit } from "./cloudinit";
 export { checkedArchive } from "./plugins";
 export { lastWords, run, ToolError, type Finished, type Log } from "./run";
 export { defaultSetting, type Setting } from "./setting";

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as render from "@moorage/render";
 import type { NetworkConfig } from "../../config/machine";
+import { registryHost } from "../../config/models";
 import type { EdgeConfig } from "../../config/services";
 import type { NodeConfig } from "../../config/nodes";
 import { isIpv4 } from "../../config/values";
@@ -128,12 +129,6 @@ export class Edge extends pulumi.ComponentResource {
       { parent: this, dependsOn: nginx.converged },
     );
   }
-}
-
-/** `host` or `host:port`, as it stands in image names. */
-export function registryHost(edge: EdgeConfig): string {
-  const host = edge.hostname ?? edge.vip;
-  return edge.port === 443 ? host : `${host}:${edge.port}`;
 }
 
 function certificateNames({ edge, nodes }: EdgeArgs): string[] {

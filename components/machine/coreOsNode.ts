@@ -1,9 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type ImageArchive } from "@moorage/hosts";
 import * as render from "@moorage/render";
-import type { NetworkConfig, OsConfig, SwarmConfig } from "../../config/machine";
+import { baseFiles, userDataModel, usersWithPassword } from "../../config/models";
 import type { NodeConfig } from "../../config/nodes";
-import { prefixLength } from "../../config/values";
+import { formatOf } from "../../config/os";
+import type { StackConfig } from "../../config/stack";
 import { DataDisk } from "../../providers/dataDisk";
 import { Installation } from "../../providers/installation";
 import { LoadedImages } from "../../providers/loadedImages";
@@ -25,16 +26,11 @@ export interface CoreOsNodeArgs {
   readonly after: pulumi.Resource[];
   /** Absent on hosts that the program does not install. */
   readonly identity?: Identity;
-  readonly os: OsConfig;
-  readonly network: NetworkConfig;
-  readonly docker: SwarmConfig;
-  /** Where the data disk is mounted. */
-  readonly mountPoint: string;
+  /** The whole stack's: a node knows the others. */
+  readonly config: StackConfig;
+  /** By user, of those who have a password; secret. */
+  readonly passwordHashes: Readonly<Record<string, pulumi.Output<string>>>;
   readonly authority: CertificateAuthority;
-  /** `host` or `host:port` of the registry, as clients name it. */
-  readonly registryNames: string[];
-  /** Names and addresses that no proxy is asked for. */
-  readonly noProxy: string[];
   /** Images that come from archives, by name. */
   readonly archives: Record<string, ImageArchive>;
 }
@@ -56,18 +52,18 @@ export class CoreOsNode extends pulumi.ComponentResource {
     this.name = name;
     this.address = args.node.address;
     this.connection = args.access.connection;
-    this.drive = args.node.dataDirectory ?? `${args.mountPoint}/${driveDirectory}`;
+    this.drive = args.node.dataDirectory ?? `${args.config.storage.mountPoint}/${driveDirectory}`;
 
     const installed: pulumi.Resource[] = [...args.after];
     if (args.access.installer && args.access.hostKey && args.node.disk) {
-      const model = userDataModel(name, args);
+      const model = modelOf(name, args);
       this.installHash = pulumi.unsecret(model.apply(render.installHashOf));
       installed.push(this.install(model, args, args.access.installer, args.node.disk));
     }
     const disk = this.dataDisk(args, installed);
     const base = new NodeFilesPart(
       `${name}-base`,
-      { connection: this.connection, part: "base", ...baseFiles(name, args) },
+      { connection: this.connection, part: "base", ...filledFiles(name, args) },
       // Docker is restarted here: a container started before the data disk is mounted would write beside it.
       { parent: this, dependsOn: disk },
     );
@@ -87,20 +83,22 @@ export class CoreOsNode extends pulumi.ComponentResource {
     installer: ConnectionArgs,
     disk: string,
   ): Installation {
+    const { os } = args.config;
+    const format = formatOf(os);
     return new Installation(
       `${this.name}-installation`,
       {
         node: this.name,
         installer,
         target: this.connection,
-        userData: pulumi.secret(
-          model.apply((plain) => render.renderIgnition(plain, render.installHashOf(plain))),
-        ),
+        userData: userData(model, this.installHash ?? "", args),
         installHash: this.installHash ?? "",
+        // Left out where it is what it always was, so that no stack changes for it.
+        ...(format === "cloud-config" ? { format } : {}),
         disk,
-        channel: args.os.channel,
-        version: args.os.version,
-        proxy: args.os.proxies?.https ?? args.os.proxies?.http,
+        channel: os.channel,
+        version: os.version,
+        proxy: os.proxies?.https ?? os.proxies?.http,
         timeoutSeconds: installationTimeoutSeconds,
       },
       // Nothing is touched before every host was looked at.
@@ -118,7 +116,7 @@ export class CoreOsNode extends pulumi.ComponentResource {
         connection: this.connection,
         device: args.node.dataDisk,
         label: dataLabel,
-        mountPoint: args.mountPoint,
+        mountPoint: args.config.storage.mountPoint,
         directories: [driveDirectory],
       },
       // The live installer answers at the same address until the installed system is there.
@@ -128,62 +126,51 @@ export class CoreOsNode extends pulumi.ComponentResource {
   }
 }
 
-function userDataModel(name: string, args: CoreOsNodeArgs): pulumi.Output<render.UserDataModel> {
-  const { node, os, network, access, identity } = args;
+/** Without passwords: what only an installation can set does not wait for them to be known. */
+function modelOf(name: string, args: CoreOsNodeArgs): pulumi.Output<render.UserDataModel> {
+  const { access, config, identity } = args;
   return pulumi
     .all([access.hostKey?.privateKey ?? "", access.hostKey?.publicKey ?? "", identity?.publicKey ?? ""])
-    .apply(([privateKey, publicKey, authorizedKey]) => ({
-      hostname: name,
-      distribution: os.distribution,
-      users: [
-        { name: "core", groups: ["sudo", "docker"], sshAuthorizedKeys: [authorizedKey] },
-        ...Object.entries(os.users).map(([user, of]) => ({
-          name: user,
-          groups: of.groups,
-          sshAuthorizedKeys: [authorizedKey, ...of.sshAuthorizedKeys],
-        })),
-      ],
-      hostKey: { privateKey, publicKey },
-      network: {
-        match: node.interface,
-        address: node.address,
-        prefixLength: prefixLength(network.subnet),
-        gateway: network.gateway,
-        dns: network.dns,
-        domains: network.domain ? [network.domain] : [],
-        mtu: network.mtu,
-      },
-      timeZone: os.timeZone,
-      updateStrategy: os.updateStrategy,
-    }));
+    .apply(([privateKey, publicKey, authorizedKey]) =>
+      userDataModel(config, name, { hostKey: { privateKey, publicKey }, authorizedKey, passwordHashes: {} }),
+    );
 }
 
-function baseFiles(name: string, args: CoreOsNodeArgs) {
-  const values: Record<string, pulumi.Output<string>> = { "@ca@": args.authority.caCertificatePem };
-  if (args.docker.dockerApi) {
-    const leaf = args.authority.issue(`docker-${name}`, {
+function userData(
+  model: pulumi.Output<render.UserDataModel>,
+  installHash: pulumi.Input<string>,
+  { config, passwordHashes }: CoreOsNodeArgs,
+): pulumi.Output<string> {
+  const format = formatOf(config.os);
+  const text = pulumi
+    .all([model, installHash, pulumi.all({ ...passwordHashes })])
+    .apply(([plain, digest, hashes]) =>
+      render.renderUserData(render.withPasswords(plain, hashes), { format, installHash: digest }),
+    );
+  return pulumi.secret(text);
+}
+
+function filledFiles(name: string, args: CoreOsNodeArgs) {
+  const { authority, config, node, passwordHashes } = args;
+  const values: Record<string, pulumi.Output<string>> = { "@ca@": authority.caCertificatePem };
+  if (config.swarm.dockerApi) {
+    const leaf = authority.issue(`docker-${name}`, {
       commonName: name,
       dnsNames: [name, "localhost"],
-      ipAddresses: [args.node.address, "127.0.0.1"],
+      ipAddresses: [node.address, "127.0.0.1"],
     });
     values["@certificate@"] = leaf.certificatePem;
     values["@key@"] = leaf.privateKeyPem;
   }
-  const rendered = render.nodeBaseFiles({
-    distribution: args.access.hostKey ? args.os.distribution : undefined,
-    docker: {
-      apiTls: args.docker.dockerApi ? { ca: "@ca@", cert: "@certificate@", key: "@key@" } : undefined,
-      logMaxSize: args.docker.logMaxSize,
-      logMaxFile: args.docker.logMaxFile,
-      noNewPrivileges: true,
-    },
-    limits: { tasksMax: args.docker.tasksMax },
-    registryNames: args.registryNames,
+  const placeholders: Record<string, string> = {};
+  for (const user of usersWithPassword(config)) {
+    placeholders[user] = `@password of ${user}@`;
+    values[`@password of ${user}@`] = passwordHashes[user] ?? pulumi.output("");
+  }
+  const rendered = baseFiles(config, name, {
     caCertificate: "@ca@",
-    proxies: args.os.proxies,
-    noProxy: args.noProxy,
-    motd: args.os.motd,
-    ntp: args.os.ntp,
+    api: { certificate: "@certificate@", key: "@key@" },
+    passwordHashes: placeholders,
   });
   return fillIn(rendered, values);
 }

@@ -1,13 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import * as render from "@moorage/render";
+import { nodeOf, usersWithPassword } from "../../config/models";
 import type { StackConfig } from "../../config/stack";
+import { warningsOf } from "../../config/warnings";
 import { Preflight } from "../../providers/preflight";
-import { registryHost } from "../edge/edge";
 import type { ResolvedImages } from "../images";
 import type { CertificateAuthority } from "../pki";
 import { type Identity, NodeAccess } from "./access";
 import { CoreOsNode } from "./coreOsNode";
+import { UserPasswords } from "./userPasswords";
 
 /** What Swarm, storage and front listen on between nodes. */
 const swarmPorts = [2377, 7946, 4789];
@@ -34,12 +35,17 @@ export class Fleet extends pulumi.ComponentResource {
   readonly nodes: Readonly<Record<string, FleetNode>>;
   /** The key to log in with; `undefined` where the operator's own is used. */
   readonly privateKey?: pulumi.Output<string>;
+  /** Passwords of the nodes' users, by name; secret. */
+  readonly passwords: Readonly<Record<string, pulumi.Output<string>>>;
 
   constructor(name: string, args: FleetArgs, options?: pulumi.ComponentResourceOptions) {
     super("moorage:machine:Fleet", name, {}, options);
     const { config } = args;
+    for (const warning of warningsOf(config)) void pulumi.log.warn(warning, this);
     const identity = this.identity(name, config);
     this.privateKey = identity?.privateKey;
+    const passwords = this.userPasswords(name, config);
+    this.passwords = passwords?.passwords ?? {};
     const access = Object.fromEntries(
       Object.entries(config.nodes).map(([node, of]) => [
         node,
@@ -50,7 +56,7 @@ export class Fleet extends pulumi.ComponentResource {
     this.nodes = Object.fromEntries(
       Object.entries(access).map(([node, reached]) => [
         node,
-        this.node(node, reached, identity, preflight, args),
+        this.node(node, { reached, identity, preflight, passwordHashes: passwords?.hashes ?? {} }, args),
       ]),
     );
     this.registerOutputs({});
@@ -97,47 +103,40 @@ export class Fleet extends pulumi.ComponentResource {
     );
   }
 
+  private userPasswords(name: string, config: StackConfig): UserPasswords | undefined {
+    const users = usersWithPassword(config);
+    if (users.length === 0) {
+      return undefined;
+    }
+    const insecureMd5 = users.filter((user) => config.os.users[user]?.insecureMd5Password);
+    return new UserPasswords(`${name}-user`, { users, insecureMd5 }, { parent: this });
+  }
+
   private node(
     name: string,
-    access: NodeAccess,
-    identity: Identity | undefined,
-    preflight: Preflight,
+    known: {
+      readonly reached: NodeAccess;
+      readonly identity: Identity | undefined;
+      readonly preflight: Preflight;
+      readonly passwordHashes: UserPasswords["hashes"];
+    },
     { config, authority, images }: FleetArgs,
   ): FleetNode {
-    const own = config.nodes[name];
-    if (!own) {
-      throw new Error(`${name} is no node of this stack`);
-    }
+    const own = nodeOf(config, name);
     const machine = new CoreOsNode(
       name,
       {
         node: own,
-        access,
-        after: [preflight],
-        identity,
-        os: config.os,
-        network: config.network,
-        docker: config.swarm,
-        mountPoint: config.storage.mountPoint,
+        access: known.reached,
+        after: [known.preflight],
+        identity: known.identity,
+        config,
+        passwordHashes: known.passwordHashes,
         authority,
-        registryNames: [...new Set([registryHost(config.edge), config.edge.vip])],
-        noProxy: noProxyOf(config),
         archives: images.archives,
       },
       { parent: this },
     );
     return { config: own, machine };
   }
-}
-
-function noProxyOf(config: StackConfig): string[] {
-  const { edge, network, nodes, os } = config;
-  return render.computeNoProxy({
-    nodes: Object.entries(nodes).map(([name, node]) => ({ name, address: node.address })),
-    domains: network.domain ? [network.domain] : [],
-    vip: edge.vip,
-    serviceNames: edge.hostname ? [edge.hostname] : [],
-    subnets: [network.subnet, network.overlay.subnet],
-    exclude: os.proxies?.exclude ?? [],
-  });
 }

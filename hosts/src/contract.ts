@@ -86,8 +86,10 @@ export interface InstallationInputs {
   readonly node: string;
   readonly installer: Connection;
   readonly target: Connection;
-  /** Rendered Ignition (secret: it holds the host's private key). */
+  /** Rendered user data (secret: it holds the host's private key). */
   readonly userData: string;
+  /** What the user data is written in. @default "ignition" */
+  readonly format?: "ignition" | "cloud-config";
   /** Digest of what the installation sets; also in `/etc/moorage/install.json` of the installed system. */
   readonly installHash: string;
   readonly disk: string;

@@ -25,6 +25,9 @@ export { recordedSwarm } from "./proxy/managers";
 export type { RecordedSwarm } from "./proxy/managers";
 export type { DockerProxyOptions } from "./proxy";
 
+export { recordedState, runPulumi, unwrapped } from "./state";
+export type { RecordedResource } from "./state";
+
 export { dockerApi } from "./docker/api";
 export type { DockerAnswer, DockerApi, DockerRequest } from "./docker/api";
 export { execInContainer } from "./docker/exec";

@@ -1,5 +1,17 @@
 export * from "./model";
-export { installHashOf, installMarkerPath, renderIgnition } from "./ignition";
+export {
+  defaultFormat,
+  formatsOf,
+  installHashOf,
+  renderDescription,
+  renderUserData,
+  withPasswords,
+  type UserDataArgs,
+} from "./user-data";
+export { describeNode, installMarkerPath } from "./user-data/describe";
+export type { DescribedFile, DescribedUnit, DescribedUser, NodeDescription } from "./user-data/description";
+export { faultsOf, fileFaults, unitFaults, type Fault } from "./user-data/rules";
+export { isMacAddress } from "./network/match";
 export { computeNoProxy, type NoProxyArgs } from "./no-proxy";
 export { minioCommand, minioEnvironment, type MinioArgs, type MinioEnvironmentArgs } from "./minio";
 export { renderRegistryConfig, type RegistryConfigArgs } from "./registry";

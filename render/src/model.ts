@@ -8,6 +8,9 @@ export type PlatformKind = "virtualbox" | "metal" | "existing";
 
 export type Distribution = "flatcar" | "fedora-coreos" | "coreos";
 
+/** What user data is written in. */
+export type UserDataFormat = "ignition" | "cloud-config";
+
 /** An address with its prefix length, such as `10.0.2.0/24`. */
 export type Cidr = string;
 
@@ -24,6 +27,8 @@ export interface UserModel {
   readonly groups: readonly string[];
   /** Public keys in OpenSSH's one-line form. */
   readonly sshAuthorizedKeys: readonly string[];
+  /** As `openssl passwd` makes it; for console and sudo. Secret, and no part of `installHash`. */
+  readonly passwordHash?: string;
 }
 
 /** A node's first network interface, as networkd is told about it. */
@@ -36,6 +41,55 @@ export interface InterfaceModel {
   readonly dns: readonly string[];
   readonly domains: readonly string[];
   readonly mtu?: number;
+  /** Metric of the default route by `gateway`; the distribution's by default. */
+  readonly metric?: number;
+}
+
+/** A VLAN on a node's first network interface. */
+export interface VlanModel {
+  /** Name of its device, such as `v3000`. */
+  readonly name: string;
+  /** 1 to 4094. */
+  readonly id: number;
+  /** With its prefix length, such as `10.30.0.11/24`. */
+  readonly address: Cidr;
+  readonly gateway?: string;
+  readonly metric?: number;
+  readonly mtu?: number;
+}
+
+/** A further network interface. */
+export interface NicModel {
+  /** Name such as `eth1`, or a MAC address. */
+  readonly match: string;
+  /** With its prefix length; absent: by DHCP. */
+  readonly address?: Cidr;
+  readonly gateway?: string;
+  /** Metric of the default route, by `gateway` or from DHCP. */
+  readonly metric?: number;
+  readonly mtu?: number;
+}
+
+/** What Container Linux (distribution coreos) had and its successors have not. */
+export interface ContainerLinuxModel {
+  readonly etcd2?: Etcd2Model;
+  /** `metadata` as `key=value,…`. */
+  readonly fleet?: { readonly publicIp: string; readonly metadata: string };
+  /** `interface` by name or address; `network` is what containers get their addresses from. */
+  readonly flannel?: { readonly interface: string; readonly network: Cidr };
+  /** Docker's API on port 2375, where whoever reaches it is root. */
+  readonly insecureDockerApi?: true;
+  /** Registries that Docker asks without a certificate. */
+  readonly insecureRegistries?: readonly string[];
+}
+
+export interface Etcd2Model {
+  readonly discovery: string;
+  readonly discoveryProxy?: string;
+  readonly advertiseClientUrls: readonly string[];
+  readonly initialAdvertisePeerUrls: readonly string[];
+  readonly listenClientUrls: readonly string[];
+  readonly listenPeerUrls: readonly string[];
 }
 
 /** What only an installation can set. `installHash` covers exactly this. */
@@ -46,9 +100,16 @@ export interface UserDataModel {
   /** The node's SSH host key (ed25519), made by the program. */
   readonly hostKey: { readonly privateKey: string; readonly publicKey: string };
   readonly network: InterfaceModel;
+  /** Absent where there are none, as is everything below: what is not used leaves `installHash` as it is. */
+  readonly vlans?: readonly VlanModel[];
+  readonly nics?: readonly NicModel[];
   readonly timeZone?: string;
-  readonly updateStrategy: "off" | "reboot" | "etcd-lock";
+  readonly updateStrategy: UpdateStrategy;
+  /** Distribution coreos only. */
+  readonly containerLinux?: ContainerLinuxModel;
 }
+
+export type UpdateStrategy = "off" | "reboot" | "etcd-lock";
 
 /** What putting a changed file or unit in place takes. */
 export type Apply =

@@ -1,12 +1,16 @@
 /** The part of a node's files and units that every node has. */
+import { aliasFiles } from "./aliases";
+import { clockFiles, clockUnits } from "./clock";
 import {
   dockerDropIns,
   dockerFiles,
+  dockerRestart,
   registryCaFiles,
   type ContainerLimits,
   type DockerArgs,
 } from "./docker-daemon";
 import type { Apply, Distribution, ManagedFile, NodeFiles, ProxyModel } from "./model";
+import { passwordFiles } from "./passwords";
 import { lines, word } from "./text";
 import { renderUnit, unitEnvironment } from "./unit";
 
@@ -26,6 +30,12 @@ export interface NodeBaseArgs {
   readonly hosts?: readonly { readonly address: string; readonly names: readonly string[] }[];
   readonly motd?: string;
   readonly ntp?: readonly string[];
+  /** A timer that sets the clock; only where there is a `distribution`. */
+  readonly clockTimer?: boolean;
+  /** Short names for Docker's commands; only where there is a `distribution`. */
+  readonly aliases?: boolean;
+  /** Users with a password; `passwordHash` is secret. */
+  readonly passwords?: readonly { readonly name: string; readonly passwordHash: string }[];
   /** Further variables for /etc/environment, such as COREOS_PRIVATE_IPV4. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -36,9 +46,11 @@ export function nodeBaseFiles(args: NodeBaseArgs): NodeFiles {
   const docker = dockerFiles(args.docker, args.limits, args.distribution === undefined);
   const proxies = proxyVariables(args);
   const dropIns = {
-    ...(Object.keys(proxies).length > 0 ? { "10-moorage-proxy.conf": proxyDropIn(proxies) } : {}),
+    ...proxyDropIns(args.distribution, proxies),
     ...dockerDropIns(args.docker, args.limits),
   };
+  const passwords = passwordFiles(args.passwords ?? []);
+  const installed = args.distribution !== undefined;
   return {
     files: {
       ...docker.files,
@@ -46,10 +58,14 @@ export function nodeBaseFiles(args: NodeBaseArgs): NodeFiles {
       ...environmentFile(args, proxies),
       ...(args.hosts === undefined ? {} : { "/etc/hosts": plain(renderHosts(args.hosts)) }),
       ...(args.motd === undefined ? {} : { "/etc/motd": plain(`${args.motd.trimEnd()}\n`) }),
-      ...(args.ntp === undefined || args.ntp.length === 0 ? {} : ntpFile(args.distribution, args.ntp)),
+      ...clockFiles(args.distribution, args.ntp ?? []),
+      ...(args.aliases && installed ? aliasFiles : {}),
+      ...passwords.files,
     },
     units: {
       ...docker.units,
+      ...(args.clockTimer && args.distribution ? clockUnits(args.distribution, args.ntp ?? []) : {}),
+      ...passwords.units,
       "docker.service": {
         ...(Object.keys(dropIns).length > 0 ? { dropIns } : {}),
         enabled: true,
@@ -77,10 +93,18 @@ function proxyVariables(args: NodeBaseArgs): Record<string, string> {
   };
 }
 
-function proxyDropIn(variables: Record<string, string>): string {
-  return renderUnit({
-    Service: { Environment: Object.entries(variables).map(([name, value]) => unitEnvironment(name, value)) },
-  });
+function proxyDropIns(
+  distribution: Distribution | undefined,
+  variables: Record<string, string>,
+): Record<string, string> {
+  if (Object.keys(variables).length === 0) {
+    return {};
+  }
+  if (distribution === "coreos") {
+    return { "environment.conf": renderUnit({ Service: { EnvironmentFile: "/etc/environment" } }) };
+  }
+  const assignments = Object.entries(variables).map(([name, value]) => unitEnvironment(name, value));
+  return { "10-moorage-proxy.conf": renderUnit({ Service: { Environment: assignments } }) };
 }
 
 function environmentFile(args: NodeBaseArgs, proxies: Record<string, string>): Record<string, ManagedFile> {
@@ -89,7 +113,9 @@ function environmentFile(args: NodeBaseArgs, proxies: Record<string, string>): R
     return {};
   }
   const text = Object.entries(variables).map(([name, value]) => `${name}=${environmentValue(name, value)}`);
-  return { "/etc/environment": plain(lines(...text)) };
+  // Where Docker's unit reads the file itself, it has to read it anew.
+  const readByDocker = args.distribution === "coreos" && Object.keys(proxies).length > 0;
+  return { "/etc/environment": plain(lines(...text), readByDocker ? dockerRestart : nothing) };
 }
 
 /** Read by PAM and by systemd: both take double quotes, PAM ends an unquoted value at `#`. */
@@ -109,27 +135,4 @@ function renderHosts(hosts: NonNullable<NodeBaseArgs["hosts"]>): string {
         `${word(address, "address")} ${names.map((name) => word(name, "name")).join(" ")}`,
     ),
   );
-}
-
-function ntpFile(
-  distribution: Distribution | undefined,
-  servers: readonly string[],
-): Record<string, ManagedFile> {
-  const names = servers.map((server) => word(server, "NTP server"));
-  if (distribution === "fedora-coreos") {
-    const content = lines(
-      ...names.map((name) => `server ${name} iburst`),
-      "driftfile /var/lib/chrony/drift",
-      "makestep 1.0 3",
-      "rtcsync",
-      "leapsectz right/UTC",
-    );
-    return { "/etc/chrony.conf": plain(content, { action: "restart", unit: "chronyd.service" }) };
-  }
-  return {
-    "/etc/systemd/timesyncd.conf.d/10-moorage.conf": plain(renderUnit({ Time: { NTP: names.join(" ") } }), {
-      action: "restart",
-      unit: "systemd-timesyncd.service",
-    }),
-  };
 }

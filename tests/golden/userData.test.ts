@@ -1,5 +1,8 @@
-import { renderIgnition } from "@moorage/render";
-import { expect, it } from "vitest";
+import { installHashOf, renderUserData } from "@moorage/render";
+import { describe, expect, it } from "vitest";
+import { appliedIgnition } from "../support/userData";
+import { cloudinitFor, validateCloudConfig, validateIgnition } from "../support/validators";
+import { articleConfig, everythingConfig, wholeUserData } from "./everything";
 import { expectGolden } from "./golden";
 import { fedora, flatcar } from "./models";
 
@@ -7,7 +10,9 @@ const hash = "0".repeat(64);
 
 /** The files inside the Ignition, decoded, below it: in the JSON they are one line each. */
 function readable(ignition: string): string {
-  const { storage } = JSON.parse(ignition) as { storage: { files: { path: string; contents: { source: string } }[] } };
+  const { storage } = JSON.parse(ignition) as {
+    storage: { files: { path: string; contents: { source: string } }[] };
+  };
   const files = storage.files.map(({ path, contents }) => {
     expect(contents.source.startsWith("data:,")).toBe(true);
     return `### ${path}\n${decodeURIComponent(contents.source.slice("data:,".length))}`;
@@ -16,9 +21,54 @@ function readable(ignition: string): string {
 }
 
 it("Ignition for Flatcar", () => {
-  expectGolden("ignition-flatcar.txt", readable(renderIgnition(flatcar, hash)));
+  expectGolden(
+    "ignition-flatcar.txt",
+    readable(renderUserData(flatcar, { format: "ignition", installHash: hash })),
+  );
 });
 
 it("Ignition for Fedora CoreOS", () => {
-  expectGolden("ignition-fedora-coreos.txt", readable(renderIgnition(fedora, hash)));
+  expectGolden(
+    "ignition-fedora-coreos.txt",
+    readable(renderUserData(fedora, { format: "ignition", installHash: hash })),
+  );
+});
+
+it("nodes that use nothing new keep the digest that they were installed with", () => {
+  expect(installHashOf(flatcar)).toBe("70bcb8a6c9d6c1fe804e93323b943e699280c07e74ff4dcc9d3aaddac439e28c");
+  expect(installHashOf(fedora)).toBe("6218c5b828ba6440a8152078c08f1aacb8b9689eb42740b60a0db28bbf1d7088");
+});
+
+describe("everything that a configuration can have in user data, in one text", () => {
+  it("Ignition for Flatcar", () => {
+    const text = wholeUserData(everythingConfig("flatcar"), "ignition");
+    expectGolden("everything-flatcar.ign.txt", readable(text));
+    expect(validateIgnition(text)).toBe("");
+  });
+
+  it("cloud-config for Flatcar", () => {
+    const raw = everythingConfig("flatcar");
+    Object.assign(raw.os ?? {}, { format: "cloud-config" });
+    expectGolden("everything-flatcar.cloud-config.txt", wholeUserData(raw, "cloud-config"));
+  });
+
+  it("Ignition for Fedora CoreOS", () => {
+    const text = wholeUserData(everythingConfig("fedora-coreos"), "ignition");
+    expectGolden("everything-fedora-coreos.ign.txt", readable(text));
+    expect(validateIgnition(text)).toBe("");
+    const { files } = appliedIgnition(text);
+    const connections = Object.keys(files).filter((path) => path.endsWith(".nmconnection"));
+    expect(connections).toHaveLength(6);
+    for (const path of connections) expect(files[path]?.mode, path).toBe(0o600);
+  });
+
+  it("cloud-config for Container Linux", () => {
+    expectGolden("everything-coreos.cloud-config.txt", wholeUserData(articleConfig(), "cloud-config", "$1$madeup$hash"));
+  });
+
+  it("passes coreos-cloudinit's validation for Flatcar", (context) => {
+    const bin = cloudinitFor(context);
+    const text = wholeUserData(everythingConfig("flatcar"), "cloud-config");
+    expect(validateCloudConfig(bin, text)).toEqual([]);
+  });
 });

@@ -168,6 +168,8 @@ function answers({ type, name }: Registered): Properties {
       return { certPem: `certificate ${name}` };
     case "tls:index/certRequest:CertRequest":
       return { certRequestPem: `request ${name}` };
+    case "command:local:Command":
+      return { stdout: `$6$salt$private ${name}\n`, stderr: "" };
     case "random:index/randomPassword:RandomPassword":
       return { result: `private ${name}`, bcryptHash: `private hash ${name}` };
     case "pulumi-nodejs:dynamic/moorage:SwarmMember":
@@ -181,6 +183,16 @@ function answers({ type, name }: Registered): Properties {
     default:
       return {};
   }
+}
+
+/** What `pulumi stack export` would have of all that was registered. */
+export function stateOf({ resources }: Recorder) {
+  return resources.map((one) => ({
+    urn: `urn:pulumi:dev::moorage::${one.type}::${one.name}`,
+    type: one.type,
+    inputs: one.inputs,
+    outputs: { ...one.inputs, ...answers(one) },
+  }));
 }
 
 /** A value of the wire without the wrappings of its secrets. */

@@ -1,24 +1,35 @@
 import type { Reporter, TestModule } from "vitest/node";
 
-/** Adds the seconds each group of tests took, and a last line `N passed, N failed`. */
+/** How a test begins its reason that what it is about cannot be had where it runs. */
+export const notRun = "not run, because ";
+
+/**
+ * Adds the seconds each group of tests took, what was not run and why, and a last line `N passed, N failed`.
+ */
 export default class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
     const seconds = new Map<string, number>();
     let passed = 0;
     let failed = errors.length;
+    const reasons = new Map<string, number>();
     for (const module of modules) {
       const group = /tests\/([^/]+)\//.exec(module.moduleId)?.[1] ?? "other";
       seconds.set(group, (seconds.get(group) ?? 0) + module.diagnostic().duration / 1000);
       failed += module.errors().length;
       for (const test of module.children.allTests()) {
-        const { state } = test.result();
-        // A skipped test proves nothing, and none here may be.
-        if (state === "passed") passed += 1;
+        const result = test.result();
+        const note = result.state === "skipped" ? (result.note ?? "") : "";
+        if (result.state === "passed") passed += 1;
+        else if (note.startsWith(notRun)) reasons.set(note, (reasons.get(note) ?? 0) + 1);
+        // A skipped test proves nothing: without such a reason none here may be.
         else failed += 1;
       }
     }
     for (const [group, took] of seconds) {
       console.log(`${group.padEnd(10)} ${took.toFixed(1).padStart(7)} s`);
+    }
+    for (const [reason, count] of reasons) {
+      console.log(`${count} ${reason}`);
     }
     console.log(`${passed} passed, ${failed} failed`);
   }

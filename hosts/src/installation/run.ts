@@ -5,9 +5,18 @@ import { note } from "../log";
 import { exec, runScript } from "../ssh/exec";
 import type { Deadline } from "../time";
 import { sleep } from "../time";
-import { claimScript, progressScript, receiveScript, startScript, stateScript, stopScript } from "./scripts";
+import {
+  claimScript,
+  progressScript,
+  receiveScript,
+  startScript,
+  stateScript,
+  stopScript,
+  userDataFile,
+} from "./scripts";
 
-const SUCCESS = /^Success!/m;
+/** What flatcar-install and coreos-install say at the end, and what coreos-installer says. */
+const SUCCESS = /^(Success!|Install complete)/m;
 
 /** Installs, or waits for the very same installation that an interrupted run left going. */
 export async function install(inputs: InstallationInputs, deadline: Deadline): Promise<void> {
@@ -47,14 +56,14 @@ async function claim(installer: Connection, disk: string): Promise<void> {
 }
 
 async function start(inputs: InstallationInputs): Promise<void> {
-  const { installer, userData, installHash, disk, channel, version, proxy } = inputs;
-  await exec(installer, ["sh", "-c", receiveScript, "sh", installHash, disk], {
+  const { installer, userData, format = "ignition", installHash, disk, channel, version, proxy } = inputs;
+  await exec(installer, ["sh", "-c", receiveScript, "sh", installHash, disk, userDataFile[format]], {
     sudo: true,
     stdin: userData,
     purpose: "handing over the user data",
   });
-  const options = [...(channel ? ["-C", channel] : []), ...(version ? ["-V", version] : [])];
-  await onInstaller(installer, startScript, "starting the installation", [disk, proxy ?? "", ...options]);
+  const settings = [disk, proxy ?? "", format, channel ?? "", version ?? ""];
+  await onInstaller(installer, startScript, "starting the installation", settings);
 }
 
 async function follow({ installer, node, disk }: InstallationInputs, deadline: Deadline): Promise<void> {

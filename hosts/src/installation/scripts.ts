@@ -15,7 +15,7 @@ echo idle
 export const stopScript = `
 pid=$(cat ${INSTALL_FOLDER}/pid 2>/dev/null || :)
 if [ -n "$pid" ]; then kill -TERM -- "-$pid" 2>/dev/null || :; fi
-busy() { for name in flatcar-install coreos-install; do pgrep -x "$name" || pgrep -f "/$name " || :; done; }
+busy() { for name in flatcar-install coreos-install coreos-installer; do pgrep -x "$name" || pgrep -f "/$name " || :; done; }
 for signal in TERM KILL; do
   for each in $(busy); do kill -s "$signal" "$each" 2>/dev/null || :; done
   for second in 1 2 3 4 5; do [ -z "$(busy)" ] && break; sleep 1; done
@@ -26,25 +26,38 @@ if [ -n "$(busy)" ]; then echo "an installer that is running already does not en
 /** `$1` disk. Prints whose it is. */
 export const claimScript = `${diskStateFunction}\ndisk_state "$1"`;
 
-/** Reads user data from standard input into a file that only root reads. `$1` hash, `$2` disk. */
-export const receiveScript = `umask 077; mkdir -p ${INSTALL_FOLDER}; cd ${INSTALL_FOLDER}; rm -f code pid log; cat > user-data.ign; printf %s "$1" > hash; printf %s "$2" > disk`;
+/** Reads user data from standard input into a file that only root reads. `$1` hash, `$2` disk, `$3` the file's name. */
+export const receiveScript = `umask 077; mkdir -p ${INSTALL_FOLDER}; cd ${INSTALL_FOLDER}; rm -f code pid log user-data.*; cat > "$3"; printf %s "$1" > hash; printf %s "$2" > disk`;
+
+/** Name of the user data's file, by its format. */
+export const userDataFile = { ignition: "user-data.ign", "cloud-config": "user-data.yml" } as const;
 
 /**
  * Starts the installation so that it outlives this session: one that is cut off is found again by the next run.
- * `$1` disk, `$2` proxy or "", then further arguments of the installer.
+ * `$1` disk, `$2` proxy or "", `$3` ignition or cloud-config, `$4` channel or "", `$5` version or "".
  */
 export const startScript = `
 set -eu
-disk=$1 proxy=$2
-shift 2
-for name in flatcar-install coreos-install; do
+disk=$1 proxy=$2 format=$3 channel=$4 version=$5
+for name in flatcar-install coreos-install coreos-installer; do
   installer=$(command -v "$name") && break || installer=
 done
-if [ -z "$installer" ]; then echo "neither flatcar-install nor coreos-install is here: is this the live installer?" >&2; return 1; fi
+if [ -z "$installer" ]; then
+  echo "none of flatcar-install, coreos-install and coreos-installer is here: is this the live installer?" >&2; return 1
+fi
 if [ -n "$proxy" ]; then export http_proxy="$proxy" https_proxy="$proxy" HTTP_PROXY="$proxy" HTTPS_PROXY="$proxy"; fi
 cd ${INSTALL_FOLDER}
-setsid sh -c '"$@" > log 2>&1; echo $? > code.new; mv code.new code' sh \\
-  "$installer" -d "$disk" -i ${INSTALL_FOLDER}/user-data.ign "$@" >/dev/null 2>&1 &
+case "$name $format" in
+  "coreos-installer ignition")
+    set -- install --ignition-file ${INSTALL_FOLDER}/${userDataFile.ignition} \${channel:+--stream "$channel"} "$disk" ;;
+  coreos-installer*)
+    echo "this live system installs Fedora CoreOS, which has no cloud-config: boot the one of the distribution" >&2; return 1 ;;
+  *" ignition")
+    set -- -d "$disk" -i ${INSTALL_FOLDER}/${userDataFile.ignition} \${channel:+-C "$channel"} \${version:+-V "$version"} ;;
+  *)
+    set -- -d "$disk" -c ${INSTALL_FOLDER}/${userDataFile["cloud-config"]} \${channel:+-C "$channel"} \${version:+-V "$version"} ;;
+esac
+setsid sh -c '"$@" > log 2>&1; echo $? > code.new; mv code.new code' sh "$installer" "$@" >/dev/null 2>&1 &
 echo $! > pid
 `;
 

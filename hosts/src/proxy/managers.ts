@@ -1,18 +1,6 @@
 /** Where the Docker provider's way in finds its managers: in the stack's own state. */
-import { execFile } from "node:child_process";
 import type { Connection } from "../contract";
-import { messageOf } from "../errors";
-
-interface Resource {
-  readonly type?: string;
-  readonly id?: string;
-  readonly inputs?: Record<string, unknown>;
-  readonly outputs?: Record<string, unknown>;
-}
-
-/** Pulumi's mark on a secret in an exported state. */
-const SECRET_KEY = "4dabf18193072939515e22adb298388d";
-const SECRET = "1b47061264138c4ac30d75fd1eb44270";
+import { recordedState, unwrapped, type RecordedResource } from "../state";
 
 /** What a stack's state says of its Swarm. */
 export interface RecordedSwarm {
@@ -24,35 +12,21 @@ export interface RecordedSwarm {
 
 /** Ids of all that a stack's state holds, also of what an update is yet to delete. */
 export async function recordedIds(stack: string): Promise<Set<string>> {
-  return idsInState(await exported(stack));
+  const resources = await recordedState(stack, false);
+  return new Set(resources.flatMap(({ id }) => (id === undefined ? [] : [id])));
 }
 
 /** The Swarm of a stack as recorded, from `pulumi stack export --show-secrets`, run where the project is. */
 export async function recordedSwarm(stack: string): Promise<RecordedSwarm> {
-  const state = await exported(stack, "--show-secrets");
-  return { managers: managersInState(state), names: namesInState(state) };
-}
-
-async function exported(stack: string, ...flags: string[]): Promise<unknown> {
-  const text = await new Promise<string>((resolve, reject) => {
-    const options = { maxBuffer: 256 * 1024 * 1024, timeout: 60_000 };
-    execFile("pulumi", ["stack", "export", ...flags, "--stack", stack], options, (error, stdout, stderr) => {
-      if (error)
-        reject(
-          new Error(`stack ${stack} cannot be read: ${stderr.trim().split("\n")[0] || messageOf(error)}`),
-        );
-      else resolve(stdout);
-    });
-  });
-  return JSON.parse(text);
+  const resources = await recordedState(stack, true);
+  return { managers: managersIn(resources), names: namesIn(resources) };
 }
 
 /** The connections of a state's Swarm members with the role of a manager, in the order they were made. */
-export function managersInState(state: unknown): Connection[] {
-  const { deployment } = state as { deployment?: { resources?: Resource[] } };
-  const members = (deployment?.resources ?? []).filter((resource) => resource.type?.endsWith(":SwarmMember"));
+export function managersIn(resources: readonly RecordedResource[]): Connection[] {
+  const members = resources.filter((resource) => resource.type?.endsWith(":SwarmMember"));
   return members.flatMap((member) => {
-    const values = plain({ ...member.inputs, ...member.outputs }) as {
+    const values = unwrapped({ ...member.inputs, ...member.outputs }) as {
       role?: string;
       connection?: Connection;
     };
@@ -60,23 +34,7 @@ export function managersInState(state: unknown): Connection[] {
   });
 }
 
-export function idsInState(state: unknown): Set<string> {
-  const { deployment } = state as { deployment?: { resources?: Resource[] } };
-  return new Set((deployment?.resources ?? []).flatMap(({ id }) => (id === undefined ? [] : [id])));
-}
-
-export function namesInState(state: unknown): Set<string> {
-  const { deployment } = state as { deployment?: { resources?: Resource[] } };
-  const names = (deployment?.resources ?? []).map((resource) => resource.outputs?.["name"]);
+export function namesIn(resources: readonly RecordedResource[]): Set<string> {
+  const names = resources.map((resource) => resource.outputs?.["name"]);
   return new Set(names.filter((name) => typeof name === "string"));
-}
-
-function plain(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(plain);
-  if (typeof value !== "object" || value === null) return value;
-  const record = value as Record<string, unknown>;
-  if (record[SECRET_KEY] === SECRET) {
-    return typeof record["plaintext"] === "string" ? plain(JSON.parse(record["plaintext"])) : record["value"];
-  }
-  return Object.fromEntries(Object.entries(record).map(([key, item]) => [key, plain(item)]));
 }

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { unlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { InstallationInputs } from "../../../hosts/src/contract";
 import { installation } from "../../../hosts/src/installation";
@@ -11,8 +11,8 @@ const blank = { blkid: "#!/bin/sh\nexit 2\n", readlink: "#!/bin/sh\necho /dev/lo
 /** Pretends that /dev/loop0 is the disk: the scripts only ask whether it is a block device. */
 const installer = `#!/bin/sh
 printf '%s\\n' "$*" > "$FAKE/installer.args"
-cat /run/moorage/install/user-data.ign > "$FAKE/installer.data"
-stat -c %a /run/moorage/install/user-data.ign > "$FAKE/installer.mode"
+cat /run/moorage/install/user-data.* > "$FAKE/installer.data"
+stat -c %a /run/moorage/install/user-data.* > "$FAKE/installer.mode"
 printf '%s' "$http_proxy" > "$FAKE/installer.proxy"
 echo "Downloading"
 sleep "\${SLOW:-0}"
@@ -85,6 +85,40 @@ describe.skipIf(!canSandbox)("an installation", () => {
     expect(logged).toContain("swarm-1: Downloading");
     expect(machine.live.server.commands.join("\n")).not.toContain('ignition":');
     expect([machine.live.server.logins, machine.target?.server.logins]).toEqual([1, 1]);
+  }, 40_000);
+
+  it("hands a cloud-config to the installer as what it is", async () => {
+    const userData = '#cloud-config\nhostname: "swarm-1"\n';
+    const machine = await Machine.start({ userData, format: "cloud-config", version: undefined });
+    await Promise.all([installation.create(machine.inputs), machine.rebootInto("hash-1")]);
+    expect(machine.live.read("installer.args")).toBe(
+      "-d /dev/disk/by-id/system -c /run/moorage/install/user-data.yml -C stable\n",
+    );
+    expect(machine.live.read("installer.data")).toBe(userData);
+    expect(machine.live.read("installer.mode")).toBe("600\n");
+  }, 40_000);
+
+  it("runs coreos-installer where that is the live system's", async () => {
+    const machine = await Machine.start({ channel: "next", version: undefined });
+    unlinkSync(machine.live.at("bin/flatcar-install"));
+    machine.live.tool(
+      "coreos-installer",
+      installer.replace("Success! CoreOS is installed on $2", "Install complete."),
+    );
+    await Promise.all([installation.create(machine.inputs), machine.rebootInto("hash-1")]);
+    expect(machine.live.read("installer.args")).toBe(
+      "install --ignition-file /run/moorage/install/user-data.ign --stream next /dev/disk/by-id/system\n",
+    );
+  }, 40_000);
+
+  it("gives Fedora CoreOS's installer no cloud-config", async () => {
+    const machine = await Machine.start({ format: "cloud-config", userData: "#cloud-config\n" });
+    unlinkSync(machine.live.at("bin/flatcar-install"));
+    machine.live.tool("coreos-installer", installer);
+    await expect(installation.create(machine.inputs)).rejects.toThrow(
+      /swarm-1: [^]*this live system installs Fedora CoreOS, which has no cloud-config/,
+    );
+    expect(machine.live.read("installer.args")).toBeUndefined();
   }, 40_000);
 
   it("adopts an installed system with the wanted hash", async () => {

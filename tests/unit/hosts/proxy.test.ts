@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Connection } from "../../../hosts/src/contract";
 import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
-import { managersInState } from "../../../hosts/src/proxy/managers";
+import { managersIn } from "../../../hosts/src/proxy/managers";
 import { sleep } from "../../../hosts/src/time";
 import { startDocker, startManager } from "./support/fake-docker";
 import { afterwards, startServer, temporaryFolder } from "./support/stop";
@@ -218,7 +218,7 @@ describe("managers in a stack's state", () => {
       member("b", "worker", secret),
       member("c", "manager", (value) => ({ ...(value as object), privateKey: secret("key") })),
     ];
-    const managers = managersInState({ deployment: { resources } });
+    const managers = managersIn(resources);
     expect(managers.map(({ node, privateKey }) => [node, privateKey])).toEqual([
       ["a", "key"],
       ["c", "key"],
@@ -226,6 +226,6 @@ describe("managers in a stack's state", () => {
   });
 
   it("are none in an empty stack", () => {
-    expect(managersInState({ deployment: {} })).toEqual([]);
+    expect(managersIn([])).toEqual([]);
   });
 });

@@ -2,14 +2,14 @@ import {
   computeNoProxy,
   keepalivedFiles,
   nodeBaseFiles,
-  renderIgnition,
   renderNginx,
   renderS3Balancer,
   renderUnit,
+  renderUserData,
   unitArgument,
   unitEnvironment,
 } from "@moorage/render";
-import type { NodeBaseArgs } from "@moorage/render";
+import type { NodeBaseArgs, UserDataFormat, UserDataModel } from "@moorage/render";
 import { describe, expect, it } from "vitest";
 import { flatcar } from "../../golden/models";
 
@@ -73,6 +73,16 @@ describe("a node's files", () => {
     expect(own.units["docker.service"]?.dropIns?.["10-moorage-proxy.conf"]).toContain(
       '"HTTP_PROXY=http://proxy:3128"',
     );
+  });
+
+  it("have Docker read /etc/environment anew where its unit reads the file itself", () => {
+    const proxies = { http: "http://proxy:3128", exclude: [] };
+    const applied = (distribution: "flatcar" | "coreos") =>
+      nodeBaseFiles({ ...base, proxies, distribution }).files["/etc/environment"]?.apply;
+    expect(applied("flatcar")).toEqual({ action: "none" });
+    expect(applied("coreos")).toEqual({ action: "restart", unit: "docker.service" });
+    const old = nodeBaseFiles({ ...base, proxies, distribution: "coreos" }).units["docker.service"];
+    expect(old?.dropIns).toMatchObject({ "environment.conf": expect.stringContaining("/etc/environment") });
   });
 
   it("say nothing of proxies where there are none", () => {
@@ -145,10 +155,14 @@ describe("units", () => {
 
 describe("what cannot be rendered", () => {
   it("is refused with the reason", () => {
-    expect(() => renderIgnition({ ...flatcar, distribution: "coreos" }, "")).toThrow("cloud-config");
-    expect(() =>
-      renderIgnition({ ...flatcar, distribution: "fedora-coreos", updateStrategy: "etcd-lock" }, ""),
-    ).toThrow("etcd-lock");
+    const rendered = (change: Partial<UserDataModel>, format: UserDataFormat) => () =>
+      renderUserData({ ...flatcar, ...change }, { format, installHash: "" });
+    expect(rendered({ distribution: "coreos" }, "ignition")).toThrow("give it a cloud-config");
+    expect(rendered({ distribution: "fedora-coreos" }, "cloud-config")).toThrow("give it Ignition");
+    expect(rendered({ distribution: "fedora-coreos", updateStrategy: "etcd-lock" }, "ignition")).toThrow(
+      "coreos1: Fedora CoreOS has no update strategy etcd-lock",
+    );
+    expect(rendered({ containerLinux: {} }, "ignition")).toThrow("for distribution coreos alone");
   });
 
   it("is a name that could end its directive", () => {

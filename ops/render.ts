@@ -1,0 +1,150 @@
+/** Prints a node's user data as `pulumi up` would install it, from the configuration and the keys in the state. */
+import { parseArgs } from "node:util";
+import { recordedState, unwrapped, type RecordedResource } from "@moorage/hosts";
+import { installHashOf, renderUserData, type UserDataFormat } from "@moorage/render";
+import { baseFiles, nodeOf, userDataModel, usersWithPassword } from "../config/models";
+import { formatOf } from "../config/os";
+import type { StackConfig } from "../config/stack";
+import { UsageError, type Command } from "./command";
+import { stackConfig } from "./stack";
+
+export interface RenderOptions {
+  /** The configuration's by default. */
+  readonly format?: UserDataFormat;
+  /** With what is otherwise put on the node over SSH. */
+  readonly whole: boolean;
+  /** Keys and hashes as they are, in place of placeholders. */
+  readonly secrets: boolean;
+}
+
+export const render: Command = {
+  usage: "NODE [--stack STACK] [--format ignition|cloud-config] [--whole] [--secrets]",
+  does: "prints a node's user data; --whole adds what is otherwise put there over SSH, --secrets shows keys and hashes",
+  async run(args) {
+    const { node, stack, ...options } = argumentsOf(args);
+    const [config, state] = await Promise.all([
+      stackConfig(stack, options.secrets),
+      recordedState(stack, options.secrets),
+    ]);
+    process.stdout.write(renderNode(node, config, state, options));
+    return 0;
+  },
+};
+
+function argumentsOf(args: readonly string[]) {
+  const { values, positionals } = parsedArguments(args);
+  const [node, ...more] = positionals;
+  if (node === undefined) throw new UsageError("which node's user data?");
+  if (more.length > 0) throw new UsageError(`one node at a time, not ${positionals.join(", ")}`);
+  const { format, stack, whole = false, secrets = false } = values;
+  if (format !== undefined && format !== "ignition" && format !== "cloud-config") {
+    throw new UsageError(`--format ${format}: there is ignition and cloud-config`);
+  }
+  return { node, stack, format, whole, secrets } as const;
+}
+
+function parsedArguments(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        stack: { type: "string", short: "s" },
+        format: { type: "string" },
+        whole: { type: "boolean" },
+        secrets: { type: "boolean" },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+/** @throws Error where there is no such node, or it has no user data, or not in this format. */
+export function renderNode(
+  name: string,
+  config: StackConfig,
+  state: readonly RecordedResource[],
+  { format = formatOf(config.os), whole, secrets }: RenderOptions,
+): string {
+  nodeOf(config, name);
+  if (config.platform === "existing") {
+    throw new Error(
+      `${name}: a host that ran before (platform existing) is not installed, and has no user data`,
+    );
+  }
+  const known = new Recorded(state, secrets);
+  const later = new Recorded(state, secrets);
+  const passwordHashes = Object.fromEntries(
+    usersWithPassword(config).map((user) => [
+      user,
+      later.secret(`fleet-user-${user}-hash`, "stdout", `password hash of ${user}`),
+    ]),
+  );
+  const model = userDataModel(config, name, {
+    hostKey: {
+      privateKey: known.secret(`${name}-host-key`, "privateKeyOpenssh", `host key of ${name}`),
+      publicKey: known.value(`${name}-host-key`, "publicKeyOpenssh", `public host key of ${name}`),
+    },
+    authorizedKey:
+      config.os.sshAuthorizedKey ??
+      known.value("fleet-login-key", "publicKeyOpenssh", "public key to log in"),
+    passwordHashes,
+  });
+  // It covers the host key: of a placeholder it would be the digest of no node.
+  const installHash = known.complete
+    ? installHashOf(model)
+    : placeholder("digest of the installation", secrets);
+  const files = whole
+    ? baseFiles(config, name, {
+        caCertificate: later.text("ca-certificate", "certPem", "CA certificate"),
+        api: {
+          certificate: later.text(`ca-docker-${name}-certificate`, "certPem", "certificate of Docker's API"),
+          key: later.secret(`ca-docker-${name}-key`, "privateKeyPem", "key of Docker's API"),
+        },
+        passwordHashes,
+      })
+    : undefined;
+  return renderUserData(model, { format, installHash, files });
+}
+
+function placeholder(what: string, secrets: boolean): string {
+  return secrets ? `(${what}: made by the first pulumi up)` : `(${what}: shown with --secrets)`;
+}
+
+/** What a stack's resources came to, by the names that the program gives them. */
+class Recorded {
+  /** Whether everything asked for so far was there and may be shown. */
+  complete = true;
+
+  constructor(
+    private readonly resources: readonly RecordedResource[],
+    private readonly secrets: boolean,
+  ) {}
+
+  /** An output that is no secret, without blanks around it. */
+  value(name: string, output: string, what: string): string {
+    return this.text(name, output, what).trim();
+  }
+
+  /** The same as it is. */
+  text(name: string, output: string, what: string): string {
+    const found = this.output(name, output);
+    if (found !== undefined) return found;
+    this.complete = false;
+    return placeholder(what, true);
+  }
+
+  secret(name: string, output: string, what: string): string {
+    const found = this.secrets ? this.output(name, output) : undefined;
+    if (found !== undefined) return output === "stdout" ? found.trim() : found;
+    this.complete = false;
+    return placeholder(what, this.secrets);
+  }
+
+  private output(name: string, output: string): string | undefined {
+    const resource = this.resources.find((one) => one.urn?.split("::").at(-1) === name && !one.delete);
+    const found = unwrapped(resource?.outputs?.[output]);
+    return typeof found === "string" ? found : undefined;
+  }
+}

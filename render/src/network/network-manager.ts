@@ -1,0 +1,101 @@
+/** NetworkManager's keyfiles (Fedora CoreOS); one is ignored unless its mode is 0600. */
+import type { InterfaceModel, NicModel, UserDataModel, VlanModel } from "../model";
+import { lines, word } from "../text";
+import { fileName, isMacAddress } from "./match";
+
+export const networkManagerFolder = "/etc/NetworkManager/system-connections";
+
+/** File name to text. */
+export function networkManagerFiles(model: UserDataModel): Record<string, string> {
+  const { network, vlans = [], nics = [] } = model;
+  return {
+    "moorage.nmconnection": firstInterface(network),
+    ...Object.fromEntries(
+      nics.map((nic) => [`moorage-${fileName(nic.match)}.nmconnection`, furtherInterface(nic)]),
+    ),
+    ...Object.fromEntries(
+      vlans.map((vlan) => [`moorage-${word(vlan.name, "VLAN")}.nmconnection`, vlanConnection(vlan, network)]),
+    ),
+  };
+}
+
+function firstInterface(network: InterfaceModel): string {
+  const address = `${word(network.address, "address")}/${network.prefixLength}`;
+  return ethernet("moorage", network.match, network.mtu, families({ ...network, address }));
+}
+
+function furtherInterface(nic: NicModel): string {
+  return ethernet(`moorage-${fileName(nic.match)}`, nic.match, nic.mtu, families(nic));
+}
+
+function ethernet(id: string, wanted: string, mtu: number | undefined, addresses: readonly string[]): string {
+  const match = word(wanted, "interface");
+  const isMac = isMacAddress(match);
+  return [
+    lines(
+      "[connection]",
+      `id=${id}`,
+      "type=ethernet",
+      !isMac && `interface-name=${match}`,
+      "autoconnect-priority=10",
+    ),
+    lines("[ethernet]", isMac && `mac-address=${match.toUpperCase()}`, mtu !== undefined && `mtu=${mtu}`),
+    ...addresses,
+  ].join("\n");
+}
+
+/** The parent is told by its name; one known by its MAC address only, by that. */
+function vlanConnection(vlan: VlanModel, { match }: InterfaceModel): string {
+  const isMac = isMacAddress(match);
+  return [
+    lines(
+      "[connection]",
+      `id=moorage-${vlan.name}`,
+      "type=vlan",
+      `interface-name=${vlan.name}`,
+      "autoconnect-priority=10",
+    ),
+    ...(isMac || vlan.mtu !== undefined
+      ? [
+          lines(
+            "[ethernet]",
+            isMac && `mac-address=${match.toUpperCase()}`,
+            vlan.mtu !== undefined && `mtu=${vlan.mtu}`,
+          ),
+        ]
+      : []),
+    lines("[vlan]", "flags=1", `id=${vlan.id}`, !isMac && `parent=${word(match, "interface")}`),
+    ...families(vlan),
+  ].join("\n");
+}
+
+interface Addresses {
+  /** With its prefix length; absent: by DHCP. */
+  readonly address?: string;
+  readonly gateway?: string;
+  readonly metric?: number;
+  readonly dns?: readonly string[];
+  readonly domains?: readonly string[];
+}
+
+/** The sections of both address families: the address's own, and the other, which has link-local addresses at most. */
+function families(args: Addresses): readonly string[] {
+  const { gateway, metric, dns = [], domains = [] } = args;
+  const v6 = args.address?.includes(":") ?? false;
+  const metricLine = metric !== undefined && `route-metric=${metric}`;
+  const address = args.address === undefined ? undefined : word(args.address, "address");
+  const own = lines(
+    address === undefined ? "method=auto" : "method=manual",
+    address !== undefined && `address1=${gateway === undefined ? address : `${address},${gateway}`}`,
+    metricLine,
+    dnsOfFamily(dns, v6),
+    domains.length > 0 && `dns-search=${domains.join(";")};`,
+  );
+  const other = lines(v6 ? "method=disabled" : "method=link-local", dnsOfFamily(dns, !v6));
+  return [`[ipv4]\n${v6 ? other : own}`, `[ipv6]\n${v6 ? own : other}`];
+}
+
+function dnsOfFamily(dns: readonly string[], v6: boolean): string | undefined {
+  const servers = dns.filter((server) => server.includes(":") === v6);
+  return servers.length > 0 ? `dns=${servers.join(";")};` : undefined;
+}

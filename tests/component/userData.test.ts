@@ -1,0 +1,180 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { Fleet } from "../../components/machine/fleet";
+import { CertificateAuthority } from "../../components/pki";
+import { renderNode } from "../../ops/render";
+import { parseStackConfig } from "../../config/stack";
+import { plain, secretPaths, shown, stateOf, type Recorder } from "../support/mocks";
+import { rawStack, type RawConfig } from "../support/stacks";
+import { appliedCloudConfig, appliedIgnition } from "../support/userData";
+import { differences, labConfig, rawConfig, recorded } from "./parts";
+import { program } from "./program";
+
+const references = { minio: "m", registry: "r", nginx: "n", haproxy: "h", keepalived: "k" };
+
+function fleetOf(change?: (raw: RawConfig) => void): Promise<Recorder> {
+  return recorded(() => {
+    const authority = new CertificateAuthority("ca", { commonName: "Moorage test" });
+    new Fleet("fleet", { config: labConfig(change), authority, images: { references, archives: {} } });
+  });
+}
+
+const withPassword = (raw: RawConfig) => void (raw.os = { ...raw.os, users: { usera: { password: true } } });
+const withoutPassword = (raw: RawConfig) => void (raw.os = { ...raw.os, users: { usera: {} } });
+
+describe("a user's password", () => {
+  let recorder: Recorder;
+  beforeAll(async () => void (recorder = await fleetOf(withPassword)));
+
+  test("is made by the program, and its hash by openssl, which gets it by its standard input", () => {
+    expect(recorder.children("fleet-user")).toEqual([
+      "Command fleet-user-usera-hash",
+      "RandomPassword fleet-user-usera",
+    ]);
+    const { inputs } = recorder.named("fleet-user-usera-hash");
+    expect(plain(inputs)).toEqual({
+      create: "openssl passwd -6 -stdin",
+      stdin: "private fleet-user-usera",
+      logging: "none",
+    });
+    expect(secretPaths(inputs)).toEqual(["stdin"]);
+  });
+
+  test("reaches every node by its hash, in user data and afterwards, and stays secret", () => {
+    for (const node of ["coreos1", "coreos4"]) {
+      const installation = recorder.named(`${node}-installation`).inputs;
+      expect(secretPaths(installation)).toContain("userData");
+      const { users } = appliedIgnition(String(plain(installation.userData)));
+      expect(users.usera?.passwordHash).toBe("$6$salt$private fleet-user-usera-hash");
+      const { inputs } = recorder.named(`${node}-base`);
+      expect(secretPaths(inputs)).toContain("files./etc/moorage/passwords.content");
+      const { files } = plain(inputs) as { files: Record<string, object> };
+      expect(files["/etc/moorage/passwords"]).toMatchObject({
+        content: "usera:$6$salt$private fleet-user-usera-hash\n",
+        mode: 0o600,
+        apply: { action: "restart", unit: "moorage-passwords.service" },
+      });
+    }
+    for (const one of recorder.resources) {
+      expect(JSON.stringify(shown(one.inputs)), one.name).not.toMatch(/private fleet-user/);
+    }
+  });
+
+  test("is no reason to install a node anew", async () => {
+    const without = await fleetOf(withoutPassword);
+    const hashOf = (one: Recorder) => one.named("coreos1-installation").inputs.installHash;
+    expect(hashOf(recorder)).toBe(hashOf(without));
+    expect(hashOf(recorder)).toMatch(/^[0-9a-f]{64}$/);
+    const changed = differences(without, recorder).filter((one) => one.includes("coreos1"));
+    expect(changed).toEqual(["~ Installation coreos1-installation", "~ NodeFilesPart coreos1-base"]);
+  });
+
+  test("is made with MD5 where Container Linux is told so", async () => {
+    const old = await fleetOf((raw) => {
+      const users = { usera: { password: true, insecureMd5Password: true } };
+      raw.os = { ...raw.os, distribution: "coreos", users };
+    });
+    expect(old.named("fleet-user-usera-hash").inputs.create).toBe("openssl passwd -1 -stdin");
+  });
+
+  test("is an output of the stack, secret, where somebody has one", async () => {
+    const outputs = (await program(rawConfig(withPassword))).outputs.get("moorage-dev");
+    expect(secretPaths(outputs)).toContain("consolePasswords.usera");
+    expect((await program(rawConfig())).outputs.get("moorage-dev")).not.toHaveProperty("consolePasswords");
+  });
+});
+
+describe("the format of user data", () => {
+  test("is left out of the installation where it is Ignition, so that no stack changes for it", async () => {
+    const { inputs } = (await fleetOf()).named("coreos1-installation");
+    expect(inputs).not.toHaveProperty("format");
+  });
+
+  test("is handed to the installation where it is a cloud-config", async () => {
+    const recorder = await fleetOf((raw) => void (raw.os = { ...raw.os, format: "cloud-config" }));
+    const { inputs } = recorder.named("coreos2-installation");
+    expect(inputs.format).toBe("cloud-config");
+    expect(appliedCloudConfig(String(plain(inputs.userData))).hostname).toBe("coreos2");
+  });
+});
+
+describe("moorage render", () => {
+  const everything = (raw: RawConfig) => {
+    raw.os = {
+      ...raw.os,
+      users: { usera: { password: true, groups: ["sudo", "kvm"] } },
+      timeZone: "America/New_York",
+      clockTimer: true,
+    };
+    const vlans = { v7: { id: 7, address: "10.30.0.11/24" } };
+    Object.assign(raw.nodes?.coreos1 as object, { vlans });
+  };
+  const options = { whole: false, secrets: true };
+
+  test.each(["ignition", "cloud-config"])("prints what pulumi up installs, in %s", async (format) => {
+    const change = (raw: RawConfig) => {
+      everything(raw);
+      raw.os = { ...raw.os, format };
+    };
+    const recorder = await program(rawConfig(change));
+    for (const node of ["coreos1", "coreos2", "coreos3", "coreos4"]) {
+      const { userData } = recorder.named(`${node}-installation`).inputs;
+      expect(renderNode(node, labConfig(change), stateOf(recorder), options)).toBe(plain(userData));
+    }
+  });
+
+  test("prints with --whole what pulumi up puts on the node afterwards, too", async () => {
+    const recorder = await program(rawConfig(everything));
+    const text = renderNode("coreos1", labConfig(everything), stateOf(recorder), { ...options, whole: true });
+    const { files, units } = appliedIgnition(text);
+    const base = plain(recorder.named("coreos1-base").inputs) as {
+      files: Record<string, { content: string; mode: number }>;
+      units: Record<string, { content?: string; dropIns?: object }>;
+    };
+    for (const [path, { content, mode }] of Object.entries(base.files)) {
+      expect(files[path], path).toMatchObject({ content, mode });
+    }
+    for (const [name, { content, dropIns }] of Object.entries(base.units)) {
+      expect(units[name]?.content, name).toBe(content);
+      expect(units[name]?.dropIns, name).toMatchObject(dropIns ?? {});
+    }
+  });
+
+  test("leaves secrets out unless it is told to show them, and says where they would be", async () => {
+    const recorder = await program(rawConfig(everything));
+    const text = renderNode("coreos1", labConfig(everything), stateOf(recorder), {
+      whole: true,
+      secrets: false,
+    });
+    const { files, users } = appliedIgnition(text);
+    expect(decodeURIComponent(text)).not.toMatch(/private /);
+    expect(users.usera?.passwordHash).toBe("(password hash of usera: shown with --secrets)");
+    expect(files["/etc/ssh/ssh_host_ed25519_key"]?.content).toBe(
+      "(host key of coreos1: shown with --secrets)\n",
+    );
+    expect(files["/etc/docker/tls/key.pem"]?.content).toBe("(key of Docker's API: shown with --secrets)");
+    expect(files["/etc/ssh/ssh_host_ed25519_key.pub"]?.content).toBe("ssh-ed25519 coreos1-host-key\n");
+    expect(files["/etc/moorage/install.json"]?.content).toContain("(digest of the installation: shown with");
+  });
+
+  test("works before anything was made", () => {
+    const text = renderNode("coreos1", labConfig(everything), [], { whole: true, secrets: true });
+    expect(appliedIgnition(text).files["/etc/ssh/ssh_host_ed25519_key"]?.content).toBe(
+      "(host key of coreos1: made by the first pulumi up)\n",
+    );
+  });
+
+  test("prints the other format where the distribution takes it, and says so where it does not", () => {
+    const cloudConfig = { ...options, format: "cloud-config" } as const;
+    expect(renderNode("coreos1", labConfig(), [], cloudConfig)).toMatch(/^#cloud-config\n/);
+    const fedora = labConfig((raw) => void (raw.os = { ...raw.os, distribution: "fedora-coreos" }));
+    expect(() => renderNode("coreos1", fedora, [], cloudConfig)).toThrow("Fedora CoreOS has no cloud-config");
+  });
+
+  test("says which nodes there are, and which have no user data", () => {
+    expect(() => renderNode("coreos9", labConfig(), [], options)).toThrow(
+      "coreos9 is no node of this stack; wanted: one of coreos1, coreos2, coreos3, coreos4",
+    );
+    const existing = parseStackConfig(rawStack("existing"));
+    expect(() => renderNode("node1", existing, [], options)).toThrow("node1: a host that ran before");
+  });
+});

@@ -1,0 +1,149 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { main } from "../../../ops/main";
+import { rawStack } from "../../support/stacks";
+import { appliedCloudConfig, appliedIgnition } from "../../support/userData";
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-ops-"));
+const said = { out: "", error: "" };
+const signature = { "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270" };
+
+/** Stands in for Pulumi's command line: prints what a stack's configuration and state would be. */
+const pulumi = `#!/bin/sh
+echo "$*" >> "${folder}/asked"
+case "$*" in
+  *"--stack none"*) echo "error: no stack named 'none' found" >&2; exit 255 ;;
+  config*--show-secrets*) cat "${folder}/config-shown.json" ;;
+  config*) cat "${folder}/config.json" ;;
+  "stack export"*--show-secrets*) cat "${folder}/state-shown.json" ;;
+  "stack export"*) cat "${folder}/state.json" ;;
+esac
+`;
+
+function write(name: string, value: unknown): void {
+  fs.writeFileSync(path.join(folder, name), JSON.stringify(value));
+}
+
+function configEntries(secret?: string) {
+  const entries = Object.entries(rawStack("dev")).map(([key, value]): [string, object] => [
+    `moorage:${key}`,
+    typeof value === "string"
+      ? { value, secret: false }
+      : { value: JSON.stringify(value), objectValue: value, secret: false },
+  ]);
+  const config = Object.fromEntries(entries);
+  if (secret) config[`moorage:${secret}`] = { secret: true };
+  return { ...config, "other:key": { value: "1", secret: false } };
+}
+
+function state(privateKey: object) {
+  const resource = (name: string, outputs: object) => ({
+    urn: `urn:pulumi:dev::moorage::moorage:machine:NodeAccess$tls:index/privateKey:PrivateKey::${name}`,
+    type: "tls:index/privateKey:PrivateKey",
+    outputs,
+  });
+  return {
+    deployment: {
+      resources: [
+        resource("coreos1-host-key", {
+          privateKeyOpenssh: privateKey,
+          publicKeyOpenssh: "ssh-ed25519 AAAAhost\n",
+        }),
+        resource("fleet-login-key", { publicKeyOpenssh: "ssh-ed25519 AAAAlogin\n" }),
+      ],
+    },
+  };
+}
+
+beforeAll(() => {
+  fs.writeFileSync(path.join(folder, "pulumi"), pulumi, { mode: 0o755 });
+  vi.stubEnv("PATH", `${folder}:${process.env.PATH}`);
+  write("config.json", configEntries());
+  write("config-shown.json", configEntries());
+  write("state.json", state({ ...signature, ciphertext: "v1:x" }));
+  write("state-shown.json", state({ ...signature, plaintext: JSON.stringify("planted key\n") }));
+});
+beforeEach(() => {
+  Object.assign(said, { out: "", error: "" });
+  fs.rmSync(path.join(folder, "asked"), { force: true });
+  const take = (text: unknown) => ((said.out += String(text)), true);
+  vi.spyOn(process.stdout, "write").mockImplementation(take);
+  vi.spyOn(console, "log").mockImplementation((text) => void (said.out += `${text}\n`));
+  vi.spyOn(console, "error").mockImplementation((text) => void (said.error += `${text}\n`));
+});
+afterAll(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllEnvs();
+  fs.rmSync(folder, { recursive: true });
+});
+
+const asked = () => fs.readFileSync(path.join(folder, "asked"), "utf8").split("\n").sort().slice(1);
+
+describe("the command line", () => {
+  test("lists its commands", async () => {
+    expect(await main(["help"])).toBe(0);
+    expect(said.out).toContain(
+      "render NODE [--stack STACK] [--format ignition|cloud-config] [--whole] [--secrets]",
+    );
+    expect(await main([])).toBe(2);
+  });
+
+  test("answers what it does not know with what there is", async () => {
+    expect(await main(["rendr"])).toBe(2);
+    expect(said.error).toMatch(/^there is no command rendr\n[^]*render NODE/);
+  });
+
+  test.each([
+    [["render"], "which node's user data?"],
+    [["render", "coreos1", "coreos2"], "one node at a time, not coreos1, coreos2"],
+    [["render", "coreos1", "--format", "yaml"], "--format yaml: there is ignition and cloud-config"],
+    [["render", "coreos1", "--loud"], "--loud"],
+  ])("answers %j with the command's usage", async (args, expected) => {
+    expect(await main(args)).toBe(2);
+    expect(said.error).toContain(expected);
+    expect(said.error).toContain("npm run -s moorage -- render NODE");
+  });
+});
+
+describe("render", () => {
+  test("asks Pulumi alone, without secrets, and prints placeholders for them", async () => {
+    expect(await main(["render", "coreos1", "--stack", "dev"])).toBe(0);
+    expect(asked()).toEqual(["config --json --stack dev", "stack export --stack dev"]);
+    const { files, users } = appliedIgnition(said.out);
+    expect(files["/etc/ssh/ssh_host_ed25519_key"]?.content).toBe(
+      "(host key of coreos1: shown with --secrets)\n",
+    );
+    expect(users.core?.keys).toEqual(["ssh-ed25519 AAAAlogin"]);
+  });
+
+  test("shows secrets when it is told to, of the stack at hand", async () => {
+    expect(await main(["render", "coreos1", "--secrets", "--format", "cloud-config"])).toBe(0);
+    expect(asked()).toEqual(["config --json --show-secrets", "stack export --show-secrets"]);
+    const { files } = appliedCloudConfig(said.out);
+    expect(files["/etc/ssh/ssh_host_ed25519_key"]?.content).toBe("planted key\n");
+    expect(files["/etc/moorage/install.json"]?.content).toMatch(/^\{"installHash":"[0-9a-f]{64}"\}\n$/);
+  });
+
+  test("says in Pulumi's words why a stack cannot be read", async () => {
+    expect(await main(["render", "coreos1", "--stack", "none"])).toBe(1);
+    expect(said.error).toContain("cannot be read: error: no stack named 'none' found");
+  });
+
+  test("says what to do where the configuration itself is encrypted", async () => {
+    write("config.json", configEntries("network"));
+    expect(await main(["render", "coreos1"])).toBe(1);
+    expect(said.error).toContain(
+      "moorage:network is encrypted in the stack's configuration: run again with --secrets",
+    );
+    write("config.json", configEntries());
+  });
+
+  test("tells every mistake of the configuration", async () => {
+    write("config.json", { ...configEntries(), "moorage:netwrk": { value: "1", secret: false } });
+    expect(await main(["render", "coreos1"])).toBe(1);
+    expect(said.error).toContain("moorage:netwrk: found an unknown key");
+    write("config.json", configEntries());
+  });
+});
