@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { type ImageArchive } from "@moorage/hosts";
+import type { Cluster, ImageArchive } from "@moorage/hosts";
 import * as render from "@moorage/render";
 import type { NetworkConfig, OsConfig, SwarmConfig } from "../../config/machine";
 import type { NodeConfig } from "../../config/nodes";
@@ -7,6 +7,7 @@ import { prefixLength } from "../../config/values";
 import { DataDisk } from "../../providers/dataDisk";
 import { Installation } from "../../providers/installation";
 import { LoadedImages } from "../../providers/loadedImages";
+import type { ArgsOf } from "../../providers/inputs";
 import { NodeFilesPart } from "../../providers/nodeFiles";
 import type { CertificateAuthority } from "../pki";
 import { fillIn } from "../placeholders";
@@ -28,6 +29,8 @@ export interface CoreOsNodeArgs {
   readonly os: OsConfig;
   readonly network: NetworkConfig;
   readonly docker: SwarmConfig;
+  /** What the node is taken out of while it is changed. */
+  readonly cluster: ArgsOf<Cluster>;
   /** Where the data disk is mounted. */
   readonly mountPoint: string;
   readonly authority: CertificateAuthority;
@@ -67,7 +70,7 @@ export class CoreOsNode extends pulumi.ComponentResource {
     const disk = this.dataDisk(args, installed);
     const base = new NodeFilesPart(
       `${name}-base`,
-      { connection: this.connection, part: "base", ...baseFiles(name, args) },
+      { connection: this.connection, part: "base", cluster: args.cluster, ...baseFiles(name, args) },
       // Docker is restarted here: a container started before the data disk is mounted would write beside it.
       { parent: this, dependsOn: disk },
     );

@@ -1,12 +1,15 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import * as render from "@moorage/render";
+import type { Cluster } from "@moorage/hosts";
 import type { StackConfig } from "../../config/stack";
+import type { ArgsOf } from "../../providers/inputs";
 import { Preflight } from "../../providers/preflight";
 import { registryHost } from "../edge/edge";
 import type { ResolvedImages } from "../images";
 import type { CertificateAuthority } from "../pki";
 import { type Identity, NodeAccess } from "./access";
+import { storageServiceOf } from "../storage/objectStore";
 import { CoreOsNode } from "./coreOsNode";
 
 /** What Swarm, storage and front listen on between nodes. */
@@ -50,7 +53,7 @@ export class Fleet extends pulumi.ComponentResource {
     this.nodes = Object.fromEntries(
       Object.entries(access).map(([node, reached]) => [
         node,
-        this.node(node, reached, identity, preflight, args),
+        this.node(node, reached, identity, preflight, clusterOf(config, access, node), args),
       ]),
     );
     this.registerOutputs({});
@@ -102,6 +105,7 @@ export class Fleet extends pulumi.ComponentResource {
     access: NodeAccess,
     identity: Identity | undefined,
     preflight: Preflight,
+    cluster: ArgsOf<Cluster>,
     { config, authority, images }: FleetArgs,
   ): FleetNode {
     const own = config.nodes[name];
@@ -118,6 +122,7 @@ export class Fleet extends pulumi.ComponentResource {
         os: config.os,
         network: config.network,
         docker: config.swarm,
+        cluster,
         mountPoint: config.storage.mountPoint,
         authority,
         registryNames: [...new Set([registryHost(config.edge), config.edge.vip])],
@@ -128,6 +133,19 @@ export class Fleet extends pulumi.ComponentResource {
     );
     return { config: own, machine };
   }
+}
+
+/** What a node is part of, by what the configuration says: known before anything exists. */
+function clusterOf(
+  { nodes }: StackConfig,
+  access: Readonly<Record<string, NodeAccess>>,
+  node: string,
+): ArgsOf<Cluster> {
+  const managers = Object.entries(access).filter(([name]) => nodes[name]?.roles.includes("manager"));
+  return {
+    managers: managers.map(([, { connection }]) => connection),
+    ...(nodes[node]?.roles.includes("storage") ? { storageService: storageServiceOf(node) } : {}),
+  };
 }
 
 function noProxyOf(config: StackConfig): string[] {
