@@ -58,6 +58,7 @@ export = {
   caCertificate: authority.caCertificatePem,
   username: registry.administrator.name,
   password: registry.administrator.password,
+  passwords: registry.passwords,
   ...(fleet.privateKey && { sshPrivateKey: fleet.privateKey }),
   sshCommands: sshCommandsOf(fleet.nodes),
   nodes: describeNodes(fleet.nodes),

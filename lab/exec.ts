@@ -86,6 +86,14 @@ export function startTime(pid: number): string | undefined {
   return fields[0] === "Z" ? undefined : fields[19];
 }
 
+/** When a process started, in milliseconds since 1970; undefined when there is no such process. */
+export function startedAt(pid: number): number | undefined {
+  const ticks = startTime(pid);
+  const booted = /^btime (\d+)$/m.exec(readIf("/proc/stat") ?? "")?.[1];
+  // Linux counts in hundredths of a second wherever programs see it.
+  return ticks === undefined || booted === undefined ? undefined : Number(booted) * 1000 + Number(ticks) * 10;
+}
+
 /** Reads a record "PID START" and says whether that very process is alive. */
 export function aliveRecord(file: string): Recorded | undefined {
   const [pid, start] = (readIf(file) ?? "").trim().split(" ");

@@ -113,7 +113,10 @@ export const ownerFile = (n: number): string => path.join(labRoot(), String(n), 
 /** The instance of this checkout where there is one already; nothing is made. */
 export function findInstance(): Instance | undefined {
   const wanted = requested();
-  if (wanted !== undefined) return describeInstance(wanted);
+  if (wanted !== undefined) {
+    refuseOthers(wanted);
+    return describeInstance(wanted);
+  }
   const mine = checkout();
   for (let n = 0; n < MAX_INSTANCES; n++) {
     if (readIf(ownerFile(n))?.trim() === mine) return describeInstance(n);
@@ -121,16 +124,20 @@ export function findInstance(): Instance | undefined {
   return undefined;
 }
 
+/** A lab of another checkout that is still there is that one's to handle. */
+function refuseOthers(number: number): void {
+  const owner = readIf(ownerFile(number))?.trim();
+  if (owner === undefined || owner === checkout() || !fs.existsSync(owner)) return;
+  throw new LabError(
+    `lab ${number} belongs to ${owner}: handle it from there, or leave MOORAGE_LAB unset to get one of this checkout's own`,
+  );
+}
+
 /** The instance of this checkout; where it has none yet, the lowest free one becomes its own. */
 export function claimInstance(): Promise<Instance> {
   return exclusively("allocation", "choosing an instance", () => {
     const found = findInstance() ?? lowestFree();
     const owner = readIf(ownerFile(found.number))?.trim();
-    if (owner !== undefined && owner !== checkout() && fs.existsSync(owner)) {
-      throw new LabError(
-        `lab ${found.number} belongs to ${owner}: leave MOORAGE_LAB unset to get another one, or run clean in that checkout`,
-      );
-    }
     if (owner !== checkout()) writeAtomic(ownerFile(found.number), `${checkout()}\n`);
     return Promise.resolve(found);
   });
@@ -158,8 +165,13 @@ export function existingInstance(): Instance {
 /** How long a path of a Unix socket may be on Linux. */
 const SOCKET_PATH_LIMIT = 107;
 
-/** Refuses a lab folder whose sockets would have names too long for the kernel. */
-export function checkSocketPaths(instance: Instance): void {
+/** Refuses a lab folder whose sockets would have names too long for the kernel, or that mounts cannot name. */
+export function checkFolder(instance: Instance): void {
+  if (/[\s:,\\]/.test(labRoot())) {
+    throw new LabError(
+      `${labRoot()} has a blank, colon, comma or backslash in it, which the options of mounts cannot hold: set MOORAGE_LAB_DIR to another folder`,
+    );
+  }
   const longest = path.join(instance.dir, "forward", "65535.sock").length;
   if (longest > SOCKET_PATH_LIMIT) {
     throw new LabError(

@@ -5,7 +5,7 @@ import { detachAll, disksOf, discardSystem } from "./disks";
 import { LabError, must, readIf, run, writeAtomic } from "./exec";
 import { hostState, isOn, isSwitchedOff, switchOff, switchOn, waitReady, type HostState } from "./hosts";
 import {
-  checkSocketPaths,
+  checkFolder,
   claimInstance,
   exclusively,
   labRoot,
@@ -101,7 +101,7 @@ function settle(instance: Instance, wanted: Platform | undefined): Platform {
 export async function up(options: UpOptions): Promise<{ instance: Instance; started: number }> {
   await checkMachine();
   const instance = await claimInstance();
-  checkSocketPaths(instance);
+  checkFolder(instance);
   const { say } = options;
   return locked(instance, async () => {
     const platform = settle(instance, options.platform);

@@ -1,4 +1,3 @@
-import * as fs from "node:fs";
 import * as path from "node:path";
 import { LabError, readIf, writeAtomic } from "./exec";
 import { consoleCommand, hostState } from "./hosts";
@@ -38,6 +37,14 @@ function isAccess(value: unknown): value is SshAccess {
   return ["user", "hostKey", "identityFile"].every((key) => typeof entry[key] === "string");
 }
 
+/** The file by which `ssh` knows a host; written anew where it is not right. */
+export function knownHosts(instance: Instance, host: Host, { hostKey }: SshAccess): string {
+  const known = path.join(instance.dir, "ssh", `${host.name}.known_hosts`);
+  const line = `[127.0.0.1]:${host.sshPort} ${hostKey}\n`;
+  if (readIf(known) !== line) writeAtomic(known, line);
+  return known;
+}
+
 /** The arguments of `ssh` for a host, with its host key pinned and nothing else believed. */
 export function sshArguments(
   instance: Instance,
@@ -45,15 +52,9 @@ export function sshArguments(
   access: SshAccess,
   command: readonly string[],
 ): readonly string[] {
-  const known = path.join(instance.dir, "ssh", `${host.name}.known_hosts`);
-  const line = `[127.0.0.1]:${host.sshPort} ${access.hostKey}\n`;
-  if (readIf(known) !== line) {
-    fs.mkdirSync(path.dirname(known), { recursive: true });
-    writeAtomic(known, line);
-  }
   const options = [
     "StrictHostKeyChecking=yes",
-    `UserKnownHostsFile=${known}`,
+    `UserKnownHostsFile=${knownHosts(instance, host, access)}`,
     "GlobalKnownHostsFile=/dev/null",
     "IdentitiesOnly=yes",
     "ConnectTimeout=10",

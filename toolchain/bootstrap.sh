@@ -6,6 +6,8 @@
 #
 # What is there already is left alone; when nothing is missing it takes a fraction of a second.
 set -euo pipefail
+# What is built into hosts and images has to be readable there, whatever the caller's habit.
+umask 022
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 checkout=$(dirname "$here")

@@ -1,4 +1,4 @@
-export { cacheRoot, madeOnce, withLock } from "./cache";
+export { cacheRoot, madeOnce, pointTo, withLock } from "./cache";
 export { checkedArchive } from "./plugins";
 export { lastWords, run, ToolError, type Finished, type Log } from "./run";
 export { defaultSetting, type Setting } from "./setting";

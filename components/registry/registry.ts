@@ -35,6 +35,8 @@ export class Registry extends pulumi.ComponentResource {
   readonly users: RegistryUser[];
   /** The first user, by name, who may write everything. */
   readonly administrator: RegistryUser;
+  /** Every user's password, by name. Secret. */
+  readonly passwords: pulumi.Output<Record<string, string>>;
   readonly fingerprint: pulumi.Output<string>;
   readonly ready: pulumi.Resource[];
 
@@ -42,6 +44,7 @@ export class Registry extends pulumi.ComponentResource {
     super("moorage:registry:Registry", name, {}, options);
     this.users = Object.entries(args.registry.users).map(([user, of]) => this.user(name, user, of.rights));
     this.administrator = administratorAmong(this.users);
+    this.passwords = pulumi.secret(Object.fromEntries(this.users.map((user) => [user.name, user.password])));
     const httpSecret = new random.RandomPassword(
       `${name}-http-secret`,
       { length: 48, special: false },

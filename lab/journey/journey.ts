@@ -2,22 +2,15 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { buildImages } from "../images";
 import { LabError, writeAtomic } from "../exec";
-import { checkout, type Instance, type Platform } from "../instance";
+import { checkout, claimInstance, exclusively, type Instance, type Platform } from "../instance";
 import { consoleRun, hostState } from "../hosts";
-import { platformOf, reinstall, up } from "../lab";
-import type { Log } from "../../toolchain";
+import { checkMachine, platformOf, reinstall, up } from "../lab";
+import { pointTo, type Log } from "../../toolchain";
 import { accessFile } from "../ssh";
-import {
-  ensureStack,
-  ensureTools,
-  environmentOf,
-  madeHostKeys,
-  outputs,
-  pulumi,
-  releaseStaleLock,
-} from "./pulumi";
+import { ensureStack, ensureTools, environmentOf, madeHostKeys, outputs, pulumi } from "./pulumi";
 import { introduce, pushAndPull, type RegistryAccess } from "./push";
 import { ensureStackFile, passphrase } from "./stack";
+import { releaseStaleLock } from "./stackLock";
 
 /** How long each part of a journey took, in seconds. */
 export type Timings = Record<string, number>;
@@ -55,6 +48,13 @@ export async function prepare(say: Log, part: Part, wanted?: Platform): Promise<
 
 /** From nothing to a push and a pull: tools, images, hosts, `pulumi up`, clients. Goes on where it was. */
 export async function journey(say: Log, wanted?: Platform): Promise<Arrived> {
+  // Before minutes are spent on tools for a machine that will not do.
+  await checkMachine();
+  const { number } = await claimInstance();
+  return exclusively(`journey-${number}`, `make lab (lab ${number})`, () => travel(say, wanted));
+}
+
+async function travel(say: Log, wanted?: Platform): Promise<Arrived> {
   const timings: Timings = {};
   const part: Part = async (name, work) => {
     say(name);
@@ -66,7 +66,7 @@ export async function journey(say: Log, wanted?: Platform): Promise<Arrived> {
   const { instance, env, images } = await prepare(say, part, wanted);
   await part("pulumi up", async () => {
     await reinstallStrangers(instance, env, say);
-    const cutOff = await releaseStaleLock(instance, env);
+    const cutOff = await releaseStaleLock(instance, env, say);
     if (cutOff) say("  an update before was cut off; going on where it was");
     await pulumi(["up", ...plainOptions()], env);
     // What was under way is finished by now; Pulumi would go on warning of it.
@@ -100,9 +100,13 @@ async function reinstallStrangers(instance: Instance, env: Record<string, string
 export async function imagesIn(folder: string, tools: Parameters<typeof buildImages>[0]): Promise<string> {
   const link = path.join(folder, ".images");
   const { minio, mc, registry } = tools;
-  const built = await buildImages({ minio, mc, registry });
-  fs.rmSync(link, { recursive: true, force: true });
-  fs.symlinkSync(built, link);
+  const there = fs.lstatSync(link, { throwIfNoEntry: false });
+  if (there && !there.isSymbolicLink()) {
+    throw new LabError(
+      `${link} is a folder of your own, which stays as it is, and the lab's image archives are to be found by that name: rename it, and correct the paths that name it`,
+    );
+  }
+  pointTo(link, await buildImages({ minio, mc, registry }));
   return link;
 }
 

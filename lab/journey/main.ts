@@ -1,10 +1,11 @@
+import * as fs from "node:fs";
 import * as path from "node:path";
 import { shellQuote, ToolError } from "../../toolchain";
 import { LabError } from "../exec";
-import { checkout, existingInstance, type Platform } from "../instance";
-import { accessTo } from "../ssh";
+import { checkout, findInstance, type Platform } from "../instance";
+import { accessTo, knownHosts } from "../ssh";
 import { imagesIn, journey, readAccess, type Arrived } from "./journey";
-import { ensureTools, environmentOf } from "./pulumi";
+import { ensureTools, environmentOf, foreignSettings } from "./pulumi";
 
 const USAGE = "usage: tsx lab/journey/main.ts lab | env | images";
 
@@ -25,12 +26,14 @@ function farewell({ instance, access, digest, timings }: Arrived, total: number)
     "",
     `Registry      https://${access.host} on the lab's network, https://127.0.0.1:${instance.registryPort} from here`,
     `Pushed        ${access.host}/demo/hello@${digest} from client1, pulled on client2`,
-    `Trust its CA  curl --cacert ${ca} …; for Docker: cp ${ca} /etc/docker/certs.d/127.0.0.1:${instance.registryPort}/ca.crt`,
+    `Trust its CA  curl --cacert ${ca} …; for Docker: install -D -m 0644 ${ca} /etc/docker/certs.d/127.0.0.1:${instance.registryPort}/ca.crt`,
     `Log in        eval "$(make -s env)" && echo "$REGISTRY_PASSWORD" | docker login --username ${access.username} --password-stdin 127.0.0.1:${instance.registryPort}`,
     "Nodes",
     ...nodes.map((host) => {
-      const key = accessTo(instance, host)?.identityFile ?? "";
-      return `  ${host.name}     ssh -p ${host.sshPort} -i ${key} core@127.0.0.1`;
+      const access = accessTo(instance, host);
+      if (access === undefined) return `  ${host.name}     npm run -s lab -- ssh ${host.name}`;
+      const known = knownHosts(instance, host, access);
+      return `  ${host.name}     ssh -p ${host.sshPort} -i ${access.identityFile} -o UserKnownHostsFile=${known} core@127.0.0.1`;
     }),
     "  or          npm run -s lab -- ssh coreos1",
     "Time",
@@ -40,7 +43,10 @@ function farewell({ instance, access, digest, timings }: Arrived, total: number)
 }
 
 async function env(): Promise<void> {
-  const instance = existingInstance();
+  const instance = findInstance();
+  if (!instance || !fs.existsSync(instance.dir)) {
+    throw new LabError("there is no lab of this checkout yet: run make lab");
+  }
   const tools = await ensureTools(say);
   const environment = environmentOf(instance, tools);
   const access = await readAccess(instance, environment);
@@ -51,6 +57,7 @@ async function env(): Promise<void> {
     REGISTRY_USER: access.username,
     REGISTRY_PASSWORD: access.password,
   };
+  console.log(`unset ${foreignSettings.join(" ")}`);
   for (const [name, value] of Object.entries(all)) {
     console.log(`export ${name}=${shellQuote(value)}`);
   }

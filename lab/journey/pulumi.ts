@@ -1,14 +1,17 @@
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
-import * as os from "node:os";
 import * as path from "node:path";
 import { ensureTools, pulumiEnvironment, type Tools } from "../../toolchain";
-import { LabError, must, startTime } from "../exec";
+import { LabError, must } from "../exec";
 import { checkout, type Instance } from "../instance";
 import { backendFolder, passphraseFile, stackFile, stackName } from "./stack";
 
-/** The environment in which `pulumi` works on this lab's stack. */
+/** Settings for some other stack that a caller's shell may have, and that would win over the lab's own. */
+export const foreignSettings = ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_OPTION_STACK", "PULUMI_OPTION_CWD"];
+
+/** The environment in which `pulumi` works on this lab's stack; what would disturb it is taken out of this process's. */
 export function environmentOf(instance: Instance, tools: Tools): Record<string, string> {
+  for (const name of foreignSettings) delete process.env[name];
   return {
     ...pulumiEnvironment(tools, {
       backendUrl: `file://${backendFolder(instance)}`,
@@ -32,34 +35,6 @@ export async function ensureStack(instance: Instance, env: Record<string, string
   await must("pulumi", ["-C", instance.dir, "stack", "init", "--no-select", stackName], { env });
 }
 
-/**
- * Takes the stack's lock from an update on this machine that is no longer alive, so that a killed one does not
- * stand in the way of the next. Says whether there was one to take.
- */
-export async function releaseStaleLock(instance: Instance, env: Record<string, string>): Promise<boolean> {
-  const folder = path.join(backendFolder(instance), ".pulumi", "locks");
-  if (!fs.existsSync(folder)) return false;
-  const files = fs
-    .readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".json"));
-  const holders = files.map(
-    (file) => JSON.parse(fs.readFileSync(path.join(folder, file), "utf8")) as LockHolder,
-  );
-  if (holders.length === 0 || holders.some(isAlive)) return false;
-  await must("pulumi", ["cancel", "--yes", "--stack", stackName], { env, cwd: checkout() });
-  return true;
-}
-
-interface LockHolder {
-  readonly pid: number;
-  readonly hostname: string;
-}
-
-/** A holder on another machine is taken for alive, since nothing here can tell. */
-function isAlive({ pid, hostname }: LockHolder): boolean {
-  return hostname !== os.hostname() || startTime(pid) !== undefined;
-}
-
 /** Runs `pulumi` with its output on the terminal, and fails with its exit code. */
 export function pulumi(args: readonly string[], env: Record<string, string>): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -68,7 +43,11 @@ export function pulumi(args: readonly string[], env: Record<string, string>): Pr
       cwd: checkout(),
       stdio: "inherit",
     });
+    // Whoever is told to end waits for Pulumi to write down what it has made. (Ctrl-C reaches it by the terminal.)
+    const passOn = (): boolean => child.kill("SIGTERM");
+    process.on("SIGTERM", passOn);
     child.on("error", (error) => reject(new LabError(`cannot run pulumi: ${error.message}`)));
+    child.on("close", () => process.off("SIGTERM", passOn));
     child.on("close", (code) =>
       code === 0
         ? resolve()

@@ -70,7 +70,7 @@ describe("the program", () => {
 
   test("says where the registry is, and how to get in", () => {
     const outputs = recorder.outputs.get("moorage-dev");
-    expect(secretPaths(outputs)).toEqual(["password", "sshPrivateKey"]);
+    expect(secretPaths(outputs)).toEqual(["password", "passwords", "sshPrivateKey"]);
     expect(shown(outputs)).toMatchObject({
       registryUrl: "https://10.0.2.10",
       caCertificate: "certificate ca-certificate",
@@ -86,7 +86,7 @@ describe("the program", () => {
     const existing = await program({ ...rawStack("existing"), images: rawConfig().images ?? {} });
     expect(existing.resources.map((one) => one.name)).not.toContain("fleet-login-key");
     const outputs = existing.outputs.get("moorage-dev");
-    expect(secretPaths(outputs)).toEqual(["password"]);
+    expect(secretPaths(outputs)).toEqual(["password", "passwords"]);
     expect(outputs).not.toHaveProperty("sshPrivateKey");
     expect(outputs).toHaveProperty("registryUrl", "https://registry.example.com");
   });

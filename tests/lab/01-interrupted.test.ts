@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { releaseStaleLock } from "../../lab/journey/pulumi";
+import { releaseStaleLock } from "../../lab/journey/stackLock";
 import { TestLab } from "../support/testLab";
 
 let lab: TestLab;

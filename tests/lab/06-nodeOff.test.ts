@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { off, on } from "../../lab/lab";
-import { pushAndPull } from "../../lab/journey/push";
+import { pushAndPull, type RegistryAccess } from "../../lab/journey/push";
 import { ask, eventually, helloArchive, TestLab } from "../support/testLab";
 
 let lab: TestLab;
+let access: RegistryAccess;
 let before: string;
 
 beforeAll(async () => {
   lab = await TestLab.standing();
+  access = await lab.access();
   before = lab.stackFile();
 });
 
@@ -18,7 +20,6 @@ afterAll(async () => {
 
 /** The registry answers an authenticated request. */
 async function serves(): Promise<void> {
-  const access = await lab.access();
   const answer = await ask(lab, access, "/v2/", {
     user: access.username,
     password: access.password,
@@ -41,7 +42,7 @@ describe.each([
   afterAll(() => on(lab.instance, lab.host(name)));
 
   test("push and pull go through the address", async () => {
-    await pushAndPull(lab.instance, await lab.access(), helloArchive(lab));
+    await pushAndPull(lab.instance, access, helloArchive(lab));
   });
 
   test("an update of something else works", async () => {

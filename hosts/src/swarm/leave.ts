@@ -1,5 +1,7 @@
 /** How a node gets out of the Swarm, in the order that never costs the others their quorum. */
 import type { Connection, SwarmMemberOutputs } from "../contract";
+import { dockerApi, isMissing } from "../docker/api";
+import type { DockerApi } from "../docker/api";
 import { DockerError, HostError, messageOf } from "../errors";
 import { note, warn } from "../log";
 import { couldNotAsk } from "../ssh/pool";
@@ -12,6 +14,8 @@ import type { DockerInfo, SwarmNode } from "./types";
 
 /** How long Swarm may take to see that a manager is down. */
 const QUORUM_SECONDS = 45;
+/** How long the containers of a node that has left may take to be gone. */
+const CONTAINERS_SECONDS = 30;
 
 /**
  * Demotes, leaves, and is taken off the list. The last member takes the Swarm with it. A host that cannot be
@@ -33,10 +37,40 @@ export async function removeMember(state: SwarmMemberOutputs): Promise<void> {
   if (!isOut(info)) {
     if (info.Swarm.ControlAvailable && listed !== undefined) await demote(state.node, others, nodeId);
     await leave(connection);
+    await removeTaskContainers(connection, nodeId);
   }
   if (listed !== undefined) await removeNode(others, nodeId);
   await removeMark(connection);
   note(connection.node, "left the Swarm");
+}
+
+/** As it leaves, Docker removes the containers of a node's tasks, but not one that it was making or removing just then. */
+async function removeTaskContainers(connection: Connection, nodeId: string): Promise<void> {
+  const api = dockerApi(connection);
+  const filters = { label: [`com.docker.swarm.node.id=${nodeId}`] };
+  const gone = await poll(new Deadline(CONTAINERS_SECONDS), 1, async () => {
+    const left = await api.get<{ Id: string }[]>("/containers/json", {
+      query: { all: "true", filters },
+      purpose: "looking for containers of the Swarm's tasks",
+    });
+    await Promise.all(left.map(({ Id }) => removeContainer(api, Id)));
+    return left.length === 0 ? true : undefined;
+  });
+  if (!gone) {
+    warn(connection.node, "containers of the Swarm's tasks are still there; see `docker ps --all` on it");
+  }
+}
+
+async function removeContainer(api: DockerApi, id: string): Promise<void> {
+  try {
+    await api.delete(`/containers/${id}`, {
+      query: { force: "true" },
+      purpose: "removing a task's container",
+    });
+  } catch (error) {
+    const underWay = error instanceof DockerError && error.status === 409;
+    if (!underWay && !isMissing(error)) throw error;
+  }
 }
 
 /** The node as another manager lists it; `undefined` when none serves: this one is the last, and takes the Swarm with it. */

@@ -127,6 +127,13 @@ describe.skipIf(!canSandbox)("leaving", () => {
     expect(all[0].sandbox.read("etc/moorage/swarm")).toBeUndefined();
   }, 30_000);
 
+  it("leaves no container of a task that Docker was about to make or to remove", async () => {
+    const { all, outs } = await whole();
+    all[3].containers.add("half-made");
+    await swarmMember.delete("d", outs[3] as NonNullable<(typeof outs)[3]>);
+    expect([...all[3].containers]).toEqual([]);
+  }, 30_000);
+
   it("takes a host that is off off the list", async () => {
     const { all, outs } = await whole();
     await all[2].off();

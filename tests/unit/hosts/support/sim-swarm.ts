@@ -40,6 +40,8 @@ export class Engine {
   sandbox!: Sandbox;
   cluster: Cluster | undefined;
   nodeId = "";
+  /** Containers of the Swarm's tasks that are still there, by id. */
+  readonly containers = new Set<string>();
   /** How many node updates are refused as out of sequence. */
   busy = 0;
 
@@ -66,6 +68,11 @@ export class Engine {
     docker.on("GET", /^\/tasks$/, ({ query }) =>
       guarded(() => ({ json: this.tasks(query.get("filters")) }))(),
     );
+    docker.on("GET", /^\/containers\/json$/, () => ({ json: [...this.containers].map((Id) => ({ Id })) }));
+    docker.on("DELETE", /^\/containers\/[\w-]+$/, ({ path }) => {
+      this.containers.delete(path.split("/")[2] ?? "");
+      return { json: {} };
+    });
     docker.on(
       "GET",
       /^\/swarm$/,
