@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { type ImageArchive } from "@moorage/hosts";
+import type { Cluster, ImageArchive } from "@moorage/hosts";
 import * as render from "@moorage/render";
 import { baseFiles, userDataModel, usersWithPassword } from "../../config/models";
 import type { NodeConfig } from "../../config/nodes";
@@ -8,6 +8,7 @@ import type { StackConfig } from "../../config/stack";
 import { DataDisk } from "../../providers/dataDisk";
 import { Installation } from "../../providers/installation";
 import { LoadedImages } from "../../providers/loadedImages";
+import type { ArgsOf } from "../../providers/inputs";
 import { NodeFilesPart } from "../../providers/nodeFiles";
 import type { CertificateAuthority } from "../pki";
 import { fillIn } from "../placeholders";
@@ -30,6 +31,8 @@ export interface CoreOsNodeArgs {
   readonly config: StackConfig;
   /** By user, of those who have a password; secret. */
   readonly passwordHashes: Readonly<Record<string, pulumi.Output<string>>>;
+  /** What the node is taken out of while it is changed. */
+  readonly cluster: ArgsOf<Cluster>;
   readonly authority: CertificateAuthority;
   /** Images that come from archives, by name. */
   readonly archives: Record<string, ImageArchive>;
@@ -63,7 +66,7 @@ export class CoreOsNode extends pulumi.ComponentResource {
     const disk = this.dataDisk(args, installed);
     const base = new NodeFilesPart(
       `${name}-base`,
-      { connection: this.connection, part: "base", ...filledFiles(name, args) },
+      { connection: this.connection, part: "base", cluster: args.cluster, ...filledFiles(name, args) },
       // Docker is restarted here: a container started before the data disk is mounted would write beside it.
       { parent: this, dependsOn: disk },
     );

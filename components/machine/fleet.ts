@@ -1,12 +1,15 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
+import type { Cluster } from "@moorage/hosts";
 import { nodeOf, usersWithPassword } from "../../config/models";
 import type { StackConfig } from "../../config/stack";
 import { warningsOf } from "../../config/warnings";
+import type { ArgsOf } from "../../providers/inputs";
 import { Preflight } from "../../providers/preflight";
 import type { ResolvedImages } from "../images";
 import type { CertificateAuthority } from "../pki";
 import { type Identity, NodeAccess } from "./access";
+import { storageServiceOf } from "../storage/objectStore";
 import { CoreOsNode } from "./coreOsNode";
 import { UserPasswords } from "./userPasswords";
 
@@ -56,7 +59,17 @@ export class Fleet extends pulumi.ComponentResource {
     this.nodes = Object.fromEntries(
       Object.entries(access).map(([node, reached]) => [
         node,
-        this.node(node, { reached, identity, preflight, passwordHashes: passwords?.hashes ?? {} }, args),
+        this.node(
+          node,
+          {
+            reached,
+            identity,
+            preflight,
+            passwordHashes: passwords?.hashes ?? {},
+            cluster: clusterOf(config, access, node),
+          },
+          args,
+        ),
       ]),
     );
     this.registerOutputs({});
@@ -119,6 +132,7 @@ export class Fleet extends pulumi.ComponentResource {
       readonly identity: Identity | undefined;
       readonly preflight: Preflight;
       readonly passwordHashes: UserPasswords["hashes"];
+      readonly cluster: ArgsOf<Cluster>;
     },
     { config, authority, images }: FleetArgs,
   ): FleetNode {
@@ -132,6 +146,7 @@ export class Fleet extends pulumi.ComponentResource {
         identity: known.identity,
         config,
         passwordHashes: known.passwordHashes,
+        cluster: known.cluster,
         authority,
         archives: images.archives,
       },
@@ -139,4 +154,17 @@ export class Fleet extends pulumi.ComponentResource {
     );
     return { config: own, machine };
   }
+}
+
+/** What a node is part of, by what the configuration says: known before anything exists. */
+function clusterOf(
+  { nodes }: StackConfig,
+  access: Readonly<Record<string, NodeAccess>>,
+  node: string,
+): ArgsOf<Cluster> {
+  const managers = Object.entries(access).filter(([name]) => nodes[name]?.roles.includes("manager"));
+  return {
+    managers: managers.map(([, { connection }]) => connection),
+    ...(nodes[node]?.roles.includes("storage") ? { storageService: storageServiceOf(node) } : {}),
+  };
 }

@@ -46,7 +46,7 @@ export class ObjectStore extends pulumi.ComponentResource {
     const balancers = this.balancers(args);
     this.bucket = args.storage.bucket;
     this.credentials = { accessKey: this.bucket, secretKey: secrets.secretKey };
-    this.services = Object.fromEntries(Object.keys(args.nodes).map((node) => [node, serviceOf(node)]));
+    this.services = Object.fromEntries(Object.keys(args.nodes).map((node) => [node, storageServiceOf(node)]));
     const bucket = new Bucket(
       `${name}-bucket`,
       {
@@ -74,17 +74,17 @@ export class ObjectStore extends pulumi.ComponentResource {
   }
 
   private minio(args: ObjectStoreArgs, secrets: StoreSecrets): SwarmService[] {
-    const names = Object.keys(args.nodes).map(serviceOf);
+    const names = Object.keys(args.nodes).map(storageServiceOf);
     return Object.entries(args.nodes).map(
       ([node, { folder }]) =>
         new SwarmService(
-          serviceOf(node),
+          storageServiceOf(node),
           {
             swarm: args.swarm,
             image: args.images.minio,
             constraints: [placement.onNode(node)],
             // MinIO finds itself among its peers by this name.
-            hostname: serviceOf(node),
+            hostname: storageServiceOf(node),
             args: render.minioCommand({ names, port: minioPort }),
             environment: {
               HOME: "/tmp",
@@ -111,7 +111,10 @@ export class ObjectStore extends pulumi.ComponentResource {
   }
 
   private balancers(args: ObjectStoreArgs): SwarmService[] {
-    const backends = Object.keys(args.nodes).map((node) => ({ name: serviceOf(node), port: minioPort }));
+    const backends = Object.keys(args.nodes).map((node) => ({
+      name: storageServiceOf(node),
+      port: minioPort,
+    }));
     return args.balancerNodes.map(
       (node) =>
         new SwarmService(
@@ -127,7 +130,7 @@ export class ObjectStore extends pulumi.ComponentResource {
                 path: "/usr/local/etc/haproxy/haproxy.cfg",
                 content: render.renderS3Balancer({
                   backends,
-                  preferred: node in args.nodes ? serviceOf(node) : undefined,
+                  preferred: node in args.nodes ? storageServiceOf(node) : undefined,
                   listenPort: minioPort,
                 }),
               },
@@ -156,7 +159,8 @@ function generateSecrets(name: string, parent: pulumi.Resource): StoreSecrets {
   };
 }
 
-function serviceOf(node: string): string {
+/** The Swarm service that is MinIO on a node. */
+export function storageServiceOf(node: string): string {
   return `minio-${node}`;
 }
 

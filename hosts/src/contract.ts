@@ -117,6 +117,14 @@ export interface DataDiskInputs {
 }
 export type DataDiskOutputs = DataDiskInputs;
 
+/** What a node is part of, and is taken out of while a change stops what runs on it. */
+export interface Cluster {
+  /** Every manager, this node among them where it is one. */
+  readonly managers: Connection[];
+  /** Name of the Swarm service that is MinIO on this node; absent where it stores nothing. */
+  readonly storageService?: string;
+}
+
 // A part of a node's files and units.
 
 export interface NodeFilesInputs {
@@ -125,6 +133,8 @@ export interface NodeFilesInputs {
   readonly part: string;
   readonly files: Record<string, ManagedFile>;
   readonly units: Record<string, ManagedUnit>;
+  /** Absent: members of a Swarm only take turns. A change of it alone changes nothing on the node. */
+  readonly cluster?: Cluster;
 }
 export type NodeFilesOutputs = NodeFilesInputs;
 

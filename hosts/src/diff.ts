@@ -7,6 +7,8 @@ export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 export interface DiffRules {
   /** Keys that only outputs have. */
   readonly outputOnly?: readonly string[];
+  /** Keys whose change alone is nothing to do. */
+  readonly ignored?: readonly string[];
   /** Keys whose change cannot be made in place. */
   readonly replace?: readonly string[];
   /** Keys that hold a connection; another `node` in it means another host, and replaces. */
@@ -15,11 +17,11 @@ export interface DiffRules {
 
 /** Compares key by key; the order of keys inside objects means nothing, and absent is the same as `null`. */
 export function diffOf(state: object, inputs: object, rules: DiffRules = {}): Diff {
-  const { outputOnly = [], replace = [], connections = [] } = rules;
+  const { outputOnly = [], ignored = [], replace = [], connections = [] } = rules;
   const olds = state as Record<string, unknown>;
   const news = inputs as Record<string, unknown>;
   const keys = [...new Set([...Object.keys(olds), ...Object.keys(news)])].filter(
-    (key) => key !== "__provider" && !outputOnly.includes(key),
+    (key) => key !== "__provider" && !outputOnly.includes(key) && !ignored.includes(key),
   );
   const changedKeys = keys.filter((key) => !equal(olds[key], news[key])).sort();
   const replaces = changedKeys.filter(

@@ -8,6 +8,7 @@ import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { quote } from "../ssh/quote";
 import { dockerInfo } from "../swarm/managers";
+import { outOfService } from "../swarm/out-of-service";
 import { Deadline, poll } from "../time";
 import { parseFound } from "./parse";
 import type { FoundUnit, Pending } from "./parse";
@@ -28,17 +29,23 @@ export async function settle(inputs: NodeFilesInputs, pending: Pending): Promise
   const work = async () => {
     await runActions(connection, pending.daemonReload, restart, reload, on, off);
     if (restart.includes(DOCKER)) await waitForDocker(connection);
+    if (pending.reboot) await rebootOnce(connection);
+    await verify(connection, on);
   };
-  await (restart.includes(DOCKER) ? takingTurns(connection, work) : work());
-  if (pending.reboot) await takingTurns(connection, () => rebootOnce(connection));
-  await verify(connection, on);
+  await (stops(pending, restart) ? apart(inputs, work) : work());
   const { daemonReload, reboot } = pending;
   if (!daemonReload && !reboot && pending.restart.length + pending.reload.length === 0) return;
   await runScript(connection, forgetPending(part), [], { sudo: true, purpose: "noting that all is applied" });
 }
 
+/** Whether what is pending stops the node's containers, or an interrupted run left the node out of service. */
+function stops({ reboot, outOfService: interrupted }: Pending, restart: readonly string[]): boolean {
+  return reboot || interrupted || restart.includes(DOCKER);
+}
+
 /** Members of a Swarm go down one after the other; hosts that are in none yet need not wait for each other. */
-async function takingTurns(connection: Connection, work: () => Promise<void>): Promise<void> {
+async function apart({ connection, cluster }: NodeFilesInputs, work: () => Promise<void>): Promise<void> {
+  if (cluster) return outOfService(connection, cluster, work);
   const state = await dockerInfo(connection).then(
     ({ Swarm }) => Swarm.LocalNodeState,
     () => "inactive",

@@ -8,6 +8,7 @@ import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { settle } from "./apply";
 import { asFound, parseFound, parsePending } from "./parse";
+import { plannedFor } from "./plan";
 import { applyScript, forgetPending, placedFiles, readScript } from "./scripts";
 import { leaving, withOwnersKeys } from "./shared";
 
@@ -98,7 +99,9 @@ export const nodeFiles: Operation<NodeFilesInputs, NodeFilesOutputs> = {
     });
   },
   diff(state, inputs) {
-    return diffOf(state, inputs, { replace: ["part"], connections: ["connection"] });
+    const planned = plannedFor(state, inputs);
+    if (planned !== undefined) note(state.connection.node, `this update ${planned}`);
+    return diffOf(state, inputs, { replace: ["part"], connections: ["connection"], ignored: ["cluster"] });
   },
   update(_id, state, inputs) {
     return ensure(inputs, state);

@@ -94,6 +94,8 @@ export interface Pending {
   /** Units to restart and to reload, each once; a restart makes a reload needless. */
   readonly restart: readonly string[];
   readonly reload: readonly string[];
+  /** The node is still out of service from a change that was cut off. */
+  readonly outOfService: boolean;
 }
 
 /** What the apply script printed as pending, each action once. */
@@ -107,5 +109,6 @@ export function parsePending(output: string): Pending {
     reboot: lines.includes("reboot"),
     restart,
     reload: units("reload").filter((unit) => !restart.includes(unit)),
+    outOfService: lines.includes("out-of-service"),
   };
 }

@@ -2,6 +2,7 @@
 import type { Apply, ManagedFile, ManagedUnit } from "@moorage/render";
 import type { NodeFilesInputs } from "../contract";
 import { quote } from "../ssh/quote";
+import { ABSENCE_FILE } from "../swarm/absence";
 
 /** What a shared file was before is kept under its own name and this. */
 export const KEPT = ".before-moorage";
@@ -132,7 +133,9 @@ export function applyScript(
     ...(file.shared ? [`keep ${quote(file.path)}`] : []),
     placeLine(file),
   ]);
-  const report = `sed 's/^/pending /' "$pending" | sort -u\n[ -s "$pending" ] || rm -f "$pending"`;
+  const report = `sed 's/^/pending /' "$pending" | sort -u
+if [ ! -s "$pending" ]; then rm -f "$pending"; fi
+if [ -e ${ABSENCE_FILE} ]; then echo "pending out-of-service"; fi`;
   return [prelude(part), ...stops, ...gone.flatMap(leaveLines), ...places, report].join("\n");
 }
 

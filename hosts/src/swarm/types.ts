@@ -59,6 +59,7 @@ export interface TaskSpec {
 
 export interface SwarmTask {
   readonly ID: string;
+  readonly ServiceID: string;
   readonly NodeID?: string;
   readonly Slot?: number;
   readonly Spec: TaskSpec;

@@ -45,6 +45,7 @@ const task = (
   changes: { desired?: string; err?: string; at?: string } = {},
 ): SwarmTask => ({
   ID: `t${(serial += 1)}`,
+  ServiceID: "registry-a",
   NodeID: on === "" ? undefined : `id-${on}`,
   Spec: spec(image),
   DesiredState:

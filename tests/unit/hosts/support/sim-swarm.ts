@@ -9,6 +9,7 @@ interface Member {
   readonly hostname: string;
   role: "manager" | "worker";
   labels: Record<string, string>;
+  availability: "active" | "pause" | "drain";
   version: number;
   down: boolean;
 }
@@ -17,6 +18,10 @@ interface Member {
 export class Cluster {
   readonly members = new Map<string, Member>();
   services: object[] = [];
+  /** Each service that has a task on every node that takes tasks. */
+  everywhere: string[] = [];
+  /** What each change of a node's availability was, in order. */
+  readonly moves: string[] = [];
   constructor(readonly id: string) {}
 
   managersUp(): number {
@@ -59,6 +64,9 @@ export class Engine {
       "GET",
       /^\/services$/,
       guarded(() => ({ json: this.cluster?.services ?? [] })),
+    );
+    docker.on("GET", /^\/tasks$/, ({ query }) =>
+      guarded(() => ({ json: this.tasks(query.get("filters")) }))(),
     );
     docker.on("GET", /^\/containers\/json$/, () => ({ json: [...this.containers].map((Id) => ({ Id })) }));
     docker.on("DELETE", /^\/containers\/[\w-]+$/, ({ path }) => {
@@ -121,6 +129,7 @@ export class Engine {
       hostname: this.name,
       role,
       labels: {},
+      availability: "active",
       version: 1,
       down: false,
     });
@@ -148,7 +157,11 @@ export class Engine {
       this.busy -= 1;
       return { status: 500, json: { message: "rpc error: update out of sequence" } };
     }
-    const spec = JSON.parse(body) as { Role: Member["role"]; Labels: Record<string, string> };
+    const spec = JSON.parse(body) as {
+      Role: Member["role"];
+      Labels: Record<string, string>;
+      Availability: Member["availability"];
+    };
     const cluster = this.cluster as Cluster;
     if (node.role === "manager" && spec.Role === "worker") {
       const left = cluster.managersUp() - (node.down ? 0 : 1);
@@ -159,8 +172,27 @@ export class Engine {
         };
       }
     }
-    Object.assign(node, { role: spec.Role, labels: spec.Labels, version: node.version + 1 });
+    if (spec.Availability !== node.availability) cluster.moves.push(`${node.hostname} ${spec.Availability}`);
+    const { Role: role, Labels: labels, Availability: availability } = spec;
+    Object.assign(node, { role, labels, availability, version: node.version + 1 });
     return { json: {} };
+  }
+
+  private tasks(filters: string | null) {
+    const { node } = JSON.parse(filters ?? "{}") as { node?: string[] };
+    const members = [...(this.cluster?.members.values() ?? [])];
+    return members
+      .filter(({ ID }) => node?.includes(ID) ?? true)
+      .filter(({ availability, down }) => availability === "active" && !down)
+      .flatMap(({ ID }) =>
+        (this.cluster?.everywhere ?? []).map((service) => ({
+          ID: `${service}-${ID}`,
+          ServiceID: service,
+          NodeID: ID,
+          DesiredState: "running",
+          Status: { State: "running" },
+        })),
+      );
   }
 
   private info() {
@@ -184,7 +216,7 @@ export class Engine {
     return [...(this.cluster?.members.values() ?? [])].map((member) => ({
       ID: member.ID,
       Version: { Index: member.version },
-      Spec: { Role: member.role, Availability: "active", Labels: member.labels },
+      Spec: { Role: member.role, Availability: member.availability, Labels: member.labels },
       Description: { Hostname: member.hostname },
       Status: { State: member.down ? "down" : "ready" },
       ...(member.role === "manager" ? { ManagerStatus: { Reachability: "reachable", Addr: "x" } } : {}),

@@ -1,0 +1,137 @@
+import { describe, expect, it } from "vitest";
+import type { Cluster } from "../../../hosts/src/contract";
+import { swarmMember } from "../../../hosts/src/swarm/member";
+import { outOfService, quorumNeeds, row } from "../../../hosts/src/swarm/out-of-service";
+import type { SwarmNode } from "../../../hosts/src/swarm/types";
+import { canSandbox } from "./support/sandbox";
+import { engines, memberInputs } from "./support/sim-swarm";
+import type { Engine } from "./support/sim-swarm";
+import { logged } from "./support/stop";
+
+const absence = "etc/moorage/out-of-service";
+
+/** Three managers and a worker, all in, with two services that run on every node. */
+async function whole() {
+  row.stoppedBy = undefined;
+  const all = await engines("a", "b", "c", "d");
+  const managers = all.slice(0, 3);
+  for (const engine of all) await swarmMember.create(memberInputs(engine, managers));
+  const cluster: Cluster = { managers: managers.map(({ connection }) => connection) };
+  const swarm = all[0]?.cluster;
+  if (!swarm) throw new Error("no Swarm was made");
+  swarm.everywhere = ["front", "store"];
+  return { all: all as [Engine, Engine, Engine, Engine], cluster, swarm };
+}
+
+describe.skipIf(!canSandbox)("a node taken out of service", () => {
+  it("is drained before the change and takes tasks again after it, one node at a time", async () => {
+    const { all, cluster, swarm } = await whole();
+    const order: string[] = [];
+    await Promise.all(
+      all.map((engine) =>
+        outOfService(engine.connection, cluster, () => {
+          order.push(engine.name);
+          expect(swarm.moves.at(-1)).toBe(`${engine.name} drain`);
+          return Promise.resolve();
+        }),
+      ),
+    );
+    const expected = order.flatMap((name) => [`${name} drain`, `${name} active`]);
+    expect(order).toHaveLength(4);
+    expect(swarm.moves).toEqual(expected);
+    for (const { sandbox } of all) expect(sandbox.read(absence)).toBeUndefined();
+  }, 60_000);
+
+  it("that was paused by its owner is paused again", async () => {
+    const { all, cluster, swarm } = await whole();
+    const member = all[3].member();
+    if (member) member.availability = "pause";
+    await outOfService(all[3].connection, cluster, () => Promise.resolve());
+    expect(swarm.moves).toEqual(["d drain", "d pause"]);
+  }, 60_000);
+
+  it("whose change fails stops the row: those after it are left as they are", async () => {
+    const { all, cluster, swarm } = await whole();
+    const fails = outOfService(all[1].connection, cluster, () => Promise.reject(new Error("no paint")));
+    await expect(fails).rejects.toThrow("no paint");
+    let touched = false;
+    const next = outOfService(all[2].connection, cluster, () => {
+      touched = true;
+      return Promise.resolve();
+    });
+    await expect(next).rejects.toThrow(
+      /^c: is left as it is, as b did not come back into service\. Mend that one/,
+    );
+    expect(touched).toBe(false);
+    expect(swarm.moves).toEqual(["b drain"]);
+    expect(JSON.parse(all[1].sandbox.read(absence) ?? "")).toEqual({
+      availability: "active",
+      services: ["front", "store"],
+    });
+  }, 60_000);
+
+  it("in a run that was cut off is put back as it was before that run", async () => {
+    const { all, cluster, swarm } = await whole();
+    await outOfService(all[1].connection, cluster, () => Promise.reject(new Error("cut off"))).catch(
+      () => undefined,
+    );
+    row.stoppedBy = undefined;
+    await outOfService(all[1].connection, cluster, () => Promise.resolve());
+    expect(swarm.moves).toEqual(["b drain", "b active"]);
+    expect(all[1].sandbox.read(absence)).toBeUndefined();
+  }, 60_000);
+
+  it("waits while another manager is away, and says for what", async () => {
+    const { all, cluster } = await whole();
+    const away = all[2].member();
+    if (away) away.down = true;
+    const done = outOfService(all[1].connection, cluster, () => Promise.resolve());
+    await expect
+      .poll(() => logged.join("\n"), { timeout: 15_000 })
+      .toMatch(/b: waits to be changed: .*as c is not there/);
+    if (away) away.down = false;
+    await done;
+  }, 60_000);
+
+  it("that is in no Swarm is changed at once", async () => {
+    row.stoppedBy = undefined;
+    const [alone] = await engines("alone");
+    let changed = false;
+    await outOfService((alone as Engine).connection, { managers: [] }, () => {
+      changed = true;
+      return Promise.resolve();
+    });
+    expect(changed).toBe(true);
+  }, 60_000);
+});
+
+describe("what the managers' quorum needs", () => {
+  const node = (name: string, role: "manager" | "worker", state = "ready"): SwarmNode => ({
+    ID: name,
+    Version: { Index: 1 },
+    Spec: { Role: role, Availability: "active" },
+    Description: { Hostname: name },
+    Status: { State: state },
+    ...(role === "manager" ? { ManagerStatus: { Reachability: "reachable", Addr: "x" } } : {}),
+  });
+  const three = (...states: string[]) => states.map((state, at) => node("abcde"[at] ?? "", "manager", state));
+
+  it.each([
+    ["one of three, all there", three("ready", "ready", "ready"), "a", undefined],
+    ["one of three, another away", three("ready", "ready", "down"), "a", /as c is not there/],
+    ["the one of three that is away itself", three("ready", "ready", "down"), "c", undefined],
+    ["one of five, another away", three("ready", "ready", "ready", "ready", "down"), "a", undefined],
+    ["one of five, two away", three("ready", "ready", "ready", "down", "down"), "a", /as d, e is not there/],
+    [
+      "a worker, with a manager away",
+      [...three("ready", "ready", "down"), node("w", "worker")],
+      "w",
+      undefined,
+    ],
+    ["the only manager", three("ready"), "a", undefined],
+  ])("%s", (_what, nodes, id, expected) => {
+    const found = quorumNeeds(nodes, id);
+    if (expected === undefined) expect(found).toBeUndefined();
+    else expect(found).toMatch(expected);
+  });
+});
