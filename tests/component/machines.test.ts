@@ -81,9 +81,17 @@ describe("nodes", () => {
 
   test("have files of which only those with a key are secret", () => {
     const { inputs } = recorder.named("coreos1-base");
-    expect(secretPaths(inputs)).toEqual(["connection.privateKey", "files.[/etc/docker/tls/key.pem].content"]);
+    expect(secretPaths(inputs)).toEqual([
+      ...[0, 1, 2].map((manager) => `cluster.managers.${manager}.privateKey`),
+      "connection.privateKey",
+      "files.[/etc/docker/tls/key.pem].content",
+    ]);
     expect(plain(inputs)).toMatchObject({
       part: "base",
+      cluster: {
+        managers: ["coreos1", "coreos2", "coreos3"].map((node) => ({ node })),
+        storageService: "minio-coreos1",
+      },
       files: {
         "/etc/docker/tls/key.pem": { content: "private ca-docker-coreos1-key" },
         "/etc/docker/tls/cert.pem": { content: "certificate ca-docker-coreos1-certificate" },

@@ -174,12 +174,14 @@ describe("pending actions", () => {
       "reload b.service",
       "daemon-reload",
       "reboot",
+      "out-of-service",
     ];
     expect(parsePending(lines.map((line) => `pending ${line}`).join("\n"))).toEqual({
       daemonReload: true,
       reboot: true,
       restart: ["a.service"],
       reload: ["b.service"],
+      outOfService: true,
     });
   });
 });
