@@ -1,4 +1,5 @@
 /** What no single value shows: that the parts of a configuration fit each other. */
+import { checkEtcd } from "./checkEtcd";
 import type { NodeConfig } from "./nodes";
 import type { Problem } from "./problem";
 import type { Understood } from "./understood";
@@ -17,6 +18,7 @@ export function crossChecks(config: Understood): Problem[] {
     ...duplicateAddresses(nodes),
     ...checkSubnets(config),
     ...checkVip(config),
+    ...checkEtcd(config),
   ];
 }
 

@@ -1,7 +1,8 @@
 /** The whole configuration of a stack, parsed from plain values; no Pulumi here, so that tests and tools can use it. */
 import type { z } from "zod";
 import { crossChecks } from "./check";
-import { etcd, network, os, platform, swarm } from "./machine";
+import { etcd } from "./etcd";
+import { network, os, platform, swarm } from "./machine";
 import { nodes } from "./nodes";
 import { ConfigError, type Problem } from "./problem";
 import { edge, images, registry, storage } from "./services";

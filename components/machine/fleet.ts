@@ -82,7 +82,7 @@ export class Fleet extends pulumi.ComponentResource {
         interface: of.interface,
         disk: of.disk,
         dataDisk: of.dataDisk,
-        ports: [...swarmPorts, ...(of.roles.includes("edge") ? [config.edge.port] : [])],
+        ports: portsOf(of, config),
       },
     ]);
     return new Preflight(
@@ -128,6 +128,15 @@ export class Fleet extends pulumi.ComponentResource {
     );
     return { config: own, machine };
   }
+}
+
+/** What a node is to listen on, so that nothing else may. */
+function portsOf({ roles }: StackConfig["nodes"][string], { edge, etcd }: StackConfig): number[] {
+  return [
+    ...swarmPorts,
+    ...(roles.includes("edge") ? [edge.port] : []),
+    ...(etcd.enabled && roles.includes("manager") ? [etcd.clientPort, etcd.peerPort] : []),
+  ];
 }
 
 function noProxyOf(config: StackConfig): string[] {

@@ -6,6 +6,7 @@ export * from "./contract";
 export { acceptance, acceptanceReport } from "./acceptance";
 export { imageIdOfArchive } from "./archive";
 export { dataDisk } from "./data-disk";
+export { etcdCluster } from "./etcd/cluster";
 export { installation } from "./installation";
 export { loadedImages } from "./loaded-images";
 export { nodeFiles } from "./node-files";
