@@ -47,6 +47,19 @@ interface RawMember {
   readonly clientURLs?: string[];
 }
 
+interface Members {
+  readonly members?: readonly RawMember[];
+}
+
+function listedIn({ members = [] }: Members): Listed[] {
+  return members.map(({ ID, name = "", peerURLs = [], clientURLs = [] }) => ({
+    id: hex(ID),
+    name,
+    peerUrls: peerURLs,
+    clientUrls: clientURLs,
+  }));
+}
+
 export class EtcdClient {
   constructor(
     private readonly connection: Connection,
@@ -56,19 +69,13 @@ export class EtcdClient {
 
   /** All members; only a quorum can answer. */
   async members(): Promise<Listed[]> {
-    const { members = [] } = await this.call<{ members?: RawMember[] }>("/v3/cluster/member/list", {
-      linearizable: true,
-    });
-    return members.map(({ ID, name = "", peerURLs = [], clientURLs = [] }) => ({
-      id: hex(ID),
-      name,
-      peerUrls: peerURLs,
-      clientUrls: clientURLs,
-    }));
+    const answer = await this.call<Members>("/v3/cluster/member/list", { linearizable: true });
+    return listedIn(answer);
   }
 
-  async add(peerUrl: string): Promise<void> {
-    await this.call("/v3/cluster/member/add", { peerURLs: [peerUrl] });
+  /** Adds a member that is yet to start, and gives back all of them: with a second one the quorum is gone until then. */
+  async add(peerUrl: string): Promise<Listed[]> {
+    return listedIn(await this.call<Members>("/v3/cluster/member/add", { peerURLs: [peerUrl] }));
   }
 
   async remove(id: string): Promise<void> {

@@ -72,11 +72,9 @@ async function act(inputs: EtcdClusterInputs, view: View, step: Step): Promise<v
       return serving(inputs, view).remove(step.id);
     case "add":
       note("etcd", `adding ${step.node} to the cluster`);
-      return serving(inputs, view).add(peerUrlOf(inputs, step.node));
-    case "admit": {
-      const listed = await serving(inputs, view).members();
-      return onNode(inputs, step.node, "admit", "existing", clusterOf(inputs, step.node, listed));
-    }
+      return admit(inputs, step.node, await serving(inputs, view).add(peerUrlOf(inputs, step.node)));
+    case "admit":
+      return admit(inputs, step.node, await serving(inputs, view).members());
     case "aside":
       warn(step.node, "its etcd data are of a member that the cluster does not have; they are put aside");
       return onNode(inputs, step.node, "aside");
@@ -107,6 +105,9 @@ async function onNode(inputs: EtcdClusterInputs, node: string, ...verb: string[]
     purpose: `etcd's member: ${verb[0] ?? ""}`,
   });
 }
+
+const admit = (inputs: EtcdClusterInputs, node: string, listed: readonly Listed[]): Promise<void> =>
+  onNode(inputs, node, "admit", "existing", clusterOf(inputs, node, listed));
 
 function serving(inputs: EtcdClusterInputs, view: View): EtcdClient {
   const member = view.members.find(({ healthy }) => healthy);

@@ -41,7 +41,8 @@ function withoutQuorum(members: readonly Seen[]): Step {
       ? { kind: "form", nodes: names(waiting) }
       : { kind: "wait", detail: `the members start: ${reasons(members)}` };
   }
-  if (holding.length + unknown.length < quorumOf(members.length)) {
+  const starting = members.filter(({ facts }) => facts?.data === false && facts.initial !== "");
+  if (holding.length + starting.length + unknown.length < quorumOf(members.length)) {
     return { kind: "refused", detail: lostQuorum(members, waiting, holding) };
   }
   const trouble = members.filter(({ healthy }) => !healthy);
