@@ -18,6 +18,10 @@ export type { NamedKind } from "./services/unrecorded";
 export { bucket } from "./storage/bucket";
 export { swarmMember } from "./swarm/member";
 
+export { verify } from "./verify";
+export { checksOf } from "./verify/report";
+export type { Check, EtcdMemberRow, NodeReport, OverlayRow, Report, SwarmRow } from "./verify/report";
+
 export { operationNames, providerMethods } from "./provider";
 export type { OperationName } from "./provider";
 

@@ -33,13 +33,17 @@ export async function recordedSwarm(stack: string): Promise<RecordedSwarm> {
   return { managers: managersInState(state), names: namesInState(state) };
 }
 
-async function exported(stack: string, ...flags: string[]): Promise<unknown> {
+/** A stack's state as `pulumi stack export` prints it; without a name that of the stack that is selected. */
+export async function exported(stack: string | undefined, ...flags: string[]): Promise<unknown> {
+  const named = stack === undefined ? [] : ["--stack", stack];
   const text = await new Promise<string>((resolve, reject) => {
     const options = { maxBuffer: 256 * 1024 * 1024, timeout: 60_000 };
-    execFile("pulumi", ["stack", "export", ...flags, "--stack", stack], options, (error, stdout, stderr) => {
+    execFile("pulumi", ["stack", "export", ...flags, ...named], options, (error, stdout, stderr) => {
       if (error)
         reject(
-          new Error(`stack ${stack} cannot be read: ${stderr.trim().split("\n")[0] || messageOf(error)}`),
+          new Error(
+            `stack ${stack ?? "(the selected one)"} cannot be read: ${stderr.trim().split("\n")[0] || messageOf(error)}`,
+          ),
         );
       else resolve(stdout);
     });
@@ -71,7 +75,8 @@ export function namesInState(state: unknown): Set<string> {
   return new Set(names.filter((name) => typeof name === "string"));
 }
 
-function plain(value: unknown): unknown {
+/** A value of a state without Pulumi's marks on what is secret. */
+export function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain);
   if (typeof value !== "object" || value === null) return value;
   const record = value as Record<string, unknown>;
