@@ -1,11 +1,13 @@
 import { describe, expect, it } from "vitest";
+import type { EtcdClusterOutputs } from "../../../hosts/src/contract";
 import { etcdCluster } from "../../../hosts/src/etcd/cluster";
 import { clientOf } from "../../../hosts/src/etcd/look";
 import { exec } from "../../../hosts/src/ssh/exec";
+import { verifyEtcd } from "../../../hosts/src/verify/etcd";
 import { sleep } from "../../../hosts/src/time";
 import { etcdScriptPath } from "@moorage/render";
 import { authority } from "./support/authority";
-import { clusterInputs, etcdNodes } from "./support/etcd-nodes";
+import { clusterInputs, etcdNodes, type EtcdNode } from "./support/etcd-nodes";
 import { logged } from "./support/stop";
 
 const LIMIT = 120_000;
@@ -34,6 +36,17 @@ async function eventually(work: () => Promise<unknown>): Promise<unknown> {
   }
 }
 
+async function keysOf({ sandbox }: EtcdNode): Promise<string[]> {
+  const argv = ["docker", "exec", "moorage-etcd", "etcdctl", "get", "--prefix", "", "--keys-only"];
+  const { stdout } = await exec(sandbox.server.connection(), argv);
+  return stdout.split("\n").filter((key) => key !== "");
+}
+
+async function verified(outs: EtcdClusterOutputs): Promise<Record<string, boolean>> {
+  const { checks } = await verifyEtcd(outs);
+  return Object.fromEntries(checks.map(({ name, green }) => [name, green]));
+}
+
 describe("a cluster of real members", () => {
   it("is formed once, and left alone afterwards", { timeout: LIMIT }, async () => {
     const { nodes, inputs, outs } = await cluster();
@@ -50,7 +63,15 @@ describe("a cluster of real members", () => {
 
   it("gets a member that lost its data replaced, seen by a refresh", { timeout: LIMIT }, async () => {
     const { two, inputs, outs } = await cluster();
+    expect(await verified(outs)).toEqual({
+      "endpoint health --cluster": true,
+      members: true,
+      "put and get by etcdctl": true,
+      "put and get over HTTP": true,
+    });
+    expect(await keysOf(two)).toEqual(["greeting"]);
     two.loseData();
+    expect(await verified(outs)).toMatchObject({ "endpoint health --cluster": false, members: false });
     const found = await etcdCluster.read("etcd", outs);
     expect(Object.keys(found?.outs.members ?? {})).toEqual(["coreos1", "coreos3"]);
     expect(found && etcdCluster.diff(found.outs, inputs).changedKeys).toEqual(["members"]);
