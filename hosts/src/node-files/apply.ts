@@ -1,6 +1,7 @@
 /** What changed files and units take: reloads, restarts and reboots, each once, and proof that units run. */
 import type { Connection, NodeFilesInputs } from "../contract";
 import { HostError, messageOf } from "../errors";
+import { awaitMember, memberServes } from "../etcd/back";
 import { disruptionLock } from "../locks";
 import { note } from "../log";
 import { rebootAndWait } from "../reboot";
@@ -26,8 +27,10 @@ export async function settle(inputs: NodeFilesInputs, pending: Pending): Promise
   const restart = pending.restart.filter((unit) => !off.includes(unit));
   const reload = pending.reload.filter((unit) => !off.includes(unit));
   const work = async () => {
+    const member = restart.includes(DOCKER) && (await memberServes(connection));
     await runActions(connection, pending.daemonReload, restart, reload, on, off);
     if (restart.includes(DOCKER)) await waitForDocker(connection);
+    if (member) await awaitMember(connection);
   };
   await (restart.includes(DOCKER) ? takingTurns(connection, work) : work());
   if (pending.reboot) await takingTurns(connection, () => rebootOnce(connection));
@@ -117,8 +120,10 @@ async function waitForDocker(connection: Connection): Promise<void> {
 
 async function rebootOnce(connection: Connection): Promise<void> {
   const member = await dockerInfo(connection).catch(() => undefined);
+  const etcd = await memberServes(connection);
   await rebootAndWait(connection, REBOOT_SECONDS);
   if (member?.Swarm.LocalNodeState === "active") await waitForDocker(connection);
+  if (etcd) await awaitMember(connection);
 }
 
 async function verify(connection: Connection, units: readonly string[]): Promise<void> {
