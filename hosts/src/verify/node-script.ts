@@ -28,7 +28,7 @@ for unit do
 done
 format='{{.ServerVersion}} {{.Swarm.LocalNodeState}}'
 say docker "$(timeout 10 docker info --format "$format" 2>/dev/null || :)"
-say overlay "$(timeout 10 docker network inspect --verbose "$network" --format '{{json .}}' 2>/dev/null || :)"
+say overlay "$(timeout 10 docker network inspect "$network" --format '{{json .}}' 2>/dev/null || :)"
 for file in ${certificateFiles.join(" ")}; do
   if [ -f "$file" ]; then say certificate "$file $(base64 -w 0 < "$file")"; fi
 done
