@@ -154,8 +154,9 @@ describe("etcd", () => {
     const without = await etcd((raw) => {
       raw.platform = "existing" as never;
       for (const name of ["coreos1", "coreos2", "coreos3", "coreos4"]) {
-        const { dataDisk: _disk, disk: _system, installer: _installer, ...rest } = node(raw, name);
-        (raw.nodes ?? {})[name] = { ...rest, dataDirectory: "/srv/minio" };
+        const changed = node(raw, name);
+        for (const key of ["dataDisk", "disk", "installer"]) delete changed[key];
+        changed.dataDirectory = "/srv/minio";
       }
     });
     expect(settingsOf(without, "coreos1").ETCD_DATA_DIR).toBe("/var/lib/moorage/etcd/store");
