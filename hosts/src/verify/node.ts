@@ -13,6 +13,8 @@ import type { Check, OverlayRow } from "./report";
 /** However it hangs, a node holds the others up no longer than this. */
 const NODE_SECONDS = 25;
 const MAXIMUM_SKEW = 5;
+/** Some write whole objects into the journal. */
+const LONGEST_LINE = 240;
 /** Certificates are renewed 90 days before they end, by the next \`pulumi up\`; this late none was run. */
 export const EXPIRY_DAYS = 14;
 export const OVERLAY = "services";
@@ -97,7 +99,7 @@ export function parseNode(output: string): Found {
     units: all("unit").map((line) => {
       const [name = "", active = "", sub = "", result = "", restarts = "0", type = ""] = line.split(" ");
       const own = journal.filter((entry) => entry.startsWith(`${name} `));
-      const said = own.map((entry) => entry.slice(name.length + 1));
+      const said = own.map((entry) => entry.slice(name.length + 1).slice(0, LONGEST_LINE));
       return { name, active, sub, result, restarts: Number(restarts), type, journal: said };
     }),
     docker: { version, swarm },
