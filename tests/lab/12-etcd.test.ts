@@ -60,7 +60,9 @@ describe("etcd", () => {
   test("gets its settings changed one member after the other, and none is replaced", async () => {
     const before = await memberIds();
     const startedOf = async (node: string) =>
-      Date.parse(await lab.mustRoot(node, "docker inspect moorage-etcd --format '{{.State.StartedAt}}'"));
+      Date.parse(
+        (await lab.mustRoot(node, "docker inspect moorage-etcd --format '{{.State.StartedAt}}'")).trim(),
+      );
     const quota = (node: string) =>
       lab.mustRoot(node, "docker inspect moorage-etcd --format '{{.Config.Env}}'");
     await lab.withConfig(

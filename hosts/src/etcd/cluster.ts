@@ -137,20 +137,20 @@ function idsOf({ members }: EtcdClusterInputs, { listed = [] }: View): Record<st
   return Object.fromEntries(ids.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** Members that are positively gone are left out, so that an update brings them back. */
+/** A member that is positively gone is shown as drift, so that an update brings it back. */
 async function read(state: EtcdClusterOutputs): Promise<EtcdClusterOutputs> {
   const view = await lookAtCluster(state);
   if (view.members.every(({ facts }) => !facts)) {
     throw new HostError("etcd", view.members.map(({ node, why }) => `${node}: ${why}`).join("; "));
   }
-  const kept = view.members.filter(({ node, facts, why }) => {
+  const lost = view.members.filter(({ node, facts, why }) => {
     if (!facts) warn(node, `etcd's member was not looked at: ${why}`);
     const unlisted = view.listed !== undefined && !view.listed.some(({ name }) => name === node);
-    return !(facts && (facts.data === false || unlisted));
+    return facts && (facts.data === false || unlisted);
   });
-  const members = Object.fromEntries(kept.map(({ node }) => [node, state.members[node]] as const));
   const memberIds = view.listed === undefined ? state.memberIds : idsOf(state, view);
-  return { ...state, members: members as EtcdClusterOutputs["members"], memberIds };
+  if (lost.length === 0) return { ...state, memberIds };
+  return { ...state, memberIds, fingerprint: `lost: ${lost.map(({ node }) => node).join(", ")}` };
 }
 
 /**
