@@ -153,7 +153,7 @@ export function unitCheck(unit: Unit, etcd: Facts | Error | undefined): Check {
   // What runs once, and ended well, has done what it is for.
   const ended = unit.type === "oneshot" && active === "inactive" && result === "success";
   const green = (active === "active" || ended) && waits === undefined;
-  const counted = restarts > 0 ? `, restarted ${restarts} times` : "";
+  const counted = restarts === 0 ? "" : restarts === 1 ? ", restarted once" : `, restarted ${restarts} times`;
   const state = `${active} (${sub})${counted}`;
   if (green) return { name, green, detail: state };
   const failed = result === "success" || active === "active" ? "" : `, result ${result}`;
