@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Acceptance } from "./components/acceptance/acceptance";
 import { Edge } from "./components/edge/edge";
+import { Etcd } from "./components/etcd/etcd";
 import { resolveImages } from "./components/images";
 import { Fleet } from "./components/machine/fleet";
 import { describeNodes, nodesWithRole, sshCommandsOf, storageNodes } from "./components/nodes";
@@ -19,6 +20,16 @@ const authority = new CertificateAuthority("ca", {
 });
 const fleet = new Fleet("fleet", { config, authority, images });
 const swarm = new Swarm("swarm", { nodes: fleet.nodes, network: config.network, swarm: config.swarm });
+const etcd = config.etcd.enabled
+  ? new Etcd("etcd", {
+      etcd: config.etcd,
+      nodes: nodesWithRole(fleet.nodes, "manager"),
+      authority,
+      image: images.references.etcd ?? "",
+      mountPoint: config.storage.mountPoint,
+      after: swarm.ready,
+    })
+  : undefined;
 const store = new ObjectStore("store", {
   swarm,
   storage: config.storage,
@@ -64,5 +75,6 @@ export = {
   sshCommands: sshCommandsOf(fleet.nodes),
   nodes: describeNodes(fleet.nodes),
   vip: config.edge.vip,
+  ...(etcd && { etcdEndpoints: etcd.endpoints }),
   report: acceptance.report,
 };

@@ -12,6 +12,7 @@ export default defineConfig({
           name: "quick",
           include: ["tests/{unit,golden,property,component,provider}/**/*.test.ts"],
           testTimeout: 20_000,
+          hookTimeout: 60_000,
         },
       },
       {

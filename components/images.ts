@@ -9,7 +9,7 @@ type ImageName = keyof ImagesConfig;
 /** What services name as their image, and what has to be loaded on the nodes for it. */
 export interface ResolvedImages {
   /** An image id for archives, `name@digest` otherwise: neither makes Docker look anything up by tag. */
-  readonly references: Record<ImageName, string>;
+  readonly references: Record<Exclude<ImageName, "etcd">, string> & { readonly etcd?: string };
   /** Images that come from archives, by name; every node has all of them, so that any may take over. */
   readonly archives: Readonly<Record<string, ImageArchive>>;
 }
@@ -27,7 +27,7 @@ export function resolveImages(images: ImagesConfig): ResolvedImages {
       }
       return [name, `${image.name}@${image.digest}`];
     }),
-  ) as Record<ImageName, string>;
+  ) as ResolvedImages["references"];
   if (problems.length > 0) throw new ConfigError(problems);
   return { references, archives };
 }

@@ -1,4 +1,5 @@
 /** What no single value shows: that the parts of a configuration fit each other. */
+import { checkEtcd } from "./checkEtcd";
 import { interfaceChecks } from "./checkInterfaces";
 import { osChecks } from "./checkOs";
 import type { GivenNode } from "./nodes";
@@ -21,6 +22,7 @@ export function crossChecks(config: Understood): Problem[] {
     ...checkVip(config),
     ...interfaceChecks(config),
     ...osChecks(config),
+    ...checkEtcd(config),
   ];
 }
 

@@ -53,12 +53,6 @@ export const swarm = z
   })
   .prefault({});
 
-export const etcd = z
-  .strictObject({
-    enabled: z.literal(false, { error: "etcd is not supported yet; leave it out" }).default(false),
-  })
-  .prefault({});
-
 export type PlatformConfig = z.output<typeof platform>;
 export type NetworkConfig = z.output<typeof network>;
 export type SwarmConfig = z.output<typeof swarm>;

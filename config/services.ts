@@ -82,7 +82,7 @@ const image = z.union(
   },
 );
 
-export const imageNames = ["minio", "registry", "nginx", "haproxy", "keepalived"] as const;
+export const imageNames = ["minio", "registry", "nginx", "haproxy", "keepalived", "etcd"] as const;
 
 export const images = z.strictObject({
   minio: image,
@@ -90,6 +90,7 @@ export const images = z.strictObject({
   nginx: image,
   haproxy: image,
   keepalived: image,
+  etcd: image.optional().describe("Needed when `etcd.enabled` is true: an image with etcd 3.5 and etcdctl."),
 });
 
 export type ImageConfig = z.output<typeof image>;

@@ -1,7 +1,8 @@
 /** The whole configuration of a stack, parsed from plain values; no Pulumi here, so that tests and tools can use it. */
 import type { z } from "zod";
 import { crossChecks } from "./check";
-import { etcd, network, platform, swarm } from "./machine";
+import { etcd } from "./etcd";
+import { network, platform, swarm } from "./machine";
 import { defaultInterface, nodes, type NodesConfig } from "./nodes";
 import { os } from "./os";
 import { ownFileProblems } from "./ownFiles";

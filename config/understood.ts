@@ -1,6 +1,14 @@
 /** What of a configuration can be made sense of, so that a mistake in one place hides none in another. */
 import type { z } from "zod";
-import { network, type NetworkConfig, platform, type PlatformConfig } from "./machine";
+import { etcdFields, type EtcdConfig } from "./etcd";
+import {
+  network,
+  type NetworkConfig,
+  platform,
+  type PlatformConfig,
+  swarm,
+  type SwarmConfig,
+} from "./machine";
 import { node, type GivenNode } from "./nodes";
 import { osKeys, type OsConfig } from "./os";
 import { edge, type EdgeConfig } from "./services";
@@ -12,6 +20,10 @@ export interface Understood {
   readonly os: Partial<OsConfig>;
   readonly network: Partial<NetworkConfig>;
   readonly edge: Partial<EdgeConfig>;
+  readonly swarm: Partial<SwarmConfig>;
+  readonly etcd: Partial<EtcdConfig>;
+  /** Whether there is an image of etcd, right or wrong. */
+  readonly etcdImage: boolean;
 }
 
 export function understood(raw: Readonly<Record<string, unknown>>): Understood {
@@ -23,6 +35,9 @@ export function understood(raw: Readonly<Record<string, unknown>>): Understood {
     os: fieldsOf(osKeys, raw.os),
     network: fieldsOf(network, raw.network),
     edge: fieldsOf(edge, raw.edge),
+    swarm: swarm.safeParse(raw.swarm).data ?? {},
+    etcd: fieldsOf(etcdFields, raw.etcd),
+    etcdImage: plain(raw.images).etcd !== undefined,
   };
 }
 

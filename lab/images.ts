@@ -12,7 +12,7 @@ export interface Binaries {
 }
 
 /** The images the lab's nodes load, and `hello`, a small one to push. */
-export type ImageName = "minio" | "registry" | "nginx" | "haproxy" | "keepalived" | "hello";
+export type ImageName = "minio" | "registry" | "nginx" | "haproxy" | "keepalived" | "etcd" | "hello";
 
 // trixie's nginx is older than 1.27.3, the first that asks the resolver again for a name in an upstream.
 const SUITE = "forky";
@@ -21,6 +21,8 @@ const PACKAGES = [
   "libnginx-mod-http-js",
   "haproxy",
   "keepalived",
+  "etcd-server",
+  "etcd-client",
   "ca-certificates",
   "curl",
   "iproute2",
@@ -98,6 +100,12 @@ const BASE: Recipe = {
   config: {},
 };
 
+const ETCD: Recipe = {
+  from: ["usr/bin/etcd", "usr/bin/etcdctl", "usr/bin/etcdutl"],
+  folders: { "var/lib/etcd": 0o700 },
+  config: { Env: [PATH], Cmd: ["etcd"], ExposedPorts: { "2379/tcp": {}, "2380/tcp": {} } },
+};
+
 function recipes(binaries: Binaries): Readonly<Record<Exclude<ImageName, "hello">, Recipe>> {
   return {
     minio: {
@@ -155,6 +163,7 @@ function recipes(binaries: Binaries): Readonly<Record<Exclude<ImageName, "hello"
       folders: { "etc/keepalived": 0o755 },
       config: { Env: [PATH], Cmd: ["keepalived", "--dont-fork", "--log-console"] },
     },
+    etcd: ETCD,
   };
 }
 

@@ -1,9 +1,10 @@
 /** The operator's command line: `npm run -s moorage -- COMMAND`. */
 import { UsageError, type Command } from "./command";
 import { render } from "./render";
+import { verify } from "./verify";
 
 /** Every command by its name; one more is one line more here. */
-const commands: Readonly<Record<string, Command>> = { render };
+const commands: Readonly<Record<string, Command>> = { render, verify };
 
 function usage(): string {
   const lines = Object.entries(commands).map(
@@ -17,7 +18,7 @@ export async function main([name, ...args]: readonly string[]): Promise<number> 
     console.log(usage());
     return name === undefined ? 2 : 0;
   }
-  const command = commands[name];
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command) {
     console.error(`there is no command ${name}\n\n${usage()}`);
     return 2;

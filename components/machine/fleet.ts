@@ -101,7 +101,7 @@ export class Fleet extends pulumi.ComponentResource {
         interface: of.interface,
         disk: of.disk,
         dataDisk: of.dataDisk,
-        ports: [...swarmPorts, ...(of.roles.includes("edge") ? [config.edge.port] : [])],
+        ports: portsOf(of, config),
       },
     ]);
     return new Preflight(
@@ -167,4 +167,13 @@ function clusterOf(
     managers: managers.map(([, { connection }]) => connection),
     ...(nodes[node]?.roles.includes("storage") ? { storageService: storageServiceOf(node) } : {}),
   };
+}
+
+/** What a node is to listen on, so that nothing else may. */
+function portsOf({ roles }: StackConfig["nodes"][string], { edge, etcd }: StackConfig): number[] {
+  return [
+    ...swarmPorts,
+    ...(roles.includes("edge") ? [edge.port] : []),
+    ...(etcd.enabled && roles.includes("manager") ? [etcd.clientPort, etcd.peerPort] : []),
+  ];
 }

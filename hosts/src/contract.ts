@@ -248,3 +248,30 @@ export interface CheckResult {
 export interface AcceptanceOutputs extends AcceptanceInputs {
   readonly report: CheckResult[];
 }
+
+// etcd: members formed into a cluster, kept healthy, and replaced, one at a time.
+
+export interface EtcdMember {
+  readonly connection: Connection;
+  /** `https://host:port` that clients use. */
+  readonly clientUrl: string;
+  /** `https://host:port` that the other members use. */
+  readonly peerUrl: string;
+}
+export interface EtcdClusterInputs {
+  /** The members by their names, which are their nodes'. */
+  readonly members: Record<string, EtcdMember>;
+  /** The script on each node that looks at its member and handles it. */
+  readonly script: string;
+  readonly caCertificate: string;
+  /** A client's certificate and key (secret). */
+  readonly clientCertificate: string;
+  readonly clientKey: string;
+  /** Changes whenever a member's files do. */
+  readonly fingerprint: string;
+  readonly timeoutSeconds: number;
+}
+export interface EtcdClusterOutputs extends EtcdClusterInputs {
+  /** Each member's id, in hexadecimal as etcdctl shows it. */
+  readonly memberIds: Record<string, string>;
+}

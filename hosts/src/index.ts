@@ -6,6 +6,7 @@ export * from "./contract";
 export { acceptance, acceptanceReport } from "./acceptance";
 export { imageIdOfArchive } from "./archive";
 export { dataDisk } from "./data-disk";
+export { etcdCluster } from "./etcd/cluster";
 export { installation } from "./installation";
 export { loadedImages } from "./loaded-images";
 export { nodeFiles } from "./node-files";
@@ -16,6 +17,10 @@ export { removeUnrecorded } from "./services/unrecorded";
 export type { NamedKind } from "./services/unrecorded";
 export { bucket } from "./storage/bucket";
 export { swarmMember } from "./swarm/member";
+
+export { verify } from "./verify";
+export { checksOf } from "./verify/report";
+export type { Check, EtcdMemberRow, NodeReport, OverlayRow, Report, SwarmRow } from "./verify/report";
 
 export { operationNames, providerMethods } from "./provider";
 export type { OperationName } from "./provider";

@@ -2,6 +2,7 @@
 import { acceptance } from "./acceptance";
 import type { Operation } from "./contract";
 import { dataDisk } from "./data-disk";
+import { etcdCluster } from "./etcd/cluster";
 import { installation } from "./installation";
 import { loadedImages } from "./loaded-images";
 import { nodeFiles } from "./node-files";
@@ -23,6 +24,7 @@ const operations = {
   loadedImages: [loadedImages],
   swarmMember: [swarmMember, "nodeId", "unlockKey"],
   converged: [converged],
+  etcdCluster: [etcdCluster, "memberIds"],
   swept: [swept],
   bucket: [bucket],
   acceptance: [acceptance, "report"],

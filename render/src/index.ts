@@ -36,5 +36,14 @@ export {
   type VipGuardArgs,
 } from "./keepalived";
 export { keepalivedFiles, keepalivedUnit, vipGuardUnit, type KeepalivedFilesArgs } from "./keepalived-files";
+export {
+  etcdContainer,
+  etcdFiles,
+  etcdScriptPath,
+  etcdUnit,
+  etcdUrl,
+  renderEtcdSettings,
+  type EtcdFilesArgs,
+} from "./etcd";
 export { nodeBaseFiles, type NodeBaseArgs } from "./node-base";
 export { containerSlice, type ContainerLimits, type DockerApiTls, type DockerArgs } from "./docker-daemon";

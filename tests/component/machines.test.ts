@@ -64,7 +64,7 @@ describe("nodes", () => {
       address: "10.0.2.13",
       disk: "/dev/disk/by-id/lab-coreos3-system",
       dataDisk: "/dev/disk/by-id/lab-coreos3-data",
-      ports: [2377, 7946, 4789, 443],
+      ports: [2377, 7946, 4789, 443, 2379, 2380],
     });
   });
 

@@ -22,6 +22,7 @@ export function rawConfig(change: (raw: RawConfig) => void = () => undefined): R
     nginx: image("nginx", "c"),
     haproxy: image("haproxy", "d"),
     keepalived: image("keepalived", "e"),
+    etcd: image("etcd", "f"),
   };
   change(raw);
   return raw;

@@ -1,4 +1,4 @@
-import { computeNoProxy, keepalivedFiles, nodeBaseFiles } from "@moorage/render";
+import { computeNoProxy, etcdFiles, keepalivedFiles, nodeBaseFiles } from "@moorage/render";
 import { it } from "vitest";
 import { expectGolden, listing } from "./golden";
 import { nodes, pem } from "./models";
@@ -55,4 +55,25 @@ it("keepalived and the guard beside it", () => {
     image: `sha256:${"a".repeat(64)}`,
   });
   expectGolden("keepalived.txt", listing(files));
+});
+
+it("a member of etcd", () => {
+  const files = etcdFiles({
+    node: "coreos1",
+    image: `sha256:${"b".repeat(64)}`,
+    address: "10.0.2.11",
+    clientPort: 2379,
+    peerPort: 2380,
+    token: "moorage-0123456789abcdef",
+    dataFolder: "/var/lib/moorage/data/etcd",
+    mountPoint: "/var/lib/moorage/data",
+    heartbeatMs: 250,
+    electionMs: 2500,
+    quotaMiB: 2048,
+    compaction: { mode: "periodic", retention: "1h" },
+    ca: tls.ca,
+    certificate: tls.cert,
+    key: tls.key,
+  });
+  expectGolden("etcd.txt", listing(files));
 });

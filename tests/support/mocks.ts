@@ -172,6 +172,10 @@ function answers({ type, name }: Registered): Properties {
       return { stdout: `$6$salt$private ${name}\n`, stderr: "" };
     case "random:index/randomPassword:RandomPassword":
       return { result: `private ${name}`, bcryptHash: `private hash ${name}` };
+    case "random:index/randomId:RandomId":
+      return { hex: "0123456789abcdef" };
+    case "pulumi-nodejs:dynamic/moorage:EtcdCluster":
+      return { memberIds: { coreos1: "8e9e05c52164694d" } };
     case "pulumi-nodejs:dynamic/moorage:SwarmMember":
       return { nodeId: `id of ${name}` };
     case "pulumi-nodejs:dynamic/moorage:Preflight":

@@ -1,14 +1,13 @@
 /** The registry as its users see it: HTTPS over an SSH channel from a node, checked against the stack's own CA. */
 import { randomBytes } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
-import { connect as tlsConnect } from "node:tls";
 import type { PeerCertificate, TLSSocket } from "node:tls";
-import { isIP } from "node:net";
 import type { AcceptanceInputs, Connection } from "../contract";
-import { readBody, sendRequest, asSocket } from "../docker/http";
+import { readBody, sendRequest } from "../docker/http";
 import { HostError, messageOf } from "../errors";
 import { brief } from "../ssh/connect";
 import { openTcp } from "../ssh/pool";
+import { secured } from "../ssh/tls";
 import { within } from "../time";
 
 export interface Answer {
@@ -74,15 +73,10 @@ export class RegistryClient {
           );
     });
     try {
-      const socket = tlsConnect({
-        socket: asSocket(held.channel),
-        ca: caCertificate,
-        host: registryName,
-        ...(isIP(registryName) ? {} : { servername: registryName }),
-      });
+      const opened = secured(held.channel, { ca: caCertificate, name: registryName });
       const failure = () =>
         new HostError(this.node.node, `registry, ${what}: no answer within ${CALL_SECONDS} s`);
-      return await within(CALL_SECONDS, secured(socket).then(work), failure);
+      return await within(CALL_SECONDS, opened.then(work), failure);
     } catch (error) {
       throw error instanceof HostError
         ? error
@@ -92,14 +86,6 @@ export class RegistryClient {
       held.release();
     }
   }
-}
-
-function secured(socket: TLSSocket): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    socket.once("secureConnect", () => resolve(socket));
-    socket.once("error", reject);
-    socket.once("close", () => reject(new Error("the connection was closed during the TLS handshake")));
-  });
 }
 
 /** A tag no other check uses. */

@@ -1,6 +1,7 @@
 /** What changed files and units take: reloads, restarts and reboots, each once, and proof that units run. */
 import type { Connection, NodeFilesInputs } from "../contract";
 import { HostError, messageOf } from "../errors";
+import { awaitMember, memberServes } from "../etcd/back";
 import { disruptionLock } from "../locks";
 import { note } from "../log";
 import { rebootAndWait } from "../reboot";
@@ -27,9 +28,11 @@ export async function settle(inputs: NodeFilesInputs, pending: Pending): Promise
   const restart = pending.restart.filter((unit) => !off.includes(unit));
   const reload = pending.reload.filter((unit) => !off.includes(unit));
   const work = async () => {
+    const member = stops(pending, restart) && (await memberServes(connection));
     await runActions(connection, pending.daemonReload, restart, reload, on, off);
     if (restart.includes(DOCKER)) await waitForDocker(connection);
     if (pending.reboot) await rebootOnce(connection);
+    if (member) await awaitMember(connection);
     await verify(connection, on);
   };
   await (stops(pending, restart) ? apart(inputs, work) : work());
@@ -124,8 +127,10 @@ async function waitForDocker(connection: Connection): Promise<void> {
 
 async function rebootOnce(connection: Connection): Promise<void> {
   const member = await dockerInfo(connection).catch(() => undefined);
+  const etcd = await memberServes(connection);
   await rebootAndWait(connection, REBOOT_SECONDS);
   if (member?.Swarm.LocalNodeState === "active") await waitForDocker(connection);
+  if (etcd) await awaitMember(connection);
 }
 
 async function verify(connection: Connection, units: readonly string[]): Promise<void> {

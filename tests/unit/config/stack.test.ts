@@ -25,6 +25,15 @@ describe("the stacks of this repository", () => {
     expect(Object.keys(parseStackConfig(rawStack(name)).nodes)).toHaveLength(4);
   });
 
+  test("without etcd neither its image nor its ports matter", () => {
+    expect(
+      mistakes((raw) => {
+        raw.etcd = { clientPort: 443 };
+        delete (raw.images ?? {}).etcd;
+      }),
+    ).toEqual([]);
+  });
+
   test("defaults are filled in", () => {
     const config = parseStackConfig(rawStack("dev"));
     expect(config.os.updateStrategy).toBe("off");
@@ -110,6 +119,36 @@ describe("each mistake is answered with path, value and what is wanted", () => {
       "a node's name that is no host name",
       (raw) => ((raw.nodes ?? {}).Node_5 = node(raw, "coreos4")),
       'nodes.Node_5: "Node_5"; a host name of lower-case letters, digits and hyphens, at most 63 characters',
+    ],
+    [
+      "etcd without an image",
+      (raw) => delete (raw.images ?? {}).etcd,
+      "images.etcd: nothing; an image of etcd, as etcd.enabled is true",
+    ],
+    [
+      "an election that is shorter than etcd takes",
+      (raw) => (raw.etcd = { enabled: true, heartbeatMs: 500, electionMs: 2000 }),
+      "etcd.electionMs: 2000; 2500 or more, 5 times etcd.heartbeatMs",
+    ],
+    [
+      "a port of etcd that is Docker's",
+      (raw) => (raw.etcd = { enabled: true, clientPort: 2376 }),
+      "etcd.clientPort: 2376; another port than that of Docker's API",
+    ],
+    [
+      "one port of etcd for clients and members",
+      (raw) => (raw.etcd = { enabled: true, peerPort: 2379 }),
+      "etcd.peerPort: 2379; another port than that of etcd.clientPort",
+    ],
+    [
+      "a port of etcd that is the front's",
+      (raw) => (raw.etcd = { enabled: true, clientPort: 443 }),
+      "etcd.clientPort: 443; another port than that of edge.port",
+    ],
+    [
+      "a time where revisions are counted",
+      (raw) => (raw.etcd = { enabled: true, autoCompaction: { mode: "revision", retention: "1h" } }),
+      'etcd.autoCompaction: {"mode":"revision","retention":"1h"}; a number of revisions such as 1000, as the mode is revision',
     ],
     [
       "a number out of bounds",

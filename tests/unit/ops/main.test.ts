@@ -95,6 +95,11 @@ describe("the command line", () => {
     expect(said.error).toMatch(/^there is no command rendr\n[^]*render NODE/);
   });
 
+  test.each(["toString", "constructor"])("has no command %s", async (name) => {
+    expect(await main([name])).toBe(2);
+    expect(said.error).toContain(`there is no command ${name}`);
+  });
+
   test.each([
     [["render"], "which node's user data?"],
     [["render", "coreos1", "coreos2"], "one node at a time, not coreos1, coreos2"],
@@ -104,6 +109,21 @@ describe("the command line", () => {
     expect(await main(args)).toBe(2);
     expect(said.error).toContain(expected);
     expect(said.error).toContain("npm run -s moorage -- render NODE");
+  });
+});
+
+describe("verify", () => {
+  test("answers an option that there is not with its usage", async () => {
+    expect(await main(["verify", "--verbos"])).toBe(2);
+    expect(said.error).toMatch(/^Unknown option '--verbos'[^]*npm run -s moorage -- verify \[--stack S\]/);
+  });
+
+  test("tells a stack that was never brought up as such, without a trace", async () => {
+    write("state-shown.json", { deployment: { resources: [] } });
+    expect(await main(["verify", "--stack", "prod"])).toBe(1);
+    expect(asked()).toEqual(["stack export --show-secrets --stack prod"]);
+    expect(said.error).toBe("stack at hand has no nodes in its state: run `pulumi up` first\n");
+    write("state-shown.json", state({ ...signature, plaintext: JSON.stringify("planted key\n") }));
   });
 });
 

@@ -1,0 +1,39 @@
+/** A node whose Docker or whose whole system goes down takes its member of etcd with it: it must be back before the next. */
+import type { Connection } from "../contract";
+import { HostError } from "../errors";
+import { brief } from "../ssh/connect";
+import { exec } from "../ssh/exec";
+import { Deadline, poll } from "../time";
+
+const SECONDS = 60;
+const HEALTH = ["timeout", "5", "docker", "exec", "moorage-etcd", "etcdctl", "endpoint", "health"];
+
+/** Whether a member runs here, and serves; not where there is none. */
+export async function memberServes(connection: Connection): Promise<boolean> {
+  const anyCode = Array.from({ length: 256 }, (_, code) => code);
+  try {
+    const { code } = await exec(connection, HEALTH, {
+      sudo: true,
+      accept: anyCode,
+      patience: brief,
+      timeoutSeconds: 10,
+      purpose: "asking etcd's member for its health",
+    });
+    return code === 0;
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    return false;
+  }
+}
+
+export async function awaitMember(connection: Connection): Promise<void> {
+  const back = await poll(new Deadline(SECONDS), 1, async () =>
+    (await memberServes(connection)) ? true : undefined,
+  );
+  if (back) return;
+  throw new HostError(
+    connection.node,
+    `its member of etcd served before, and does not ${SECONDS} s after Docker's restart; no other node was touched. ` +
+      "See `journalctl -u moorage-etcd` there, and run again",
+  );
+}

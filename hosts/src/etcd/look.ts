@@ -1,0 +1,109 @@
+/** The members as their nodes and the cluster itself show them. */
+import type { EtcdClusterInputs, EtcdMember } from "../contract";
+import { HostError, messageOf } from "../errors";
+import { brief } from "../ssh/connect";
+import { exec } from "../ssh/exec";
+import { EtcdClient, type Listed } from "./client";
+
+/** What a node says of its member. */
+export interface Facts {
+  readonly data: boolean | undefined;
+  /** How it was admitted, until that is settled: `new`, `existing` or nothing. */
+  readonly initial: string;
+  /** Whether its unit runs, in systemd's word. */
+  readonly active: string;
+  /** It runs with other settings than those in place. */
+  readonly stale: boolean;
+  /** Its last lines in the journal. */
+  readonly journal: readonly string[];
+}
+
+export interface Seen {
+  readonly node: string;
+  readonly peerUrl: string;
+  /** Absent where the node could not be asked, for the reason `why`. */
+  readonly facts?: Facts;
+  readonly healthy: boolean;
+  /** Why it is not healthy, or could not be asked. */
+  readonly why: string;
+}
+
+export interface View {
+  readonly members: readonly Seen[];
+  /** Absent while there is no quorum to answer. */
+  readonly listed?: readonly Listed[];
+}
+
+export function parseFacts(output: string): Facts | undefined {
+  const lines = output.split("\n");
+  const all = (key: string) =>
+    lines.filter((line) => line.startsWith(`${key}=`)).map((line) => line.slice(key.length + 1));
+  const one = (key: string) => all(key)[0] ?? "";
+  if (one("end") !== "yes") return undefined;
+  const data = one("data");
+  return {
+    data: data === "yes" ? true : data === "no" ? false : undefined,
+    initial: one("initial"),
+    active: one("active"),
+    stale: one("stale") === "yes",
+    journal: all("journal").filter((line) => line.trim() !== ""),
+  };
+}
+
+/** What a node says of its member; throws a HostError where it cannot be asked. */
+export async function lookAtNode({ connection }: EtcdMember, script: string): Promise<Facts> {
+  const { stdout } = await exec(connection, ["sh", script, "look"], {
+    sudo: true,
+    timeoutSeconds: 20,
+    purpose: "looking at etcd's member",
+    patience: brief,
+  });
+  const facts = parseFacts(stdout);
+  if (facts) return facts;
+  throw new HostError(connection.node, "the node did not finish looking at etcd's member");
+}
+
+type Asked = Pick<
+  EtcdClusterInputs,
+  "members" | "script" | "caCertificate" | "clientCertificate" | "clientKey"
+>;
+
+export function clientOf(inputs: Asked, node: string): EtcdClient {
+  const member = inputs.members[node];
+  if (!member) throw new Error(`${node} is no member of etcd`);
+  return new EtcdClient(member.connection, member.clientUrl, inputs);
+}
+
+/** All nodes and members at once. Nodes are asked first: what the cluster lists is then newer than what they say. */
+export async function lookAtCluster(inputs: Asked): Promise<View> {
+  const asked = await Promise.all(
+    Object.entries(inputs.members).map(async ([node, member]) => {
+      const facts = await said(() => lookAtNode(member, inputs.script));
+      if (typeof facts === "string") return { node, peerUrl: member.peerUrl, healthy: false, why: facts };
+      const health = facts.data ? await said(() => clientOf(inputs, node).healthy()) : noData(facts);
+      const healthy = typeof health !== "string";
+      return { node, peerUrl: member.peerUrl, facts, healthy, why: healthy ? "" : health };
+    }),
+  );
+  const serving = asked.filter(({ healthy }) => healthy);
+  for (const { node } of serving) {
+    const listed = await said(() => clientOf(inputs, node).members());
+    if (typeof listed !== "string") return { members: asked, listed };
+  }
+  return { members: asked };
+}
+
+function noData({ data, initial }: Facts): string {
+  if (data === undefined) return "its data disk is not mounted";
+  return initial === "" ? "it has no data" : "it has no data yet";
+}
+
+/** The answer, or why there is none. */
+async function said<T extends object | void>(ask: () => Promise<T>): Promise<T | string> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    return messageOf(error).replace(`${error.node}: `, "").split("\n")[0] ?? "";
+  }
+}

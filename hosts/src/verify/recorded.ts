@@ -1,0 +1,76 @@
+/** What a stack's state says is to be verified. */
+import type { AcceptanceOutputs, Connection, EtcdClusterOutputs, NodeFilesOutputs } from "../contract";
+import { recordedState, unwrapped, type RecordedResource } from "../state";
+
+export interface RecordedNode {
+  readonly name: string;
+  readonly connection: Connection;
+  readonly address: string;
+  readonly role: "manager" | "worker";
+  /** Units that are enabled there by us, by name. */
+  readonly units: readonly string[];
+}
+
+export interface RecordedStack {
+  readonly name: string;
+  readonly nodes: readonly RecordedNode[];
+  readonly acceptance?: AcceptanceOutputs;
+  readonly etcd?: EtcdClusterOutputs;
+  /** Texts that must not be shown, wherever a host may say them. */
+  readonly secrets: readonly string[];
+}
+
+export async function recordedStack(stack: string | undefined): Promise<RecordedStack> {
+  return stackIn(await recordedState(stack, true));
+}
+
+/** @throws when the state has no nodes: the stack was never brought up. */
+export function stackIn(resources: readonly RecordedResource[]): RecordedStack {
+  const of = <T>(type: string): T[] =>
+    resources
+      .filter((resource) => resource.type?.endsWith(`:${type}`))
+      .map(({ inputs, outputs }) => unwrapped({ ...inputs, ...outputs }) as T);
+  const parts = of<NodeFilesOutputs>("NodeFilesPart");
+  const nodes = of<Member>("SwarmMember").map(({ node, connection, role, advertiseAddr }) => ({
+    name: node,
+    connection,
+    role,
+    address: advertiseAddr,
+    units: unitsOf(node, parts),
+  }));
+  const name = /^urn:pulumi:([^:]+)::/.exec(resources[0]?.urn ?? "")?.[1] ?? "";
+  if (nodes.length === 0) {
+    throw new Error(`stack ${name || "at hand"} has no nodes in its state: run \`pulumi up\` first`);
+  }
+  const [acceptance] = of<AcceptanceOutputs>("AcceptanceChecks");
+  const [etcd] = of<EtcdClusterOutputs>("EtcdCluster");
+  const secrets = [
+    ...new Set(secretsIn(resources.map(({ inputs, outputs }) => unwrapped({ ...inputs, ...outputs })))),
+  ];
+  nodes.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return { name, nodes, acceptance, etcd, secrets };
+}
+
+interface Member {
+  readonly node: string;
+  readonly connection: Connection;
+  readonly role: "manager" | "worker";
+  readonly advertiseAddr: string;
+}
+
+function unitsOf(node: string, parts: readonly NodeFilesOutputs[]): string[] {
+  const units = parts
+    .filter((part) => part.connection.node === node)
+    .flatMap((part) => Object.entries(part.units).filter(([, unit]) => unit.enabled === true))
+    .map(([name]) => name);
+  return [...new Set(["docker.service", ...units])];
+}
+
+const secretKey = /(password|passphrase|privateKey\w*|clientKey|secretKey|unlockKey|bcryptHash|result)$/i;
+
+function secretsIn(value: unknown, key = ""): string[] {
+  if (typeof value === "string") return secretKey.test(key) && value.length >= 8 ? [value] : [];
+  if (Array.isArray(value)) return value.flatMap((item) => secretsIn(item, key));
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([name, item]) => secretsIn(item, name));
+}

@@ -1,0 +1,97 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { off, on } from "../../lab/lab";
+import { eventually, TestLab } from "../support/testLab";
+import { redsOf, verifyJson, verifyText } from "../support/verify";
+
+let lab: TestLab;
+
+beforeAll(async () => {
+  lab = await TestLab.standing();
+});
+
+const keys = (): Promise<string> =>
+  lab.mustRoot("coreos1", "docker exec moorage-etcd etcdctl get '' --prefix --keys-only");
+
+describe("a stack that runs", () => {
+  test("is green, and is as it was afterwards", async () => {
+    const before = await keys();
+    const { code, report } = await verifyJson(lab);
+    expect(redsOf(report)).toEqual([]);
+    expect(code).toBe(0);
+    expect(Object.keys(report.nodes)).toEqual(["coreos1", "coreos2", "coreos3", "coreos4"]);
+    expect(report.etcdMembers.map(({ name }) => name)).toEqual(["coreos1", "coreos2", "coreos3"]);
+    expect(report.etcdMembers.filter(({ leader }) => leader)).toHaveLength(1);
+    expect(
+      report.etcdMembers.flatMap(({ sends }) => sends).filter(({ sentBytes }) => sentBytes > 0),
+    ).toHaveLength(6);
+    expect(report.swarmNodes.map(({ address, labels }) => [address, labels.region])).toEqual(
+      [11, 12, 13, 14].map((last) => [`10.0.2.${last}`, "dc1"]),
+    );
+    expect(report.overlay.map(({ node }) => node)).toEqual(["coreos1", "coreos2", "coreos3", "coreos4"]);
+    expect(Object.keys(report.subjects)).toEqual([
+      "etcd",
+      "swarm",
+      "services",
+      "storage",
+      "certificates",
+      "registry",
+    ]);
+    expect(await keys()).toBe(before);
+    expect(await lab.plan()).toEqual([]);
+  });
+
+  test("is told in lines, without anything secret", async () => {
+    const { code, output } = await verifyText(lab, "--verbose", "--full");
+    expect(code, output).toBe(0);
+    expect(output).toMatch(/^All green: \d+ checks in [\d.]+ s$/m);
+    expect(output).toMatch(/^ {2}overlay on coreos3: \w{25} {2}10\.20\.1\.0\/24$/m);
+    const { password, sshPrivateKey } = await lab.outputs();
+    expect(output).not.toContain(String(password));
+    expect(output).not.toContain(String(sshPrivateKey).split("\n")[1]);
+    expect(output).not.toMatch(/PRIVATE KEY/);
+  });
+
+  test("has nothing secret on any command line while it is looked at", async () => {
+    const { password } = await lab.outputs();
+    const lines = new Set<string>();
+    let looking = true;
+    const watched = (async () => {
+      while (looking) {
+        for (const node of ["coreos1", "coreos2"]) {
+          for (const line of (await lab.mustRoot(node, "ps -eo args")).split("\n")) lines.add(line);
+        }
+      }
+    })();
+    await verifyJson(lab).finally(() => (looking = false));
+    await watched;
+    const all = [...lines].join("\n");
+    expect(all).toMatch(/etcdctl/);
+    expect(all).not.toContain(String(password));
+    expect(all).not.toMatch(/PRIVATE KEY/);
+  });
+});
+
+describe("a node that is off", () => {
+  const name = "coreos4";
+  beforeAll(() => off(lab.instance, lab.host(name)));
+  afterAll(async () => {
+    await on(lab.instance, lab.host(name));
+    await eventually(120, async () => expect(redsOf((await verifyJson(lab)).report)).toEqual([]));
+  });
+
+  test("is red and holds nobody up", async () => {
+    await eventually(60, async () => {
+      const list = await lab.mustRoot("coreos1", "docker node ls --format '{{.Hostname}} {{.Status}}'");
+      expect(list).toContain(`${name} Down`);
+    });
+    const started = Date.now();
+    const { code, report } = await verifyJson(lab);
+    expect(Date.now() - started).toBeLessThan(60_000);
+    expect(code).toBe(1);
+    const reds = redsOf(report);
+    expect(reds[0]).toMatch(/^coreos4 reached: no SSH connection/);
+    expect(reds).toContainEqual(expect.stringMatching(/^swarm nodes: 3 of 4 ready and active/));
+    expect(reds).toContainEqual(expect.stringMatching(/^storage coreos4: /));
+    expect(reds.filter((line) => /^(coreos[123]|etcd|certificates|registry) /.test(line))).toEqual([]);
+  });
+});

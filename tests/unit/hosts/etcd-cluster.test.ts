@@ -1,0 +1,160 @@
+import { describe, expect, it } from "vitest";
+import type { EtcdClusterOutputs } from "../../../hosts/src/contract";
+import { etcdCluster } from "../../../hosts/src/etcd/cluster";
+import { clientOf } from "../../../hosts/src/etcd/look";
+import { exec } from "../../../hosts/src/ssh/exec";
+import { verifyEtcd } from "../../../hosts/src/verify/etcd";
+import { sleep } from "../../../hosts/src/time";
+import { etcdScriptPath } from "@moorage/render";
+import { authority } from "./support/authority";
+import { clusterInputs, etcdNodes, type EtcdNode } from "./support/etcd-nodes";
+import { logged } from "./support/stop";
+
+const LIMIT = 120_000;
+
+/** Three members in a cluster, with one key written. */
+async function cluster() {
+  const pki = authority();
+  const nodes = await etcdNodes(3, pki);
+  const inputs = clusterInputs(nodes, pki);
+  const { outs } = await etcdCluster.create(inputs);
+  const [one, two, three] = nodes;
+  if (!one || !two || !three) throw new Error("three nodes are wanted");
+  await clientOf(inputs, "coreos1").put("greeting", "hello");
+  return { pki, nodes, one, two, three, inputs, outs };
+}
+
+/** etcd refuses changes of its members for a moment after one. */
+async function eventually(work: () => Promise<unknown>): Promise<unknown> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (tries === 20) throw error;
+      await sleep(500);
+    }
+  }
+}
+
+async function keysOf({ sandbox }: EtcdNode): Promise<string[]> {
+  const argv = ["docker", "exec", "moorage-etcd", "etcdctl", "get", "--prefix", "", "--keys-only"];
+  const { stdout } = await exec(sandbox.server.connection(), argv);
+  return stdout.split("\n").filter((key) => key !== "");
+}
+
+async function verified(outs: EtcdClusterOutputs): Promise<Record<string, boolean>> {
+  const { checks } = await verifyEtcd(outs);
+  return Object.fromEntries(checks.map(({ name, green }) => [name, green]));
+}
+
+describe("a cluster of real members", () => {
+  it("is formed once, and left alone afterwards", { timeout: LIMIT }, async () => {
+    const { nodes, inputs, outs } = await cluster();
+    expect(Object.keys(outs.memberIds)).toEqual(["coreos1", "coreos2", "coreos3"]);
+    expect(new Set(Object.values(outs.memberIds)).size).toBe(3);
+    expect(await clientOf(inputs, "coreos3").get("greeting")).toBe("hello");
+    expect(nodes.map(({ sandbox }) => sandbox.read("data/initial.env"))).toEqual(Array(3).fill(undefined));
+    const again = await etcdCluster.update("etcd", outs, inputs);
+    expect(again.memberIds).toEqual(outs.memberIds);
+    expect(nodes.map(({ restarts }) => restarts)).toEqual([0, 0, 0]);
+    const found = await etcdCluster.read("etcd", outs);
+    expect(found && etcdCluster.diff(found.outs, inputs).changes).toBe(false);
+  });
+
+  it("gets a member that lost its data replaced, seen by a refresh", { timeout: LIMIT }, async () => {
+    const { two, inputs, outs } = await cluster();
+    expect(await verified(outs)).toEqual({
+      "endpoint health --cluster": true,
+      members: true,
+      "put and get by etcdctl": true,
+      "put and get over HTTP": true,
+    });
+    expect(await keysOf(two)).toEqual(["greeting"]);
+    two.loseData();
+    expect(await verified(outs)).toMatchObject({ "endpoint health --cluster": false, members: false });
+    const found = await etcdCluster.read("etcd", outs);
+    expect(found?.outs).toEqual({ ...outs, fingerprint: "lost: coreos2" });
+    expect(found && etcdCluster.diff(found.outs, inputs).changedKeys).toEqual(["fingerprint"]);
+    const mended = await etcdCluster.update("etcd", outs, inputs);
+    expect(mended.memberIds.coreos2).not.toBe(outs.memberIds.coreos2);
+    expect(mended.memberIds.coreos1).toBe(outs.memberIds.coreos1);
+    expect(await clientOf(inputs, "coreos2").get("greeting")).toBe("hello");
+    expect(logged).toContain(`etcd: removing coreos2 (${outs.memberIds.coreos2}) from the cluster`);
+    expect(await clientOf(inputs, "coreos1").members()).toHaveLength(3);
+  });
+
+  it("goes on with a replacement that was interrupted", { timeout: LIMIT }, async () => {
+    const { three, inputs, outs } = await cluster();
+    three.loseData();
+    const client = clientOf(inputs, "coreos1");
+    await eventually(() => client.remove(outs.memberIds.coreos3 ?? ""));
+    await eventually(() => client.add(three.peerUrl));
+    const mended = await etcdCluster.update("etcd", outs, inputs);
+    expect(Object.keys(mended.memberIds)).toEqual(["coreos1", "coreos2", "coreos3"]);
+    expect(await client.members()).toHaveLength(3);
+  });
+
+  it("restarts members with other settings one after the other", { timeout: LIMIT }, async () => {
+    const { nodes, inputs, outs } = await cluster();
+    for (const node of nodes) node.place({ quotaMiB: 32 });
+    let down = 0;
+    const watch = setInterval(() => {
+      void Promise.allSettled(nodes.map(({ name }) => clientOf(inputs, name).healthy())).then((all) => {
+        down = Math.max(down, all.filter(({ status }) => status === "rejected").length);
+      });
+    }, 100);
+    await etcdCluster
+      .update("etcd", outs, { ...inputs, fingerprint: "2" })
+      .finally(() => clearInterval(watch));
+    expect(nodes.map(({ restarts }) => restarts)).toEqual([1, 1, 1]);
+    expect(down).toBe(1);
+    for (const { name } of nodes) {
+      expect(await clientOf(inputs, name).metrics()).toMatch(
+        /^etcd_server_quota_backend_bytes 3\.3554432e\+07$/m,
+      );
+    }
+  });
+
+  it("puts data aside that the cluster does not know", { timeout: LIMIT }, async () => {
+    const { one, inputs, outs } = await cluster();
+    await eventually(() => clientOf(inputs, "coreos2").remove(outs.memberIds.coreos1 ?? ""));
+    const mended = await etcdCluster.update("etcd", outs, inputs);
+    expect(mended.memberIds.coreos1).not.toBe(outs.memberIds.coreos1);
+    expect(one.sandbox.read("data/store.before/member/snap/db")).toBeDefined();
+    expect(await clientOf(inputs, "coreos1").get("greeting")).toBe("hello");
+  });
+
+  it(
+    "changes nothing with two lost, says what to do, and grows again from the one",
+    { timeout: LIMIT },
+    async () => {
+      const { one, two, three, inputs, outs } = await cluster();
+      for (const node of [two, three]) node.loseData();
+      await expect(etcdCluster.update("etcd", outs, inputs)).rejects.toThrow(
+        "etcd: 2 of 3 members have lost their data (coreos2, coreos3), and the quorum with it, so nothing was changed",
+      );
+      expect([two, three].map(({ hasData }) => hasData)).toEqual([false, false]);
+      await exec(one.sandbox.server.connection(), ["sh", etcdScriptPath, "alone"]);
+      const mended = await etcdCluster.update("etcd", outs, inputs);
+      expect(Object.keys(mended.memberIds)).toEqual(["coreos1", "coreos2", "coreos3"]);
+      for (const name of ["coreos1", "coreos2", "coreos3"]) {
+        expect(await clientOf(inputs, name).get("greeting")).toBe("hello");
+      }
+    },
+  );
+
+  it(
+    "is not formed while it is not known of all nodes that they have no data",
+    { timeout: LIMIT },
+    async () => {
+      const pki = authority();
+      const nodes = await etcdNodes(3, pki);
+      const inputs = clusterInputs(nodes, pki, { timeoutSeconds: 2 });
+      await nodes[1]?.sandbox.server.stop();
+      await expect(etcdCluster.create(inputs)).rejects.toThrow(
+        /etcd is not whole after 2 s: whether a member has data must be known of all.*; coreos2: no SSH connection/,
+      );
+      expect(nodes.map(({ hasData }) => hasData)).toEqual([false, false, false]);
+    },
+  );
+});

@@ -1,0 +1,141 @@
+import { describe, expect, it } from "vitest";
+import type { Listed } from "../../../hosts/src/etcd/client";
+import type { Facts, Seen } from "../../../hosts/src/etcd/look";
+import { nextStep, quorumOf } from "../../../hosts/src/etcd/plan";
+
+const peer = (node: string) => `https://${node}:2380`;
+
+function seen(node: string, facts: Partial<Facts> | undefined = {}, healthy = true): Seen {
+  const whole = { data: true, initial: "", active: "active", stale: false, journal: [], ...facts };
+  return { node, peerUrl: peer(node), facts: whole, healthy, why: healthy ? "" : "it is down" };
+}
+const off = (node: string): Seen => ({ node, peerUrl: peer(node), healthy: false, why: "no SSH connection" });
+const lost = (node: string): Seen => seen(node, { data: false }, false);
+
+const entry = (name: string, changes: Partial<Listed> = {}): Listed => ({
+  id: `id-${name}`,
+  name,
+  peerUrls: [peer(name)],
+  clientUrls: [`https://${name}:2379`],
+  ...changes,
+});
+const listed = (...names: string[]) => names.map((name) => entry(name));
+const abc = listed("a", "b", "c");
+
+describe("without a quorum", () => {
+  it("members that never had data form a cluster, also the rest of one that was interrupted", () => {
+    expect(nextStep({ members: [lost("a"), lost("b"), lost("c")] })).toEqual({
+      kind: "form",
+      nodes: ["a", "b", "c"],
+    });
+    const begun = seen("a", { initial: "new" }, false);
+    expect(nextStep({ members: [begun, lost("b"), lost("c")] })).toEqual({ kind: "form", nodes: ["b", "c"] });
+  });
+
+  it("a node that cannot be asked may hold the data of all", () => {
+    expect(nextStep({ members: [lost("a"), lost("b"), off("c")] })).toMatchObject({ kind: "wait" });
+    const unmounted = seen("c", { data: undefined }, false);
+    expect(nextStep({ members: [lost("a"), lost("b"), unmounted] })).toMatchObject({ kind: "wait" });
+  });
+
+  it("a majority that lost its data is refused, one that may come back is waited for", () => {
+    const down = (node: string) => seen(node, {}, false);
+    expect(nextStep({ members: [down("a"), lost("b"), lost("c")] })).toMatchObject({
+      kind: "refused",
+      detail: expect.stringContaining("on with what a has") as string,
+    });
+    expect(nextStep({ members: [down("a"), lost("b"), off("c")] })).toMatchObject({ kind: "wait" });
+    expect(nextStep({ members: [down("a"), down("b"), lost("c")] })).toMatchObject({ kind: "wait" });
+    const second = seen("b", { data: false, initial: "existing" }, false);
+    expect(nextStep({ members: [down("a"), second, lost("c")] })).toMatchObject({ kind: "wait" });
+  });
+});
+
+describe("with a quorum", () => {
+  it("nothing is done where all serve, and a node that is off is only told of", () => {
+    expect(nextStep({ members: [seen("a"), seen("b"), seen("c")], listed: abc })).toEqual({
+      kind: "done",
+      warnings: [],
+    });
+    expect(nextStep({ members: [seen("a"), seen("b"), off("c")], listed: abc })).toEqual({
+      kind: "done",
+      warnings: ["c was not looked at: no SSH connection"],
+    });
+  });
+
+  it("a member without data is removed, added, and admitted", () => {
+    const members = [seen("a"), lost("b"), seen("c")];
+    expect(nextStep({ members, listed: abc })).toEqual({ kind: "remove", id: "id-b", name: "b" });
+    expect(nextStep({ members, listed: listed("a", "c") })).toEqual({ kind: "add", node: "b" });
+    const added = [...listed("a", "c"), entry("", { peerUrls: [peer("b")], clientUrls: [] })];
+    expect(nextStep({ members, listed: added })).toEqual({ kind: "admit", node: "b" });
+    const admitted = [seen("a"), seen("b", { data: false, initial: "existing" }, false), seen("c")];
+    expect(nextStep({ members: admitted, listed: added })).toMatchObject({ kind: "wait" });
+    const joined = [seen("a"), seen("b", { initial: "existing" }), seen("c")];
+    expect(nextStep({ members: joined, listed: abc })).toEqual({ kind: "settle", nodes: ["b"] });
+  });
+
+  it("of five, two that lost their data come back one after the other", () => {
+    const five = listed("a", "b", "c", "d", "e");
+    const members = [seen("a"), seen("b"), seen("c"), lost("d"), lost("e")];
+    expect(nextStep({ members, listed: five })).toMatchObject({ kind: "remove", name: "d" });
+    const joining = [seen("a"), seen("b"), seen("c"), seen("d", { initial: "existing" }, false), lost("e")];
+    expect(nextStep({ members: joining, listed: five })).toMatchObject({ kind: "wait" });
+  });
+
+  it("a member in trouble keeps the others as they are", () => {
+    const members = [seen("a"), seen("b", {}, false), lost("c")];
+    expect(nextStep({ members, listed: abc })).toMatchObject({ kind: "wait" });
+  });
+
+  it("members with other settings are restarted while the others hold the quorum", () => {
+    const stale = (node: string, healthy = true) => seen(node, { stale: true }, healthy);
+    expect(nextStep({ members: [stale("a"), stale("b"), seen("c")], listed: abc })).toEqual({
+      kind: "restart",
+      node: "a",
+    });
+    expect(nextStep({ members: [stale("a"), stale("b"), off("c")], listed: abc })).toMatchObject({
+      kind: "wait",
+    });
+    expect(nextStep({ members: [stale("a"), stale("b", false), seen("c")], listed: abc })).toEqual({
+      kind: "restart",
+      node: "b",
+    });
+    expect(nextStep({ members: [stale("a")], listed: listed("a") })).toEqual({ kind: "restart", node: "a" });
+  });
+
+  it("a member at another address is moved", () => {
+    const elsewhere = [entry("a", { peerUrls: ["https://old:2380"] }), entry("b"), entry("c")];
+    expect(nextStep({ members: [seen("a"), seen("b"), seen("c")], listed: elsewhere })).toEqual({
+      kind: "move",
+      node: "a",
+      id: "id-a",
+    });
+  });
+
+  it("a member whose node left the configuration is removed, before the new one where it must", () => {
+    const members = [seen("a"), seen("b"), seen("c")];
+    expect(nextStep({ members, listed: [...abc, entry("d")] })).toEqual({
+      kind: "remove",
+      id: "id-d",
+      name: "d",
+    });
+    const swapped = [seen("a"), seen("b"), lost("d")];
+    expect(nextStep({ members: swapped, listed: abc })).toEqual({ kind: "remove", id: "id-c", name: "c" });
+    expect(nextStep({ members: swapped, listed: listed("a", "b") })).toEqual({ kind: "add", node: "d" });
+  });
+
+  it("a cluster of one grows, first to two", () => {
+    const members = [seen("a"), lost("b"), lost("c")];
+    expect(nextStep({ members, listed: listed("a") })).toEqual({ kind: "add", node: "b" });
+  });
+
+  it("data of a member that is in no list are put aside", () => {
+    const members = [seen("a"), seen("b"), seen("c", {}, false)];
+    expect(nextStep({ members, listed: listed("a", "b") })).toEqual({ kind: "aside", node: "c" });
+  });
+});
+
+it("a quorum is more than half", () => {
+  expect([1, 2, 3, 4, 5].map(quorumOf)).toEqual([1, 2, 2, 3, 3]);
+});
