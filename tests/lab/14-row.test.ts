@@ -67,12 +67,13 @@ test("Docker's settings are changed on one node after the other, drained meanwhi
   expect(asked).toBeGreaterThan(20);
   expect(failed).toEqual([]);
 
-  const steps = [...output.matchAll(/(coreos\d): (drained, to be changed|back in service)/g)].map(
-    ([, node, what]) => `${node} ${what?.split(" ")[0]}`,
+  const told = output.split("Diagnostics:")[1] ?? "";
+  const steps = [...told.matchAll(/(coreos\d): (drained|back in service)/g)].map(
+    ([, node, what]) => `${node} ${what}`,
   );
   const order = steps.filter((step) => step.endsWith("drained")).map((step) => step.split(" ")[0]);
   expect([...order].sort()).toEqual(lab.nodes.map(({ name }) => name));
-  expect(steps).toEqual(order.flatMap((node) => [`${node} drained`, `${node} back`]));
+  expect(steps).toEqual(order.flatMap((node) => [`${node} drained`, `${node} back in service`]));
 
   const list = await lab.mustRoot(
     "coreos1",
