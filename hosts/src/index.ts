@@ -17,6 +17,8 @@ export type { NamedKind } from "./services/unrecorded";
 export { bucket } from "./storage/bucket";
 export { swarmMember } from "./swarm/member";
 
+export * from "./virtualbox";
+
 export { operationNames, providerMethods } from "./provider";
 export type { OperationName } from "./provider";
 
