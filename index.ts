@@ -3,6 +3,7 @@ import { Acceptance } from "./components/acceptance/acceptance";
 import { Edge } from "./components/edge/edge";
 import { resolveImages } from "./components/images";
 import { Fleet } from "./components/machine/fleet";
+import { reachedThrough } from "./components/machine/virtualBoxNetwork";
 import { describeNodes, nodesWithRole, sshCommandsOf, storageNodes } from "./components/nodes";
 import { CertificateAuthority } from "./components/pki";
 import { Registry } from "./components/registry/registry";
@@ -35,7 +36,7 @@ const registry = new Registry("registry", {
 });
 const edge = new Edge("edge", {
   swarm,
-  edge: config.edge,
+  edge: reachedThrough(config),
   network: config.network,
   registry,
   authority,

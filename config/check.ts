@@ -1,4 +1,5 @@
 /** What no single value shows: that the parts of a configuration fit each other. */
+import { checkHypervisor } from "./checkHypervisor";
 import type { NodeConfig } from "./nodes";
 import type { Problem } from "./problem";
 import type { Understood } from "./understood";
@@ -17,6 +18,7 @@ export function crossChecks(config: Understood): Problem[] {
     ...duplicateAddresses(nodes),
     ...checkSubnets(config),
     ...checkVip(config),
+    ...checkHypervisor(config),
   ];
 }
 
@@ -97,7 +99,7 @@ function checkPlatform(
   if (!node.disk) {
     problems.push({ path: `nodes.${name}.disk`, found: "nothing", wanted: "the device to install on" });
   }
-  if (!node.installer) {
+  if (!node.installer && platform === "metal") {
     problems.push({
       path: `nodes.${name}.installer`,
       found: "nothing",

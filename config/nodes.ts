@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { guest } from "./guest";
 import { absolutePath, devicePath, hostName, ipv4, label, port, publicKey } from "./values";
 
 export const roles = ["manager", "worker", "storage", "registry", "edge"] as const;
@@ -45,6 +46,9 @@ export const node = z.strictObject({
   interface: z.string().min(1).default("eth0").describe("Network interface, by name or MAC address."),
   advertiseAddr: ipv4.optional().describe("Address the Swarm uses for this node; `address` by default."),
   dataPathAddr: ipv4.optional().describe("Address for the overlay's traffic; `advertiseAddr` by default."),
+  guest: guest
+    .optional()
+    .describe("The node's guest where it is another than `hypervisor` says (platform `virtualbox`)."),
   vlans: z
     .never({ error: "VLANs are not supported yet; leave them out" })
     .optional()

@@ -1,6 +1,7 @@
 /** The whole configuration of a stack, parsed from plain values; no Pulumi here, so that tests and tools can use it. */
 import type { z } from "zod";
 import { crossChecks } from "./check";
+import { hypervisor } from "./hypervisor";
 import { etcd, network, os, platform, swarm } from "./machine";
 import { nodes } from "./nodes";
 import { ConfigError, type Problem } from "./problem";
@@ -10,6 +11,7 @@ import { wantedFor } from "./wanted";
 
 export const subjects = {
   platform,
+  hypervisor,
   nodes,
   os,
   network,

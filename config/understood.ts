@@ -1,5 +1,6 @@
 /** What of a configuration can be made sense of, so that a mistake in one place hides none in another. */
 import type { z } from "zod";
+import { hypervisor, type HypervisorConfig } from "./hypervisor";
 import { network, type NetworkConfig, platform, type PlatformConfig } from "./machine";
 import { node, type NodeConfig } from "./nodes";
 import { edge, type EdgeConfig } from "./services";
@@ -7,6 +8,8 @@ import { edge, type EdgeConfig } from "./services";
 /** Whatever is missing here is missing in the configuration too, or has a mistake of its own. */
 export interface Understood {
   readonly platform?: PlatformConfig;
+  /** Absent where the configuration says nothing of one. */
+  readonly hypervisor?: Partial<HypervisorConfig>;
   readonly nodes: Readonly<Record<string, Partial<NodeConfig>>>;
   readonly network: Partial<NetworkConfig>;
   readonly edge: Partial<EdgeConfig>;
@@ -18,6 +21,7 @@ export function understood(raw: Readonly<Record<string, unknown>>): Understood {
     nodes: Object.fromEntries(
       Object.entries(plain(raw.nodes)).map(([name, value]) => [name, fieldsOf(node, value)]),
     ),
+    hypervisor: raw.hypervisor === undefined ? undefined : fieldsOf(hypervisor.unwrap(), raw.hypervisor),
     network: fieldsOf(network, raw.network),
     edge: fieldsOf(edge, raw.edge),
   };

@@ -11,6 +11,7 @@ import { NodeFilesPart } from "../../providers/nodeFiles";
 import type { CertificateAuthority } from "../pki";
 import { fillIn } from "../placeholders";
 import type { ConnectionArgs, Identity, NodeAccess } from "./access";
+import type { Guest } from "./guest";
 
 /** Label of every data disk's file system (xfs allows twelve characters). */
 const dataLabel = "moorage-data";
@@ -25,6 +26,8 @@ export interface CoreOsNodeArgs {
   readonly after: pulumi.Resource[];
   /** Absent on hosts that the program does not install. */
   readonly identity?: Identity;
+  /** The guest that the node is, where it is one. */
+  readonly guest?: Guest;
   readonly os: OsConfig;
   readonly network: NetworkConfig;
   readonly docker: SwarmConfig;
@@ -102,6 +105,7 @@ export class CoreOsNode extends pulumi.ComponentResource {
         version: args.os.version,
         proxy: args.os.proxies?.https ?? args.os.proxies?.http,
         timeoutSeconds: installationTimeoutSeconds,
+        guest: args.guest?.installed,
       },
       // Nothing is touched before every host was looked at.
       { parent: this, dependsOn: args.after },
@@ -144,18 +148,23 @@ function userDataModel(name: string, args: CoreOsNodeArgs): pulumi.Output<render
         })),
       ],
       hostKey: { privateKey, publicKey },
-      network: {
-        match: node.interface,
-        address: node.address,
-        prefixLength: prefixLength(network.subnet),
-        gateway: network.gateway,
-        dns: network.dns,
-        domains: network.domain ? [network.domain] : [],
-        mtu: network.mtu,
-      },
+      network: interfaceOf(node, network),
       timeZone: os.timeZone,
       updateStrategy: os.updateStrategy,
     }));
+}
+
+/** A node's first network interface; its live installer has the same address where the program says which. */
+export function interfaceOf(node: NodeConfig, network: NetworkConfig): render.InterfaceModel {
+  return {
+    match: node.interface,
+    address: node.address,
+    prefixLength: prefixLength(network.subnet),
+    gateway: network.gateway,
+    dns: network.dns,
+    domains: network.domain ? [network.domain] : [],
+    mtu: network.mtu,
+  };
 }
 
 function baseFiles(name: string, args: CoreOsNodeArgs) {

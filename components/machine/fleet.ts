@@ -8,6 +8,8 @@ import type { ResolvedImages } from "../images";
 import type { CertificateAuthority } from "../pki";
 import { type Identity, NodeAccess } from "./access";
 import { CoreOsNode } from "./coreOsNode";
+import { Guest } from "./guest";
+import { VirtualBoxNetwork, forwardsHost } from "./virtualBoxNetwork";
 
 /** What Swarm, storage and front listen on between nodes. */
 const swarmPorts = [2377, 7946, 4789];
@@ -40,17 +42,19 @@ export class Fleet extends pulumi.ComponentResource {
     const { config } = args;
     const identity = this.identity(name, config);
     this.privateKey = identity?.privateKey;
+    const forwards = config.platform === "virtualbox" ? forwardsHost(config.hypervisor) : undefined;
     const access = Object.fromEntries(
       Object.entries(config.nodes).map(([node, of]) => [
         node,
-        new NodeAccess(node, { node: of, identity }, { parent: this }),
+        new NodeAccess(node, { node: of, identity, forwards }, { parent: this }),
       ]),
     );
-    const preflight = this.preflight(name, config, access);
+    const guests = config.platform === "virtualbox" ? this.guests(config, access, identity) : {};
+    const preflight = this.preflight(name, config, access, Object.values(guests));
     this.nodes = Object.fromEntries(
       Object.entries(access).map(([node, reached]) => [
         node,
-        this.node(node, reached, identity, preflight, args),
+        this.node(node, reached, identity, guests[node], preflight, args),
       ]),
     );
     this.registerOutputs({});
@@ -72,7 +76,27 @@ export class Fleet extends pulumi.ComponentResource {
     };
   }
 
-  private preflight(name: string, config: StackConfig, access: Record<string, NodeAccess>): Preflight {
+  /** Guests are there, and answer, before any host is looked at. */
+  private guests(
+    config: StackConfig,
+    access: Record<string, NodeAccess>,
+    identity: Identity | undefined,
+  ): Record<string, Guest> {
+    const network = new VirtualBoxNetwork("virtualbox", { config }, { parent: this });
+    return Object.fromEntries(
+      Object.entries(config.nodes).map(([name, node]) => {
+        const args = { node, config, access: access[name], network, identity };
+        return [name, new Guest(name, args, { parent: this })];
+      }),
+    );
+  }
+
+  private preflight(
+    name: string,
+    config: StackConfig,
+    access: Record<string, NodeAccess>,
+    guests: Guest[],
+  ): Preflight {
     const hosts = Object.entries(config.nodes).map(([node, of]) => [
       node,
       {
@@ -93,7 +117,8 @@ export class Fleet extends pulumi.ComponentResource {
         maximumClockSkew,
         timeoutSeconds: preflightSeconds,
       },
-      { parent: this },
+      // A guest that is not there yet answers nobody.
+      { parent: this, dependsOn: guests.map((guest) => guest.machine) },
     );
   }
 
@@ -101,6 +126,7 @@ export class Fleet extends pulumi.ComponentResource {
     name: string,
     access: NodeAccess,
     identity: Identity | undefined,
+    guest: Guest | undefined,
     preflight: Preflight,
     { config, authority, images }: FleetArgs,
   ): FleetNode {
@@ -115,6 +141,7 @@ export class Fleet extends pulumi.ComponentResource {
         access,
         after: [preflight],
         identity,
+        guest,
         os: config.os,
         network: config.network,
         docker: config.swarm,

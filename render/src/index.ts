@@ -1,5 +1,6 @@
 export * from "./model";
 export { installHashOf, installMarkerPath, renderIgnition } from "./ignition";
+export { renderInstallerUserData, type InstallerModel } from "./installer";
 export { computeNoProxy, type NoProxyArgs } from "./no-proxy";
 export { minioCommand, minioEnvironment, type MinioArgs, type MinioEnvironmentArgs } from "./minio";
 export { renderRegistryConfig, type RegistryConfigArgs } from "./registry";

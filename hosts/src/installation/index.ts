@@ -1,6 +1,6 @@
 /** Installation of one node: from its live installer to the installed system, proved to be the one installed. */
 import type { Connection, InstallationInputs, InstallationOutputs, Operation } from "../contract";
-import { diffOf, equal } from "../diff";
+import { UNKNOWN, diffOf, equal } from "../diff";
 import { HostError, messageOf } from "../errors";
 import { note, warn } from "../log";
 import { readOrRecorded, withoutProvider } from "../operation";
@@ -91,9 +91,10 @@ async function ensure(inputs: InstallationInputs, silence: number): Promise<Inst
   return { ...withoutProvider(inputs), firstBootId };
 }
 
-/** A guest that was made anew has an empty disk; how its hypervisor is reached means nothing. */
+/** A guest that was made anew has an empty disk. While one is only to be changed, a preview does not know its id. */
 function sameMachine(state: InstallationOutputs, inputs: InstallationInputs): boolean {
-  return !state.guest || !inputs.guest || equal(state.guest.uuid, inputs.guest.uuid);
+  if (!state.guest || !inputs.guest || inputs.guest.uuid === UNKNOWN) return true;
+  return equal(state.guest.uuid, inputs.guest.uuid);
 }
 
 function mustReinstall(node: string, why: string): HostError {
