@@ -48,6 +48,7 @@ export class Manage {
     readonly folder: string,
     /** Pause between attempts at a guest that another session holds. */
     private readonly pauseSeconds: number,
+    private readonly patience: Patience | undefined,
   ) {}
 
   /** @throws HostError where there is no usable VirtualBox. */
@@ -64,7 +65,7 @@ export class Manage {
     }
     const { path, version, folder } = await known;
     const pause = options.pauseSeconds ?? LOCK_PAUSE_SECONDS;
-    return new Manage(hypervisor, path, version, hypervisor.folder ?? folder, pause);
+    return new Manage(hypervisor, path, version, hypervisor.folder ?? folder, pause, options.patience);
   }
 
   get name(): string {
@@ -78,7 +79,10 @@ export class Manage {
    */
   async run(args: readonly string[], options: ManageOptions): Promise<string> {
     for (let attempt = 1; ; attempt += 1) {
-      const done = await runOn(this.hypervisor, ["env", "LC_ALL=C", this.path, ...args], options);
+      const done = await runOn(this.hypervisor, ["env", "LC_ALL=C", this.path, ...args], {
+        ...options,
+        patience: this.patience,
+      });
       // Some failures come with exit code 0.
       if (done.code === 0 && !/^VBoxManage[^:]*: error:/m.test(done.stderr)) return done.stdout;
       const locked = isLocked(done.stderr);
