@@ -59,7 +59,7 @@ describe("a NAT network", () => {
     ]);
     await natNetwork.update(id, news, { ...news, forwards: {} });
     expect(box.changes().filter((line) => line.includes("delete"))).toHaveLength(3);
-    expect(box.manage("natnetwork", "list")).not.toContain("Port-forwarding");
+    expect(await box.manage("natnetwork", "list")).not.toContain("Port-forwarding");
   }, 60_000);
 
   it("shows drift of each setting, and puts it right", async () => {
@@ -74,7 +74,7 @@ describe("a NAT network", () => {
       [["--port-forward-4", "other:tcp:[]:99:[10.0.2.9]:9"], "forwards"],
     ];
     for (const [args, key] of drifts) {
-      box.manage("natnetwork", "modify", "--netname", "moorage", ...args);
+      await box.manage("natnetwork", "modify", "--netname", "moorage", ...args);
       const read = await natNetwork.read(id, outs);
       expect(natNetwork.diff(read?.outs ?? outs, inputs).changedKeys, args.join(" ")).toEqual([key]);
       await natNetwork.update(id, read?.outs ?? outs, inputs);
@@ -84,22 +84,22 @@ describe("a NAT network", () => {
 
   it("that somebody else made is left alone, until it is adopted", async () => {
     const box = new TestVirtualBox();
-    box.manage("natnetwork", "add", "--netname", "moorage", "--network", "10.0.9.0/24", "--enable");
+    await box.manage("natnetwork", "add", "--netname", "moorage", "--network", "10.0.9.0/24", "--enable");
     await expect(natNetwork.create(box.network())).rejects.toThrow(
       /there is a NAT network moorage already, and nothing says that this stack made it.*setextradata global moorage\/natnetwork\/moorage organization\/moorage\/test/,
     );
-    expect(box.manage("natnetwork", "list")).toContain("10.0.9.0/24");
-    box.manage("setextradata", "global", "moorage/natnetwork/moorage", "organization/moorage/test");
+    expect(await box.manage("natnetwork", "list")).toContain("10.0.9.0/24");
+    await box.manage("setextradata", "global", "moorage/natnetwork/moorage", "organization/moorage/test");
     await natNetwork.create(box.network());
-    expect(box.manage("natnetwork", "list")).toContain("10.0.2.0/24");
+    expect(await box.manage("natnetwork", "list")).toContain("10.0.2.0/24");
   }, 60_000);
 
   it("is gone where somebody removed it, and removed with its mark in the end", async () => {
     const box = new TestVirtualBox();
     const { id, outs } = await natNetwork.create(box.network());
     await natNetwork.delete(id, outs);
-    expect(box.manage("natnetwork", "list")).toContain("0 networks found");
-    expect(box.manage("getextradata", "global", "moorage/natnetwork/moorage")).toBe("No value set!\n");
+    expect(await box.manage("natnetwork", "list")).toContain("0 networks found");
+    expect(await box.manage("getextradata", "global", "moorage/natnetwork/moorage")).toBe("No value set!\n");
     expect(await natNetwork.read(id, outs)).toBeUndefined();
     await natNetwork.delete(id, outs);
   }, 60_000);
@@ -109,7 +109,7 @@ describe("a NAT network", () => {
     const server = await TestServer.start({ node: "hypervisor" });
     const hypervisor = { connection: server.connection(), vboxManage: box.program };
     const { id, outs } = await natNetwork.create(box.network({ hypervisor }));
-    expect(box.manage("natnetwork", "list")).toContain("registry:tcp:[127.0.0.1]:8443:[10.0.2.10]:443");
+    expect(await box.manage("natnetwork", "list")).toContain("registry:tcp:[127.0.0.1]:8443:[10.0.2.10]:443");
     await server.stop();
     expect(await natNetwork.read(id, outs)).toEqual({ id, outs });
     await natNetwork.delete(id, outs);

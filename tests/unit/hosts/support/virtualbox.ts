@@ -1,79 +1,87 @@
 /** A VirtualBox of its own for a test: the lab's stand-in for VBoxManage, whose guests are on paper only. */
-import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
+import * as http from "node:http";
 import * as os from "node:os";
 import * as path from "node:path";
 import { afterAll } from "vitest";
 import type { Connection } from "../../../../hosts/src/contract";
 import type { GuestInputs, Hypervisor, NatNetworkInputs } from "../../../../hosts/src/virtualbox/contract";
-import { bundleVBoxManage } from "../../../../lab/virtualbox/bundle";
+import { vboxManage } from "../../../../lab/virtualbox/command";
 import { readConfigDrive } from "../../../../lab/virtualbox/configDrive";
+import { paperGuests } from "../../../../lab/virtualbox/guests";
+import { Home } from "../../../../lab/virtualbox/state";
 import { TestServer } from "./ssh-server";
-
-/** The stand-in as one file, made once for all of a test file's VirtualBoxes. */
-const shared = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-vboxmanage-"));
-const program = path.join(shared, "vboxmanage.js");
-bundleVBoxManage(program);
 
 /** What is stopped and removed in the end. */
 const ends: (() => unknown)[] = [];
 afterAll(async () => {
   for (const end of ends.splice(0)) await end();
-  fs.rmSync(shared, { recursive: true, force: true });
 });
 
 export class TestVirtualBox {
   readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-vbox-"));
   readonly program = path.join(this.folder, "bin", "VBoxManage");
   readonly hypervisor: Hypervisor = { vboxManage: this.program };
+  private readonly home = new Home(this.folder);
+  private readonly guests = paperGuests(this.folder);
+  private calls: string[] = [];
+  private failures: { readonly command: string; readonly words: string }[] = [];
 
   constructor(version = "7.1.4r165100") {
     fs.mkdirSync(path.dirname(this.program));
-    fs.writeFileSync(path.join(this.folder, "version"), version);
-    // Every call is written down; a call can be made to fail in a given way, as often as a file says.
+    fs.writeFileSync(this.file("version"), version);
+    const server = http.createServer((request, response) => void this.serve(request, response));
+    server.listen(this.file("socket"));
+    // The stand-in runs in the test's own process: many calls are made, and a process for each would take long.
     const text = `#!/bin/sh
-export MOORAGE_VBOX_HOME=${this.folder}
-printf '%s\\n' "$*" >> ${this.folder}/calls
-if [ -s ${this.folder}/failures ]; then
-  set -- "$(head -n 1 ${this.folder}/failures)" "$@"
-  case "$2" in "\${1%% *}")
-    sed -i 1d ${this.folder}/failures
-    printf '%s\\n' "\${1#* }" >&2
-    exit 1 ;;
-  esac
-  shift
-fi
-exec ${process.execPath} ${program} "$@"
+reply=$(for each; do printf '%s\\0' "$each"; done |
+  curl -s --unix-socket ${this.file("socket")} --data-binary @- http://vboxmanage/) || exit 125
+cat "${this.folder}/\${reply% *}.out"; cat "${this.folder}/\${reply% *}.err" >&2; exit "\${reply#* }"
 `;
     fs.writeFileSync(this.program, text, { mode: 0o755 });
-    ends.push(() => fs.rmSync(this.folder, { recursive: true, force: true }));
+    ends.push(() => {
+      server.close();
+      fs.rmSync(this.folder, { recursive: true, force: true });
+    });
   }
 
-  /** Runs the stand-in as somebody else at the hypervisor would. */
-  manage(...args: string[]): string {
-    return execFileSync(this.program, args, { encoding: "utf8", stdio: "pipe" });
+  private async serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const parts: Buffer[] = [];
+    for await (const part of request) parts.push(part as Buffer);
+    const args = Buffer.concat(parts).toString("utf8").split("\0").slice(0, -1);
+    this.calls.push(args.join(" "));
+    const at = this.failures.findIndex(({ command }) => command === args[0]);
+    const [failure] = at < 0 ? [] : this.failures.splice(at, 1);
+    const { stdout, stderr, code } = failure
+      ? { stdout: "", stderr: `${failure.words}\n`, code: 1 }
+      : await vboxManage(this.home, this.guests, args);
+    const name = String(this.calls.length);
+    fs.writeFileSync(this.file(`${name}.out`), stdout);
+    fs.writeFileSync(this.file(`${name}.err`), stderr);
+    response.end(`${name} ${code}`);
+  }
+
+  /** What somebody else at the hypervisor does. */
+  async manage(...args: string[]): Promise<string> {
+    const { stdout, stderr, code } = await vboxManage(this.home, this.guests, args);
+    if (code !== 0) throw new Error(stderr);
+    return stdout;
   }
 
   /** Calls that were made since the last time, without those that only look. */
   changes(): string[] {
-    const file = path.join(this.folder, "calls");
-    const lines = fs.existsSync(file) ? fs.readFileSync(file, "utf8").split("\n") : [];
-    fs.rmSync(file, { force: true });
-    return lines.filter(
-      (line) =>
-        line !== "" && !/^(--version|list|showvminfo|getextradata|showmediuminfo|natnetwork list)/.test(line),
-    );
+    const looks = /^(--version|list|showvminfo|getextradata|showmediuminfo|natnetwork list)/;
+    const changes = this.calls.filter((line) => !looks.test(line));
+    this.calls = [];
+    return changes;
   }
 
   /** The next calls of a command fail with these words, each once. */
   fail(command: string, ...words: string[]): void {
-    fs.writeFileSync(
-      path.join(this.folder, "failures"),
-      words.map((each) => `${command} ${each}\n`).join(""),
-    );
+    this.failures.push(...words.map((each) => ({ command, words: each })));
   }
 
-  info(name: string): string {
+  info(name: string): Promise<string> {
     return this.manage("showvminfo", name, "--machinereadable");
   }
 

@@ -1,0 +1,81 @@
+/** Part of the STAND-IN for VBoxManage: what each command does; what it does not model is said in vboxmanage.ts. */
+import { Failure, wrong } from "./failure";
+import type { Guests } from "./guests";
+import * as machines from "./machines";
+import { listNatNetworks, natnetwork } from "./networks";
+import type { Home } from "./state";
+import * as storage from "./storage";
+
+/** What a call prints, and its exit code. */
+export interface Answer {
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly code: number;
+}
+
+export async function vboxManage(home: Home, guests: Guests, args: readonly string[]): Promise<Answer> {
+  try {
+    return { stdout: await run(home, guests, args), stderr: "", code: 0 };
+  } catch (error) {
+    if (error instanceof Failure) return { stdout: "", stderr: `${error.message}\n`, code: error.code };
+    const told = error instanceof Error ? error.message : String(error);
+    return { stdout: "", stderr: `VBoxManage: error: stand-in: ${told}\n`, code: 1 };
+  }
+}
+
+function list(home: Home, what: string | undefined): string {
+  const state = home.read();
+  switch (what) {
+    case "systemproperties":
+      return `API version:                     7_1\nMinimum guest RAM size:          4 Megabytes\nDefault machine folder:          ${home.machineFolder}\nRAW-mode Supported:              no\n`;
+    case "natnets":
+    case "natnetworks":
+      return listNatNetworks(home);
+    case "vms":
+      return state.machines.map(({ name, uuid }) => `"${name}" {${uuid}}\n`).join("");
+    default:
+      throw wrong(`Unknown subcommand '${what ?? ""}'`);
+  }
+}
+
+async function run(home: Home, guests: Guests, args: readonly string[]): Promise<string> {
+  const [command, ...rest] = args;
+  switch (command) {
+    case "--version":
+      return `${home.version}\n`;
+    case "list":
+      return list(home, rest.at(-1));
+    case "natnetwork":
+      return natnetwork(home, guests, rest);
+    case "createvm":
+      return machines.createvm(home, rest);
+    case "modifyvm":
+      return machines.modifyvm(home, guests, rest);
+    case "showvminfo":
+      return machines.showvminfo(home, guests, rest);
+    case "startvm":
+      return machines.startvm(home, guests, rest);
+    case "controlvm":
+      return machines.controlvm(home, guests, rest);
+    case "unregistervm":
+      return machines.unregistervm(home, guests, rest);
+    case "setextradata":
+      return machines.setextradata(home, rest);
+    case "getextradata":
+      return machines.getextradata(home, rest);
+    case "storagectl":
+      return storage.storagectl(home, guests, rest);
+    case "storageattach":
+      return storage.storageattach(home, guests, rest);
+    case "createmedium":
+      return storage.createmedium(home, rest.slice(1));
+    case "modifymedium":
+      return storage.modifymedium(home, guests, rest);
+    case "showmediuminfo":
+      return storage.showmediuminfo(home, rest);
+    case "closemedium":
+      return storage.closemedium(home, rest);
+    default:
+      throw wrong(`Invalid command '${command ?? ""}'`);
+  }
+}
