@@ -21,7 +21,9 @@ it("an image is what other programs take for a config drive", () => {
   const probed = execFileSync("/sbin/blkid", ["-p", "-o", "export", file], { encoding: "utf8" });
   expect(probed).toMatch(/^LABEL=config-2$/m);
   expect(probed).toMatch(/^TYPE=iso9660$/m);
-  expect(execFileSync("isoinfo", ["-J", "-x", `/${userData};1`, "-i", file], { encoding: "utf8" })).toBe(text);
+  expect(execFileSync("isoinfo", ["-J", "-x", `/${userData};1`, "-i", file], { encoding: "utf8" })).toBe(
+    text,
+  );
   // Where Joliet is not known, Linux shows these names with small letters.
   const plain = execFileSync("isoinfo", ["-f", "-i", file], { encoding: "utf8" });
   expect(plain.split("\n").filter(Boolean)).toEqual([
