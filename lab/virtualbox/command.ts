@@ -1,4 +1,14 @@
-/** Part of the STAND-IN for VBoxManage: what each command does; what it does not model is said in vboxmanage.ts. */
+/**
+ * STAND-IN for VirtualBox's VBoxManage, for the lab and for tests. It keeps state in a folder of its own,
+ * prints what the real one prints in the version that the file `version` there names (7.1 without one), and fails
+ * with its words and exit codes. In the lab its machines are the lab's hosts, which it powers on and off (labGuests.ts);
+ * in tests only their state is kept (guests.ts). Programs call it as service.ts has it.
+ *
+ * NOT MODELLED: every command and option that the program does not use, virtual hardware (memory and CPUs are
+ * remembered, not given), snapshots, saved states, DHCP, the way out of a NAT network, VDI's format (a disk is a
+ * plain sparse image), networks other than the lab's 10.0.2.0/24, and a guest that finds no medium to boot from (the
+ * lab calls it failed and off; VirtualBox leaves it on with a message on its screen).
+ */
 import { Failure, wrong } from "./failure";
 import type { Guests } from "./guests";
 import * as machines from "./machines";

@@ -1,13 +1,11 @@
-/** The lab's hypervisor: made, started, and taken away. What it is and is not: vboxmanage.ts and server.ts. */
+/** The lab's hypervisor: made, started, and taken away. What it is and is not: command.ts and server.ts. */
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { isoImageOf } from "@moorage/hosts";
-import { shellQuote } from "../../toolchain";
-import { aliveRecord, killRecord, LabError, startDetached, waitFor, writeAtomic } from "../exec";
-import { labRoot, type Instance } from "../instance";
+import { aliveRecord, killRecord, LabError, startDetached, waitFor } from "../exec";
+import type { Instance } from "../instance";
 import { ensureKey, installerKey, publicKeyOf } from "../keys";
 import { greets, refuseTakenPort } from "../network";
-import { bundleVBoxManage } from "./bundle";
 import { labGuests } from "./labGuests";
 import { Home } from "./state";
 
@@ -35,17 +33,6 @@ export async function ensureHypervisor(instance: Instance): Promise<boolean> {
       installerImage(instance),
       isoImageOf("LAB-INSTALLER", { readme: "A stand-in; see docs/lab.md.\n" }),
     );
-  const environment: Record<string, string> = {
-    MOORAGE_VBOX_HOME: folder,
-    MOORAGE_VBOX_LAB: String(instance.number),
-    MOORAGE_LAB_DIR: labRoot(),
-    ...(process.env.MOORAGE_CACHE ? { MOORAGE_CACHE: process.env.MOORAGE_CACHE } : {}),
-  };
-  const exports = Object.entries(environment).map(([name, value]) => `export ${name}=${shellQuote(value)}\n`);
-  const program = path.join(folder, "vboxmanage.js");
-  bundleVBoxManage(program);
-  const text = `#!/bin/sh\n# A STAND-IN for VBoxManage; what it does not model is said in lab/virtualbox/vboxmanage.ts.\n${exports.join("")}exec ${shellQuote(process.execPath)} ${shellQuote(program)} "$@"\n`;
-  writeAtomic(path.join(folder, "bin", "VBoxManage"), text, 0o755);
   return start(instance);
 }
 
@@ -54,7 +41,8 @@ async function start(instance: Instance): Promise<boolean> {
   const folder = hypervisorFolder(instance);
   await refuseTakenPort(instance.hypervisorPort);
   const script = path.join(__dirname, "server.ts");
-  const args = ["-r", require.resolve("tsx/cjs"), script, folder, String(instance.hypervisorPort)];
+  const own = [folder, String(instance.number), String(instance.hypervisorPort)];
+  const args = ["-r", require.resolve("tsx/cjs"), script, ...own];
   const log = path.join(folder, "server.log");
   startDetached(process.execPath, args, log, recordOf(instance));
   const up = await waitFor(

@@ -1,13 +1,17 @@
 /**
  * The hypervisor of the lab: an SSH server on 127.0.0.1 whose commands run on this machine, with the stand-in for
- * VBoxManage on their PATH. Started by hypervisor.ts: `server.ts FOLDER PORT`.
+ * VBoxManage on their PATH, and the service behind that. Started by hypervisor.ts: `server.ts FOLDER LAB PORT`.
  */
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { Server, utils, type Connection } from "ssh2";
+import { vboxManage } from "./command";
+import { labGuests } from "./labGuests";
+import { serveVBoxManage } from "./service";
+import { Home } from "./state";
 
-const [folder = "", port = ""] = process.argv.slice(2);
+const [folder = "", lab = "", port = ""] = process.argv.slice(2);
 const file = (name: string): string => path.join(folder, name);
 
 const authorized = parsed(file("authorized_key.pub"));
@@ -45,4 +49,7 @@ function serve(client: Connection): void {
   });
 }
 
+const home = new Home(folder);
+const guests = labGuests(Number(lab));
+serveVBoxManage(folder, (args) => vboxManage(home, guests, args));
 new Server({ hostKeys: [fs.readFileSync(file("host_key"))] }, serve).listen(Number(port), "127.0.0.1");

@@ -1,7 +1,5 @@
 /** Part of the STAND-IN for VBoxManage: what it remembers between calls, in one file of its folder. */
-import * as fs from "node:fs";
 import * as path from "node:path";
-import { withLock } from "../../toolchain";
 import { readIf, writeAtomic, type Recorded } from "../exec";
 import { noMachine } from "./failure";
 
@@ -60,6 +58,8 @@ export interface State {
 
 /** The stand-in's folder. */
 export class Home {
+  private last: Promise<unknown> = Promise.resolve();
+
   constructor(readonly folder: string) {}
 
   get machineFolder(): string {
@@ -81,20 +81,16 @@ export class Home {
     return { machines: [], networks: [], extra: {}, media: {} };
   }
 
-  /** One at a time, as VirtualBox's own service does it. */
+  /** One at a time, as VirtualBox's own service does it: all changes are made by one process. */
   change<T>(work: (state: State) => T | Promise<T>): Promise<T> {
-    fs.mkdirSync(this.folder, { recursive: true });
-    return withLock(
-      path.join(this.folder, "state.lock"),
-      "VirtualBox",
-      () => undefined,
-      async () => {
-        const state = this.read();
-        const result = await work(state);
-        writeAtomic(path.join(this.folder, "state.json"), JSON.stringify(state, null, 2));
-        return result;
-      },
-    );
+    const mine = this.last.then(async () => {
+      const state = this.read();
+      const result = await work(state);
+      writeAtomic(path.join(this.folder, "state.json"), JSON.stringify(state, null, 2));
+      return result;
+    });
+    this.last = mine.catch(() => undefined);
+    return mine;
   }
 }
 

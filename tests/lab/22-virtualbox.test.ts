@@ -6,6 +6,7 @@ import { journey, type Arrived } from "../../lab/journey/journey";
 import { onHost, pushAndPull } from "../../lab/journey/push";
 import { clean, up } from "../../lab/lab";
 import { hypervisorFolder } from "../../lab/virtualbox/hypervisor";
+import { programOf } from "../../lab/virtualbox/service";
 import { OwnLab } from "../support/ownLab";
 import { eventually, helloArchive, TestLab } from "../support/testLab";
 import { tracesOf, type Traces } from "../support/traces";
@@ -20,7 +21,7 @@ let arrived: Arrived;
 
 /** Runs VBoxManage at the hypervisor, as its owner would. */
 function manage(...args: string[]): Promise<string> {
-  return must(path.join(hypervisorFolder(own.instance), "bin", "VBoxManage"), args);
+  return must(programOf(hypervisorFolder(own.instance)), args);
 }
 
 const infoOf = (name: string): Promise<string> => manage("showvminfo", name, "--machinereadable");

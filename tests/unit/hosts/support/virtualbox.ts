@@ -1,14 +1,14 @@
 /** A VirtualBox of its own for a test: the lab's stand-in for VBoxManage, whose guests are on paper only. */
 import * as fs from "node:fs";
-import * as http from "node:http";
 import * as os from "node:os";
 import * as path from "node:path";
 import { afterAll } from "vitest";
 import type { Connection } from "../../../../hosts/src/contract";
 import type { GuestInputs, Hypervisor, NatNetworkInputs } from "../../../../hosts/src/virtualbox/contract";
-import { vboxManage } from "../../../../lab/virtualbox/command";
+import { vboxManage, type Answer } from "../../../../lab/virtualbox/command";
 import { readConfigDrive } from "../../../../lab/virtualbox/configDrive";
 import { paperGuests } from "../../../../lab/virtualbox/guests";
+import { programOf, serveVBoxManage } from "../../../../lab/virtualbox/service";
 import { Home } from "../../../../lab/virtualbox/state";
 import { TestServer } from "./ssh-server";
 
@@ -20,7 +20,7 @@ afterAll(async () => {
 
 export class TestVirtualBox {
   readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-vbox-"));
-  readonly program = path.join(this.folder, "bin", "VBoxManage");
+  readonly program = programOf(this.folder);
   readonly hypervisor: Hypervisor = { vboxManage: this.program };
   private readonly home = new Home(this.folder);
   private readonly guests = paperGuests(this.folder);
@@ -28,37 +28,21 @@ export class TestVirtualBox {
   private failures: { readonly command: string; readonly words: string }[] = [];
 
   constructor(version = "7.1.4r165100") {
-    fs.mkdirSync(path.dirname(this.program));
     fs.writeFileSync(this.file("version"), version);
-    const server = http.createServer((request, response) => void this.serve(request, response));
-    server.listen(this.file("socket"));
-    // The stand-in runs in the test's own process: many calls are made, and a process for each would take long.
-    const text = `#!/bin/sh
-reply=$(for each; do printf '%s\\0' "$each"; done |
-  curl -s --unix-socket ${this.file("socket")} --data-binary @- http://vboxmanage/) || exit 125
-cat "${this.folder}/\${reply% *}.out"; cat "${this.folder}/\${reply% *}.err" >&2; exit "\${reply#* }"
-`;
-    fs.writeFileSync(this.program, text, { mode: 0o755 });
+    // In the test's own process: many calls are made, and a process for each would take long.
+    const server = serveVBoxManage(this.folder, (args) => this.serve(args));
     ends.push(() => {
       server.close();
       fs.rmSync(this.folder, { recursive: true, force: true });
     });
   }
 
-  private async serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
-    const parts: Buffer[] = [];
-    for await (const part of request) parts.push(part as Buffer);
-    const args = Buffer.concat(parts).toString("utf8").split("\0").slice(0, -1);
+  private serve(args: readonly string[]): Promise<Answer> {
     this.calls.push(args.join(" "));
     const at = this.failures.findIndex(({ command }) => command === args[0]);
     const [failure] = at < 0 ? [] : this.failures.splice(at, 1);
-    const { stdout, stderr, code } = failure
-      ? { stdout: "", stderr: `${failure.words}\n`, code: 1 }
-      : await vboxManage(this.home, this.guests, args);
-    const name = String(this.calls.length);
-    fs.writeFileSync(this.file(`${name}.out`), stdout);
-    fs.writeFileSync(this.file(`${name}.err`), stderr);
-    response.end(`${name} ${code}`);
+    if (failure) return Promise.resolve({ stdout: "", stderr: `${failure.words}\n`, code: 1 });
+    return vboxManage(this.home, this.guests, args);
   }
 
   /** What somebody else at the hypervisor does. */
