@@ -9,6 +9,7 @@ import type { GuestInputs, GuestOutputs, InstalledGuest } from "./contract";
 import { isMissing, Manage } from "./manage";
 import { PHASE_KEY, STACK_KEY, notOurs, readMark, writeMark } from "./mark";
 import {
+  cannotShrink,
   capacityOf,
   detachDataDisk,
   ejectInstaller,
@@ -61,8 +62,8 @@ async function made(manage: Manage, { name, stack }: GuestInputs): Promise<VmInf
     advice:
       "Where a settings file is left of an earlier guest, look into it, and move its folder away if nothing there is needed",
   });
-  await writeMark(manage, name, STACK_KEY, stack);
   await writeMark(manage, name, PHASE_KEY, "installing");
+  await writeMark(manage, name, STACK_KEY, stack);
   const info = await infoOf(manage, name);
   if (!info)
     throw new HostError(
@@ -85,8 +86,11 @@ async function ensure(inputs: GuestInputs): Promise<GuestOutputs> {
   if (!known) note(name, `making the guest: ${wanted.memory} MB, ${wanted.cpus} CPUs`);
   const info = known ?? (await made(manage, inputs));
   const uuid = info.get("UUID") ?? "";
-  const installing = (await readMark(manage, name, PHASE_KEY)) === "installing";
-  if ((await differs(manage, info, inputs)) || missesParts(info)) {
+  const found = await current(manage, info, inputs);
+  refuseSmaller(name, "system disk", found.systemDisk, wanted.systemDisk);
+  refuseSmaller(name, "data disk", found.dataDisk, wanted.dataDisk);
+  const installing = await isInstalling(manage, name, info);
+  if (diffOf(found, { ...wanted }).changes || missesParts(info)) {
     await switchedOff(manage, inputs.target, name, { installed: !installing }, async () => {
       await manage.run(["modifyvm", name, ...settingArguments(manage.version, wanted, network)], {
         purpose: `setting up the guest ${name}`,
@@ -150,9 +154,24 @@ function missesParts(info: VmInfo): boolean {
   );
 }
 
-async function differs(manage: Manage, info: VmInfo, inputs: GuestInputs): Promise<boolean> {
-  const found = await current(manage, info, inputs);
-  return diffOf(found, { ...inputs.withPowerCycle }).changes;
+/** Until its system disk is installed. One that has none has nothing installed, whoever made it. */
+async function isInstalling(manage: Manage, name: string, info: VmInfo): Promise<boolean> {
+  const phase = await readMark(manage, name, PHASE_KEY);
+  if (phase !== undefined || (mediumIn(info, ports.system) ?? "none") !== "none")
+    return phase === "installing";
+  await writeMark(manage, name, PHASE_KEY, "installing");
+  return true;
+}
+
+/** Before a guest is switched off for it. */
+function refuseSmaller(
+  name: string,
+  disk: string,
+  found: number | undefined,
+  size: number | undefined,
+): void {
+  if (found !== undefined && size !== undefined && found > size)
+    throw cannotShrink(name, `its ${disk}`, found);
 }
 
 /** What the guest has of all that a power cycle sets. */

@@ -68,6 +68,13 @@ export async function capacityOf(manage: Manage, file: string): Promise<number |
   }
 }
 
+export function cannotShrink(guest: string, disk: string, size: number): HostError {
+  return new HostError(
+    guest,
+    `${disk} has ${size} MB, and VirtualBox makes no disk smaller. Set its size in the configuration to ${size} or more`,
+  );
+}
+
 /** Makes a disk where there is none, grows one that is too small, and attaches it. Only while the guest is off. */
 export async function ensureDisk(
   manage: Manage,
@@ -77,6 +84,14 @@ export async function ensureDisk(
   disk: { readonly port: 0 | 1; readonly file: string; readonly size: number },
 ): Promise<void> {
   const { port, file, size } = disk;
+  const there = mediumIn(info, port) ?? "none";
+  if (there !== "none" && there !== file) {
+    throw new HostError(
+      guest,
+      `its disk port ${port} holds ${there}, which is not this program's ${file}, and is left as it is. ` +
+        "Detach it in VirtualBox where the guest does not need it",
+    );
+  }
   const known = await capacityOf(manage, file);
   if (known === undefined) {
     await scriptOn(hypervisor, `mkdir -p "$(dirname "$1")"`, [file], {
@@ -94,14 +109,11 @@ export async function ensureDisk(
     });
     note(guest, `${file} has ${size} MB now, before ${known}`);
   } else if (known > size) {
-    throw new HostError(
-      guest,
-      `${file} has ${known} MB, and VirtualBox makes no disk smaller. Set its size in the configuration to ${known} or more`,
-    );
-  } else if (port === ports.data && mediumIn(info, port) !== file) {
+    throw cannotShrink(guest, file, known);
+  } else if (port === ports.data && there === "none") {
     note(guest, `the data disk ${file} of an earlier guest is attached`);
   }
-  if (mediumIn(info, port) !== file) await attach(manage, guest, port, "hdd", file);
+  if (there === "none") await attach(manage, guest, port, "hdd", file);
 }
 
 /** Puts the installer's image into one drive and a config drive into the other. */

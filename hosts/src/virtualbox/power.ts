@@ -80,10 +80,13 @@ export async function switchedOff(
     note(name, "switching off for changed settings");
     await powerOff(manage, name, { gently: installed });
     dropConnection(target);
-    await work();
-    // One that is being installed is started with its drives in.
+    try {
+      await work();
+    } finally {
+      // One that is being installed is started later, with its drives in.
+      if (installed) await powerOn(manage, name);
+    }
     if (!installed) return;
-    await powerOn(manage, name);
     await awaitSystem(target, RETURN_SECONDS, "it did not come back after its power cycle");
   });
 }
