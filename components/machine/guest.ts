@@ -50,7 +50,7 @@ export class Guest extends pulumi.ComponentResource {
       // A guest does not start without its network, nor without the image in its drive.
       { parent: this, dependsOn: network.ready },
     );
-    this.installed = { hypervisor: network.hypervisor, name, uuid: this.machine.uuid };
+    this.installed = { hypervisor: network.hypervisor, name, id: this.machine.id };
     this.registerOutputs({});
   }
 }

@@ -160,7 +160,7 @@ describe("a guest", () => {
 
   test("that is made anew is installed anew", () => {
     expect(shown(recorder.named("coreos1-installation").inputs)).toMatchObject({
-      guest: { hypervisor: {}, name: "coreos1", uuid: "uuid of coreos1-guest" },
+      guest: { hypervisor: {}, name: "coreos1", id: "coreos1-guest-id" },
     });
   });
 

@@ -1,6 +1,6 @@
 /** Installation of one node: from its live installer to the installed system, proved to be the one installed. */
 import type { Connection, InstallationInputs, InstallationOutputs, Operation } from "../contract";
-import { UNKNOWN, diffOf, equal } from "../diff";
+import { diffOf, equal } from "../diff";
 import { HostError, messageOf } from "../errors";
 import { note, warn } from "../log";
 import { readOrRecorded, withoutProvider } from "../operation";
@@ -91,10 +91,9 @@ async function ensure(inputs: InstallationInputs, silence: number): Promise<Inst
   return { ...withoutProvider(inputs), firstBootId };
 }
 
-/** A guest that was made anew has an empty disk. While one is only to be changed, a preview does not know its id. */
+/** A guest that is made anew has an empty disk; how its hypervisor is reached means nothing. */
 function sameMachine(state: InstallationOutputs, inputs: InstallationInputs): boolean {
-  if (!state.guest || !inputs.guest || inputs.guest.uuid === UNKNOWN) return true;
-  return equal(state.guest.uuid, inputs.guest.uuid);
+  return !state.guest || !inputs.guest || equal(state.guest.id, inputs.guest.id);
 }
 
 function mustReinstall(node: string, why: string): HostError {

@@ -105,7 +105,7 @@ export interface GuestInputs {
   readonly target: Connection;
 }
 export interface GuestOutputs extends GuestInputs {
-  /** VirtualBox's id of the guest; another one is another machine, with an empty system disk. */
+  /** VirtualBox's id of the guest. */
   readonly uuid: string;
 }
 
@@ -113,5 +113,6 @@ export interface GuestOutputs extends GuestInputs {
 export interface InstalledGuest {
   readonly hypervisor: Hypervisor;
   readonly name: string;
-  readonly uuid: string;
+  /** Another id is another machine. */
+  readonly id: string;
 }

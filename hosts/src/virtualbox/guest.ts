@@ -204,8 +204,9 @@ async function remove({ hypervisor, name, stack, keepDataDisk }: GuestOutputs): 
 
 export const guest: Operation<GuestInputs, GuestOutputs> = {
   async create(inputs) {
-    const id = inputs.name;
-    return { id, outs: await recording(id, { ...inputs, uuid: "" }, () => ensure(inputs)) };
+    // What a failed creation has made is known by its name from then on.
+    const outs = await recording(inputs.name, { ...inputs, uuid: "" }, () => ensure(inputs));
+    return { id: outs.uuid, outs };
   },
   read(id, state) {
     return readOrRecorded(nameOf(state.hypervisor), id, state, async () => {
@@ -220,7 +221,14 @@ export const guest: Operation<GuestInputs, GuestOutputs> = {
   diff(state, inputs) {
     return diffOf(state, inputs, { outputOnly: ["uuid"], replace: ["name"] });
   },
-  update(_id, _state, inputs) {
+  async update(_id, state, inputs) {
+    // Another one in its place would have to be installed, which an update of this one cannot tell anybody.
+    if (state.uuid !== "" && !(await infoOf(await Manage.on(inputs.hypervisor), inputs.name))) {
+      throw new HostError(
+        inputs.name,
+        "the guest is gone from the hypervisor. Run `pulumi refresh`, then `pulumi up`: that makes it anew and installs it",
+      );
+    }
     return ensure(inputs);
   },
   async delete(_id, state) {

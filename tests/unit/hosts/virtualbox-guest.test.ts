@@ -15,8 +15,8 @@ async function installed(changes: Partial<GuestInputs> = {}, version?: string) {
   const box = new TestVirtualBox(version);
   const inputs = box.guest(system, changes);
   const { id, outs } = await guest.create(inputs);
-  await beforeReboot(outs);
-  await afterInstallation(outs);
+  await beforeReboot({ ...outs, id });
+  await afterInstallation({ ...outs, id });
   box.changes();
   return { box, inputs, id, outs };
 }
@@ -62,21 +62,21 @@ describe("a guest's config drive", () => {
   it("tells the installer what it was given, is its owner's alone, and is gone before the reboot", async () => {
     const box = new TestVirtualBox();
     const text = "#cloud-config\nhostname: coreos1\nssh_authorized_keys:\n  - ssh-ed25519 AAAA\n";
-    const { outs } = await guest.create(box.guest(system, { installerUserData: text }));
+    const { id, outs } = await guest.create(box.guest(system, { installerUserData: text }));
     const file = box.file("vms", "moorage", "config-drives", "coreos1.iso");
     expect(box.configDrive("coreos1")).toBe(text);
     expect(fs.statSync(file).mode & 0o777).toBe(0o600);
     expect(box.changes().join()).not.toContain("AAAA");
-    await beforeReboot(outs);
+    await beforeReboot({ ...outs, id });
     expect(fs.existsSync(file)).toBe(false);
     expect(await box.info("coreos1")).toContain('"SATA-3-0"="emptydrive"');
     expect(await box.info("coreos1")).toContain(`"SATA-2-0"="${box.file("installer.iso")}"`);
-    await afterInstallation(outs);
+    await afterInstallation({ ...outs, id });
     expect(await box.info("coreos1")).toContain('"SATA-2-0"="emptydrive"');
     // Done again, as an interrupted run does it, it changes nothing.
     box.changes();
-    await beforeReboot(outs);
-    await afterInstallation(outs);
+    await beforeReboot({ ...outs, id });
+    await afterInstallation({ ...outs, id });
     expect(box.changes().filter((line) => !/^(closemedium|setextradata)/.test(line))).toEqual([]);
   }, 60_000);
 
@@ -237,6 +237,9 @@ describe("a guest of the same name", () => {
     fs.truncateSync(disk, 33 * 1024 ** 2);
     await guest.delete(id, outs);
     expect(await guest.read(id, outs)).toBeUndefined();
+    await expect(guest.update(id, outs, inputs)).rejects.toThrow(
+      "coreos1: the guest is gone from the hypervisor. Run `pulumi refresh`, then `pulumi up`",
+    );
     expect(fs.existsSync(box.file("vms", "coreos1"))).toBe(false);
     expect(fs.readFileSync(disk, "latin1")).toContain("what was pushed");
     const again = await guest.create(changed(inputs, { dataDisk: 33 }));
