@@ -4,6 +4,7 @@ import { Edge } from "./components/edge/edge";
 import { Etcd } from "./components/etcd/etcd";
 import { resolveImages } from "./components/images";
 import { Fleet } from "./components/machine/fleet";
+import { reachedThrough } from "./components/machine/virtualBoxNetwork";
 import { describeNodes, nodesWithRole, sshCommandsOf, storageNodes } from "./components/nodes";
 import { CertificateAuthority } from "./components/pki";
 import { Registry } from "./components/registry/registry";
@@ -46,7 +47,7 @@ const registry = new Registry("registry", {
 });
 const edge = new Edge("edge", {
   swarm,
-  edge: config.edge,
+  edge: reachedThrough(config),
   network: config.network,
   registry,
   authority,

@@ -20,9 +20,10 @@ export function storageNodes(nodes: Nodes) {
 /** A command for each node that opens a shell on it; `-i KEY` stands for wherever the key was put. */
 export function sshCommandsOf(nodes: Nodes): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(nodes).map(([name, { config }]) => [
+    Object.entries(nodes).map(([name, { config, machine }]) => [
       name,
-      `ssh -p ${config.ssh.port} ${config.ssh.user ?? "core"}@${config.ssh.host ?? config.address}`,
+      // From the configuration alone, so that it is a text and no output.
+      `ssh -p ${config.ssh.port} ${config.ssh.user ?? "core"}@${String(machine.connection.host)}`,
     ]),
   );
 }

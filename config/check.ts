@@ -1,5 +1,6 @@
 /** What no single value shows: that the parts of a configuration fit each other. */
 import { checkEtcd } from "./checkEtcd";
+import { checkHypervisor } from "./checkHypervisor";
 import { interfaceChecks } from "./checkInterfaces";
 import { osChecks } from "./checkOs";
 import type { GivenNode } from "./nodes";
@@ -23,6 +24,7 @@ export function crossChecks(config: Understood): Problem[] {
     ...interfaceChecks(config),
     ...osChecks(config),
     ...checkEtcd(config),
+    ...checkHypervisor(config),
   ];
 }
 
@@ -103,7 +105,7 @@ function checkPlatform(
   if (!node.disk) {
     problems.push({ path: `nodes.${name}.disk`, found: "nothing", wanted: "the device to install on" });
   }
-  if (!node.installer) {
+  if (!node.installer && platform === "metal") {
     problems.push({
       path: `nodes.${name}.installer`,
       found: "nothing",

@@ -1,5 +1,6 @@
 /** A stack's configuration as the plain models that renderers take. What only the stack's state knows comes in as values. */
 import {
+  type InterfaceModel,
   computeNoProxy,
   nodeBaseFiles,
   type ContainerLinuxModel,
@@ -63,7 +64,7 @@ export function registryHost(edge: EdgeConfig): string {
 
 /** What only an installation can set. */
 export function userDataModel(config: StackConfig, name: string, keys: NodeKeys): UserDataModel {
-  const { network, os } = config;
+  const { os } = config;
   const node = nodeOf(config, name);
   const containerLinux = containerLinuxModel(node, os);
   return {
@@ -74,20 +75,26 @@ export function userDataModel(config: StackConfig, name: string, keys: NodeKeys)
       ...Object.keys(os.users).map((user) => userModel(user, os, keys)),
     ],
     hostKey: keys.hostKey,
-    network: {
-      match: node.interface,
-      address: node.address,
-      prefixLength: prefixLength(network.subnet),
-      gateway: network.gateway,
-      metric: network.metric,
-      dns: network.dns,
-      domains: domainsOf(config),
-      mtu: network.mtu,
-    },
+    network: interfaceModel(config, node),
     ...interfaces(node),
     timeZone: os.timeZone,
     updateStrategy: os.updateStrategy,
     ...(containerLinux && { containerLinux }),
+  };
+}
+
+/** A node's first network interface; its live installer has the same address where the program says which. */
+export function interfaceModel(config: StackConfig, node: NodeConfig): InterfaceModel {
+  const { network } = config;
+  return {
+    match: node.interface,
+    address: node.address,
+    prefixLength: prefixLength(network.subnet),
+    gateway: network.gateway,
+    metric: network.metric,
+    dns: network.dns,
+    domains: domainsOf(config),
+    mtu: network.mtu,
   };
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { guest } from "./guest";
 import { nics, vlans } from "./interfaces";
 import type { PlatformConfig } from "./machine";
 import { absolutePath, devicePath, hostName, interfaceName, ipv4, label, port, publicKey } from "./values";
@@ -53,6 +54,9 @@ export const node = z.strictObject({
   vlans,
   advertiseAddr: ipv4.optional().describe("Address the Swarm uses for this node; `address` by default."),
   dataPathAddr: ipv4.optional().describe("Address for the overlay's traffic; `advertiseAddr` by default."),
+  guest: guest
+    .optional()
+    .describe("The node's guest where it is another than `hypervisor` says (platform `virtualbox`)."),
 });
 
 export const nodes = z

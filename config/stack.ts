@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import { crossChecks } from "./check";
 import { etcd } from "./etcd";
+import { hypervisor } from "./hypervisor";
 import { network, platform, swarm } from "./machine";
 import { defaultInterface, nodes, type NodesConfig } from "./nodes";
 import { os } from "./os";
@@ -13,6 +14,7 @@ import { wantedFor } from "./wanted";
 
 export const subjects = {
   platform,
+  hypervisor,
   nodes,
   os,
   network,

@@ -1,6 +1,7 @@
 /** What of a configuration can be made sense of, so that a mistake in one place hides none in another. */
 import type { z } from "zod";
 import { etcdFields, type EtcdConfig } from "./etcd";
+import { hypervisor, type HypervisorConfig } from "./hypervisor";
 import {
   network,
   type NetworkConfig,
@@ -16,6 +17,8 @@ import { edge, type EdgeConfig } from "./services";
 /** Whatever is missing here is missing in the configuration too, or has a mistake of its own. */
 export interface Understood {
   readonly platform?: PlatformConfig;
+  /** Absent where the configuration says nothing of one. */
+  readonly hypervisor?: Partial<HypervisorConfig>;
   readonly nodes: Readonly<Record<string, Partial<GivenNode>>>;
   readonly os: Partial<OsConfig>;
   readonly network: Partial<NetworkConfig>;
@@ -33,6 +36,7 @@ export function understood(raw: Readonly<Record<string, unknown>>): Understood {
       Object.entries(plain(raw.nodes)).map(([name, value]) => [name, fieldsOf(node, value)]),
     ),
     os: fieldsOf(osKeys, raw.os),
+    hypervisor: raw.hypervisor === undefined ? undefined : fieldsOf(hypervisor.unwrap(), raw.hypervisor),
     network: fieldsOf(network, raw.network),
     edge: fieldsOf(edge, raw.edge),
     swarm: swarm.safeParse(raw.swarm).data ?? {},

@@ -25,10 +25,15 @@ export type HostState = "off" | "starting" | "installer" | "installed" | "existi
 export interface BootOptions {
   readonly base: string;
   readonly platform: Platform;
+  /** Of the network card; the lab's own by default. */
+  readonly mac?: string;
 }
 
 const BOOT_MS = 90_000;
 const OFF_MS = 30_000;
+
+/** True where a hypervisor has said what the host boots from: it is a guest. */
+export const isFurnished = (host: Host): boolean => fs.existsSync(path.join(host.dir, "boot"));
 
 const supervisorRecord = (host: Host): string => path.join(host.dir, "supervisor.pid");
 const powerFile = (host: Host): string => path.join(host.dir, "power");
@@ -38,6 +43,9 @@ export const isOn = (host: Host): boolean => aliveRecord(supervisorRecord(host))
 
 /** True where somebody switched the host off, here or from inside. */
 export const isSwitchedOff = (host: Host): boolean => readIf(powerFile(host))?.trim() === "off";
+
+/** True where a host had power the last time somebody looked after it. */
+export const hadPower = (host: Host): boolean => readIf(powerFile(host))?.trim() === "on";
 
 /** What the host is at the moment. */
 export function hostState(host: Host): HostState {
@@ -89,6 +97,7 @@ export async function switchOn(instance: Instance, host: Host, options: BootOpti
     SYSTEM_DEV: system,
     DISKS: disks.map((disk) => `${disk.id}=${disk.device}`).join(" "),
     PREINSTALLED: preinstalled ? "1" : "0",
+    ...(options.mac ? { MAC: options.mac } : {}),
   });
   writeAtomic(powerFile(host), "on\n");
   writeAtomic(path.join(host.dir, "state"), "starting\n");

@@ -6,8 +6,13 @@ import { aliveRecord, LabError, readIf, writeAtomic } from "./exec";
 /** What kind of machine a lab host plays. */
 export type HostKind = "node" | "client";
 
-/** `metal`: nodes come up in the live installer. `existing`: nodes come up as installed Debian with Docker. */
-export type Platform = "metal" | "existing";
+/**
+ * `metal`: nodes come up in the live installer. `existing`: nodes come up as installed Debian with Docker.
+ * `virtualbox`: nodes are guests of the lab's hypervisor, and come up when that is told to make them.
+ */
+export type Platform = (typeof platforms)[number];
+
+export const platforms = ["metal", "existing", "virtualbox"] as const;
 
 /** One host of the lab, by name. */
 export interface Host {
@@ -36,6 +41,8 @@ export interface Instance {
   readonly vip: string;
   /** The port on 127.0.0.1 that leads to the VIP's port 443. */
   readonly registryPort: number;
+  /** The port on 127.0.0.1 of the hypervisor's SSH server. */
+  readonly hypervisorPort: number;
 }
 
 const MAX_INSTANCES = 10;
@@ -84,6 +91,7 @@ export function describeInstance(n: number): Instance {
     gateway: "10.0.2.1",
     vip: "10.0.2.10",
     registryPort: 8443 + 100 * n,
+    hypervisorPort: 2002 + 100 * n,
   };
 }
 

@@ -4,7 +4,7 @@ import { must } from "./exec";
 import type { Host, Instance } from "./instance";
 
 /** Makes an ed25519 key pair in OpenSSH's format where there is none yet. */
-async function ensureKey(file: string, comment: string): Promise<void> {
+export async function ensureKey(file: string, comment: string): Promise<void> {
   if (fs.existsSync(file) && fs.existsSync(`${file}.pub`)) return;
   fs.mkdirSync(path.dirname(file), { recursive: true });
   for (const leftover of [file, `${file}.pub`]) fs.rmSync(leftover, { force: true });
@@ -20,12 +20,12 @@ export const hostKeyFile = (host: Host): string => path.join(host.dir, "installe
 
 /** The public half of a host's installer key, as `ssh-ed25519 AAAA…` without its comment. */
 export function hostPublicKey(host: Host): string {
-  return fs
-    .readFileSync(`${hostKeyFile(host)}.pub`, "utf8")
-    .trim()
-    .split(" ")
-    .slice(0, 2)
-    .join(" ");
+  return publicKeyOf(hostKeyFile(host));
+}
+
+/** The public half of a key in a file, as `ssh-ed25519 AAAA…` without its comment. */
+export function publicKeyOf(file: string): string {
+  return fs.readFileSync(`${file}.pub`, "utf8").trim().split(" ").slice(0, 2).join(" ");
 }
 
 /** Makes the instance's key and one host key for each host, once. */

@@ -3,13 +3,24 @@ import * as path from "node:path";
 import type { Log } from "../toolchain";
 import { detachAll, disksOf, discardSystem } from "./disks";
 import { LabError, must, readIf, run, writeAtomic } from "./exec";
-import { hostState, isOn, isSwitchedOff, switchOff, switchOn, waitReady, type HostState } from "./hosts";
+import {
+  hadPower,
+  hostState,
+  isFurnished,
+  isOn,
+  isSwitchedOff,
+  switchOff,
+  switchOn,
+  waitReady,
+  type HostState,
+} from "./hosts";
 import {
   checkFolder,
   claimInstance,
   exclusively,
   labRoot,
   ownerFile,
+  platforms,
   type Host,
   type Instance,
   type Platform,
@@ -19,6 +30,7 @@ import { raiseLimits, restoreLimits } from "./limits";
 import { ensureForwards, ensureNetwork, removeNetwork } from "./network";
 import { baseRoot } from "./roots";
 import { accessFile } from "./ssh";
+import { connectGuests, ensureHypervisor, stopHypervisor } from "./virtualbox/hypervisor";
 
 /** What `up` may be told. */
 export interface UpOptions {
@@ -68,7 +80,7 @@ export function platformOf(instance: Instance): Platform {
   const parsed: unknown = JSON.parse(text);
   const platform =
     typeof parsed === "object" && parsed !== null && "platform" in parsed ? parsed.platform : undefined;
-  return platform === "existing" ? "existing" : "metal";
+  return platforms.find((one) => one === platform) ?? "metal";
 }
 
 /** Only one run at a time changes an instance. */
@@ -115,14 +127,23 @@ export async function up(options: UpOptions): Promise<{ instance: Instance; star
     raiseLimits(say);
     let started = 0;
     if (await ensureNetwork(instance)) say(`  network 10.0.2.0/24 in namespace ${instance.netns}`);
-    const wanted = instance.hosts.filter((host) => !isSwitchedOff(host));
+    if (platform === "virtualbox" && (await ensureHypervisor(instance))) {
+      say(`  hypervisor: ssh port ${instance.hypervisorPort}`);
+      started++;
+    }
+    // Guests are the hypervisor's to make; the lab only gives back the power that they had.
+    const isGuest = (host: Host): boolean => platform === "virtualbox" && host.kind === "node";
+    const wanted = instance.hosts.filter(
+      (host) => !isSwitchedOff(host) && (!isGuest(host) || hadPower(host)),
+    );
     for (const host of wanted) if (await switchOn(instance, host, { base, platform })) started++;
     if (started > 0) {
       say("  hosts switched on; waiting for SSH on each, and for Docker on those that come installed");
     }
-    const forwarded = await ensureForwards(instance);
+    const forwarded = await ensureForwards(instance, platform);
     if (forwarded > 0) say("  forwards on 127.0.0.1");
     started += forwarded;
+    if (platform === "virtualbox") await connectGuests(instance);
     await Promise.all(
       wanted.map((host) =>
         step(
@@ -147,9 +168,11 @@ export function on(instance: Instance, host: Host): Promise<HostState> {
 
 async function powerUp(instance: Instance, host: Host): Promise<HostState> {
   const platform = platformOf(instance);
+  if (platform === "virtualbox" && host.kind === "node" && !isFurnished(host))
+    throw new LabError(`the hypervisor has no guest ${host.name} yet: make lab makes it, by pulumi up`);
   await ensureNetwork(instance);
   await switchOn(instance, host, { base: await baseRoot(), platform });
-  await ensureForwards(instance);
+  await ensureForwards(instance, platform);
   return waitReady(host, platform);
 }
 
@@ -167,6 +190,8 @@ export async function reboot(instance: Instance, host: Host): Promise<HostState>
 /** Gives a node an empty system disk, so that it boots its live installer; the data disk stays as it is. */
 export function reinstall(instance: Instance, host: Host): Promise<HostState> {
   if (host.kind !== "node") throw new LabError(`${host.name} is no node: only nodes are installed`);
+  if (platformOf(instance) === "virtualbox")
+    throw new LabError(`${host.name} is a guest: replace it with pulumi up --replace, its data disk stays`);
   return locked(instance, async () => {
     await switchOff(instance, host);
     await discardSystem(host);
@@ -182,6 +207,7 @@ export async function clean(instance: Instance): Promise<void> {
     const present = instance.hosts.filter(
       (host) => fs.existsSync(host.dir) || fs.existsSync(`/run/netns/${host.netns}`),
     );
+    stopHypervisor(instance);
     await Promise.all(present.map((host) => switchOff(instance, host)));
     await removeNetwork(instance);
     await unmountBelow(instance.dir);

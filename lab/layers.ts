@@ -4,6 +4,7 @@ import { must } from "./exec";
 import type { Host, Instance, Platform } from "./instance";
 import { hostKeyFile, installerKey } from "./keys";
 import { guestDir } from "./roots";
+import { cloudConfigLayer } from "./virtualbox/cloudConfig";
 
 const CORE_ID = 500;
 
@@ -16,7 +17,7 @@ interface LayerFile {
 }
 
 const link = (target: string): { readonly target: string } => ({ target });
-type Layer = Readonly<Record<string, LayerFile | { readonly target: string }>>;
+export type Layer = Record<string, LayerFile | { readonly target: string }>;
 
 function osRelease(variant: string, id: string): string {
   return [
@@ -68,9 +69,10 @@ const INSTALLER_MOTD = `This is a STAND-IN for the live installer of Flatcar Con
 It runs Debian from memory. flatcar-install is a stand-in too; its header says what it does not model.
 `;
 
-function installerLayer(instance: Instance, host: Host): Layer {
+/** The live installer: what it is, over what it was told (by the lab, or by a guest's config drive). */
+function installerLayer(told: Layer): Layer {
   return {
-    ...access(instance, host),
+    ...told,
     "etc/motd": { content: INSTALLER_MOTD },
     "etc/os-release": {
       content: osRelease("Moorage lab: stand-in for the Flatcar live installer", "lab-installer"),
@@ -128,9 +130,26 @@ export function isPreinstalled(host: Host, platform: Platform): boolean {
   return host.kind === "client" || platform === "existing";
 }
 
+/**
+ * Writes the live installer of a guest. While the guest runs it is laid beside the one in use, and takes its place at
+ * the next boot.
+ */
+export async function writeInstallerLayer(
+  host: Host,
+  userData: string | undefined,
+  running: boolean,
+): Promise<void> {
+  const next = path.join(host.dir, "layer-installer.next");
+  await must("rm", ["-rf", next]);
+  const folder = running ? next : path.join(host.dir, "layer-installer");
+  await write(folder, installerLayer(userData === undefined ? {} : cloudConfigLayer(userData)));
+}
+
 /** Writes the layers that lie over the base root of one host: its installer, and its installed system. */
 export async function writeLayers(instance: Instance, host: Host, platform: Platform): Promise<void> {
-  await write(path.join(host.dir, "layer-installer"), installerLayer(instance, host));
+  // A guest's installer is written as its drives are filled.
+  if (platform !== "virtualbox" || host.kind !== "node")
+    await write(path.join(host.dir, "layer-installer"), installerLayer(access(instance, host)));
   const installed = isPreinstalled(host, platform) ? existingLayer(instance, host) : installedLayer();
   await write(path.join(host.dir, "layer-installed"), installed);
 }

@@ -2,12 +2,19 @@ import { spawn } from "node:child_process";
 import { ToolError } from "../toolchain";
 import { LabError } from "./exec";
 import { hostState, isOn } from "./hosts";
-import { claimInstance, existingInstance, findInstance, hostNamed, type Platform } from "./instance";
+import {
+  claimInstance,
+  existingInstance,
+  findInstance,
+  hostNamed,
+  platforms,
+  type Platform,
+} from "./instance";
 import { clean, info, off, on, reboot, reinstall, up } from "./lab";
 import { openCommand } from "./ssh";
 
 const USAGE = `usage: npm run -s lab -- COMMAND
-  up [--platform metal|existing]   make the hosts, or whatever of them is missing
+  up [--platform metal|existing|virtualbox]   make the hosts, or whatever of them is missing
   status                           what each host is
   off HOST | on HOST               cut a host's power, give it back
   reboot HOST                      cut a host's power and give it back
@@ -24,9 +31,10 @@ function platformFrom(args: readonly string[]): Platform | undefined {
   const given = args.find((arg) => arg.startsWith("--platform="))?.slice("--platform=".length);
   const at = args.indexOf("--platform");
   const value = given ?? (at >= 0 ? args[at + 1] : undefined) ?? process.env.MOORAGE_LAB_PLATFORM;
-  if (value === undefined || value === "" || value === "metal" || value === "existing")
-    return value || undefined;
-  throw new LabError(`--platform is "${value}": give metal or existing`);
+  if (value === undefined || value === "") return undefined;
+  const known = platforms.find((one) => one === value);
+  if (known) return known;
+  throw new LabError(`--platform is "${value}": give one of ${platforms.join(", ")}`);
 }
 
 function status(): void {

@@ -1,8 +1,18 @@
 import * as fs from "node:fs";
 import * as net from "node:net";
 import * as path from "node:path";
-import { aliveRecord, killRecord, LabError, must, run, startDetached, waitFor } from "./exec";
-import type { Instance } from "./instance";
+import {
+  aliveRecord,
+  killRecord,
+  LabError,
+  must,
+  readIf,
+  run,
+  startDetached,
+  waitFor,
+  writeAtomic,
+} from "./exec";
+import type { Instance, Platform } from "./instance";
 
 /** One forward: a port on 127.0.0.1 of this machine that leads to an address in the lab. */
 export interface Forward {
@@ -13,9 +23,15 @@ export interface Forward {
 
 const HALF_CLOSED_SECONDS = "60";
 
-/** All forwards of an instance, as a NAT network of a hypervisor would have them. */
-export function forwards(instance: Instance): readonly Forward[] {
-  const ssh = instance.hosts.map((host) => ({ port: host.sshPort, address: host.address, targetPort: 22 }));
+/**
+ * All forwards of an instance, as a NAT network of a hypervisor would have them. Where there is a hypervisor, those to
+ * nodes and registry are its own.
+ */
+export function forwards(instance: Instance, platform: Platform): readonly Forward[] {
+  const own =
+    platform === "virtualbox" ? instance.hosts.filter(({ kind }) => kind === "client") : instance.hosts;
+  const ssh = own.map((host) => ({ port: host.sshPort, address: host.address, targetPort: 22 }));
+  if (platform === "virtualbox") return ssh;
   return [...ssh, { port: instance.registryPort, address: instance.vip, targetPort: 443 }];
 }
 
@@ -45,32 +61,58 @@ function record(instance: Instance, port: number, side: "outside" | "inside"): s
 }
 
 /** Starts the forwards that do not run. Gives back how many were started. */
-export async function ensureForwards(instance: Instance): Promise<number> {
-  fs.mkdirSync(forwardDir(instance), { recursive: true });
+export async function ensureForwards(instance: Instance, platform: Platform): Promise<number> {
   let started = 0;
-  for (const forward of forwards(instance)) {
-    const { port } = forward;
-    const socket = path.join(forwardDir(instance), `${port}.sock`);
-    const log = path.join(forwardDir(instance), `${port}.log`);
-    if (!aliveRecord(record(instance, port, "inside"))) {
-      const listen = `UNIX-LISTEN:${socket},fork,unlink-early,backlog=128`;
-      const target = `TCP4:${forward.address}:${forward.targetPort},connect-timeout=5,nodelay`;
-      const socat = ["socat", "-t", HALF_CLOSED_SECONDS, listen, target];
-      startDetached("ip", ["netns", "exec", instance.netns, ...socat], log, record(instance, port, "inside"));
-      started++;
-    }
-    if (!aliveRecord(record(instance, port, "outside"))) {
-      await refuseTakenPort(port);
-      const listen = `TCP4-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr,nodelay,backlog=128`;
-      const socat = ["-t", HALF_CLOSED_SECONDS, listen, `UNIX-CONNECT:${socket}`];
-      startDetached("socat", socat, log, record(instance, port, "outside"));
-      started++;
-    }
+  for (const forward of forwards(instance, platform)) started += await ensureForward(instance, forward);
+  return started;
+}
+
+/** Starts what of one forward does not run. A forward of its port that leads elsewhere goes away before. */
+export async function ensureForward(instance: Instance, forward: Forward): Promise<number> {
+  const { port } = forward;
+  fs.mkdirSync(forwardDir(instance), { recursive: true });
+  const target = `TCP4:${forward.address}:${forward.targetPort},connect-timeout=5,nodelay`;
+  const known = path.join(forwardDir(instance), `${port}.target`);
+  if (readIf(known) !== target) {
+    removeForward(instance, port);
+    writeAtomic(known, target);
+  }
+  const socket = path.join(forwardDir(instance), `${port}.sock`);
+  const log = path.join(forwardDir(instance), `${port}.log`);
+  let started = 0;
+  if (!aliveRecord(record(instance, port, "inside"))) {
+    const listen = `UNIX-LISTEN:${socket},fork,unlink-early,backlog=128`;
+    const socat = ["socat", "-t", HALF_CLOSED_SECONDS, listen, target];
+    startDetached("ip", ["netns", "exec", instance.netns, ...socat], log, record(instance, port, "inside"));
+    started++;
+  }
+  if (!aliveRecord(record(instance, port, "outside"))) {
+    await refuseTakenPort(port);
+    const listen = `TCP4-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr,nodelay,backlog=128`;
+    const socat = ["-t", HALF_CLOSED_SECONDS, listen, `UNIX-CONNECT:${socket}`];
+    startDetached("socat", socat, log, record(instance, port, "outside"));
+    started++;
   }
   return started;
 }
 
-async function refuseTakenPort(port: number): Promise<void> {
+/** Takes one forward away. */
+export function removeForward(instance: Instance, port: number): void {
+  for (const side of ["outside", "inside"] as const) {
+    killRecord(record(instance, port, side));
+    fs.rmSync(record(instance, port, side), { force: true });
+  }
+  fs.rmSync(path.join(forwardDir(instance), `${port}.target`), { force: true });
+}
+
+/** The ports that lead into the lab at the moment. */
+export function forwardedPorts(instance: Instance): number[] {
+  const names = fs.existsSync(forwardDir(instance)) ? fs.readdirSync(forwardDir(instance)) : [];
+  return names.filter((name) => name.endsWith(".target")).map((name) => Number(name.split(".")[0]));
+}
+
+/** Refuses a port of 127.0.0.1 on which somebody else listens. */
+export async function refuseTakenPort(port: number): Promise<void> {
   if (!(await accepts(port))) return;
   throw new LabError(
     `port ${port} on 127.0.0.1 is taken by another program: stop it, or choose another lab with MOORAGE_LAB=<0..9>`,

@@ -1,6 +1,6 @@
 import * as path from "node:path";
 import { LabError, readIf, writeAtomic } from "./exec";
-import { consoleCommand, hostState } from "./hosts";
+import { consoleCommand, hostState, isFurnished } from "./hosts";
 import type { Host, Instance } from "./instance";
 import { hostPublicKey, installerKey } from "./keys";
 
@@ -19,6 +19,8 @@ export const accessFile = (instance: Instance, host: Host): string =>
 /** The access to a host as it is now; undefined where the lab does not know the host's keys. */
 export function accessTo(instance: Instance, host: Host): SshAccess | undefined {
   const state = hostState(host);
+  // What a guest's live installer believes is between the program and its config drive.
+  if (state === "installer" && isFurnished(host)) return undefined;
   if (state === "installer" || state === "existing") {
     return { user: "core", hostKey: hostPublicKey(host), identityFile: installerKey(instance) };
   }

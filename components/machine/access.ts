@@ -18,10 +18,19 @@ export interface Identity {
   readonly privateKey?: pulumi.Output<string>;
 }
 
+/** An SSH host key that the program makes. */
+export interface HostKey {
+  /** OpenSSH's form (secret). */
+  readonly privateKey: pulumi.Output<string>;
+  readonly publicKey: pulumi.Output<string>;
+}
+
 export interface NodeAccessArgs {
   readonly node: NodeConfig;
   /** Who may log in to a host that the program installs; absent for one that runs already, its keys are its owner's. */
   readonly identity?: Identity;
+  /** Where the forwards to guests are; the live installer is then reached as the installed system is. */
+  readonly forwards?: string;
 }
 
 /**
@@ -32,32 +41,31 @@ export class NodeAccess extends pulumi.ComponentResource {
   readonly connection: ConnectionArgs;
   /** The live installer, where there is one. */
   readonly installer?: ConnectionArgs;
-  readonly hostKey?: {
-    readonly privateKey: pulumi.Output<string>;
-    readonly publicKey: pulumi.Output<string>;
-  };
+  readonly hostKey?: HostKey;
+  /** The live installer's, where the program makes it. */
+  readonly installerHostKey?: HostKey;
 
   constructor(name: string, args: NodeAccessArgs, options?: pulumi.ComponentResourceOptions) {
     super("moorage:machine:NodeAccess", name, {}, options);
     const { node, identity } = args;
+    const address = args.forwards ?? node.address;
     if (identity) {
-      const key = new tls.PrivateKey(`${name}-host-key`, { algorithm: "ED25519" }, { parent: this });
-      this.hostKey = {
-        privateKey: key.privateKeyOpenssh,
-        publicKey: key.publicKeyOpenssh.apply((text) => text.trim()),
-      };
+      this.hostKey = this.madeKey(`${name}-host-key`);
     }
     this.connection = {
-      ...endpoint(name, node, node.ssh),
+      ...endpoint(name, address, node.ssh),
       user: node.ssh.user ?? "core",
       hostKey: this.hostKey?.publicKey ?? node.ssh.hostKey,
       ...(identity?.privateKey
         ? { privateKey: identity.privateKey }
         : { identityFile: node.ssh.identityFile }),
     };
-    if (identity && node.installer) {
+    if (args.forwards !== undefined) {
+      this.installerHostKey = this.madeKey(`${name}-installer-host-key`);
+      this.installer = { ...this.connection, user: "core", hostKey: this.installerHostKey.publicKey };
+    } else if (identity && node.installer) {
       this.installer = {
-        ...endpoint(name, node, node.installer),
+        ...endpoint(name, address, node.installer),
         user: node.installer.user ?? "core",
         hostKey: node.installer.hostKey,
         identityFile: node.installer.identityFile,
@@ -65,8 +73,16 @@ export class NodeAccess extends pulumi.ComponentResource {
     }
     this.registerOutputs({});
   }
+
+  private madeKey(name: string): HostKey {
+    const key = new tls.PrivateKey(name, { algorithm: "ED25519" }, { parent: this });
+    return {
+      privateKey: key.privateKeyOpenssh,
+      publicKey: key.publicKeyOpenssh.apply((text) => text.trim()),
+    };
+  }
 }
 
-function endpoint(name: string, node: NodeConfig, at: { host?: string; port: number }) {
-  return { node: name, host: at.host ?? node.address, port: at.port };
+function endpoint(node: string, address: string, at: { host?: string; port: number }) {
+  return { node, host: at.host ?? address, port: at.port };
 }

@@ -13,6 +13,7 @@ import { NodeFilesPart } from "../../providers/nodeFiles";
 import type { CertificateAuthority } from "../pki";
 import { fillIn } from "../placeholders";
 import type { ConnectionArgs, Identity, NodeAccess } from "./access";
+import type { Guest } from "./guest";
 
 /** Label of every data disk's file system (xfs allows twelve characters). */
 const dataLabel = "moorage-data";
@@ -27,6 +28,8 @@ export interface CoreOsNodeArgs {
   readonly after: pulumi.Resource[];
   /** Absent on hosts that the program does not install. */
   readonly identity?: Identity;
+  /** The guest that the node is, where it is one. */
+  readonly guest?: Guest;
   /** The whole stack's: a node knows the others. */
   readonly config: StackConfig;
   /** By user, of those who have a password; secret. */
@@ -103,6 +106,7 @@ export class CoreOsNode extends pulumi.ComponentResource {
         version: os.version,
         proxy: os.proxies?.https ?? os.proxies?.http,
         timeoutSeconds: installationTimeoutSeconds,
+        guest: args.guest?.installed,
       },
       // Nothing is touched before every host was looked at.
       { parent: this, dependsOn: args.after },

@@ -11,7 +11,9 @@ import type { CertificateAuthority } from "../pki";
 import { type Identity, NodeAccess } from "./access";
 import { storageServiceOf } from "../storage/objectStore";
 import { CoreOsNode } from "./coreOsNode";
+import { Guest } from "./guest";
 import { UserPasswords } from "./userPasswords";
+import { VirtualBoxNetwork, forwardsHost } from "./virtualBoxNetwork";
 
 /** What Swarm, storage and front listen on between nodes. */
 const swarmPorts = [2377, 7946, 4789];
@@ -49,13 +51,15 @@ export class Fleet extends pulumi.ComponentResource {
     this.privateKey = identity?.privateKey;
     const passwords = this.userPasswords(name, config);
     this.passwords = passwords?.passwords ?? {};
+    const forwards = config.platform === "virtualbox" ? forwardsHost(config.hypervisor) : undefined;
     const access = Object.fromEntries(
       Object.entries(config.nodes).map(([node, of]) => [
         node,
-        new NodeAccess(node, { node: of, identity }, { parent: this }),
+        new NodeAccess(node, { node: of, identity, forwards }, { parent: this }),
       ]),
     );
-    const preflight = this.preflight(name, config, access);
+    const guests = config.platform === "virtualbox" ? this.guests(config, access, identity) : {};
+    const preflight = this.preflight(name, config, access, Object.values(guests));
     this.nodes = Object.fromEntries(
       Object.entries(access).map(([node, reached]) => [
         node,
@@ -64,6 +68,7 @@ export class Fleet extends pulumi.ComponentResource {
           {
             reached,
             identity,
+            guest: guests[node],
             preflight,
             passwordHashes: passwords?.hashes ?? {},
             cluster: clusterOf(config, access, node),
@@ -91,7 +96,27 @@ export class Fleet extends pulumi.ComponentResource {
     };
   }
 
-  private preflight(name: string, config: StackConfig, access: Record<string, NodeAccess>): Preflight {
+  /** Guests are there, and answer, before any host is looked at. */
+  private guests(
+    config: StackConfig,
+    access: Record<string, NodeAccess>,
+    identity: Identity | undefined,
+  ): Record<string, Guest> {
+    const network = new VirtualBoxNetwork("virtualbox", { config }, { parent: this });
+    return Object.fromEntries(
+      Object.entries(config.nodes).map(([name, node]) => {
+        const args = { node, config, access: access[name], network, identity };
+        return [name, new Guest(name, args, { parent: this })];
+      }),
+    );
+  }
+
+  private preflight(
+    name: string,
+    config: StackConfig,
+    access: Record<string, NodeAccess>,
+    guests: Guest[],
+  ): Preflight {
     const hosts = Object.entries(config.nodes).map(([node, of]) => [
       node,
       {
@@ -112,7 +137,8 @@ export class Fleet extends pulumi.ComponentResource {
         maximumClockSkew,
         timeoutSeconds: preflightSeconds,
       },
-      { parent: this },
+      // A guest that is not there yet answers nobody.
+      { parent: this, dependsOn: guests.map((guest) => guest.machine) },
     );
   }
 
@@ -130,6 +156,7 @@ export class Fleet extends pulumi.ComponentResource {
     known: {
       readonly reached: NodeAccess;
       readonly identity: Identity | undefined;
+      readonly guest: Guest | undefined;
       readonly preflight: Preflight;
       readonly passwordHashes: UserPasswords["hashes"];
       readonly cluster: ArgsOf<Cluster>;
@@ -144,6 +171,7 @@ export class Fleet extends pulumi.ComponentResource {
         access: known.reached,
         after: [known.preflight],
         identity: known.identity,
+        guest: known.guest,
         config,
         passwordHashes: known.passwordHashes,
         cluster: known.cluster,

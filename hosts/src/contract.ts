@@ -1,5 +1,6 @@
 /** Inputs and outputs of what is done on hosts. Plain values: they pass through the state of a stack. */
 import type { ManagedFile, ManagedUnit } from "@moorage/render";
+import type { InstalledGuest } from "./virtualbox/contract";
 
 /**
  * How to reach a host over SSH. Host keys are pinned: a host that shows another one is refused.
@@ -98,6 +99,8 @@ export interface InstallationInputs {
   /** Proxy for the installer's download. */
   readonly proxy?: string;
   readonly timeoutSeconds: number;
+  /** The guest that is installed, where it is one: the installer's drives are taken out of it. */
+  readonly guest?: InstalledGuest;
 }
 export interface InstallationOutputs extends InstallationInputs {
   /** Boot id of the installed system's first boot, which is another than the live installer's. */

@@ -21,6 +21,7 @@ export { swarmMember } from "./swarm/member";
 export { verify } from "./verify";
 export { checksOf } from "./verify/report";
 export type { Check, EtcdMemberRow, NodeReport, OverlayRow, Report, SwarmRow } from "./verify/report";
+export * from "./virtualbox";
 
 export { operationNames, providerMethods } from "./provider";
 export type { OperationName } from "./provider";

@@ -11,6 +11,7 @@ import { converged } from "./services/converged";
 import { swept } from "./services/swept";
 import { bucket } from "./storage/bucket";
 import { swarmMember } from "./swarm/member";
+import { guest, isoImage, natNetwork } from "./virtualbox";
 
 type Properties = Record<string, unknown>;
 type AnyOperation = Operation<Properties, Properties>;
@@ -28,6 +29,9 @@ const operations = {
   swept: [swept],
   bucket: [bucket],
   acceptance: [acceptance, "report"],
+  natNetwork: [natNetwork],
+  isoImage: [isoImage, "file", "resolvedVersion", "fileSha256", "checked"],
+  guest: [guest, "uuid"],
 } as const;
 
 export type OperationName = keyof typeof operations;

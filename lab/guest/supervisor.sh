@@ -153,9 +153,26 @@ apply_ignition() {
   sync -f "$DISK"
 }
 
+# The devices the firmware tries, in their order: a guest has a list, any other host its disk and the live installer.
+firmware() {
+  local device
+  for device in $(cat "$DIR/boot" 2>/dev/null || echo disk dvd); do
+    if [[ $device == dvd || $(blkid -p -o value -s LABEL "$SYSTEM_DEV" 2>/dev/null) == "$LABEL" ]]; then
+      echo "$device"
+      return
+    fi
+  done
+}
+
 # Mounts the root of what this boot starts, and says its name.
 choose_root() {
-  if [[ $(blkid -p -o value -s LABEL "$SYSTEM_DEV" 2>/dev/null) != "$LABEL" ]]; then
+  local device
+  if [[ -d $DIR/layer-installer.next ]]; then
+    rm -rf "$DIR/layer-installer" && mv "$DIR/layer-installer.next" "$DIR/layer-installer"
+  fi
+  device=$(firmware)
+  [[ -n $device ]] || { state 'failed: no bootable medium found'; return 1; }
+  if [[ $device == dvd ]]; then
     kind=installer
     mount_installer || { state 'failed: cannot mount the installer'; return 1; }
     return 0

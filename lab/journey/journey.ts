@@ -84,6 +84,8 @@ async function travel(say: Log, wanted?: Platform): Promise<Arrived> {
 
 /** Nodes that a stack installed which was destroyed since: no key is left that opens them. */
 async function reinstallStrangers(instance: Instance, env: Record<string, string>, say: Log): Promise<void> {
+  // Guests went with the stack that made them.
+  if (platformOf(instance) === "virtualbox") return;
   const installed = instance.hosts.filter((host) => host.kind === "node" && hostState(host) === "installed");
   if (installed.length === 0) return;
   const made = await madeHostKeys(env);

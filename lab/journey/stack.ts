@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { isMap, parseDocument, type Document } from "yaml";
@@ -6,6 +6,7 @@ import { disksOf } from "../disks";
 import { LabError, readIf, writeAtomic } from "../exec";
 import { checkout, type Instance, type Platform } from "../instance";
 import { hostPublicKey, installerKey } from "../keys";
+import { hypervisorHostKey, installerImage } from "../virtualbox/hypervisor";
 
 export const stackName = "dev";
 
@@ -30,11 +31,35 @@ export function ensureStackFile(instance: Instance, platform: Platform): void {
   const salt = known === undefined ? undefined : parseDocument(known).get("encryptionsalt");
   if (salt !== undefined) document.set("encryptionsalt", salt);
   document.setIn(["config", "moorage:platform"], platform);
+  if (platform === "virtualbox") document.setIn(["config", "moorage:hypervisor"], hypervisorOf(instance));
   for (const host of instance.hosts.filter((one) => one.kind === "node")) {
     adapt(document, instance, host, platform);
   }
   writeAtomic(stackFile(instance), document.toString(), 0o600);
   writeAtomic(original, text);
+}
+
+/** The lab's hypervisor, reached over SSH as a real one would be. */
+function hypervisorOf(instance: Instance): object {
+  const image = installerImage(instance);
+  return {
+    ssh: {
+      host: "127.0.0.1",
+      port: instance.hypervisorPort,
+      user: "root",
+      hostKey: hypervisorHostKey(instance),
+      identityFile: installerKey(instance),
+    },
+    registryPort: instance.registryPort,
+    memory: 2048,
+    systemDisk: 8,
+    dataDisk: 4,
+    iso: {
+      path: image,
+      version: "stand-in",
+      sha256: createHash("sha256").update(fs.readFileSync(image)).digest("hex"),
+    },
+  };
 }
 
 function adapt(
@@ -46,6 +71,11 @@ function adapt(
   const node = ["config", "moorage:nodes", host.name];
   if (!isMap(document.getIn(node))) {
     throw new LabError(`Pulumi.dev.yaml has no node ${host.name}, which this lab has: put it back`);
+  }
+  if (platform === "virtualbox") {
+    document.setIn([...node, "ssh", "port"], host.sshPort);
+    document.deleteIn([...node, "installer"]);
+    return;
   }
   const reached = {
     host: "127.0.0.1",

@@ -12,6 +12,7 @@ export { describeNode, installMarkerPath } from "./user-data/describe";
 export type { DescribedFile, DescribedUnit, DescribedUser, NodeDescription } from "./user-data/description";
 export { faultsOf, fileFaults, unitFaults, type Fault } from "./user-data/rules";
 export { isMacAddress } from "./network/match";
+export { renderInstallerUserData, type InstallerModel } from "./installer";
 export { computeNoProxy, type NoProxyArgs } from "./no-proxy";
 export { minioCommand, minioEnvironment, type MinioArgs, type MinioEnvironmentArgs } from "./minio";
 export { renderRegistryConfig, type RegistryConfigArgs } from "./registry";

@@ -182,6 +182,10 @@ function answers({ type, name }: Registered): Properties {
       return { findings: {} };
     case "pulumi-nodejs:dynamic/moorage:Installation":
       return { firstBootId: `boot of ${name}` };
+    case "pulumi-nodejs:dynamic/moorage:IsoImage":
+      return { file: `/vms/${name}.iso` };
+    case "pulumi-nodejs:dynamic/moorage:Guest":
+      return { uuid: `uuid of ${name}` };
     case "pulumi-nodejs:dynamic/moorage:AcceptanceChecks":
       return { report: [{ name: "push", passed: true }] };
     default:

@@ -62,7 +62,7 @@ async function loopDevices({ dir }: Instance): Promise<string[]> {
 }
 
 function listening(instance: Instance): string[] {
-  const ports = new Set(forwards(instance).map(({ port }) => port));
+  const ports = new Set([...forwards(instance, "metal").map(({ port }) => port), instance.hypervisorPort]);
   return lines("/proc/net/tcp")
     .map((line) => line.trim().split(/\s+/))
     .filter(([, , , state]) => state === "0A")

@@ -1,6 +1,6 @@
 /** Installation of one node: from its live installer to the installed system, proved to be the one installed. */
 import type { Connection, InstallationInputs, InstallationOutputs, Operation } from "../contract";
-import { diffOf } from "../diff";
+import { diffOf, equal } from "../diff";
 import { HostError, messageOf } from "../errors";
 import { note, warn } from "../log";
 import { readOrRecorded, withoutProvider } from "../operation";
@@ -9,6 +9,7 @@ import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { couldNotAsk, dropConnection } from "../ssh/pool";
 import { Deadline, poll } from "../time";
+import { afterInstallation, beforeReboot } from "../virtualbox/guest";
 import { install } from "./run";
 
 const MARKER = "/etc/moorage/install.json";
@@ -81,11 +82,18 @@ async function ensure(inputs: InstallationInputs, silence: number): Promise<Inst
     throw mustReinstall(node, "the installed system was installed with other settings");
   }
   await install(inputs, deadline);
+  if (inputs.guest) await beforeReboot(inputs.guest);
   note(node, "rebooting into the installed system");
   await startReboot(installer);
   const firstBootId = await awaitInstalled(inputs, found.bootId, deadline);
+  if (inputs.guest) await afterInstallation(inputs.guest);
   note(node, `installed and up after ${deadline.elapsed} s`);
   return { ...withoutProvider(inputs), firstBootId };
+}
+
+/** A guest that is made anew has an empty disk; how its hypervisor is reached means nothing. */
+function sameMachine(state: InstallationOutputs, inputs: InstallationInputs): boolean {
+  return !state.guest || !inputs.guest || equal(state.guest.id, inputs.guest.id);
 }
 
 function mustReinstall(node: string, why: string): HostError {
@@ -150,7 +158,9 @@ export const installation: Operation<InstallationInputs, InstallationOutputs> = 
     });
   },
   diff(state, inputs) {
-    return diffOf(state, inputs, { outputOnly: ["firstBootId"], replace: ["node", "disk"] });
+    const diff = diffOf(state, inputs, { outputOnly: ["firstBootId"], replace: ["node", "disk"] });
+    if (sameMachine(state, inputs)) return diff;
+    return { ...diff, replaces: [...diff.replaces, "guest"], deleteBeforeReplace: true };
   },
   async update(_id, state, inputs) {
     if (state.installHash === inputs.installHash)

@@ -42,7 +42,8 @@ function routeSection(gateway: string | undefined, metric: number | undefined): 
   return gateway === undefined || metric === undefined ? {} : { Route: { Gateway: gateway, Metric: metric } };
 }
 
-function firstInterface({ network, vlans = [] }: UserDataModel): string {
+/** A node's first interface, and that of its live installer. */
+export function firstInterface({ network, vlans = [] }: Pick<UserDataModel, "network" | "vlans">): string {
   return renderUnit({
     Match: matchSection(network.match),
     ...linkSection(network.mtu),

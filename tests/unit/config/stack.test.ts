@@ -98,7 +98,7 @@ describe("each mistake is answered with path, value and what is wanted", () => {
     [
       "an unknown subject",
       (raw) => (raw.netwrk = {}),
-      "netwrk: an unknown key; one of platform, nodes, os, network, swarm, etcd, storage, registry, edge, images",
+      "netwrk: an unknown key; one of platform, hypervisor, nodes, os, network, swarm, etcd, storage, registry, edge, images",
     ],
     [
       "overlapping subnets",

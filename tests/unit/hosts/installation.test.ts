@@ -1,10 +1,13 @@
 import { unlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { InstallationInputs } from "../../../hosts/src/contract";
+import { UNKNOWN } from "../../../hosts/src/diff";
 import { installation } from "../../../hosts/src/installation";
+import { guest } from "../../../hosts/src/virtualbox";
 import { Sandbox, canSandbox } from "./support/sandbox";
 import { keyPair } from "./support/ssh-server";
 import { logged } from "./support/stop";
+import { answeringSystem, TestVirtualBox } from "./support/virtualbox";
 
 const blank = { blkid: "#!/bin/sh\nexit 2\n", readlink: "#!/bin/sh\necho /dev/loop0\n" };
 
@@ -120,6 +123,38 @@ describe.skipIf(!canSandbox)("an installation", () => {
     );
     expect(machine.live.read("installer.args")).toBeUndefined();
   }, 40_000);
+
+  it("of a guest takes the config drive out before the reboot, and ejects the installer afterwards", async () => {
+    const box = new TestVirtualBox();
+    const { outs } = await guest.create(box.guest((await answeringSystem()).connection()));
+    const machine = await Machine.start({
+      guest: { hypervisor: box.hypervisor, name: outs.name, id: outs.uuid },
+    });
+    const created = installation.create(machine.inputs);
+    while (!(machine.live.read("systemctl.log") ?? "").includes("reboot"))
+      await new Promise((done) => setTimeout(done, 100));
+    const drives = /"SATA-([23])-0"="(.*)"/g;
+    const rebooting = [...(await box.info("coreos1")).matchAll(drives)].map((found) => found[2]);
+    expect(rebooting).toEqual([outs.iso, "emptydrive"]);
+    expect(box.configDrive("coreos1")).toBeUndefined();
+    await machine.comeUp("hash-1");
+    await created;
+    const afterwards = [...(await box.info("coreos1")).matchAll(drives)].map((found) => found[2]);
+    expect(afterwards).toEqual(["emptydrive", "emptydrive"]);
+  }, 60_000);
+
+  it("of a guest that was made anew is another installation, of one that is only changed it is not", () => {
+    const of = (id: string, host = "one") => ({
+      ...({ node: "coreos1", disk: "/dev/sda", installHash: "hash" } as InstallationInputs),
+      guest: { hypervisor: { vboxManage: host }, name: "coreos1", id },
+    });
+    const state = { ...of("uuid-1"), firstBootId: "boot" };
+    expect(installation.diff(state, of("uuid-2")).replaces).toEqual(["guest"]);
+    expect(installation.diff(state, of("uuid-1", "other"))).toMatchObject({ changes: true, replaces: [] });
+    // In a preview the id of one that will be made anew is not known.
+    expect(installation.diff(state, of(UNKNOWN)).replaces).toEqual(["guest"]);
+    expect(installation.diff(state, of("uuid-1")).changes).toBe(false);
+  });
 
   it("adopts an installed system with the wanted hash", async () => {
     const machine = await Machine.start();

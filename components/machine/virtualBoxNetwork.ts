@@ -1,0 +1,109 @@
+import * as pulumi from "@pulumi/pulumi";
+import type { Hypervisor } from "@moorage/hosts";
+import type { HypervisorConfig } from "../../config/hypervisor";
+import type { EdgeConfig } from "../../config/services";
+import type { StackConfig } from "../../config/stack";
+import { IsoImage } from "../../providers/isoImage";
+import { NatNetwork } from "../../providers/natNetwork";
+import { stackReference } from "../../providers/stack";
+
+const localhost = "127.0.0.1";
+const everywhere = "0.0.0.0";
+/** Flatcar's live image, in every channel and version. */
+const flatcarIso =
+  "https://{channel}.release.flatcar-linux.net/amd64-usr/{version}/flatcar_production_iso_image.iso";
+const fetchSeconds = 3600;
+
+export interface VirtualBoxNetworkArgs {
+  readonly config: StackConfig;
+}
+
+/** What guests need on their hypervisor: a NAT network with a forward to each, and the installer's image. */
+export class VirtualBoxNetwork extends pulumi.ComponentResource {
+  readonly name: string;
+  readonly hypervisor: Hypervisor;
+  /** Path of the installer's image there. */
+  readonly iso: pulumi.Output<string>;
+  /** What has to be there before a guest is made. */
+  readonly ready: pulumi.Resource[];
+
+  constructor(name: string, args: VirtualBoxNetworkArgs, options?: pulumi.ComponentResourceOptions) {
+    super("moorage:machine:VirtualBoxNetwork", name, {}, options);
+    const { hypervisor, network, os } = args.config;
+    this.name = hypervisor.network.name;
+    this.hypervisor = hypervisorOf(hypervisor);
+    const nat = new NatNetwork(
+      `${name}-network`,
+      {
+        hypervisor: this.hypervisor,
+        name: this.name,
+        stack: stackReference(),
+        subnet: network.subnet,
+        dhcp: hypervisor.network.dhcp,
+        forwards: forwardsOf(args.config),
+      },
+      { parent: this },
+    );
+    const { url, path, channel, version, sha256, signingKey } = hypervisor.iso;
+    const iso = new IsoImage(
+      `${name}-iso`,
+      {
+        hypervisor: this.hypervisor,
+        ...(path ? { path } : { url: url ?? flatcarIso }),
+        channel: channel ?? os.channel,
+        version: version ?? os.version,
+        sha256,
+        signingKey,
+        proxy: os.proxies?.https ?? os.proxies?.http,
+        timeoutSeconds: fetchSeconds,
+      },
+      { parent: this },
+    );
+    this.iso = iso.file;
+    this.ready = [nat, iso];
+    this.registerOutputs({ name: this.name, iso: this.iso });
+  }
+}
+
+function hypervisorOf({ ssh, vboxManage, folder }: HypervisorConfig): Hypervisor {
+  return {
+    ...(ssh && {
+      connection: {
+        node: "hypervisor",
+        host: ssh.host,
+        port: ssh.port,
+        user: ssh.user,
+        hostKey: ssh.hostKey,
+        identityFile: ssh.identityFile,
+      },
+    }),
+    vboxManage,
+    folder,
+  };
+}
+
+const isThisMachine = ({ ssh }: HypervisorConfig): boolean =>
+  ssh === undefined || ssh.host === "localhost" || ssh.host.startsWith("127.");
+
+/** Where the forwards of a hypervisor are reached from here. */
+export function forwardsHost(hypervisor: HypervisorConfig): string {
+  return isThisMachine(hypervisor) ? localhost : (hypervisor.ssh?.host ?? localhost);
+}
+
+/** The front as clients reach it: through the hypervisor's forward it has the hypervisor's names too. */
+export function reachedThrough({ platform, hypervisor, edge }: StackConfig): EdgeConfig {
+  if (platform !== "virtualbox") return edge;
+  const names = [...edge.alternativeNames, forwardsHost(hypervisor), "localhost", localhost];
+  return { ...edge, alternativeNames: [...new Set(names)] };
+}
+
+/** One forward to each node's SSH server, and one to the registry. */
+function forwardsOf({ nodes, hypervisor, edge }: StackConfig) {
+  const listen = hypervisor.network.listen ?? (isThisMachine(hypervisor) ? localhost : everywhere);
+  const forwards = Object.entries(nodes).map(([name, { address, ssh }]) => [
+    `ssh-${name}`,
+    { listen, port: ssh.port, address, targetPort: 22 },
+  ]);
+  const registry = { listen, port: hypervisor.registryPort, address: edge.vip, targetPort: edge.port };
+  return Object.fromEntries([...forwards, ["registry", registry]]);
+}

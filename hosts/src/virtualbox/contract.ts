@@ -1,0 +1,118 @@
+/** Inputs and outputs of what is done on a VirtualBox host. Plain values: they pass through the state of a stack. */
+import type { Connection } from "../contract";
+
+/** The machine VirtualBox runs on: this one, or one reached over SSH. */
+export interface Hypervisor {
+  /** Absent where it is this machine. */
+  readonly connection?: Connection;
+  /** Path of `VBoxManage`; looked for where VirtualBox's packages put it by default. */
+  readonly vboxManage?: string;
+  /** Folder of guests, disks and images; VirtualBox's own default machine folder by default. */
+  readonly folder?: string;
+}
+
+// A NAT network with its port forwards.
+
+/** A port of the hypervisor that leads to a guest. */
+export interface PortForward {
+  /** Address the hypervisor listens on; `0.0.0.0` is all of them. */
+  readonly listen: string;
+  readonly port: number;
+  readonly address: string;
+  readonly targetPort: number;
+}
+
+export interface NatNetworkInputs {
+  readonly hypervisor: Hypervisor;
+  readonly name: string;
+  /** `organization/project/stack`; marks what is ours. */
+  readonly stack: string;
+  /** Such as `10.0.2.0/24`; the gateway is its first address. */
+  readonly subnet: string;
+  /** Whether VirtualBox's DHCP server serves the network. */
+  readonly dhcp: boolean;
+  /** TCP forwards by name. */
+  readonly forwards: Record<string, PortForward>;
+}
+export type NatNetworkOutputs = NatNetworkInputs;
+
+// An ISO image on the hypervisor.
+
+export interface IsoImageInputs {
+  readonly hypervisor: Hypervisor;
+  /** May hold `{channel}` and `{version}`. Either this or `path`. */
+  readonly url?: string;
+  /** An image that is on the hypervisor already. */
+  readonly path?: string;
+  readonly channel?: string;
+  /** Absent: the channel's version of the day, resolved once. */
+  readonly version?: string;
+  readonly sha256?: string;
+  /** OpenPGP public key in armour; with it the signature beside the image (`.sig`) must be right. */
+  readonly signingKey?: string;
+  /** Proxy for the download. */
+  readonly proxy?: string;
+  readonly timeoutSeconds: number;
+}
+export interface IsoImageOutputs extends IsoImageInputs {
+  /** Where the image lies on the hypervisor. */
+  readonly file: string;
+  readonly resolvedVersion: string;
+  /** Of the image as it was checked. */
+  readonly fileSha256: string;
+  /** What was checked, and what was not, in a sentence each. */
+  readonly checked: string[];
+}
+
+// A guest.
+
+/** What VirtualBox changes only while a guest is off. Named so that a preview says what a change of it costs. */
+export interface PowerCycled {
+  /** MB. */
+  readonly memory: number;
+  readonly cpus: number;
+  /** Model of the network card, as VirtualBox names it. */
+  readonly nicType: string;
+  /** Twelve hexadecimal digits in capitals; VirtualBox makes one by default. */
+  readonly mac?: string;
+  readonly usb: boolean;
+  readonly audio: boolean;
+  /** Boot order, such as `disk,dvd`. */
+  readonly boot: string;
+  /** MB; grows only. */
+  readonly systemDisk: number;
+  /** MB; grows only. Absent: no data disk. */
+  readonly dataDisk?: number;
+}
+
+export interface GuestInputs {
+  readonly hypervisor: Hypervisor;
+  readonly name: string;
+  /** `organization/project/stack`; marks what is ours. */
+  readonly stack: string;
+  /** NAT network; changed while the guest runs. */
+  readonly network: string;
+  readonly withPowerCycle: PowerCycled;
+  /** The data disk outlives the guest: it is found and attached by the next guest of this name. */
+  readonly keepDataDisk: boolean;
+  /** Path of the installer's ISO image on the hypervisor; in the drive until the system disk is installed. */
+  readonly iso: string;
+  /** User data of the live installer (secret), on a second optical drive until the system disk is installed. */
+  readonly installerUserData: string;
+  /** The live installer, which a new guest boots; it is waited for. */
+  readonly installer: Connection;
+  /** The installed system; after a power cycle it is waited for. */
+  readonly target: Connection;
+}
+export interface GuestOutputs extends GuestInputs {
+  /** VirtualBox's id of the guest. */
+  readonly uuid: string;
+}
+
+/** The guest that an installation is to take the installer's drives out of. */
+export interface InstalledGuest {
+  readonly hypervisor: Hypervisor;
+  readonly name: string;
+  /** Another id is another machine. */
+  readonly id: string;
+}

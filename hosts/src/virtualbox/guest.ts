@@ -1,0 +1,253 @@
+/** A guest: made, read for drift, changed in place or with a power cycle, deleted; its data disk stays. */
+import type { Operation } from "../contract";
+import { diffOf } from "../diff";
+import { HostError } from "../errors";
+import { note } from "../log";
+import { readOrRecorded, recording, unlessUnreachable, withoutProvider } from "../operation";
+import { brief } from "../ssh/connect";
+import type { GuestInputs, GuestOutputs, InstalledGuest } from "./contract";
+import { isMissing, Manage } from "./manage";
+import { PHASE_KEY, STACK_KEY, notOurs, readMark, writeMark } from "./mark";
+import {
+  cannotShrink,
+  capacityOf,
+  detachDataDisk,
+  ejectInstaller,
+  ensureController,
+  ensureDisk,
+  ensureDrives,
+  filesOf,
+  insertInstaller,
+  mediumIn,
+  ports,
+  removeConfigDrive,
+} from "./media";
+import type { VmInfo } from "./parse";
+import { parseVmInfo } from "./parse";
+import { awaitSystem, isOff, powerOff, powerOn, switchedOff } from "./power";
+import { nameOf } from "./run";
+import { settingArguments, settingsOf } from "./settings";
+
+const MINIMUM_MEMORY = 2048;
+const INSTALLER_SECONDS = 300;
+/** 64-bit Linux; what VirtualBox calls a type only chooses defaults, and all that matters is set. */
+const OS_TYPE = "Linux26_64";
+
+export async function infoOf(manage: Manage, name: string): Promise<VmInfo | undefined> {
+  try {
+    return parseVmInfo(
+      await manage.run(["showvminfo", name, "--machinereadable"], {
+        purpose: `looking at the guest ${name}`,
+      }),
+    );
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/** What of the guest is ours to read; `undefined` where there is no guest of that name. @throws where it is not ours. */
+async function ours(manage: Manage, { name, stack }: GuestInputs): Promise<VmInfo | undefined> {
+  const info = await infoOf(manage, name);
+  if (!info) return undefined;
+  const owner = await readMark(manage, name, STACK_KEY);
+  if (owner !== stack) throw notOurs(manage, "guest", name, { target: name, key: STACK_KEY, stack }, owner);
+  return info;
+}
+
+async function made(manage: Manage, { name, stack }: GuestInputs): Promise<VmInfo> {
+  const create = ["--name", name, "--ostype", OS_TYPE, "--basefolder", manage.folder, "--register"];
+  await manage.run(["createvm", ...create], {
+    purpose: `making the guest ${name}`,
+    advice:
+      "Where a settings file is left of an earlier guest, look into it, and move its folder away if nothing there is needed",
+  });
+  await writeMark(manage, name, PHASE_KEY, "installing");
+  await writeMark(manage, name, STACK_KEY, stack);
+  const info = await infoOf(manage, name);
+  if (!info)
+    throw new HostError(
+      name,
+      "the guest is gone a moment after it was made: somebody else deletes guests there",
+    );
+  return info;
+}
+
+/** Brings a guest to what is wanted, from whatever there is of it. */
+async function ensure(inputs: GuestInputs): Promise<GuestOutputs> {
+  const { hypervisor, name, network, withPowerCycle: wanted } = inputs;
+  if (wanted.memory < MINIMUM_MEMORY)
+    throw new HostError(
+      name,
+      `${wanted.memory} MB of memory are too little: ${MINIMUM_MEMORY} MB or more are needed`,
+    );
+  const manage = await Manage.on(hypervisor);
+  const known = await ours(manage, inputs);
+  if (!known) note(name, `making the guest: ${wanted.memory} MB, ${wanted.cpus} CPUs`);
+  const info = known ?? (await made(manage, inputs));
+  const uuid = info.get("UUID") ?? "";
+  const found = await current(manage, info, inputs);
+  refuseSmaller(name, "system disk", found.systemDisk, wanted.systemDisk);
+  refuseSmaller(name, "data disk", found.dataDisk, wanted.dataDisk);
+  const installing = await isInstalling(manage, name, info);
+  if (diffOf(found, { ...wanted }).changes || missesParts(info)) {
+    await switchedOff(manage, inputs.target, name, { installed: !installing }, async () => {
+      await manage.run(["modifyvm", name, ...settingArguments(manage.version, wanted, network)], {
+        purpose: `setting up the guest ${name}`,
+      });
+      await furnish(manage, inputs, info, installing);
+    });
+  } else if (networkOf(info, network) !== network) {
+    await moveCable(manage, name, network, info);
+  }
+  if (installing) await bootInstaller(manage, inputs);
+  return { ...withoutProvider(inputs), uuid };
+}
+
+/** Disks and drives of a guest that is off. */
+async function furnish(
+  manage: Manage,
+  inputs: GuestInputs,
+  info: VmInfo,
+  installing: boolean,
+): Promise<void> {
+  const { hypervisor, name, withPowerCycle: wanted } = inputs;
+  const files = filesOf(manage.folder, name);
+  await ensureController(manage, name, info);
+  await ensureDisk(manage, hypervisor, name, info, { port: 0, file: files.system, size: wanted.systemDisk });
+  if (wanted.dataDisk !== undefined)
+    await ensureDisk(manage, hypervisor, name, info, { port: 1, file: files.data, size: wanted.dataDisk });
+  else if (mediumIn(info, ports.data) === files.data) await detachDataDisk(manage, name, info);
+  if (!installing) await ensureDrives(manage, name, info);
+}
+
+/** Starts a guest whose system disk is not installed yet with the live installer's drives in. */
+async function bootInstaller(manage: Manage, inputs: GuestInputs): Promise<void> {
+  const info = await infoOf(manage, inputs.name);
+  if (!info || !isOff(info)) return;
+  await insertInstaller(manage, inputs);
+  await powerOn(manage, inputs.name);
+  note(inputs.name, "boots the live installer");
+  await awaitSystem(
+    inputs.installer,
+    INSTALLER_SECONDS,
+    "the live installer does not answer as the config drive says. See the guest's console in VirtualBox; the address, " +
+      "interface and forward of the node must be right",
+  );
+}
+
+async function moveCable(manage: Manage, name: string, network: string, info: VmInfo): Promise<void> {
+  const args = isOff(info)
+    ? ["modifyvm", name, "--nic1", "natnetwork", "--nat-network1", network]
+    : ["controlvm", name, "nic1", "natnetwork", network];
+  await manage.run(args, { purpose: `putting ${name} into the NAT network ${network}` });
+}
+
+/** Its NAT network. Some versions tell only that it is in one, which is then taken to be the right one. */
+function networkOf(info: VmInfo, wanted: string): string {
+  return info.get("nic1") === "natnetwork" ? (info.get("nat-network1") ?? wanted) : "";
+}
+
+function missesParts(info: VmInfo): boolean {
+  return Object.values(ports).some(
+    (port) => port !== ports.data && (mediumIn(info, port) ?? "none") === "none",
+  );
+}
+
+/** Until its system disk is installed. One that has none has nothing installed, whoever made it. */
+async function isInstalling(manage: Manage, name: string, info: VmInfo): Promise<boolean> {
+  const phase = await readMark(manage, name, PHASE_KEY);
+  if (phase !== undefined || (mediumIn(info, ports.system) ?? "none") !== "none")
+    return phase === "installing";
+  await writeMark(manage, name, PHASE_KEY, "installing");
+  return true;
+}
+
+/** Before a guest is switched off for it. */
+function refuseSmaller(
+  name: string,
+  disk: string,
+  found: number | undefined,
+  size: number | undefined,
+): void {
+  if (found !== undefined && size !== undefined && found > size)
+    throw cannotShrink(name, `its ${disk}`, found);
+}
+
+/** What the guest has of all that a power cycle sets. */
+async function current(manage: Manage, info: VmInfo, { name, withPowerCycle: wanted }: GuestInputs) {
+  const files = filesOf(manage.folder, name);
+  const size = async (port: 0 | 1, file: string) =>
+    mediumIn(info, port) === file ? await capacityOf(manage, file) : undefined;
+  return {
+    ...settingsOf(info, wanted),
+    systemDisk: (await size(ports.system, files.system)) ?? 0,
+    dataDisk: await size(ports.data, files.data),
+  };
+}
+
+async function remove({ hypervisor, name, stack, keepDataDisk }: GuestOutputs): Promise<void> {
+  const manage = await Manage.on(hypervisor);
+  const info = await infoOf(manage, name);
+  // One that somebody else has made since is none of ours.
+  if (!info || (await readMark(manage, name, STACK_KEY)) !== stack) return;
+  await powerOff(manage, name, { gently: (await readMark(manage, name, PHASE_KEY)) !== "installing" });
+  await removeConfigDrive(manage, hypervisor, name, info);
+  await ejectInstaller(manage, name, info);
+  if (keepDataDisk) await detachDataDisk(manage, name, info);
+  await manage.run(["unregistervm", name, "--delete"], {
+    purpose: `deleting the guest ${name}`,
+    timeoutSeconds: 300,
+  });
+  note(name, "the guest is deleted");
+}
+
+export const guest: Operation<GuestInputs, GuestOutputs> = {
+  async create(inputs) {
+    // What a failed creation has made is known by its name from then on.
+    const outs = await recording(inputs.name, { ...inputs, uuid: "" }, () => ensure(inputs));
+    return { id: outs.uuid, outs };
+  },
+  read(id, state) {
+    return readOrRecorded(nameOf(state.hypervisor), id, state, async () => {
+      const manage = await Manage.on(state.hypervisor, { patience: brief });
+      const info = await ours(manage, state);
+      if (!info) return undefined;
+      const withPowerCycle = await current(manage, info, state);
+      const network = networkOf(info, state.network);
+      return { id, outs: { ...state, uuid: info.get("UUID") ?? "", network, withPowerCycle } };
+    });
+  },
+  diff(state, inputs) {
+    return diffOf(state, inputs, { outputOnly: ["uuid"], replace: ["name"] });
+  },
+  async update(_id, state, inputs) {
+    // Another one in its place would have to be installed, which an update of this one cannot tell anybody.
+    if (state.uuid !== "" && !(await infoOf(await Manage.on(inputs.hypervisor), inputs.name))) {
+      throw new HostError(
+        inputs.name,
+        "the guest is gone from the hypervisor. Run `pulumi refresh`, then `pulumi up`: that makes it anew and installs it",
+      );
+    }
+    return ensure(inputs);
+  },
+  async delete(_id, state) {
+    await unlessUnreachable(nameOf(state.hypervisor), `its guest ${state.name} stays`, () => remove(state));
+  },
+};
+
+/** Before the reboot into the installed system, which would read the config drive too. */
+export async function beforeReboot({ hypervisor, name }: InstalledGuest): Promise<void> {
+  const manage = await Manage.on(hypervisor);
+  const info = await infoOf(manage, name);
+  if (!info) return;
+  await removeConfigDrive(manage, hypervisor, name, info);
+  await writeMark(manage, name, PHASE_KEY, "installed");
+}
+
+/** Once the installed system runs: its disk comes first, so this is for tidiness. */
+export async function afterInstallation({ hypervisor, name }: InstalledGuest): Promise<void> {
+  const manage = await Manage.on(hypervisor);
+  const info = await infoOf(manage, name);
+  if (info) await ejectInstaller(manage, name, info);
+}

@@ -1,0 +1,186 @@
+/** The installer's ISO image on the hypervisor: fetched once, checked, reused. */
+import type { Operation } from "../contract";
+import { diffOf } from "../diff";
+import { HostError } from "../errors";
+import { note, warn } from "../log";
+import { readOrRecorded, withoutProvider } from "../operation";
+import { brief } from "../ssh/connect";
+import type { IsoImageInputs, IsoImageOutputs } from "./contract";
+import { Manage } from "./manage";
+import { parseLine } from "./parse";
+import { nameOf, scriptOn } from "./run";
+
+/** Shared: proxies as curl and every other program read them. `$proxy` may be empty. */
+const proxied = `
+if [ -n "$proxy" ]; then export http_proxy="$proxy" https_proxy="$proxy" HTTP_PROXY="$proxy" HTTPS_PROXY="$proxy"; fi
+fetch() { curl --fail --location --silent --show-error --retry 3 --connect-timeout 30 "$@"; }
+digest() { if command -v "sha$1sum" >/dev/null; then "sha$1sum" "$2"; else shasum -a "$1" "$2"; fi | sed 's/^\\\\//' | cut -d' ' -f1; }
+`;
+
+/** `$1` the file that names the channel's current version, `$2` proxy. */
+const versionScript = `
+set -eu
+proxy=$2
+${proxied}
+printf 'version: %s\\n' "$(fetch "$1" | sed -n 's/^[A-Z]*_VERSION=//p' | head -n 1)"
+`;
+
+/** `$1` url, `$2` file, `$3` proxy. Leaves a file that is there alone, and never half a one. */
+const fetchScript = `
+set -eu
+url=$1 file=$2 proxy=$3
+${proxied}
+mkdir -p "$(dirname "$file")"
+if [ -f "$file" ]; then echo 'fetched: no'; return 0; fi
+if ! command -v curl >/dev/null; then echo "curl is not installed there" >&2; return 1; fi
+part="$file.$$.part"
+trap 'rm -f "$part"' EXIT
+fetch --output "$part" "$url"
+mv -f "$part" "$file"
+echo 'fetched: yes'
+`;
+
+/**
+ * `$1` file, `$2` sha256 or "", `$3` url of it or "", `$4` the key in armour or "", `$5` proxy, `$6` where the
+ * program keeps its own files. Prints `sha256: …`, then `checked: …` lines; fails where something is wrong.
+ */
+const checkScript = `
+set -eu
+file=$1 wanted=$2 url=$3 key=$4 proxy=$5
+${proxied}
+if [ ! -f "$file" ]; then echo "missing: yes"; return 0; fi
+found=$(digest 256 "$file")
+echo "sha256: $found"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+if [ -n "$wanted" ]; then
+  if [ "$found" != "$wanted" ]; then echo "its sha256 is $found, wanted $wanted" >&2; return 3; fi
+  echo 'checked: sha256 is the configured one'
+elif [ -n "$url" ] && fetch --output "$work/digests" "$url.DIGESTS" 2>/dev/null; then
+  published=$(grep -Eo '^[0-9a-f]{128}' "$work/digests" | head -n 1)
+  if [ -z "$published" ]; then echo "$url.DIGESTS holds no SHA512" >&2; return 3; fi
+  if [ "$(digest 512 "$file")" != "$published" ]; then echo "its SHA512 is not the published one" >&2; return 3; fi
+  echo 'checked: SHA512 is the one published beside it'
+fi
+if [ -n "$key" ]; then
+  if ! command -v gpg >/dev/null; then echo 'unchecked: signature not checked, as gpg is not installed there'; return 0; fi
+  if [ -n "$url" ]; then fetch --output "$work/sig" "$url.sig"
+  elif [ -f "$file.sig" ]; then cp "$file.sig" "$work/sig"
+  else echo "there is no signature $file.sig" >&2; return 3
+  fi
+  mkdir -m 0700 "$work/gpg"
+  printf '%s\\n' "$key" | gpg --homedir "$work/gpg" --batch --quiet --import 2>"$work/said" || { cat "$work/said" >&2; return 3; }
+  if ! gpg --homedir "$work/gpg" --batch --status-fd 1 --verify "$work/sig" "$file" >"$work/status" 2>"$work/said"; then
+    cat "$work/said" >&2; return 3
+  fi
+  echo "checked: signature by key $(sed -n 's/^\\[GNUPG:\\] VALIDSIG .* //p' "$work/status" | head -n 1)"
+else echo 'unchecked: signature not checked, as no key is configured'
+fi
+`;
+
+interface Checked {
+  readonly missing: boolean;
+  readonly sha256: string;
+  readonly lines: string[];
+}
+
+async function check(inputs: IsoImageInputs, file: string, url: string | undefined): Promise<Checked> {
+  const { hypervisor, sha256 = "", signingKey = "", proxy = "", timeoutSeconds } = inputs;
+  const output = await scriptOn(hypervisor, checkScript, [file, sha256, url ?? "", signingKey, proxy], {
+    purpose: `checking ${file}`,
+    timeoutSeconds,
+  });
+  const lines = [...output.matchAll(/^(?:un)?checked: (.*)$/gm)].map((found) => found[1] ?? "");
+  return {
+    missing: parseLine(output, "missing") === "yes",
+    sha256: parseLine(output, "sha256") ?? "",
+    lines: /^checked: /m.test(output) ? lines : ["nothing was checked: no checksum is known", ...lines],
+  };
+}
+
+/** Puts channel and version into a URL. */
+export function filledIn(url: string, channel: string, version: string): string {
+  return url.replaceAll("{channel}", channel).replaceAll("{version}", version);
+}
+
+/** The version of a channel at the moment, as the server names it in `version.txt` beside its current image. */
+async function currentVersion(inputs: IsoImageInputs, url: string, channel: string): Promise<string> {
+  const { hypervisor, proxy = "" } = inputs;
+  const text = filledIn(url, channel, "current").replace(/[^/]*$/, "version.txt");
+  const output = await scriptOn(hypervisor, versionScript, [text, proxy], {
+    purpose: `asking ${text} for the current version`,
+  });
+  const version = parseLine(output, "version");
+  if (version) return version;
+  throw new HostError(
+    nameOf(hypervisor),
+    `${text} names no version of channel ${channel}; set hypervisor.iso.version in the configuration`,
+  );
+}
+
+async function ensure(inputs: IsoImageInputs, known?: IsoImageOutputs): Promise<IsoImageOutputs> {
+  const name = nameOf(inputs.hypervisor);
+  if (inputs.path !== undefined) {
+    const checked = await check(inputs, inputs.path, undefined);
+    if (checked.missing) throw new HostError(name, `there is no ISO image ${inputs.path} there`);
+    return outputs(inputs, inputs.path, inputs.version ?? "", checked);
+  }
+  const { url = "", channel = "", proxy = "", timeoutSeconds } = inputs;
+  // A channel's version is asked for once: a newer one is no reason to fetch or to install anything.
+  const resolved =
+    known && known.channel === channel && known.url === url ? known.resolvedVersion : undefined;
+  const version =
+    inputs.version ??
+    (url.includes("{version}") ? (resolved ?? (await currentVersion(inputs, url, channel))) : "");
+  const from = filledIn(url, channel, version);
+  const manage = await Manage.on(inputs.hypervisor);
+  const file = `${manage.folder}/moorage/iso/${[channel, version, from.split("/").at(-1)].filter(Boolean).join("-")}`;
+  const said = await scriptOn(inputs.hypervisor, fetchScript, [from, file, proxy], {
+    purpose: `fetching ${from}`,
+    timeoutSeconds,
+  });
+  if (parseLine(said, "fetched") === "yes") note(name, `fetched ${from}`);
+  try {
+    return outputs(inputs, file, version, await check(inputs, file, from));
+  } catch (error) {
+    // One that is wrong must not be taken for a good one by the next run.
+    await scriptOn(inputs.hypervisor, `rm -f -- "$1"`, [file], { purpose: `removing ${file}` });
+    throw error;
+  }
+}
+
+function outputs(inputs: IsoImageInputs, file: string, version: string, checked: Checked): IsoImageOutputs {
+  const name = nameOf(inputs.hypervisor);
+  const plain = withoutProvider(inputs);
+  if (checked.lines[0]?.startsWith("nothing")) warn(name, `${file}: ${checked.lines[0]}`);
+  for (const line of checked.lines) note(name, `${file}: ${line}`);
+  return { ...plain, file, resolvedVersion: version, fileSha256: checked.sha256, checked: checked.lines };
+}
+
+/** Fetched images stay when the stack goes: other stacks may use them, and the next one does. */
+export const isoImage: Operation<IsoImageInputs, IsoImageOutputs> = {
+  async create(inputs) {
+    const outs = await ensure(inputs);
+    return { id: outs.file, outs };
+  },
+  read(id, state) {
+    return readOrRecorded(nameOf(state.hypervisor), id, state, async () => {
+      const script = `if [ -f "$1" ]; then echo "there: yes"; else echo "there: no"; fi`;
+      const said = await scriptOn(state.hypervisor, script, [state.file], {
+        purpose: `looking for ${state.file}`,
+        patience: brief,
+      });
+      return parseLine(said, "there") === "yes" ? { id, outs: state } : undefined;
+    });
+  },
+  diff(state, inputs) {
+    return diffOf(state, inputs, { outputOnly: ["file", "resolvedVersion", "fileSha256", "checked"] });
+  },
+  update(_id, state, inputs) {
+    return ensure(inputs, state);
+  },
+  delete(_id, { hypervisor, file }) {
+    note(nameOf(hypervisor), `${file} stays for the next stack`);
+    return Promise.resolve();
+  },
+};

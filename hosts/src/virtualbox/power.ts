@@ -1,0 +1,110 @@
+/** A guest's power. */
+import type { Connection } from "../contract";
+import { HostError, messageOf } from "../errors";
+import { disruptionLock } from "../locks";
+import { note } from "../log";
+import { bootId } from "../reboot";
+import { brief } from "../ssh/connect";
+import { dropConnection } from "../ssh/pool";
+import { Deadline, poll } from "../time";
+import { isMissing } from "./manage";
+import type { Manage } from "./manage";
+import type { VmInfo } from "./parse";
+import { parseVmInfo } from "./parse";
+
+const SHUTDOWN_SECONDS = 90;
+const RETURN_SECONDS = 300;
+
+/** Off, or never started; one that was saved holds its settings as well. */
+export function isOff(info: VmInfo): boolean {
+  return ["poweroff", "aborted", "saved"].includes(info.get("VMState") ?? "");
+}
+
+async function isOffNow(manage: Manage, name: string): Promise<boolean> {
+  const purpose = `looking whether ${name} is off`;
+  return isOff(parseVmInfo(await manage.run(["showvminfo", name, "--machinereadable"], { purpose })));
+}
+
+export async function powerOn(manage: Manage, name: string): Promise<void> {
+  await manage.run(["startvm", name, "--type", "headless"], {
+    purpose: `starting the guest ${name}`,
+    timeoutSeconds: 180,
+  });
+}
+
+/** Presses the power button and, where that does not help in time, pulls the plug. Leaves one that is off alone. */
+export async function powerOff(manage: Manage, name: string, { gently }: { gently: boolean }): Promise<void> {
+  if (await isOffNow(manage, name)) return;
+  const control = (verb: string, purpose: string) =>
+    manage.run(["controlvm", name, verb], { purpose }).catch((error: unknown) => {
+      // It went off meanwhile.
+      if (!isMissing(error) && !/not currently running|INVALID_VM_STATE/.test(messageOf(error))) throw error;
+    });
+  if (gently) {
+    await control("acpipowerbutton", `pressing the power button of ${name}`);
+    const off = await poll(new Deadline(SHUTDOWN_SECONDS), 2, async () =>
+      (await isOffNow(manage, name)) ? true : undefined,
+    );
+    if (off) return;
+    note(name, `did not go off within ${SHUTDOWN_SECONDS} s of its power button, so its power is cut`);
+  }
+  await control("poweroff", `cutting the power of ${name}`);
+  const off = await poll(new Deadline(30), 1, async () =>
+    (await isOffNow(manage, name)) ? true : undefined,
+  );
+  if (!off) throw new HostError(name, "the guest does not go off; see it in VirtualBox's window");
+}
+
+/**
+ * Runs `work` while the guest is off. One that ran before runs again afterwards, and an installed one is waited for:
+ * guests that serve go off one at a time.
+ */
+export async function switchedOff(
+  manage: Manage,
+  target: Connection,
+  name: string,
+  { installed }: { readonly installed: boolean },
+  work: () => Promise<void>,
+): Promise<void> {
+  const info = parseVmInfo(
+    await manage.run(["showvminfo", name, "--machinereadable"], { purpose: `looking at ${name}` }),
+  );
+  if (info.get("VMState") === "saved") {
+    throw new HostError(
+      name,
+      `the guest's state was saved, so VirtualBox changes none of its settings. Start it, or run \`VBoxManage discardstate ${name}\` there`,
+    );
+  }
+  if (isOff(info)) return work();
+  await disruptionLock.use(async () => {
+    note(name, "switching off for changed settings");
+    await powerOff(manage, name, { gently: installed });
+    dropConnection(target);
+    try {
+      await work();
+    } finally {
+      // One that is being installed is started later, with its drives in.
+      if (installed) await powerOn(manage, name);
+    }
+    if (!installed) return;
+    await awaitSystem(target, RETURN_SECONDS, "it did not come back after its power cycle");
+  });
+}
+
+/** Waits until a system answers by its pinned key. */
+export async function awaitSystem(system: Connection, seconds: number, otherwise: string): Promise<void> {
+  const deadline = new Deadline(seconds);
+  let last = "";
+  const back = await poll(deadline, 2, async () => {
+    try {
+      return await bootId(system, { ...brief, forgetful: true });
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      last = messageOf(error).replace(`${error.node}: `, "");
+      dropConnection(system);
+      return undefined;
+    }
+  });
+  if (back === undefined) throw new HostError(system.node, `${otherwise} (waited ${seconds} s): ${last}`);
+  note(system.node, `answers after ${deadline.elapsed} s`);
+}

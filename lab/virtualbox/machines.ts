@@ -1,0 +1,252 @@
+/** Part of the STAND-IN for VBoxManage: machines and their power. */
+import { randomUUID } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { startTime, type Recorded } from "../exec";
+import { parse } from "./arguments";
+import { notRunning, refused, startLocked, wrong, writeLocked } from "./failure";
+import type { Guests } from "./guests";
+import { machineNamed, type Home, type Machine, type State } from "./state";
+
+const PROGRESS = "0%...10%...20%...30%...40%...50%...60%...70%...80%...90%...100%\n";
+
+/** What VirtualBox gives a new machine. */
+const DEFAULTS: Readonly<Record<string, string>> = {
+  memory: "128",
+  cpus: "1",
+  firmware: "BIOS",
+  boot1: "floppy",
+  boot2: "dvd",
+  boot3: "disk",
+  boot4: "none",
+  ioapic: "off",
+  rtcuseutc: "off",
+  nic1: "nat",
+  nictype1: "82540EM",
+  cableconnected1: "on",
+  audio: "default",
+  usb: "on",
+  ehci: "off",
+  xhci: "off",
+};
+
+/** Options of `modifyvm` that this stand-in knows, and the key of `showvminfo` that each sets. */
+const SETTINGS: Readonly<Record<string, string>> = {
+  "--memory": "memory",
+  "--cpus": "cpus",
+  "--ioapic": "ioapic",
+  "--rtcuseutc": "rtcuseutc",
+  "--firmware": "firmware",
+  "--nic": "nic",
+  "--nat-network": "nat-network",
+  "--nictype": "nictype",
+  "--cableconnected": "cableconnected",
+  "--macaddress": "macaddress",
+  "--usbohci": "usb",
+  "--usbehci": "ehci",
+  "--usbxhci": "xhci",
+  "--boot": "boot",
+  "--name": "name",
+};
+const AUDIO = { old: "--audio", since7: "--audio-enabled" };
+
+export async function createvm(home: Home, args: readonly string[]): Promise<string> {
+  const { value } = parse(args, ["register"]);
+  const name = value("name");
+  if (!name) throw wrong("Parameter --name is required");
+  return home.change((state) => {
+    const folder = path.join(value("basefolder") ?? home.machineFolder, name);
+    const file = path.join(folder, `${name}.vbox`);
+    if (fs.existsSync(file)) {
+      throw refused(
+        "VBOX_E_FILE_ERROR",
+        `Machine settings file '${file}' already exists`,
+        "Machine",
+        "CreateMachine(bstrSettingsFile.raw(), bstrName.raw(), ComSafeArrayAsInParam(groups), bstrOsTypeId.raw(), createFlags.raw(), machine.asOutParam())",
+      );
+    }
+    fs.mkdirSync(folder, { recursive: true });
+    fs.writeFileSync(file, "<!-- stand-in: what VirtualBox would keep here is in its state.json -->\n");
+    const uuid = randomUUID();
+    const mac = randomUUID().replaceAll("-", "").slice(0, 6).toUpperCase();
+    const settings = { ...DEFAULTS, macaddress1: `080027${mac}` };
+    state.machines.push({ name, uuid, folder, settings, extra: {}, slots: {}, running: false });
+    return `Virtual machine '${name}' is created and registered.\nUUID: ${uuid}\nSettings file: '${file}'\n`;
+  });
+}
+
+export async function modifyvm(home: Home, guests: Guests, args: readonly string[]): Promise<string> {
+  const known = new Set([...Object.keys(SETTINGS), home.major >= 7 ? AUDIO.since7 : AUDIO.old]);
+  const { words, options } = parse(args, [], known);
+  return home.change((state) => {
+    const machine = changeable(state, guests, words[0]);
+    for (const [option, value] of options) set(machine, option, value);
+    return "";
+  });
+}
+
+function set(machine: Machine, option: string, value: string): void {
+  if (option === "audio") machine.settings.audio = value;
+  else if (option === "audioenabled") machine.settings.audio = value === "on" ? "default" : "none";
+  else {
+    const index = /[1-8]$/.exec(option)?.[0] ?? "";
+    const [, key = ""] =
+      Object.entries(SETTINGS).find(([name]) => name.replaceAll("-", "") === option.replace(/[1-8]$/, "")) ??
+      [];
+    if (key === "memory" && !/^\d+$/.test(value))
+      throw wrong(`Invalid value '${value}' for option '--memory'`);
+    if (key === "name") throw wrong("the stand-in renames no machine");
+    machine.settings[`${key}${index}`] = key === "firmware" ? value.toUpperCase() : value;
+  }
+}
+
+/** A machine that is off and that nobody holds. */
+export function changeable(state: State, guests: Guests, name: string | undefined): Machine {
+  const machine = machineNamed(state, name);
+  if (isHeld(machine) || guests.isOn(machine)) throw writeLocked(machine.name);
+  return machine;
+}
+
+export const isHeld = ({ session }: Machine): boolean =>
+  session !== undefined && startTime(session.pid) === session.start;
+
+export async function startvm(home: Home, guests: Guests, args: readonly string[]): Promise<string> {
+  const { words } = parse(args, []);
+  const name = words[0];
+  const machine = await home.change((state) => {
+    const found = machineNamed(state, name);
+    if (isHeld(found) || guests.isOn(found)) throw startLocked(found.name);
+    found.session = myself();
+    return found;
+  });
+  try {
+    await guests.on(machine);
+  } finally {
+    await home.change((state) => {
+      const found = machineNamed(state, name);
+      delete found.session;
+      found.running = guests.isOn(found);
+    });
+  }
+  return `Waiting for VM "${machine.name}" to power on...\nVM "${machine.name}" has been successfully started.\n`;
+}
+
+function myself(): Recorded {
+  return { pid: process.pid, start: startTime(process.pid) ?? "" };
+}
+
+export async function controlvm(home: Home, guests: Guests, args: readonly string[]): Promise<string> {
+  const [name, verb, ...rest] = args;
+  const machine = machineNamed(home.read(), name);
+  if (!guests.isOn(machine)) throw notRunning(machine.name);
+  switch (verb) {
+    case "poweroff":
+      await guests.off(machine);
+      return PROGRESS;
+    case "acpipowerbutton":
+      await guests.button(machine);
+      return "";
+    case "nic1":
+      await home.change((state) => {
+        const found = machineNamed(state, name);
+        found.settings.nic1 = rest[0] ?? "";
+        found.settings["nat-network1"] = rest[1] ?? "";
+      });
+      return "";
+    default:
+      throw wrong(`Invalid parameter '${verb ?? ""}'`);
+  }
+}
+
+export async function unregistervm(home: Home, guests: Guests, args: readonly string[]): Promise<string> {
+  const { words } = parse(args, ["delete"]);
+  return home.change(async (state) => {
+    const machine = changeable(state, guests, words[0]);
+    if (args.includes("--delete")) {
+      await guests.discard(machine);
+      for (const { type, medium } of Object.values(machine.slots)) {
+        if (type !== "hdd") continue;
+        fs.rmSync(medium, { force: true });
+        delete state.media[medium];
+      }
+      fs.rmSync(machine.folder, { recursive: true, force: true });
+    }
+    state.machines.splice(state.machines.indexOf(machine), 1);
+    return PROGRESS;
+  });
+}
+
+export async function setextradata(home: Home, args: readonly string[]): Promise<string> {
+  const [name, key = "", value] = args;
+  await home.change((state) => {
+    const extra = name === "global" ? state.extra : machineNamed(state, name).extra;
+    if (value === undefined || value === "") delete extra[key];
+    else extra[key] = value;
+  });
+  return "";
+}
+
+export function getextradata(home: Home, args: readonly string[]): string {
+  const [name, key = ""] = args;
+  const state = home.read();
+  const value = (name === "global" ? state.extra : machineNamed(state, name).extra)[key];
+  return value === undefined ? "No value set!\n" : `Value: ${value}\n`;
+}
+
+/** The machine as `showvminfo --machinereadable` tells of it, in the order of the real one. */
+export function showvminfo(home: Home, guests: Guests, args: readonly string[]): string {
+  const { words } = parse(args, ["machinereadable"]);
+  const machine = machineNamed(home.read(), words[0]);
+  if (!args.includes("--machinereadable"))
+    throw wrong("the stand-in shows machines with --machinereadable only");
+  const { settings } = machine;
+  const text = (key: string, value = settings[key] ?? ""): string => `${key}="${escaped(value)}"`;
+  const seven = home.major >= 7;
+  const lines = [
+    text("name", machine.name),
+    ...(seven ? ['encryption="disabled"'] : []),
+    'groups="/"',
+    ...(seven ? ['platformArchitecture="x86"'] : []),
+    text("ostype", "Linux 2.6 / 3.x / 4.x / 5.x (64-bit)"),
+    text("UUID", machine.uuid),
+    text("CfgFile", path.join(machine.folder, `${machine.name}.vbox`)),
+    ...["memory", "cpus"].map((key) => `${key}=${settings[key] ?? ""}`),
+    text("firmware"),
+    ...[1, 2, 3, 4].map((at) => text(`boot${at}`)),
+    text("ioapic"),
+    text("rtcuseutc"),
+    text("VMState", guests.isOn(machine) ? "running" : "poweroff"),
+    ...storageLines(machine),
+    ...(settings.nic1 === "natnetwork" ? [text("nat-network1")] : []),
+    ...(settings.nic1 === "none" ? [] : [text("macaddress1"), text("cableconnected1")]),
+    text("nic1"),
+    ...(settings.nic1 === "none" ? [] : [text("nictype1"), 'nicspeed1="0"']),
+    ...[2, 3, 4, 5, 6, 7, 8].map((at) => `nic${at}="none"`),
+    text("audio"),
+    'audio_in="off"',
+    'clipboard="disabled"',
+    ...["usb", "ehci", "xhci"].map((key) => text(key)),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function storageLines({ controller, slots }: Machine): string[] {
+  if (!controller) return [];
+  const { name, type, ports } = controller;
+  const lines = [
+    `storagecontrollername0="${name}"`,
+    `storagecontrollertype0="${type}"`,
+    'storagecontrollerinstance0="0"',
+    'storagecontrollermaxportcount0="30"',
+    `storagecontrollerportcount0="${ports}"`,
+    'storagecontrollerbootable0="on"',
+  ];
+  for (let port = 0; port < ports; port += 1) {
+    const slot = slots[`${port}-0`];
+    lines.push(`"${name}-${port}-0"="${escaped(slot?.medium ?? "none")}"`);
+    if (slot?.type === "dvddrive") lines.push(`"${name}-IsEjected-${port}-0"="off"`);
+  }
+  return lines;
+}
+
+const escaped = (value: string): string => value.replace(/(["\\])/g, "\\$1");

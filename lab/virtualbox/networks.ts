@@ -1,0 +1,151 @@
+/** Part of the STAND-IN for VBoxManage: NAT networks. */
+import { parse } from "./arguments";
+import { wrong } from "./failure";
+import type { Guests } from "./guests";
+import type { Home, Network, Rule } from "./state";
+
+const OPTIONS = new Set([
+  "--netname",
+  "--network",
+  "--enable",
+  "--disable",
+  "--dhcp",
+  "--ipv6",
+  "--port-forward-",
+]);
+
+export async function natnetwork(home: Home, guests: Guests, args: readonly string[]): Promise<string> {
+  const [verb = "", ...rest] = args;
+  if (verb === "list") return list(home);
+  const { options, value } = parse(rest, ["enable", "disable"], OPTIONS);
+  const name = value("netname");
+  if (!name) throw wrong("You need to specify the --netname option");
+  await home.change(async (state) => {
+    const known = state.networks.find((one) => one.name === name);
+    if (verb === "add") {
+      if (known) throw wrong("NATNetwork server already exists");
+      const prefix = value("network");
+      if (!prefix) throw wrong("You need to specify the --network option");
+      const network = { name, prefix, enabled: true, dhcp: false, started: false, rules: [] };
+      change(network, options);
+      state.networks.push(network);
+    } else if (!known) throw wrong("NATNetwork server does not exist");
+    else if (verb === "modify") change(known, options);
+    else if (verb === "start") known.started = true;
+    else if (verb === "stop") known.started = false;
+    else if (verb === "remove") state.networks.splice(state.networks.indexOf(known), 1);
+    else throw wrong(`Invalid parameter '${verb}'`);
+    await guests.connect(state.networks);
+  });
+  return "";
+}
+
+function change(network: Network, options: readonly (readonly [string, string])[]): void {
+  for (const [option, value] of options) {
+    if (option === "network") network.prefix = value;
+    if (option === "enable") network.enabled = true;
+    if (option === "disable") network.enabled = false;
+    if (option === "dhcp") network.dhcp = value === "on";
+    if (option !== "portforward4") continue;
+    // Deletions run before additions.
+    const name = /^delete (.*)$/.exec(value)?.[1];
+    if (name === undefined) continue;
+    if (!network.rules.some((rule) => rule.name === name)) throw wrong("Failed to delete pf");
+    network.rules = network.rules.filter((rule) => rule.name !== name);
+  }
+  for (const [option, value] of options) {
+    if (option !== "portforward4" || value.startsWith("delete ")) continue;
+    const rule = ruleOf(value);
+    if (network.rules.some((one) => one.name === rule.name || one.hostPort === rule.hostPort))
+      throw wrong("Failed to add pf");
+    network.rules.push(rule);
+  }
+}
+
+function ruleOf(text: string): Rule {
+  const found = /^([^:]*):(tcp|udp):\[([^\]]*)\]:(\d+):\[([^\]]*)\]:(\d+)$/.exec(text);
+  if (!found) throw wrong(`Invalid port-forward rule ${text}`);
+  const [, name = "", protocol = "", hostAddress = "", hostPort, guestAddress = "", guestPort] = found;
+  return {
+    name,
+    protocol,
+    hostAddress,
+    hostPort: Number(hostPort),
+    guestAddress,
+    guestPort: Number(guestPort),
+  };
+}
+
+const yes = (value: boolean): string => (value ? "Yes" : "No");
+
+const gateway = (prefix: string): string => prefix.replace(/\.\d+\/\d+$/, ".1");
+
+function forwards({ rules }: Network): string[] {
+  if (rules.length === 0) return [];
+  const lines = rules.map(
+    (rule) =>
+      `        ${rule.name}:${rule.protocol}:[${rule.hostAddress}]:${rule.hostPort}:[${rule.guestAddress}]:${rule.guestPort}`,
+  );
+  return ["Port-forwarding (ipv4)", ...lines];
+}
+
+/** `natnetwork list`; up to 6.1 it leaves out DHCP and the forwards. */
+function list(home: Home): string {
+  const { networks } = home.read();
+  const blocks = networks.map((one) =>
+    home.major >= 7
+      ? [
+          `Name:         ${one.name}`,
+          `Enabled:      ${yes(one.enabled)}`,
+          `Network:      ${one.prefix}`,
+          `Gateway:      ${gateway(one.prefix)}`,
+          `DHCP Server:  ${yes(one.dhcp)}`,
+          "IPv6:         No",
+          "IPv6 Prefix:  fd17:625c:f037:2::/64",
+          "IPv6 Default: No",
+          ...forwards(one),
+          "loopback mappings (ipv4)",
+          "        127.0.0.1=2",
+        ]
+      : [
+          `Name:        ${one.name}`,
+          `Network:     ${one.prefix}`,
+          `Gateway:     ${gateway(one.prefix)}`,
+          "IPv6:        No",
+          `Enabled:     ${yes(one.enabled)}`,
+        ],
+  );
+  const text = blocks.map((lines) => `${lines.join("\n")}\n\n`).join("");
+  return `NAT Networks:\n\n${text}${networks.length} ${networks.length === 1 ? "network" : "networks"} found\n`;
+}
+
+/** `list natnetworks`: with forwards up to 6.1, short since 7.0. */
+export function listNatNetworks(home: Home): string {
+  const blocks = home
+    .read()
+    .networks.map((one) =>
+      home.major >= 7
+        ? [
+            `Name:         ${one.name}`,
+            `Network:      ${one.prefix}`,
+            `Gateway:      ${gateway(one.prefix)}`,
+            `DHCP Server:  ${yes(one.dhcp)}`,
+            "IPv6:         No",
+            "IPv6 Prefix:  fd17:625c:f037:2::/64",
+            "IPv6 Default: No",
+          ]
+        : [
+            `NetworkName:    ${one.name}`,
+            `IP:             ${gateway(one.prefix)}`,
+            `Network:        ${one.prefix}`,
+            "IPv6 Enabled:   No",
+            "IPv6 Prefix:    fd17:625c:f037:2::/64",
+            `DHCP Enabled:   ${yes(one.dhcp)}`,
+            `Enabled:        ${yes(one.enabled)}`,
+            ...forwards(one),
+            "loopback mappings (ipv4)",
+            "        127.0.0.1=2",
+          ],
+    );
+  return blocks.map((lines) => `${lines.join("\n")}\n\n`).join("");
+}

@@ -1,0 +1,167 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as http from "node:http";
+import type { AddressInfo } from "node:net";
+import * as path from "node:path";
+import { describe, expect, it } from "vitest";
+import type { IsoImageInputs } from "../../../hosts/src/virtualbox/contract";
+import { isoImage } from "../../../hosts/src/virtualbox/iso";
+import { afterwards, logged, temporaryFolder } from "./support/stop";
+import { TestVirtualBox } from "./support/virtualbox";
+
+const image = "the live system of a test\n";
+const digest = (kind: string, text = image): string => createHash(kind).update(text).digest("hex");
+
+/** A release server: files by path. It is also a proxy, for names that nobody else knows. */
+class Releases {
+  readonly files = new Map<string, string | Buffer>();
+  asked: string[] = [];
+  url = "";
+
+  static async start(version = "4081.2.0"): Promise<Releases> {
+    const releases = new Releases();
+    const server = http.createServer((request, response) => {
+      const pathname = new URL(request.url ?? "/", "http://host").pathname;
+      releases.asked.push(request.url ?? "");
+      const file = releases.files.get(pathname);
+      if (file === undefined) response.writeHead(404);
+      response.end(file);
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    afterwards(() => server.close());
+    releases.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    releases.release(version);
+    return releases;
+  }
+
+  release(version: string): void {
+    this.files.set(
+      "/alpha/current/version.txt",
+      `FLATCAR_BUILD=1\nFLATCAR_VERSION=${version}\nFLATCAR_SDK=2\n`,
+    );
+    this.files.set(`/alpha/${version}/flatcar.iso`, image);
+    const digests = `# MD5 HASH\n${digest("md5")}  flatcar.iso\n# SHA512 HASH\n${digest("sha512")}  flatcar.iso\n`;
+    this.files.set(`/alpha/${version}/flatcar.iso.DIGESTS`, digests);
+  }
+
+  get images(): string[] {
+    return this.asked.filter((each) => each.endsWith(".iso"));
+  }
+}
+
+function inputsOf(
+  box: TestVirtualBox,
+  releases: Releases,
+  changes: Partial<IsoImageInputs> = {},
+): IsoImageInputs {
+  return {
+    hypervisor: box.hypervisor,
+    url: `${releases.url}/{channel}/{version}/flatcar.iso`,
+    channel: "alpha",
+    timeoutSeconds: 30,
+    ...changes,
+  };
+}
+
+describe("an ISO image", () => {
+  it("of a channel is resolved once, fetched once, checked, and used again", async () => {
+    const [box, releases] = [new TestVirtualBox(), await Releases.start()];
+    const inputs = inputsOf(box, releases);
+    const { id, outs } = await isoImage.create(inputs);
+    expect(outs).toMatchObject({ resolvedVersion: "4081.2.0", fileSha256: digest("sha256") });
+    expect(outs.file).toBe(box.file("vms/moorage/iso/alpha-4081.2.0-flatcar.iso"));
+    expect(fs.readFileSync(outs.file, "utf8")).toBe(image);
+    expect(outs.checked).toEqual([
+      "SHA512 is the one published beside it",
+      "signature not checked, as no key is configured",
+    ]);
+    // A newer version in the channel is no reason to do anything.
+    releases.release("4099.0.0");
+    expect(isoImage.diff(outs, inputs).changes).toBe(false);
+    expect(await isoImage.read(id, outs)).toEqual({ id, outs });
+    const again = await isoImage.update(id, outs, { ...inputs, sha256: digest("sha256") });
+    expect(again).toMatchObject({ resolvedVersion: "4081.2.0", file: outs.file });
+    expect(again.checked[0]).toBe("sha256 is the configured one");
+    expect(releases.images).toEqual(["/alpha/4081.2.0/flatcar.iso"]);
+    // One that is deleted there is fetched again.
+    fs.rmSync(outs.file);
+    expect(await isoImage.read(id, outs)).toBeUndefined();
+  }, 60_000);
+
+  it("of another version is another file", async () => {
+    const [box, releases] = [new TestVirtualBox(), await Releases.start()];
+    const { id, outs } = await isoImage.create(inputsOf(box, releases));
+    releases.release("4099.0.0");
+    const next = await isoImage.update(id, outs, inputsOf(box, releases, { version: "4099.0.0" }));
+    expect(next.file).toContain("alpha-4099.0.0-flatcar.iso");
+    expect(fs.existsSync(outs.file)).toBe(true);
+  }, 60_000);
+
+  it("that is not what its checksum says is refused and not kept", async () => {
+    const [box, releases] = [new TestVirtualBox(), await Releases.start()];
+    const wrong = "0".repeat(64);
+    await expect(isoImage.create(inputsOf(box, releases, { sha256: wrong }))).rejects.toThrow(
+      `its sha256 is ${digest("sha256")}, wanted ${wrong}`,
+    );
+    releases.files.set("/alpha/4081.2.0/flatcar.iso.DIGESTS", `${"1".repeat(128)}  flatcar.iso\n`);
+    await expect(isoImage.create(inputsOf(box, releases))).rejects.toThrow(
+      /its SHA512 is not the published one/,
+    );
+    expect(fs.readdirSync(box.file("vms/moorage/iso"))).toEqual([]);
+  }, 60_000);
+
+  it("is checked by its signature where a key is given", async () => {
+    const [box, releases] = [new TestVirtualBox(), await Releases.start()];
+    const keys = temporaryFolder();
+    const gpg = (...args: string[]) =>
+      execFileSync("gpg", ["--homedir", keys, "--batch", "--quiet", ...args], {
+        stdio: ["pipe", "pipe", "ignore"],
+      });
+    fs.chmodSync(keys, 0o700);
+    gpg("--passphrase", "", "--quick-generate-key", "release@test", "ed25519", "sign", "never");
+    const file = path.join(keys, "flatcar.iso");
+    fs.writeFileSync(file, image);
+    gpg("--output", `${file}.sig`, "--detach-sign", file);
+    const signingKey = gpg("--armor", "--export", "release@test").toString();
+    releases.files.set("/alpha/4081.2.0/flatcar.iso.sig", fs.readFileSync(`${file}.sig`));
+    const { outs } = await isoImage.create(inputsOf(box, releases, { signingKey }));
+    expect(outs.checked[1]).toMatch(/^signature by key [0-9A-F]{40}$/);
+    releases.files.set("/alpha/4081.2.0/flatcar.iso", "something else\n");
+    fs.rmSync(outs.file);
+    const digests = `${digest("sha512", "something else\n")}  flatcar.iso\n`;
+    releases.files.set("/alpha/4081.2.0/flatcar.iso.DIGESTS", digests);
+    await expect(isoImage.create(inputsOf(box, releases, { signingKey }))).rejects.toThrow(/BAD signature/);
+    execFileSync("gpgconf", ["--homedir", keys, "--kill", "all"]);
+  }, 60_000);
+
+  it("is fetched through the proxy", async () => {
+    const [box, releases] = [new TestVirtualBox(), await Releases.start()];
+    const url = "http://releases.invalid/{channel}/{version}/flatcar.iso";
+    const { outs } = await isoImage.create(inputsOf(box, releases, { url, proxy: releases.url }));
+    expect(outs.resolvedVersion).toBe("4081.2.0");
+    expect(releases.images).toEqual(["http://releases.invalid/alpha/4081.2.0/flatcar.iso"]);
+  }, 60_000);
+
+  it("that is there already is used where it lies, and what was not checked is said", async () => {
+    const box = new TestVirtualBox();
+    const file = box.file("own.iso");
+    const inputs = { hypervisor: box.hypervisor, path: file, version: "4081.2.0", timeoutSeconds: 30 };
+    await expect(isoImage.create(inputs)).rejects.toThrow(`hypervisor: there is no ISO image ${file} there`);
+    fs.writeFileSync(file, image);
+    const { outs } = await isoImage.create(inputs);
+    expect(outs).toMatchObject({ file, resolvedVersion: "4081.2.0" });
+    expect(logged).toContain(`warning: hypervisor: ${file}: nothing was checked: no checksum is known`);
+  }, 60_000);
+
+  it("that cannot be fetched leaves nothing, and says what was asked for", async () => {
+    const [box, releases] = [new TestVirtualBox(), await Releases.start()];
+    await expect(isoImage.create(inputsOf(box, releases, { version: "1.0.0" }))).rejects.toThrow(
+      /fetching http:\/\/127\.0\.0\.1:\d+\/alpha\/1\.0\.0\/flatcar\.iso failed.*404/s,
+    );
+    expect(fs.readdirSync(box.file("vms/moorage/iso"))).toEqual([]);
+    await expect(isoImage.create(inputsOf(box, releases, { channel: "beta" }))).rejects.toThrow(
+      /version\.txt/,
+    );
+  }, 60_000);
+});

@@ -1,0 +1,70 @@
+import { describe, expect, it } from "vitest";
+import { Manage } from "../../../hosts/src/virtualbox/manage";
+import { natNetwork } from "../../../hosts/src/virtualbox/network";
+import { runOn, writeOn } from "../../../hosts/src/virtualbox/run";
+import { startServer } from "./support/stop";
+import { TestVirtualBox } from "./support/virtualbox";
+
+const locked = "VBoxManage: error: The machine 'coreos1' is already locked for a session (or being unlocked)";
+
+describe("VBoxManage", () => {
+  it("is tried again for a guest that is locked, but not for ever", async () => {
+    const box = new TestVirtualBox();
+    const manage = await Manage.on(box.hypervisor, { pauseSeconds: 0.01 });
+    box.fail("modifyvm", ...Array.from({ length: 30 }, () => locked));
+    await expect(manage.run(["modifyvm", "coreos1"], { purpose: "setting up coreos1" })).rejects.toThrow(
+      "hypervisor: setting up coreos1 failed (VBoxManage modifyvm, exit code 1):\n" +
+        `${locked}\nAnother session holds the guest: close VirtualBox's settings window for it, or end the program that does`,
+    );
+    expect(box.changes()).toHaveLength(20);
+  });
+
+  it("is not tried again for any other failure, whose words are told with what to do", async () => {
+    const box = new TestVirtualBox();
+    const manage = await Manage.on(box.hypervisor);
+    const run = manage.run(["modifyvm", "gone"], { purpose: "setting up gone", advice: "Look there" });
+    await expect(run).rejects.toThrow(
+      /^hypervisor: setting up gone failed \(VBoxManage modifyvm, exit code 1\):\nVBoxManage: error: Could not find a registered machine named 'gone'\n[^]*\nLook there$/,
+    );
+    expect(box.changes()).toHaveLength(1);
+  });
+
+  it("takes every argument as it is", async () => {
+    const box = new TestVirtualBox();
+    const name = `it's a "guest" $(id) \\ of; mine`;
+    await box.manage("createvm", "--name", name, "--register");
+    for (const hypervisor of [
+      box.hypervisor,
+      { connection: (await startServer()).connection(), vboxManage: box.program },
+    ]) {
+      const manage = await Manage.on(hypervisor);
+      await manage.run(["setextradata", name, "key", `${name}\n`], { purpose: "marking" });
+      expect(await box.manage("getextradata", name, "key")).toBe(`Value: ${name}\n\n`);
+    }
+  });
+});
+
+describe("a hypervisor", () => {
+  it("whose SSH server has no POSIX shell is told which to give it", async () => {
+    const cmd = `echo "'sh' is not recognized as an internal or external command," >&2; exit 1; :`;
+    const server = await startServer({ node: "hypervisor", wrap: ["sh", "-c", cmd] });
+    const inputs = new TestVirtualBox().network({ hypervisor: { connection: server.connection() } });
+    await expect(natNetwork.create(inputs)).rejects.toThrow(
+      /looking for VBoxManage failed[^]*A POSIX shell is needed there\. On Windows make Git's bash the shell/,
+    );
+  });
+
+  it("that is this machine runs commands too, with their input", async () => {
+    const done = await runOn({}, ["sh", "-c", "cat; exit 3"], { stdin: "told", purpose: "trying" });
+    expect(done).toEqual({ stdout: "told", stderr: "", code: 3 });
+    await expect(runOn({}, ["/nowhere/program"], { purpose: "trying" })).rejects.toThrow(
+      "hypervisor: trying: cannot run /nowhere/program",
+    );
+    await expect(runOn({}, ["sleep", "9"], { purpose: "trying", timeoutSeconds: 0.1 })).rejects.toThrow(
+      "hypervisor: trying: no end after 0.1 s",
+    );
+    await expect(writeOn({}, "/proc/nowhere/file", Buffer.from("x"), "writing")).rejects.toThrow(
+      /^hypervisor: writing failed with exit code \d+:/,
+    );
+  });
+});
