@@ -57,7 +57,6 @@ function baseConfig(distribution: Distribution): RawConfig {
     roles: [...roles, "storage", "registry", "edge"],
     labels: { region: "dc1", public_ip: `10.0.2.${last}` },
     ssh: { host: "127.0.0.1", port: 2000 + last },
-    installer: { host: "127.0.0.1", port: 2000 + last },
     disk: "/dev/sda",
     dataDisk: "/dev/sdb",
   });
