@@ -14,6 +14,14 @@ export type Platform = (typeof platforms)[number];
 
 export const platforms = ["metal", "existing", "virtualbox"] as const;
 
+/** The platform that `text` names, and none where it names none. @param where what it is from, for the message */
+export function platformNamed(text: string | undefined, where: string): Platform | undefined {
+  if (text === undefined || text === "") return undefined;
+  const known = platforms.find((one) => one === text);
+  if (known) return known;
+  throw new LabError(`${where} is "${text}": give one of ${platforms.join(", ")}`);
+}
+
 /** One host of the lab, by name. */
 export interface Host {
   readonly name: string;

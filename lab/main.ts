@@ -7,7 +7,7 @@ import {
   existingInstance,
   findInstance,
   hostNamed,
-  platforms,
+  platformNamed,
   type Platform,
 } from "./instance";
 import { clean, info, off, on, reboot, reinstall, up } from "./lab";
@@ -30,11 +30,11 @@ function say(line: string): void {
 function platformFrom(args: readonly string[]): Platform | undefined {
   const given = args.find((arg) => arg.startsWith("--platform="))?.slice("--platform=".length);
   const at = args.indexOf("--platform");
-  const value = given ?? (at >= 0 ? args[at + 1] : undefined) ?? process.env.MOORAGE_LAB_PLATFORM;
-  if (value === undefined || value === "") return undefined;
-  const known = platforms.find((one) => one === value);
-  if (known) return known;
-  throw new LabError(`--platform is "${value}": give one of ${platforms.join(", ")}`);
+  const option = given ?? (at >= 0 ? args[at + 1] : undefined);
+  return (
+    platformNamed(option, "--platform") ??
+    platformNamed(process.env.MOORAGE_LAB_PLATFORM, "MOORAGE_LAB_PLATFORM")
+  );
 }
 
 function status(): void {

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { shellQuote, ToolError } from "../../toolchain";
 import { LabError } from "../exec";
-import { checkout, findInstance, type Platform } from "../instance";
+import { checkout, findInstance, platformNamed } from "../instance";
 import { accessTo, knownHosts } from "../ssh";
 import { imagesIn, journey, readAccess, type Arrived } from "./journey";
 import { ensureTools, environmentOf, foreignSettings } from "./pulumi";
@@ -14,7 +14,7 @@ const say = (line: string): void => console.error(line);
 
 async function lab(): Promise<void> {
   const start = Date.now();
-  const arrived = await journey(say, process.env.MOORAGE_LAB_PLATFORM as Platform | undefined);
+  const arrived = await journey(say, platformNamed(process.env.MOORAGE_LAB_PLATFORM, "MOORAGE_LAB_PLATFORM"));
   console.log(farewell(arrived, (Date.now() - start) / 1000));
 }
 

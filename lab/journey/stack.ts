@@ -27,7 +27,7 @@ export function ensureStackFile(instance: Instance, platform: Platform): void {
   const original = path.join(instance.dir, "Pulumi.dev.original.yaml");
   const known = readIf(stackFile(instance));
   if (known !== undefined && readIf(original) === text) return;
-  const document = parseDocument(text);
+  const document = parsed(text);
   const salt = known === undefined ? undefined : parseDocument(known).get("encryptionsalt");
   if (salt !== undefined) document.set("encryptionsalt", salt);
   document.setIn(["config", "moorage:platform"], platform);
@@ -60,6 +60,13 @@ function hypervisorOf(instance: Instance): object {
       sha256: createHash("sha256").update(fs.readFileSync(image)).digest("hex"),
     },
   };
+}
+
+function parsed(text: string): Document {
+  const document = parseDocument(text);
+  const [mistake] = document.errors;
+  if (mistake) throw new LabError(`Pulumi.dev.yaml is no YAML: ${mistake.message.trimEnd()}`);
+  return document;
 }
 
 function adapt(
