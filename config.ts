@@ -8,13 +8,10 @@ const namespace = "moorage";
 /** Reads and checks the configuration of the stack at hand. @throws RunError that tells every mistake at once. */
 export function loadConfig(): StackConfig {
   requirePassphrase();
-  const raw: Record<string, unknown> = {};
-  for (const key of Object.keys(pulumi.runtime.allConfig())) {
-    if (key.startsWith(`${namespace}:`)) {
-      raw[key.slice(namespace.length + 1)] = parsed(pulumi.runtime.allConfig()[key] ?? "");
-    }
-  }
-  return withoutTrace(() => parseStackConfig(raw));
+  const given = Object.entries(pulumi.runtime.allConfig())
+    .filter(([key]) => key.startsWith(`${namespace}:`))
+    .map(([key, value]) => [key.slice(namespace.length + 1), parsed(value)] as const);
+  return withoutTrace(() => parseStackConfig(Object.fromEntries(given)));
 }
 
 /**

@@ -1,12 +1,13 @@
 /** What no single value shows: that the parts of a configuration fit each other. */
+import { addressChecks } from "./checkAddresses";
 import { checkEtcd } from "./checkEtcd";
 import { checkHypervisor } from "./checkHypervisor";
 import { interfaceChecks } from "./checkInterfaces";
 import { osChecks } from "./checkOs";
+import { portChecks } from "./checkPorts";
 import type { GivenNode } from "./nodes";
 import type { Problem } from "./problem";
 import type { Understood } from "./understood";
-import { contains, overlaps } from "./values";
 
 type Nodes = Understood["nodes"];
 
@@ -18,9 +19,8 @@ export function crossChecks(config: Understood): Problem[] {
       ...checkRoles(name, node, platform),
       ...(platform ? checkPlatform(name, node, platform) : []),
     ]),
-    ...duplicateAddresses(nodes),
-    ...checkSubnets(config),
-    ...checkVip(config),
+    ...addressChecks(config),
+    ...portChecks(config),
     ...interfaceChecks(config),
     ...osChecks(config),
     ...checkEtcd(config),
@@ -120,70 +120,4 @@ function checkPlatform(
     });
   }
   return problems;
-}
-
-function duplicateAddresses(nodes: Nodes): Problem[] {
-  const problems: Problem[] = [];
-  const seen = new Map<string, string>();
-  for (const [name, node] of Object.entries(nodes)) {
-    const { address, ssh } = node;
-    // Where no host is named it is the address, which is compared already.
-    const keys = { address, ssh: ssh?.host && `${ssh.host}:${ssh.port}` };
-    for (const [key, value] of Object.entries(keys)) {
-      if (!value) continue;
-      const other = seen.get(`${key} ${value}`);
-      if (other) {
-        problems.push({
-          path: `nodes.${name}.${key}`,
-          found: value,
-          wanted: `another than that of ${other}`,
-        });
-      }
-      seen.set(`${key} ${value}`, name);
-    }
-  }
-  return problems;
-}
-
-function checkSubnets({ nodes, network, edge }: Understood): Problem[] {
-  const { subnet, overlay, gateway } = network;
-  if (!subnet) {
-    return [];
-  }
-  const problems: Problem[] = [];
-  if (overlay && overlaps(subnet, overlay.subnet)) {
-    problems.push({
-      path: "network.overlay.subnet",
-      found: overlay.subnet,
-      wanted: `a subnet that does not overlap network.subnet (${subnet})`,
-    });
-  }
-  const inside: (readonly [string, string | undefined])[] = [
-    ["network.gateway", gateway],
-    ...Object.entries(nodes).map(([name, { address }]) => [`nodes.${name}.address`, address] as const),
-    ["edge.vip", edge.vip],
-  ];
-  for (const [path, address] of inside) {
-    if (address && !contains(subnet, address)) {
-      problems.push({ path, found: address, wanted: `an address in network.subnet (${subnet})` });
-    }
-  }
-  return problems;
-}
-
-function checkVip({ nodes, network, edge: { vip } }: Understood): Problem[] {
-  if (!vip) {
-    return [];
-  }
-  const holder = Object.keys(nodes).find((name) => nodes[name]?.address === vip);
-  if (!holder && network.gateway !== vip) {
-    return [];
-  }
-  return [
-    {
-      path: "edge.vip",
-      found: vip,
-      wanted: `a free address; this one is ${holder ? `the address of ${holder}` : "the gateway"}`,
-    },
-  ];
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { guestDefaults } from "./guest";
-import { absolutePath, httpUrl, ipv4, port, publicKey } from "./values";
+import { publicKey } from "./publicKey";
+import { absolutePath, httpUrlTemplate, ipv4, port } from "./values";
 
 const ssh = z.strictObject({
   host: z.string("wanted: the hypervisor's name or address").min(1).describe("Name or address."),
@@ -34,7 +35,7 @@ const network = z
 
 const iso = z
   .strictObject({
-    url: httpUrl
+    url: httpUrlTemplate
       .optional()
       .describe(
         "Where the installer's image is fetched from, with `{channel}` and `{version}`; Flatcar's by default.",

@@ -1,20 +1,14 @@
 /** Network interfaces of a node besides its first: NICs and VLANs. */
 import { z } from "zod";
-import { address, deviceName, interfaceName, ipv4 } from "./values";
+import { address, deviceName, interfaceName, ipv4, whole } from "./values";
 
-const metric = z
-  .int()
-  .min(0)
-  .max(4294967295)
+const metric = whole(0, 4294967295)
   .optional()
   .describe("Metric of its default route; the lowest of a node's wins, and no two may be the same.");
-const mtu = z.int().min(1280).max(9216).optional();
+const mtu = whole(1280, 9216).optional();
 
 const vlan = z.strictObject({
-  id: z
-    .int("wanted: a VLAN id from 1 to 4094")
-    .min(1, "wanted: a VLAN id from 1 to 4094")
-    .max(4094, "wanted: a VLAN id from 1 to 4094"),
+  id: whole(1, 4094, "a VLAN id"),
   address: address.describe("The node's address there, with its prefix length."),
   gateway: ipv4.optional(),
   metric,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { cidr, dnsName, ipv4 } from "./values";
+import { cidr, dnsName, ipv4, sharedName, text, whole } from "./values";
 
 export const platform = z
   .enum(["metal", "existing", "virtualbox"], { error: "wanted: one of virtualbox, metal, existing" })
@@ -8,23 +8,28 @@ export const platform = z
 export const network = z.strictObject({
   subnet: cidr.describe("The nodes' subnet."),
   gateway: ipv4.optional(),
-  metric: z
-    .int()
-    .min(0)
-    .max(4294967295)
+  metric: whole(0, 4294967295)
     .optional()
     .describe("Metric of the default route by `gateway`; the distribution's by default."),
   dns: z.array(ipv4).default([]),
-  domain: dnsName.optional().describe("Domain of the nodes' full names."),
+  domain: sharedName.optional().describe("Domain of the nodes' full names."),
   searchDomains: z.array(dnsName).default([]).describe("Domains to look names up in, after `domain`."),
-  mtu: z.int().min(1280).max(9216).optional(),
+  mtu: whole(1280, 9216).optional(),
   overlay: z
     .strictObject({
-      subnet: cidr.default("10.20.1.0/24"),
+      subnet: cidr
+        .default("10.20.1.0/24")
+        .describe("Subnet of the containers' overlay network: /24 or larger, and free on every node."),
       encrypted: z.boolean().default(true).describe("IPsec between nodes on the overlay network."),
     })
     .prefault({}),
 });
+
+function isLogSize(value: string): boolean {
+  const [, digits = "0", unit = "k"] = /^([1-9][0-9]{0,8})([kmg])$/.exec(value) ?? [];
+  const bytes = Number(digits) * 1024 ** ("kmg".indexOf(unit) + 1);
+  return bytes >= 1024 && bytes <= 100 * 1024 ** 3;
+}
 
 export const swarm = z
   .strictObject({
@@ -40,14 +45,11 @@ export const swarm = z
       .describe(
         "Docker's API on port 2376 of every node, with mutual TLS. Off: not reachable by network at all.",
       ),
-    logMaxSize: z
-      .string()
-      .regex(/^[0-9]+[kmg]$/, "wanted: a size such as 10m")
-      .default("10m"),
-    logMaxFile: z.int().min(1).default(3),
-    tasksMax: z
-      .int()
-      .min(128)
+    logMaxSize: text(isLogSize, "a size from 1k to 100g, such as 10m")
+      .default("10m")
+      .describe("Size at which a container's log is rotated."),
+    logMaxFile: whole(1, 1000).default(3).describe("Files kept of each container's log."),
+    tasksMax: whole(128, 4194304)
       .default(4096)
       .describe("Processes and threads all containers of a node may have."),
   })

@@ -1,23 +1,24 @@
 import { z } from "zod";
+import { dataFolder } from "./folders";
 import { guest } from "./guest";
 import { nics, vlans } from "./interfaces";
 import type { PlatformConfig } from "./machine";
-import { absolutePath, devicePath, hostName, interfaceName, ipv4, label, port, publicKey } from "./values";
+import { publicKey } from "./publicKey";
+import { devicePath, hostName, interfaceName, ipv4, label, line, port, sshHost, userName } from "./values";
 
 export const roles = ["manager", "worker", "storage", "registry", "edge"] as const;
 
 /** Where SSH reaches a host. */
 const endpoint = z.strictObject({
-  host: z.string().min(1).optional().describe("Name or address; the node's own address by default."),
+  host: sshHost.optional().describe("Name or address; the node's own address by default."),
   port: port.default(22).describe("TCP port."),
-  user: z.string().min(1).optional().describe("User who may use sudo without a password, or root."),
+  user: userName.optional().describe("User who may use sudo without a password, or root."),
   hostKey: publicKey
     .optional()
     .describe(
       "Public host key. Needed wherever the program did not make the key itself: an unknown host is refused.",
     ),
-  identityFile: z
-    .string()
+  identityFile: line
     .optional()
     .describe("Private key file on the operator's machine; the agent at SSH_AUTH_SOCK by default."),
 });
@@ -37,12 +38,12 @@ export const node = z.strictObject({
       "The live installer's SSH server (platform `metal`), as booted from ISO, USB stick or network.",
     ),
   labels: z
-    .record(label, z.string())
+    .record(label, line)
     .default({})
     .describe("Labels of the node in the Swarm, such as `region: dc1`."),
   disk: devicePath.optional().describe("System disk; what is installed on it must be empty before."),
   dataDisk: devicePath.optional().describe("Disk for object storage. Formatted when blank, never otherwise."),
-  dataDirectory: absolutePath
+  dataDirectory: dataFolder
     .optional()
     .describe("Folder for object storage in place of a disk of its own (platform `existing`)."),
   interface: interfaceName

@@ -1,11 +1,12 @@
 /** The operating system of nodes that the program installs. */
 import { defaultFormat, type UserDataFormat } from "@moorage/render";
 import { z } from "zod";
-import { absolutePath, cidr, httpUrl, plainWord, publicKey } from "./values";
+import { publicKey } from "./publicKey";
+import { absolutePath, anyText, cidr, httpUrl, isMember, plainWord, port, text } from "./values";
 
 const user = z.strictObject({
   groups: z
-    .array(plainWord("a group's name"))
+    .array(text(/^[A-Za-z_][A-Za-z0-9_.-]{0,31}$/, "a group's name"))
     .default(["sudo", "docker"])
     .describe("Groups besides the user's own."),
   sshAuthorizedKeys: z.array(publicKey).default([]).describe("Public keys besides the program's."),
@@ -22,7 +23,7 @@ const user = z.strictObject({
 });
 
 const file = z.strictObject({
-  content: z.string(),
+  content: anyText,
   permissions: z
     .string('wanted: permissions as quoted octal digits, such as "0644"')
     .regex(/^0?[0-7]{3}$/, 'wanted: permissions as quoted octal digits, such as "0644"')
@@ -34,17 +35,23 @@ const file = z.strictObject({
 });
 
 const unit = z.strictObject({
-  content: z.string().optional().describe("The unit's text; without it the unit is the distribution's."),
-  dropIns: z.record(z.string(), z.string()).default({}).describe("Text by name, such as `10-own.conf`."),
+  content: anyText.optional().describe("The unit's text; without it the unit is the distribution's."),
+  dropIns: z.record(z.string(), anyText).default({}).describe("Text by name, such as `10-own.conf`."),
   enabled: z.boolean().optional().describe("Enabled and running, or neither; left as it is by default."),
 });
 
 const etcd2 = z.strictObject({
   discovery: httpUrl.describe("The discovery service's URL for this cluster."),
   discoveryProxy: httpUrl.optional().describe("Proxy by which the discovery service is reached."),
-  clientPorts: z.array(z.int().min(1).max(65535)).min(1).default([2379, 4001]),
-  peerPorts: z.array(z.int().min(1).max(65535)).min(1).default([2380, 7001]),
+  clientPorts: z.array(port).min(1).default([2379, 4001]),
+  peerPorts: z.array(port).min(1).default([2380, 7001]),
 });
+
+/** One item of a list with commas in an environment variable. */
+const directWord = text(
+  /^[A-Za-z0-9._:/@*%[\]-]+$/,
+  "what is reached without a proxy: a name, a domain such as .example.com, an address or a subnet",
+);
 
 const containerLinux = z
   .strictObject({
@@ -72,9 +79,18 @@ const containerLinux = z
   })
   .describe("What only the retired Container Linux has (distribution `coreos`).");
 
-const timeZone = z
-  .string()
-  .regex(/^[A-Za-z0-9_+-]+(\/[A-Za-z0-9_+-]+)*$/, "wanted: a time zone such as Europe/Berlin");
+const timeZone = text(isTimeZone, "a time zone such as Europe/Berlin");
+
+/** Names are files on the nodes, where case counts; to Node it does not. */
+function isTimeZone(name: string): boolean {
+  if (!/^[A-Z][A-Za-z0-9_+-]*(\/[A-Z][A-Za-z0-9_+-]*)*$/.test(name)) return false;
+  try {
+    const { timeZone: known } = new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions();
+    return known === name || known.toLowerCase() !== name.toLowerCase();
+  } catch {
+    return false;
+  }
+}
 
 export const channels = {
   flatcar: ["stable", "beta", "alpha", "lts"],
@@ -97,8 +113,7 @@ export const osKeys = z.strictObject({
     .enum(["stable", "beta", "alpha", "lts", "testing", "next"])
     .default("stable")
     .describe("Release channel, or Fedora CoreOS's stream."),
-  version: z
-    .string()
+  version: plainWord("a version such as 4230.2.1")
     .optional()
     .describe("Version in the channel; the newest at installation by default, and always on Fedora CoreOS."),
   sshAuthorizedKey: publicKey
@@ -106,7 +121,10 @@ export const osKeys = z.strictObject({
     .describe("A public key of your own for user `core`. Without it the program makes a key pair."),
   users: z
     .record(
-      z.string().regex(/^[a-z_][a-z0-9_-]{0,31}$/, "wanted: a user name of lower-case letters and digits"),
+      text(
+        (name) => /^[a-z_][a-z0-9_-]{0,31}$/.test(name) && !isMember(name),
+        "a user name of lower-case letters and digits",
+      ),
       user,
     )
     .default({})
@@ -120,7 +138,7 @@ export const osKeys = z.strictObject({
     .boolean()
     .default(false)
     .describe("`date.timer`: sets the clock five minutes after a boot, and daily."),
-  motd: z.string().optional(),
+  motd: anyText.optional(),
   aliases: z
     .boolean()
     .default(false)
@@ -137,7 +155,7 @@ export const osKeys = z.strictObject({
     .strictObject({
       http: httpUrl.optional(),
       https: httpUrl.optional(),
-      exclude: z.array(z.string()).default([]),
+      exclude: z.array(directWord).default([]),
     })
     .optional()
     .describe(

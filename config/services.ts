@@ -1,5 +1,7 @@
+import { rightsEngine } from "@moorage/render";
 import { z } from "zod";
-import { absolutePath, digest, dnsName, ipv4, isIpv4, notYet, port } from "./values";
+import { dataFolder } from "./folders";
+import { digest, dnsNameOrIpv4, ipv4, isMember, notYet, port, sharedName, text, whole } from "./values";
 
 export const storage = z
   .strictObject({
@@ -10,18 +12,20 @@ export const storage = z
       .string()
       .regex(/^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/, "wanted: a bucket name of 3 to 63 characters")
       .default("registry"),
-    mountPoint: absolutePath.default("/var/lib/moorage/data").describe("Where data disks are mounted."),
+    mountPoint: dataFolder.default("/var/lib/moorage/data").describe("Where data disks are mounted."),
     retain: z.boolean().default(true).describe("`destroy` keeps what was pushed."),
   })
   .prefault({});
 
+/** A name that no repository can have would be a right to nothing. */
+function isPattern(value: string): boolean {
+  return value === "*" || rightsEngine.isRepositoryName(value.replace(/\/\*$/, ""));
+}
+
 const right = z.strictObject({
-  repositories: z
-    .string()
-    .regex(
-      /^(\*|[a-z0-9]+([._/-]+[a-z0-9]+)*(\/\*)?)$/,
-      "wanted: a repository, a prefix such as team/*, or *",
-    ),
+  repositories: text(isPattern, "a repository, a prefix such as team/*, or *").describe(
+    "A repository, all below a prefix such as `team/*`, or `*`.",
+  ),
   access: z.enum(["read", "write"], { error: "wanted: read or write" }),
 });
 
@@ -32,9 +36,10 @@ export const registry = z
   .strictObject({
     users: z
       .record(
-        z
-          .string()
-          .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "wanted: a user name of lower-case letters and digits"),
+        text(
+          (name) => /^[a-z0-9][a-z0-9._-]{0,62}$/.test(name) && !isMember(name),
+          "a user name of lower-case letters and digits",
+        ),
         z.strictObject({ rights: z.array(right).default([]) }),
       )
       .refine(
@@ -50,17 +55,16 @@ export const registry = z
   })
   .prefault({});
 
-const alternativeName = z.union([dnsName, z.string().refine(isIpv4)], {
-  error: "wanted: a DNS name or an IPv4 address",
-});
-
 export const edge = z.strictObject({
   vip: ipv4.describe("The registry's address, held by one edge node at a time; in `network.subnet`."),
-  hostname: dnsName.optional().describe("The registry's name; its address `vip` by default."),
-  alternativeNames: z.array(alternativeName).default([]).describe("Further names in the certificate."),
+  hostname: sharedName.optional().describe("The registry's name; its address `vip` by default."),
+  alternativeNames: z
+    .array(dnsNameOrIpv4)
+    .default([])
+    .describe("Further names in the certificate: DNS names and IPv4 addresses."),
   port: port.default(443),
-  virtualRouterId: z.int().min(1).max(255).default(51).describe("VRRP id, unique in the subnet."),
-  proxyTimeoutSeconds: z.int().min(10).default(900).describe("Longest pause in an upload or download."),
+  virtualRouterId: whole(1, 255).default(51).describe("VRRP id, unique in the subnet."),
+  proxyTimeoutSeconds: whole(10, 86400).default(900).describe("Longest pause in an upload or download."),
   protectAuthority: z
     .boolean()
     .default(false)
@@ -74,7 +78,10 @@ const image = z.union(
       name: z.string().regex(/^[a-z0-9][a-zA-Z0-9./:_-]*$/, "wanted: an image name"),
       digest,
     }),
-    z.strictObject({ archive: z.string().min(1), imageId: digest.optional() }),
+    z.strictObject({
+      archive: text(/^[^\p{Control}\p{Surrogate}]+$/u, "the path of an archive made by `docker save`"),
+      imageId: digest.optional(),
+    }),
   ],
   {
     error:

@@ -34,7 +34,7 @@ export type StackConfig = Omit<Parsed, "nodes"> & { readonly nodes: NodesConfig 
 export function parseStackConfig(raw: Readonly<Record<string, unknown>>): StackConfig {
   const problems: Problem[] = [];
   const parsed: Record<string, unknown> = {};
-  for (const key of Object.keys(raw).filter((name) => !(name in subjects))) {
+  for (const key of Object.keys(raw).filter((name) => !Object.hasOwn(subjects, name))) {
     problems.push({
       path: key,
       found: "an unknown key",
@@ -42,12 +42,16 @@ export function parseStackConfig(raw: Readonly<Record<string, unknown>>): StackC
     });
   }
   for (const [subject, schema] of Object.entries(subjects)) {
-    const result = schema.safeParse(raw[subject], { error: wantedFor });
+    const given = Object.hasOwn(raw, subject) ? raw[subject] : undefined;
+    const result = schema.safeParse(given, { error: wantedFor });
     if (result.success) {
       parsed[subject] = result.data;
     } else {
-      problems.push(...result.error.issues.flatMap((issue) => problemsOf(subject, raw[subject], issue)));
+      const found = result.error.issues.flatMap((issue) => problemsOf(subject, given, issue));
+      problems.push(...found.filter((one, at) => found.findIndex(({ path }) => path === one.path) === at));
     }
+    const known = new Set(problems.map(({ path }) => path));
+    problems.push(...prototypeKeys(subject, given).filter(({ path }) => !known.has(path)));
   }
   problems.push(...crossChecks(understood(raw)).filter((one) => !isKnown(one, problems)));
   if (problems.length > 0) {
@@ -59,6 +63,17 @@ export function parseStackConfig(raw: Readonly<Record<string, unknown>>): StackC
     throw new ConfigError(collisions);
   }
   return config;
+}
+
+/** The key that the prototype of an object is set by: maps pass over it without a word. */
+function prototypeKeys(path: string, value: unknown): Problem[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const at = `${path}.${key}`;
+    return key === "__proto__"
+      ? [{ path: at, found: JSON.stringify(key), wanted: "another name" }]
+      : prototypeKeys(at, inner);
+  });
 }
 
 /** Defaults that depend on another subject. */

@@ -49,7 +49,8 @@ export function understood(raw: Readonly<Record<string, unknown>>): Understood {
 function fieldsOf<Schema extends z.ZodObject>(schema: Schema, value: unknown): Partial<z.output<Schema>> {
   const given = plain(value);
   const fields = Object.entries(schema.shape as Record<string, z.ZodType>).map(
-    ([key, field]) => [key, field.safeParse(given[key]).data] as const,
+    ([key, field]) =>
+      [key, field.safeParse(Object.hasOwn(given, key) ? given[key] : undefined).data] as const,
   );
   return Object.fromEntries(fields.filter(([, data]) => data !== undefined)) as Partial<z.output<Schema>>;
 }

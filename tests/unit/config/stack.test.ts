@@ -153,7 +153,7 @@ describe("each mistake is answered with path, value and what is wanted", () => {
     [
       "a number out of bounds",
       (raw) => ((raw.edge ?? {}).virtualRouterId = 300),
-      "edge.virtualRouterId: 300; 255 or less",
+      "edge.virtualRouterId: 300; a whole number from 1 to 255",
     ],
     [
       "a log level that there is not",
@@ -204,7 +204,7 @@ describe("each mistake is answered with path, value and what is wanted", () => {
     expect(found.sort()).toEqual([
       'edge.port: "https"; a TCP port from 1 to 65535',
       "edge.vip: 10.0.3.10; an address in network.subnet (10.0.2.0/24)",
-      "network.mtu: 1; 1280 or more",
+      "network.mtu: 1; a whole number from 1280 to 9216",
       "network.overlay.subnet: 10.0.2.0/25; a subnet that does not overlap network.subnet (10.0.2.0/24)",
       "nodes.coreos1.rols: an unknown key; no such key",
       "nodes.coreos2.address: 10.0.2.11; another than that of coreos1",

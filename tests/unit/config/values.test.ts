@@ -1,0 +1,190 @@
+import { describe, expect, test } from "vitest";
+import { mistakesWith, type Settings } from "./mistakes";
+
+const ed25519 = "AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const folder =
+  "an absolute path of letters, digits and ._:@+-, without . or .. for parts, that is no folder of the system's such as /etc or /var/lib/docker";
+const key = "a public key on one line, such as ssh-ed25519 AAAA…";
+const repositories = "a repository, a prefix such as team/*, or *";
+const dnsName = "a DNS name such as registry.example.com";
+const host = "a name or address such as node1.example.com or 10.0.2.11";
+const device = "a device such as /dev/disk/by-id/… (a name that survives a reboot)";
+const image = "the path of an archive made by `docker save`";
+const direct =
+  "what is reached without a proxy: a name, a domain such as .example.com, an address or a subnet";
+const url = "a URL that starts with http:// or https://";
+const label = "a".repeat(64);
+const longName = `${`${"a".repeat(60)}.`.repeat(4)}${"a".repeat(12)}`;
+
+/** Values that are refused, by path, with what is wanted there. */
+const refused: readonly (readonly [path: string, wanted: string, values: readonly unknown[]])[] = [
+  [
+    "storage.mountPoint",
+    folder,
+    [
+      ..."/ /etc /etc/x /usr/x /var /var/lib /var/lib/docker /var/lib/docker/x /boot /proc/1 /sys /dev/shm /run/x".split(
+        " ",
+      ),
+      ..."/var/run/x /tmp /tmp/x /root /home /opt /a/../../etc /a/./b /data/ //data data /data$x".split(" "),
+      ...["/data dir", "/data\n", "/data\n/x", "/da\0ta", ""],
+    ],
+  ],
+  ["nodes.coreos1.dataDirectory", folder, ["/", "/etc", "/srv/../etc", "/srv data"]],
+  [
+    "nodes.coreos1.dataDisk",
+    device,
+    ["/dev/", "/dev/sd b", "/dev/../etc", "/dev/sdb;x", "/dev/sdb\n", "/dev/a%b"],
+  ],
+  [
+    "nodes.coreos1.ssh.hostKey",
+    key,
+    [
+      `ssh-ed25519 ${ed25519}\nssh-ed25519 ${ed25519}`,
+      `ssh-ed25519 ${ed25519}\n`,
+      `ssh-rsa ${ed25519}`,
+      "ssh-ed25519 AAA",
+      "ssh-ed25519 bm9uZQ==",
+      `ssh-ed25519 ${ed25519}$(reboot)`,
+      ed25519,
+    ],
+  ],
+  ["os.sshAuthorizedKey", key, [`ssh-ed25519 ${ed25519} me\nx`, "ssh-ed25519 no-base64"]],
+  [
+    "registry.users.ci.rights.0.repositories",
+    repositories,
+    ["a//b", "a..b", "a___b/*", "a/", "-a", "A", "*/a", "a*", "/*", "a".repeat(256)],
+  ],
+  [
+    "edge.hostname",
+    dnsName,
+    [
+      "256.1.1.1",
+      "10.0.2.10",
+      "localhost",
+      "a.localhost",
+      `${label}.com`,
+      longName,
+      "a..b",
+      "a.b.",
+      "a-.b",
+      "A.com",
+    ],
+  ],
+  ["network.domain", dnsName, ["256.1.1.1", "localhost", `${label}.com`, longName]],
+  [
+    "edge.alternativeNames.0",
+    "a DNS name or an IPv4 address",
+    ["256.1.1.1", `${label}.com`, longName, "a b"],
+  ],
+  ["edge.proxyTimeoutSeconds", "a whole number from 10 to 86400", [9, 86401, 1e15, 1e99, 30.5, "30"]],
+  ["edge.port", "a TCP port from 1 to 65535", [0, 65536, 1e99, 1.5, -1, "443"]],
+  [
+    "swarm.logMaxSize",
+    "a size from 1k to 100g, such as 10m",
+    ["0m", "00m", "101g", "999999999g", "10", "10M", "10 m", ""],
+  ],
+  ["swarm.logMaxFile", "a whole number from 1 to 1000", [0, 1001, 1e15]],
+  ["swarm.tasksMax", "a whole number from 128 to 4194304", [127, 4194305, 1e15]],
+  [
+    "os.timeZone",
+    "a time zone such as Europe/Berlin",
+    ["Nowhere/City", "europe/berlin", "+01", "../../etc/passwd", ""],
+  ],
+  ["os.ntp.0", "a time server's name or address", ["", "a b", "a\nb"]],
+  ["os.users.a.groups.0", "a group's name", ["", "su do", "a/b", "a:b", "7"]],
+  ["os.version", "a version such as 4230.2.1", ["", "1 2", "1;2"]],
+  ["os.motd", "a text of whole characters", ["\ud800"]],
+  ["os.proxies.http", url, ['http://a"b', "http://a\\b", "http://a b", "http://a\n", "ftp://a"]],
+  ["os.proxies.exclude.0", direct, ["", "a b", 'a"b', "a,b", "a\nb"]],
+  [
+    "nodes.coreos1.interface",
+    "a network interface's name such as eth0, or its MAC address such as 08:00:27:aa:bb:01",
+    ["eth0; reboot", ""],
+  ],
+  ["nodes.coreos1.ssh.host", host, ["", "a b", "256.1.1.1", "-oProxyCommand=x"]],
+  [
+    "nodes.coreos1.ssh.user",
+    "a user's name of letters, digits and ._@-, such as core",
+    ["", "a b", "-l", "a:b"],
+  ],
+  ["nodes.coreos1.labels.region", "a text of one line, without control characters", ["a\nb"]],
+  ["network.subnet", "an IPv4 subnet such as 10.0.2.0/24", ["10.0.2.0/024", "10.0.2.0/33", "10.0.2.0"]],
+  ["images.nginx.archive", image, [""]],
+];
+
+const cases = refused.flatMap(([path, wanted, values]) =>
+  values.map((value) => [path, value, wanted] as const),
+);
+
+test.each(cases)("%s: %j is answered with what is wanted, once", (path, value, wanted) => {
+  const parent = path.replace(/\.0(?=\.|$).*/, "");
+  const stack = path.endsWith("dataDirectory") ? "existing" : "dev";
+  const at = stack === "existing" ? path.replace("coreos1", "node1") : path;
+  const settings: Settings =
+    parent === path
+      ? { [at]: value }
+      : {
+          [parent]: path.endsWith(".0")
+            ? [value]
+            : [{ [path.split(".").at(-1) ?? ""]: value, access: "read" }],
+        };
+  expect(mistakesWith(settings, stack)).toContain(`${at}: ${JSON.stringify(value)}; ${wanted}`);
+  expect(mistakesWith(settings, stack).filter((one) => one.startsWith(`${at}: `))).toHaveLength(1);
+});
+
+describe("what looks odd and is right", () => {
+  const accepted: readonly (readonly [path: string, values: readonly unknown[]])[] = [
+    [
+      "storage.mountPoint",
+      ["/srv", "/mnt/data", "/data", "/var/lib/registry", "/home/data", "/var/lib/dockerless"],
+    ],
+    ["nodes.coreos1.dataDisk", ["/dev/sdc", "/dev/disk/by-path/pci-0000:00:1f.2-ata-1.0"]],
+    ["nodes.coreos1.ssh.hostKey", [`ssh-ed25519 ${ed25519}`, `ssh-ed25519 ${ed25519} root@node 1`]],
+    ["nodes.coreos1.ssh.host", ["10.0.2.11", "fd00::11", "Node_1.example.com", "localhost"]],
+    ["nodes.coreos1.ssh.identityFile", ["/there/is/none such", "~/.ssh/id"]],
+    ["edge.hostname", ["registry", "r.example.com", `${"a".repeat(63)}.com`, "1.a"]],
+    ["edge.alternativeNames", [["localhost", "127.0.0.1", "a.example.com"]]],
+    [
+      "os.timeZone",
+      ["UTC", "Etc/UTC", "Asia/Calcutta", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "US/Eastern"],
+    ],
+    ["swarm.logMaxSize", ["1k", "10m", "100g"]],
+    ["os.proxies.exclude", [["/var/run/docker.sock", ".example.com", "10.0.0.0/8", "*.a", "[::1]"]]],
+    [
+      "registry.users.ci.rights",
+      [["a__b", "a---b/c.d/*", "a_b"].map((one) => ({ repositories: one, access: "read" }))],
+    ],
+  ];
+  test.each(accepted.flatMap(([path, values]) => values.map((value) => [path, value] as const)))(
+    "%s: %j",
+    (path, value) => {
+      expect(mistakesWith({ [path]: value })).toEqual([]);
+    },
+  );
+});
+
+describe("names that every object has", () => {
+  const name = "a user name of lower-case letters and digits";
+  const hostName = "a host name of lower-case letters, digits and hyphens, at most 63 characters";
+  const unknown =
+    "an unknown key; one of platform, hypervisor, nodes, os, network, swarm, etcd, storage, registry, edge, images";
+  const cases: [string, string, unknown][] = [
+    ["toString", unknown, {}],
+    ["constructor", unknown, {}],
+    ["__proto__", unknown, {}],
+    ["edge.toString", "an unknown key; no such key", 1],
+    ["edge.__proto__", "an unknown key; no such key", {}],
+    ["nodes.__proto__", '"__proto__"; another name', {}],
+    ["os.users.__proto__", '"__proto__"; another name', {}],
+    ["registry.users.__proto__", '"__proto__"; another name', {}],
+    ["nodes.coreos1.labels.__proto__", '"__proto__"; another name', "x"],
+    ["nodes.constructor", `"constructor"; ${hostName}`, {}],
+    ["os.users.constructor", `"constructor"; ${name}`, {}],
+    ["registry.users.constructor", `"constructor"; ${name}`, {}],
+    ["os.users.root", "root; a user of your own", {}],
+  ];
+
+  test.each(cases)("%s is no name", (path, expected, value) => {
+    expect(mistakesWith({ [path]: value })).toContain(`${path}: ${expected}`);
+  });
+});
