@@ -73,13 +73,13 @@ async function ensure(inputs: InstallationInputs, silence: number): Promise<Inst
   const { node, installer, installHash, timeoutSeconds } = inputs;
   const deadline = new Deadline(timeoutSeconds);
   const found = await whoAnswers(inputs, Math.min(silence, timeoutSeconds)).catch((error: unknown) => {
-    throw silence > 0 || !(error instanceof HostError) ? error : mustReinstall(node, messageOf(error));
+    throw silence > 0 || !(error instanceof HostError) ? error : mustReinstall(inputs, messageOf(error));
   });
   if (found.kind === "installed") {
     if (found.installed.installHash === installHash) {
       return { ...withoutProvider(inputs), firstBootId: found.installed.bootId };
     }
-    throw mustReinstall(node, "the installed system was installed with other settings");
+    throw mustReinstall(inputs, "the installed system was installed with other settings");
   }
   await install(inputs, deadline);
   if (inputs.guest) await beforeReboot(inputs.guest);
@@ -96,10 +96,13 @@ function sameMachine(state: InstallationOutputs, inputs: InstallationInputs): bo
   return !state.guest || !inputs.guest || equal(state.guest.id, inputs.guest.id);
 }
 
-function mustReinstall(node: string, why: string): HostError {
+function mustReinstall({ node, guest }: InstallationInputs, why: string): HostError {
+  const remedy = guest
+    ? `Make its guest anew: \`pulumi up --replace\` with the URN of ${node}-guest (\`pulumi stack --show-urns\`)`
+    : "Boot the live installer there and run again";
   return new HostError(
     node,
-    `must be reinstalled: ${why}. Boot the live installer there and run again; its data disk is kept. ` +
+    `must be reinstalled: ${why}. ${remedy}; its data disk is kept. ` +
       "If the change was not meant, take it back in the configuration.",
   );
 }
