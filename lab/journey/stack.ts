@@ -81,6 +81,8 @@ function adapt(
   }
   if (platform === "virtualbox") {
     document.setIn([...node, "ssh", "port"], host.sshPort);
+    // VirtualBox's own name for it is another.
+    document.setIn([...node, "interface"], "eth0");
     document.deleteIn([...node, "installer"]);
     return;
   }
