@@ -12,7 +12,11 @@ function raw(change: (raw: RawConfig) => void = () => undefined): RawConfig {
   return own;
 }
 
-const remote = { host: "workstation.domain.com", user: "you", hostKey: "ssh-ed25519 AAAAhypervisor" };
+const remote = {
+  host: "workstation.domain.com",
+  user: "you",
+  hostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEugY/LZ66voPYivFWHdYXgfuTsEBOV9MTdB1A/FlUpO",
+};
 
 let recorder: Recorder;
 beforeAll(async () => void (recorder = await program(raw())));
