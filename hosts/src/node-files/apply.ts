@@ -127,10 +127,8 @@ async function waitForDocker(connection: Connection): Promise<void> {
 
 async function rebootOnce(connection: Connection): Promise<void> {
   const member = await dockerInfo(connection).catch(() => undefined);
-  const etcd = await memberServes(connection);
   await rebootAndWait(connection, REBOOT_SECONDS);
   if (member?.Swarm.LocalNodeState === "active") await waitForDocker(connection);
-  if (etcd) await awaitMember(connection);
 }
 
 async function verify(connection: Connection, units: readonly string[]): Promise<void> {
