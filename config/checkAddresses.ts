@@ -13,11 +13,11 @@ interface Claim {
 export function addressChecks(config: Understood): Problem[] {
   return [
     ...duplicateAddresses(config),
+    ...checkOverlay(config),
     ...checkPlaces(config),
     ...checkGateway(config),
     ...checkVip(config),
     ...checkSwarmAddresses(config),
-    ...checkOverlay(config),
   ];
 }
 
