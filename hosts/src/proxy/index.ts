@@ -8,7 +8,7 @@ import type { Watch } from "./choose";
 import { recordedSwarm } from "./managers";
 import { removeMark } from "./mark";
 import { sshServer } from "./server";
-import { errorFile } from "./socket";
+import { errorFile, writeWhole } from "./socket";
 
 /** How long the way stays open while nobody uses it: an update's pauses are shorter. */
 const IDLE_SECONDS = 20;
@@ -42,7 +42,7 @@ export async function runDockerProxy(options: DockerProxyOptions): Promise<numbe
     await untilIdle(socket, choice, idleSeconds * 1000).finally(() => watch.stop());
     return 0;
   } catch (error) {
-    fs.writeFileSync(errorFile(socket), messageOf(error).replaceAll("\n", "; "), { mode: 0o600 });
+    writeWhole(errorFile(socket), messageOf(error).replaceAll("\n", "; "));
     removeMark(socket);
     return 1;
   } finally {

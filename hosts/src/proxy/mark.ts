@@ -1,5 +1,6 @@
 /** The mark that a proxy is being started, and by which process: from its first look until it listens or fails. */
 import * as fs from "node:fs";
+import { writeWhole } from "./socket";
 
 /** Longest time until a proxy serves or has said why it does not: state read, managers tried twice. */
 export const START_MS = 40_000;
@@ -26,9 +27,7 @@ export function takeMark(socket: string): boolean {
 
 /** Hands a mark of this process to the proxy it has started. */
 export function passMark(socket: string, pid: number): void {
-  const draft = `${markFile(socket)}.${process.pid}`;
-  fs.writeFileSync(draft, record(pid), { mode: 0o600 });
-  fs.renameSync(draft, markFile(socket));
+  writeWhole(markFile(socket), record(pid));
 }
 
 export function removeMark(socket: string): void {

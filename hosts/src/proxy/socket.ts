@@ -21,3 +21,10 @@ export function socketOf(stack: string, env: NodeJS.ProcessEnv = process.env): s
 export function errorFile(socket: string): string {
   return `${socket}.error`;
 }
+
+/** Writes a file of this user alone that others read at any moment: they find it whole, or as it was. */
+export function writeWhole(file: string, content: string): void {
+  const draft = `${file}.${process.pid}`;
+  fs.writeFileSync(draft, content, { mode: 0o600 });
+  fs.renameSync(draft, file);
+}
