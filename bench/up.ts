@@ -119,7 +119,7 @@ async function main(): Promise<void> {
       throw new LabError(`lab ${chosen.number} has been used: run clean, or leave MOORAGE_LAB unset`);
     }
     say("hosts");
-    const lab = await TestLab.open();
+    const lab = await TestLab.open("metal");
     const empty = await emptyProgram(lab);
     const rows = await measure((args, env) => lab.pulumi(args, { env }), empty, rounds);
     const where = `${lab.nodes.length} nodes on ${os.cpus().length} cores, ${new Date().toISOString().slice(0, 10)}`;

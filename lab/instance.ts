@@ -7,12 +7,15 @@ import { aliveRecord, LabError, readIf, writeAtomic } from "./exec";
 export type HostKind = "node" | "client";
 
 /**
- * `metal`: nodes come up in the live installer. `existing`: nodes come up as installed Debian with Docker.
  * `virtualbox`: nodes are guests of the lab's hypervisor, and come up when that is told to make them.
+ * `metal`: nodes come up in the live installer. `existing`: nodes come up as installed Debian with Docker.
  */
 export type Platform = (typeof platforms)[number];
 
-export const platforms = ["metal", "existing", "virtualbox"] as const;
+export const platforms = ["virtualbox", "metal", "existing"] as const;
+
+/** What `Pulumi.dev.yaml` describes, and a lab is where nobody says otherwise. */
+export const defaultPlatform: Platform = "virtualbox";
 
 /** The platform that `text` names, and none where it names none. @param where what it is from, for the message */
 export function platformNamed(text: string | undefined, where: string): Platform | undefined {

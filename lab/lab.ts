@@ -17,6 +17,7 @@ import {
 import {
   checkFolder,
   claimInstance,
+  defaultPlatform,
   exclusively,
   labRoot,
   ownerFile,
@@ -34,7 +35,7 @@ import { connectGuests, ensureHypervisor, stopHypervisor } from "./virtualbox/hy
 
 /** What `up` may be told. */
 export interface UpOptions {
-  /** @default the lab's own so far, else `metal` */
+  /** @default the lab's own so far, else `virtualbox` */
   readonly platform?: Platform;
   readonly say: Log;
 }
@@ -76,11 +77,11 @@ const settingsFile = (instance: Instance): string => path.join(instance.dir, "se
 /** The platform a lab was made for. */
 export function platformOf(instance: Instance): Platform {
   const text = readIf(settingsFile(instance));
-  if (text === undefined) return "metal";
+  if (text === undefined) return defaultPlatform;
   const parsed: unknown = JSON.parse(text);
   const platform =
     typeof parsed === "object" && parsed !== null && "platform" in parsed ? parsed.platform : undefined;
-  return platforms.find((one) => one === platform) ?? "metal";
+  return platforms.find((one) => one === platform) ?? defaultPlatform;
 }
 
 /** Only one run at a time changes an instance. */
@@ -104,7 +105,7 @@ function settle(instance: Instance, wanted: Platform | undefined): Platform {
       `lab ${instance.number} is one of platform ${known}: run clean first, or take another lab with MOORAGE_LAB`,
     );
   }
-  const platform = known ?? wanted ?? "metal";
+  const platform = known ?? wanted ?? defaultPlatform;
   if (known === undefined) writeAtomic(settingsFile(instance), `${JSON.stringify({ platform })}\n`);
   return platform;
 }

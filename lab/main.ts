@@ -14,7 +14,7 @@ import { clean, info, off, on, reboot, reinstall, up } from "./lab";
 import { openCommand } from "./ssh";
 
 const USAGE = `usage: npm run -s lab -- COMMAND
-  up [--platform metal|existing|virtualbox]   make the hosts, or whatever of them is missing
+  up [--platform virtualbox|metal|existing]   make the hosts, or whatever of them is missing
   status                           what each host is
   off HOST | on HOST               cut a host's power, give it back
   reboot HOST                      cut a host's power and give it back

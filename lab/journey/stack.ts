@@ -31,7 +31,8 @@ export function ensureStackFile(instance: Instance, platform: Platform): void {
   const salt = known === undefined ? undefined : parseDocument(known).get("encryptionsalt");
   if (salt !== undefined) document.set("encryptionsalt", salt);
   document.setIn(["config", "moorage:platform"], platform);
-  if (platform === "virtualbox") document.setIn(["config", "moorage:hypervisor"], hypervisorOf(instance));
+  if (platform === "virtualbox") reachHypervisor(document, instance);
+  else document.deleteIn(["config", "moorage:hypervisor"]);
   for (const host of instance.hosts.filter((one) => one.kind === "node")) {
     adapt(document, instance, host, platform);
   }
@@ -40,26 +41,19 @@ export function ensureStackFile(instance: Instance, platform: Platform): void {
 }
 
 /** The lab's hypervisor, reached over SSH as a real one would be. */
-function hypervisorOf(instance: Instance): object {
+function reachHypervisor(document: Document, instance: Instance): void {
   const image = installerImage(instance);
-  return {
-    ssh: {
-      host: "127.0.0.1",
-      port: instance.hypervisorPort,
-      user: "root",
-      hostKey: hypervisorHostKey(instance),
-      identityFile: installerKey(instance),
-    },
-    registryPort: instance.registryPort,
-    memory: 2048,
-    systemDisk: 8,
-    dataDisk: 4,
-    iso: {
-      path: image,
-      version: "stand-in",
-      sha256: createHash("sha256").update(fs.readFileSync(image)).digest("hex"),
-    },
-  };
+  const hypervisor = ["config", "moorage:hypervisor"];
+  const ssh = [...hypervisor, "ssh"];
+  document.setIn([...ssh, "port"], instance.hypervisorPort);
+  document.setIn([...ssh, "hostKey"], hypervisorHostKey(instance));
+  document.setIn([...ssh, "identityFile"], installerKey(instance));
+  document.setIn([...hypervisor, "registryPort"], instance.registryPort);
+  document.setIn([...hypervisor, "iso"], {
+    path: image,
+    version: "stand-in",
+    sha256: createHash("sha256").update(fs.readFileSync(image)).digest("hex"),
+  });
 }
 
 function parsed(text: string): Document {
@@ -81,9 +75,6 @@ function adapt(
   }
   if (platform === "virtualbox") {
     document.setIn([...node, "ssh", "port"], host.sshPort);
-    // VirtualBox's own name for it is another.
-    document.setIn([...node, "interface"], "eth0");
-    document.deleteIn([...node, "installer"]);
     return;
   }
   const reached = {
@@ -94,7 +85,6 @@ function adapt(
   };
   if (platform === "existing") {
     document.setIn([...node, "ssh"], reached);
-    document.deleteIn([...node, "installer"]);
     document.deleteIn([...node, "disk"]);
     return;
   }

@@ -10,11 +10,11 @@ import { ObjectStore } from "../../components/storage/objectStore";
 import { Swarm } from "../../components/swarm/swarm";
 import { parseStackConfig, type StackConfig } from "../../config/stack";
 import { Recorder } from "../support/mocks";
-import { rawStack, type RawConfig } from "../support/stacks";
+import { machinesStack, type RawConfig } from "../support/stacks";
 
-/** The lab's configuration after a change, with images that no archive has to be at hand for. */
+/** The lab's configuration for machines after a change, with images that no archive has to be at hand for. */
 export function rawConfig(change: (raw: RawConfig) => void = () => undefined): RawConfig {
-  const raw = structuredClone(rawStack("dev"));
+  const raw = structuredClone(machinesStack());
   const image = (name: string, digit: string) => ({ name, digest: `sha256:${digit.repeat(64)}` });
   raw.images = {
     minio: { archive: "absent/minio.tar", imageId: `sha256:${"a".repeat(64)}` },

@@ -182,10 +182,10 @@ describe("mistakes in the configuration", () => {
     "moorage:nodes: found 5 storage nodes (coreos1, coreos2, coreos3, coreos4, coreos5); wanted exactly four nodes with role storage, one drive of the erasure set each",
     "moorage:nodes.coreos5.dataDisk: found nothing; wanted a device, as the node has role storage",
     "moorage:nodes.coreos5.disk: found nothing; wanted the device to install on",
-    "moorage:nodes.coreos5.installer: found nothing; wanted where the live installer is reached",
     "moorage:nodes.coreos2.address: found 10.0.2.11; wanted another than that of coreos1",
     "moorage:network.overlay.subnet: found 10.0.0.0/16; wanted a subnet that does not overlap network.subnet (10.0.2.0/24)",
     "moorage:edge.vip: found 10.0.3.10; wanted an address in network.subnet (10.0.2.0/24)",
+    "moorage:nodes.coreos5.ssh.port: found 22, which is the hypervisor's own; wanted a port of the hypervisor that leads to this node alone, such as 2011",
   ];
 
   test.each(["preview", "up"])("are told all at once by %s, before anything is touched", async (command) => {

@@ -7,7 +7,9 @@ import { checkout, hostNamed, ownerFile } from "../../lab/instance";
 import { imagesIn } from "../../lab/journey/journey";
 import { load, onHost } from "../../lab/journey/push";
 import { clean, off, up } from "../../lab/lab";
+import { installerImage } from "../../lab/virtualbox/hypervisor";
 import { ensureTools } from "../../toolchain";
+import { manage } from "../support/hypervisor";
 import { eventually } from "../support/testLab";
 import { OwnLab } from "../support/ownLab";
 import { tracesOf, type Traces } from "../support/traces";
@@ -93,6 +95,37 @@ function freeze(name: string): void {
   if (fs.existsSync(unified)) fs.writeFileSync(unified, "1");
   else fs.writeFileSync(`/sys/fs/cgroup/freezer/${group}/freezer.state`, "FROZEN");
 }
+
+test("a hypervisor's lab leaves nothing, with one guest running and one whose power was cut", async () => {
+  const { instance } = lab;
+  await up({ platform: "virtualbox", say: quiet });
+  const network = ["--netname", "tried", "--network", "10.0.2.0/24", "--enable"];
+  const forward = `ssh:tcp:[127.0.0.1]:${hostNamed(instance, "coreos1").sshPort}:[10.0.2.11]:22`;
+  await manage(instance, "natnetwork", "add", ...network, "--port-forward-4", forward);
+  await manage(instance, "natnetwork", "start", "--netname", "tried");
+  for (const name of ["coreos1", "coreos2"]) {
+    const drive = [
+      "--port",
+      "2",
+      "--device",
+      "0",
+      "--type",
+      "dvddrive",
+      "--medium",
+      installerImage(instance),
+    ];
+    await manage(instance, "createvm", "--name", name, "--register");
+    await manage(instance, "modifyvm", name, "--nic1", "natnetwork", "--nat-network1", "tried");
+    await manage(instance, "storagectl", name, "--name", "SATA", "--add", "sata");
+    await manage(instance, "storageattach", name, "--storagectl", "SATA", ...drive);
+    await manage(instance, "startvm", name, "--type", "headless");
+  }
+  await manage(instance, "controlvm", "coreos2", "poweroff");
+  expect(await manage(instance, "showvminfo", "coreos1", "--machinereadable")).toContain('VMState="running"');
+  expect((await tracesOf(instance)).lab.some((trace) => trace.startsWith("port "))).toBe(true);
+  await clean(instance);
+  await nothingIsLeft();
+});
 
 test("a lab whose making was cut off leaves nothing, however far it came", async () => {
   const points = [

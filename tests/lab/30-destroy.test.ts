@@ -1,11 +1,13 @@
 import * as fs from "node:fs";
+import * as path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { must, run } from "../../lab/exec";
 import { hostState } from "../../lab/hosts";
 import type { Host } from "../../lab/instance";
-import { reinstall } from "../../lab/lab";
 import { introduce, pushAndPull } from "../../lab/journey/push";
+import { hypervisorFolder } from "../../lab/virtualbox/hypervisor";
 import { freshClone } from "../support/clone";
+import { manage } from "../support/hypervisor";
 import { commandLinesDuring, secretsOf } from "../support/secrets";
 import { eventually, helloArchive, TestLab } from "../support/testLab";
 
@@ -56,34 +58,14 @@ test("a refresh works in a fresh clone that has only the backend and the passphr
   expect(output).not.toMatch(/updated|deleted/);
 });
 
-test("so does a destroy, after which the hosts are out of the Swarm and nothing of ours runs", async () => {
+test("so does a destroy, after which guests and network are gone, and data disks are kept", async () => {
   const args = ["destroy", "--yes", "--stack", "dev", "--suppress-outputs"];
   const { code, output } = await lab.pulumi(args, { cwd: clone, env: bareEnvironment() });
   expect(code, output).toBe(0);
-  for (const { name } of lab.nodes) {
-    expect(await lab.mustRoot(name, "docker info --format '{{.Swarm.LocalNodeState}}'"), name).toBe(
-      "inactive\n",
-    );
-    expect(await lab.mustRoot(name, "docker ps --all --quiet"), name).toBe("");
-    expect(
-      await lab.mustRoot(
-        name,
-        "docker volume ls --quiet; docker network ls --quiet --filter type=custom | grep -v $(docker network ls --quiet --filter name=docker_gwbridge) || true",
-      ),
-      name,
-    ).toBe("");
-    expect(await lab.mustRoot(name, "systemctl list-unit-files 'moorage-*' --no-legend || true"), name).toBe(
-      "",
-    );
-  }
-});
-
-test("without its keys a machine that was installed is a stranger, which the next update says", async () => {
-  const { code, output } = await lab.up();
-  expect(code).not.toBe(0);
-  expect(output).toMatch(/preflight found 4 problems; nothing was touched/);
-  expect(output).toMatch(/coreos1: by its host key, .* empty \S+ there .* boot the live installer/);
-  for (const host of lab.nodes) await reinstall(lab.instance, host);
+  expect(await manage(lab.instance, "list", "vms")).toBe("");
+  expect(await manage(lab.instance, "natnetwork", "list")).toContain("0 networks found");
+  const folder = path.join(hypervisorFolder(lab.instance), "vms", "moorage", "data");
+  expect(fs.readdirSync(folder).sort()).toEqual(lab.nodes.map(({ name }) => `${name}-data.vdi`));
 });
 
 test("an update then brings back what was pushed, with every resolver black-holed", async () => {

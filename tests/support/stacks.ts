@@ -14,3 +14,14 @@ export function rawStack(name: string): RawConfig {
     Object.entries(config).map(([key, value]) => [key.replace("moorage:", ""), value]),
   );
 }
+
+/** The lab's stack as it is for machines without a hypervisor, each with a live installer of its own. */
+export function machinesStack(): RawConfig {
+  const lab = rawStack("dev");
+  delete lab.hypervisor;
+  const nodes = Object.entries(lab.nodes ?? {}).map(([name, node]) => {
+    const { ssh } = node as { ssh: object };
+    return [name, { ...(node as object), installer: ssh }];
+  });
+  return { ...lab, platform: "metal" as never, nodes: Object.fromEntries(nodes) as Record<string, unknown> };
+}

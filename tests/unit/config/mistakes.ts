@@ -1,13 +1,13 @@
 import { ConfigError } from "../../../config/problem";
 import { parseStackConfig } from "../../../config/stack";
-import { rawStack, type RawConfig } from "../../support/stacks";
+import { machinesStack, rawStack, type RawConfig } from "../../support/stacks";
 
 /** Values by path, such as `edge.port`. */
 export type Settings = Readonly<Record<string, unknown>>;
 
-/** The mistakes of a stack of this repository with some values set, as `path: found; wanted`. */
-export function mistakesWith(settings: Settings, stack = "dev"): string[] {
-  const raw = structuredClone(rawStack(stack));
+/** The mistakes of the lab's stack for machines, or of a stack file, with some values set, as `path: found; wanted`. */
+export function mistakesWith(settings: Settings, stack?: string): string[] {
+  const raw = structuredClone(stack === undefined ? machinesStack() : rawStack(stack));
   for (const [path, value] of Object.entries(settings)) set(raw, path.split("."), value);
   return mistakesOf(raw);
 }

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { ConfigError } from "../../../config/problem";
 import { parseStackConfig } from "../../../config/stack";
-import { rawStack, type RawConfig } from "../../support/stacks";
+import { machinesStack, rawStack, type RawConfig } from "../../support/stacks";
 
-/** The mistakes of the lab's configuration after a change, as `path: found; wanted`. */
+/** The mistakes of the lab's configuration for machines after a change, as `path: found; wanted`. */
 function mistakes(change: (raw: RawConfig) => void): string[] {
-  const raw = structuredClone(rawStack("dev"));
+  const raw = structuredClone(machinesStack());
   change(raw);
   try {
     parseStackConfig(raw);

@@ -44,6 +44,6 @@ test("a platform is one of those there are, or none", () => {
   expect(platformNamed("existing", "--platform")).toBe("existing");
   expect(platformNamed("", "--platform")).toBeUndefined();
   expect(() => platformNamed("cloud", "--platform")).toThrow(
-    '--platform is "cloud": give one of metal, existing, virtualbox',
+    '--platform is "cloud": give one of virtualbox, metal, existing',
   );
 });

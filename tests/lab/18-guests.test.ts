@@ -1,0 +1,80 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { must } from "../../lab/exec";
+import { onHost, pushAndPull, type RegistryAccess } from "../../lab/journey/push";
+import { hypervisorFolder } from "../../lab/virtualbox/hypervisor";
+import { manage } from "../support/hypervisor";
+import { eventually, helloArchive, TestLab } from "../support/testLab";
+
+let lab: TestLab;
+let access: RegistryAccess;
+let before: string;
+
+const infoOf = (name: string): Promise<string> =>
+  manage(lab.instance, "showvminfo", name, "--machinereadable");
+
+beforeAll(async () => {
+  lab = await TestLab.standing();
+  access = await lab.access();
+  before = lab.stackFile();
+});
+
+afterAll(async () => {
+  lab.changeConfig(before);
+  await lab.mustUp();
+});
+
+describe("the guests that the update has made", () => {
+  test("run, with neither installer nor config drive in them, and no key of theirs is left behind", async () => {
+    expect((await manage(lab.instance, "list", "vms")).trim().split("\n")).toHaveLength(4);
+    for (const { name } of lab.nodes) {
+      const info = await infoOf(name);
+      expect(info).toContain('VMState="running"');
+      expect(info).toContain('"SATA-2-0"="emptydrive"');
+      expect(info).toContain('"SATA-3-0"="emptydrive"');
+    }
+    const drives = path.join(hypervisorFolder(lab.instance), "vms", "moorage", "config-drives");
+    expect(fs.readdirSync(drives)).toEqual([]);
+  });
+
+  test("are reached through the network's forwards, and so is the registry, by its certificate", async () => {
+    const listed = await manage(lab.instance, "natnetwork", "list");
+    for (const host of lab.nodes)
+      expect(listed).toContain(`ssh-${host.name}:tcp:[127.0.0.1]:${host.sshPort}:[${host.address}]:22`);
+    expect((await onHost(lab.instance, lab.host("coreos3"), "hostname")).trim()).toBe("coreos3");
+    const url = `https://localhost:${lab.instance.registryPort}/v2/`;
+    const ca = path.join(lab.instance.dir, "ca.crt");
+    const status = await must("curl", ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", ca, url]);
+    expect(status).toBe("401");
+  });
+});
+
+describe("a change", () => {
+  test("that needs a power cycle is announced as one, and the node is back before the update ends", async () => {
+    const digest = await pushAndPull(lab.instance, access, helloArchive(lab));
+    lab.changeConfig((config) =>
+      config.setIn(["config", "moorage:nodes", "coreos4", "guest"], { memory: 3072 }),
+    );
+    expect((await lab.plan()).map(({ op, name }) => `${op} ${name}`)).toEqual(["update coreos4-guest"]);
+    const { output: preview } = await lab.pulumi(["preview", "--diff"]);
+    expect(preview).toMatch(/~ withPowerCycle *: \{\n[^}]*~ memory *: 2048 => 3072/);
+    const boot = await lab.mustRoot("coreos4", "cat /proc/sys/kernel/random/boot_id");
+    const output = await lab.mustUp();
+    expect(output).toMatch(/coreos4: answers after \d+ s/);
+    expect(await infoOf("coreos4")).toContain("memory=3072");
+    expect(await lab.mustRoot("coreos4", "cat /proc/sys/kernel/random/boot_id")).not.toBe(boot);
+    await eventually(90, async () => {
+      expect(await pushAndPull(lab.instance, access, helloArchive(lab))).toBe(digest);
+    });
+  });
+
+  test("at the hypervisor is found by a refresh, and put right without touching what is right", async () => {
+    const rule = ["--port-forward-4", "delete", "ssh-coreos2"];
+    await manage(lab.instance, "natnetwork", "modify", "--netname", "moorage", ...rule);
+    expect((await lab.refresh()).output).toMatch(/virtualbox-network/);
+    expect((await lab.plan()).map(({ op, name }) => `${op} ${name}`)).toEqual(["update virtualbox-network"]);
+    await lab.mustUp();
+    expect((await onHost(lab.instance, lab.host("coreos2"), "hostname")).trim()).toBe("coreos2");
+  });
+});

@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { journey, type Arrived } from "../../lab/journey/journey";
+import { OwnLab } from "../support/ownLab";
+import { TestLab } from "../support/testLab";
+
+const lines: string[] = [];
+const say = (line: string): void => void lines.push(line);
+
+let own: OwnLab;
+let lab: TestLab;
+let arrived: Arrived;
+
+beforeAll(async () => {
+  own = OwnLab.begin();
+  arrived = await journey(say, "metal");
+  lab = await TestLab.open("metal");
+});
+
+afterAll(() => own?.end());
+
+test("machines in their live installers became a registry that takes a push, in one update", async () => {
+  expect(arrived.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
+  const { report } = (await lab.outputs()) as { report: { name: string; status: string }[] };
+  expect(report.filter((check) => check.status !== "ok")).toEqual([]);
+});
+
+test("a second update and a refresh change nothing", async () => {
+  for (const ran of [await lab.up(), await lab.refresh()]) {
+    expect(ran.code, ran.output).toBe(0);
+    expect(ran.output).toMatch(/\d+ unchanged/);
+    expect(ran.output).not.toMatch(/created|updated|replaced|deleted|warning/i);
+  }
+});
+
+test("once the stack is destroyed the hosts are out of the Swarm, and nothing of ours runs", async () => {
+  const { code, output } = await lab.pulumi(["destroy", "--yes", "--skip-preview"]);
+  expect(code, output).toBe(0);
+  for (const { name } of lab.nodes) {
+    const state = await lab.mustRoot(name, "docker info --format '{{.Swarm.LocalNodeState}}'");
+    expect(state, name).toBe("inactive\n");
+    const left = [
+      "docker ps --all --quiet",
+      "docker volume ls --quiet",
+      "docker network ls --filter type=custom --format '{{.Name}}' | grep -v docker_gwbridge || true",
+      "systemctl list-unit-files 'moorage-*' --no-legend || true",
+    ];
+    expect(await lab.mustRoot(name, left.join("; ")), name).toBe("");
+  }
+});
+
+test("without its keys a machine that was installed is a stranger, which the next update says", async () => {
+  const { code, output } = await lab.up();
+  expect(code).not.toBe(0);
+  expect(output).toMatch(/preflight found 4 problems; nothing was touched/);
+  expect(output).toMatch(/coreos1: by its host key, .* empty \S+ there .* boot the live installer/);
+});
+
+test("booted into their live installers again, they give the same digest after one update", async () => {
+  const again = await journey(say, "metal");
+  expect(lines.filter((line) => line.includes("booting its live installer"))).toHaveLength(4);
+  expect(again.digest).toBe(arrived.digest);
+  const image = `${again.access.host}/demo/hello@${arrived.digest}`;
+  await lab.client("client1", `docker image rm --force ${image}`);
+  expect(await lab.client("client1", `docker pull --quiet ${image}`)).toContain(arrived.digest);
+});
