@@ -21,8 +21,11 @@ let before: Traces;
 
 beforeAll(async () => {
   lab = OwnLab.begin();
-  before = await tracesOf(lab.instance);
-  expect(before.lab).toEqual([]);
+  // What an earlier lab of this number had may still be ending.
+  await eventually(10, async () => {
+    before = await tracesOf(lab.instance);
+    expect(before.lab).toEqual([]);
+  });
 });
 
 afterEach(() => clean(lab.instance));
