@@ -1,102 +1,107 @@
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { TestLab } from "../support/testLab";
 
-let lab: TestLab;
-
-beforeAll(async () => {
-  lab = await TestLab.standing();
-});
-
-/** Alters something by hand; a refresh has to show it at `resource`, and an update to mend it. */
-async function mended(
-  resource: string,
-  alter: () => Promise<unknown>,
-  isMended: () => Promise<void>,
-): Promise<void> {
-  await alter();
-  const refreshed = await lab.refresh();
-  expect(refreshed.code, refreshed.output).toBe(0);
-  expect(refreshed.output).toMatch(
-    new RegExp(`~ .*${resource} updated|- .*${resource} deleted|${resource} update`),
-  );
-  expect(await lab.mustUp()).toMatch(new RegExp(` ${resource} (updated|created|replaced)`));
-  await isMended();
-  expect(await lab.plan()).toEqual([]);
+interface Alteration {
+  readonly what: string;
+  /** The resource at which a refresh has to show it. */
+  readonly resource: string;
+  readonly alter: () => Promise<unknown>;
+  readonly isMended: () => Promise<void>;
 }
 
-test("a service altered by hand", async () => {
-  await mended(
-    "registry-coreos2",
-    () => lab.mustRoot("coreos1", "docker service update --detach --env-add ALTERED=yes registry-coreos2"),
-    async () => {
-      const spec = await lab.mustRoot(
-        "coreos1",
-        "docker service inspect registry-coreos2 --format '{{json .Spec}}'",
+const certificate = "/etc/docker/certs.d/10.0.2.10/ca.crt";
+
+let lab: TestLab;
+let authority: string;
+let refreshed: string;
+let updated: string;
+
+const swarm = (line: string): Promise<string> => lab.mustRoot("coreos1", line);
+
+/** Gives nginx a copy of its configuration with a line more. */
+async function giveOtherConfiguration(): Promise<void> {
+  const spec = "docker service inspect nginx --format '{{json .Spec.TaskTemplate.ContainerSpec.Configs}}'";
+  const configs = JSON.parse(await swarm(spec)) as { ConfigName: string; File: { Name: string } }[];
+  const config = configs.find(({ File }) => File.Name.endsWith("nginx.conf"));
+  await swarm(
+    `docker config inspect ${config?.ConfigName} --format '{{printf "%s" .Spec.Data}}' > /tmp/c && echo '# altered' >> /tmp/c && { docker config rm altered; docker config create altered /tmp/c; } && docker service update --detach --config-rm ${config?.ConfigName} --config-add source=altered,target=${config?.File.Name} nginx`,
+  );
+}
+
+const alterations: Alteration[] = [
+  {
+    what: "a service",
+    resource: "registry-coreos2",
+    alter: () => swarm("docker service update --detach --env-add ALTERED=yes registry-coreos2"),
+    isMended: async () =>
+      expect(await swarm("docker service inspect registry-coreos2 --format '{{json .Spec}}'")).not.toContain(
+        "ALTERED",
+      ),
+  },
+  {
+    what: "a service, which was removed",
+    resource: "s3-coreos3",
+    alter: () => swarm("docker service rm s3-coreos3"),
+    isMended: async () => expect(await swarm("docker service ls")).toContain("s3-coreos3"),
+  },
+  {
+    what: "a node's label",
+    resource: "swarm-coreos4",
+    alter: () => swarm("docker node update --label-rm region coreos4"),
+    isMended: async () => expect(await swarm("docker node inspect coreos4")).toContain('"region": "dc1"'),
+  },
+  {
+    what: "nginx's configuration",
+    resource: "nginx",
+    alter: giveOtherConfiguration,
+    isMended: async () => {
+      expect(await swarm("docker service inspect nginx --format '{{json .Spec}}'")).not.toContain(
+        '"altered"',
       );
-      expect(spec).not.toContain("ALTERED");
+      await swarm("docker config rm altered");
     },
-  );
-});
-
-test("a service removed by hand", async () => {
-  await mended(
-    "s3-coreos3",
-    () => lab.mustRoot("coreos1", "docker service rm s3-coreos3"),
-    async () => expect(await lab.mustRoot("coreos1", "docker service ls")).toContain("s3-coreos3"),
-  );
-});
-
-test("a node's label altered by hand", async () => {
-  await mended(
-    "swarm-coreos4",
-    () => lab.mustRoot("coreos1", "docker node update --label-rm region coreos4"),
-    async () =>
-      expect(await lab.mustRoot("coreos1", "docker node inspect coreos4")).toContain('"region": "dc1"'),
-  );
-});
-
-test("nginx given another configuration by hand", async () => {
-  await mended(
-    "nginx",
-    async () => {
-      const before = await lab.mustRoot(
-        "coreos1",
-        "docker service inspect nginx --format '{{json .Spec.TaskTemplate.ContainerSpec.Configs}}'",
-      );
-      const config = (JSON.parse(before) as { ConfigName: string; File: { Name: string } }[]).find(
-        ({ File }) => File.Name.endsWith("nginx.conf"),
-      );
-      await lab.mustRoot(
-        "coreos1",
-        `docker config inspect ${config?.ConfigName} --format '{{printf "%s" .Spec.Data}}' > /tmp/c && echo '# altered' >> /tmp/c && { docker config rm altered; docker config create altered /tmp/c; } && docker service update --detach --config-rm ${config?.ConfigName} --config-add source=altered,target=${config?.File.Name} nginx`,
-      );
-    },
-    async () => {
-      expect(
-        await lab.mustRoot("coreos1", "docker service inspect nginx --format '{{json .Spec}}'"),
-      ).not.toContain('"altered"');
-      await lab.mustRoot("coreos1", "docker config rm altered");
-    },
-  );
-});
-
-test("a node's file altered by hand", async () => {
-  const file = "/etc/docker/certs.d/10.0.2.10/ca.crt";
-  const before = await lab.mustRoot("coreos3", `cat ${file}`);
-  await mended(
-    "coreos3-base",
-    () => lab.mustRoot("coreos3", `echo altered >> ${file}`),
-    async () => expect(await lab.mustRoot("coreos3", `cat ${file}`)).toBe(before),
-  );
-});
-
-test("a node's unit stopped by hand", async () => {
-  await mended(
-    "edge-keepalived-coreos4",
-    () => lab.mustRoot("coreos4", "systemctl stop moorage-keepalived.service"),
-    async () =>
+  },
+  {
+    what: "a node's file",
+    resource: "coreos3-base",
+    alter: () => lab.mustRoot("coreos3", `echo altered >> ${certificate}`),
+    isMended: async () => expect(await lab.mustRoot("coreos3", `cat ${certificate}`)).toBe(authority),
+  },
+  {
+    what: "a node's unit, which was stopped",
+    resource: "edge-keepalived-coreos4",
+    alter: () => lab.mustRoot("coreos4", "systemctl stop moorage-keepalived.service"),
+    isMended: async () =>
       expect((await lab.mustRoot("coreos4", "systemctl is-active moorage-keepalived.service")).trim()).toBe(
         "active",
       ),
-  );
+  },
+];
+
+beforeAll(async () => {
+  lab = await TestLab.standing();
+  authority = await lab.mustRoot("coreos3", `cat ${certificate}`);
+});
+
+describe("altered by hand", () => {
+  beforeAll(async () => {
+    for (const { alter } of alterations) await alter();
+    const { code, output } = await lab.refresh();
+    expect(code, output).toBe(0);
+    refreshed = output;
+    updated = await lab.mustUp();
+  });
+
+  test.each(alterations)("$what is shown by a refresh, and mended by an update", async (alteration) => {
+    const { resource, isMended } = alteration;
+    expect(refreshed).toMatch(
+      new RegExp(`~ .*${resource} updated|- .*${resource} deleted|${resource} update`),
+    );
+    expect(updated).toMatch(new RegExp(` ${resource} (updated|created|replaced)`));
+    await isMended();
+  });
+
+  test("nothing else is left to change", async () => {
+    expect(await lab.plan()).toEqual([]);
+  });
 });
