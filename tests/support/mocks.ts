@@ -179,7 +179,7 @@ function answers({ type, name }: Registered): Properties {
     case "pulumi-nodejs:dynamic/moorage:SwarmMember":
       return { nodeId: `id of ${name}` };
     case "pulumi-nodejs:dynamic/moorage:Preflight":
-      return { findings: {} };
+      return { findings: {}, row: [] };
     case "pulumi-nodejs:dynamic/moorage:Installation":
       return { firstBootId: `boot of ${name}` };
     case "pulumi-nodejs:dynamic/moorage:IsoImage":
