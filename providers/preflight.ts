@@ -10,6 +10,13 @@ export class Preflight extends pulumi.dynamic.Resource {
   declare readonly row: pulumi.Output<string[] | undefined>;
 
   constructor(name: string, args: ArgsOf<PreflightInputs>, options?: pulumi.CustomResourceOptions) {
-    super(providerOf("preflight"), name, { ...args, findings: undefined, row: undefined }, options, "moorage", "Preflight");
+    super(
+      providerOf("preflight"),
+      name,
+      { ...args, findings: undefined, row: undefined },
+      options,
+      "moorage",
+      "Preflight",
+    );
   }
 }

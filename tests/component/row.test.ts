@@ -24,9 +24,7 @@ function allBefore(recorder: Recorder, name: string): ReadonlySet<string> {
 }
 
 const installationsBefore = (recorder: Recorder, node: string): string[] =>
-  nodes.filter((other) =>
-    allBefore(recorder, `${node}-installation`).has(`${other}-installation`),
-  );
+  nodes.filter((other) => allBefore(recorder, `${node}-installation`).has(`${other}-installation`));
 
 describe("nodes that are reinstalled", () => {
   test("none: all are installed side by side, and wait for the preflight alone", async () => {
@@ -59,7 +57,8 @@ describe("nodes that are reinstalled", () => {
       expect(recorder.named(own).dependencies).toContain("swarm-coreos3");
       expect(allBefore(recorder, own)).not.toContain("swarm-coreos4");
     }
-    for (const node of ["coreos1", "coreos2", "coreos4"]) expect(installationsBefore(recorder, node)).toEqual([]);
+    for (const node of ["coreos1", "coreos2", "coreos4"])
+      expect(installationsBefore(recorder, node)).toEqual([]);
     for (const { name } of recorder.resources) allBefore(recorder, name);
   });
 

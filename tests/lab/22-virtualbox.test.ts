@@ -100,6 +100,54 @@ describe("a change", () => {
   });
 });
 
+describe("a node that is reinstalled", () => {
+  const founder = "coreos1";
+
+  test("leaves the Swarm, boots the installer by itself, and comes back with its data and all that ran there", async () => {
+    const tasks = `docker node ps ${founder} --filter desired-state=running --format '{{.Name}} {{.CurrentState}}'`;
+    const running = async () =>
+      (await lab.mustRoot("coreos2", tasks))
+        .trim()
+        .split("\n")
+        .map((line) => line.replace(/(\.[a-z0-9]{25})? Running .*/, ""))
+        .sort();
+    const ran = await running();
+    await lab.mustRoot(founder, "touch /etc/of-the-old-system");
+    await lab.mustRoot(founder, `echo '{"installHash":"somebody else'"'"'s"}' > /etc/moorage/install.json`);
+    expect((await lab.refresh()).output).toMatch(/coreos1: runs another installation than the recorded one/);
+    expect((await lab.pulumi(["preview"])).output).toMatch(
+      /coreos1: this update reinstalls the node, out of the Swarm meanwhile, and keeps its data disk/,
+    );
+
+    const output = await lab.mustUp();
+    expect(output).toMatch(
+      /coreos1: drained[^]*coreos1: left the Swarm[^]*coreos1: installed and up[^]*coreos1: serves again/,
+    );
+    expect((await lab.root(founder, "test -e /etc/of-the-old-system")).code).toBe(1);
+    expect(await running()).toEqual(ran);
+    const list = "docker node ls --format '{{.Hostname}} {{.Status}} {{.Availability}} {{.ManagerStatus}}'";
+    const listed = (await lab.mustRoot("coreos2", list)).trim().split("\n").sort();
+    expect(listed.map((line) => line.replace(/ Leader| Reachable/, " manager").trim())).toEqual([
+      ...["coreos1", "coreos2", "coreos3"].map((name) => `${name} Ready Active manager`),
+      "coreos4 Ready Active",
+    ]);
+    expect(await infoOf(founder)).toMatch(/"SATA-2-0"="emptydrive"\n[^]*"SATA-3-0"="emptydrive"/);
+  });
+
+  test("has lost nothing: what was pushed before is pulled, and a plain update changes nothing", async () => {
+    const image = `${arrived.access.host}/demo/hello@${arrived.digest}`;
+    const pulled = await lab.client(
+      "client2",
+      `docker rmi --force ${image} >/dev/null 2>&1; docker pull --quiet ${image}`,
+    );
+    expect(pulled).toContain(arrived.digest);
+    expect(await lab.plan()).toEqual([]);
+    const { code, output } = await lab.up();
+    expect(code, output).toBe(0);
+    expect(output).not.toMatch(/created|updated|replaced|deleted|warning/i);
+  });
+});
+
 describe("guests of a stack that is destroyed", () => {
   test("are gone with their network; their data disks stay, and give the same digest to the next guests", async () => {
     const { code, output } = await lab.pulumi(["destroy", "--yes", "--skip-preview"]);

@@ -99,7 +99,10 @@ async function installed(inputs: InstallationInputs, installerBoot: string): Pro
 }
 
 /** Reinstalls a node, whichever of its systems answers: one that serves leaves the Swarm first. */
-async function reinstall(state: InstallationOutputs, inputs: InstallationInputs): Promise<InstallationOutputs> {
+async function reinstall(
+  state: InstallationOutputs,
+  inputs: InstallationInputs,
+): Promise<InstallationOutputs> {
   const { node, guest, installer } = inputs;
   const found = await whoAnswers(inputs, 0).catch(async (error: unknown): Promise<Found | undefined> => {
     if (!(error instanceof HostError)) throw error;
@@ -196,7 +199,16 @@ async function awaitInstalled(
 }
 
 /** What only an installation takes, and one that is done has no use for. */
-const forTheNext = ["userData", "format", "channel", "version", "proxy", "timeoutSeconds", "installer", "cluster"];
+const forTheNext = [
+  "userData",
+  "format",
+  "channel",
+  "version",
+  "proxy",
+  "timeoutSeconds",
+  "installer",
+  "cluster",
+];
 
 function withoutAgain<Inputs extends InstallationInputs>(inputs: Inputs): Inputs {
   if (typeof inputs.guest !== "object") return inputs;
@@ -208,7 +220,8 @@ function reinstallationOf(state: InstallationOutputs, inputs: InstallationInputs
   const texts = [state.userData, inputs.userData, inputs.installHash];
   if (texts.some((text) => text === UNKNOWN)) return undefined;
   const names = changedIn(state.userData, inputs.userData);
-  const why = names.length > 0 ? `other: ${names.join(", ")}` : "another installation is there than the configured one";
+  const why =
+    names.length > 0 ? `other: ${names.join(", ")}` : "another installation is there than the configured one";
   return `this update reinstalls the node, out of the Swarm meanwhile, and keeps its data disk; ${why}`;
 }
 

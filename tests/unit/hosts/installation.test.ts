@@ -272,30 +272,36 @@ describe.skipIf(!canSandbox)("an installation", () => {
       await new Promise((done) => setTimeout(done, 50));
     }
     expect(readFileSync(disk, "utf8")).not.toContain("old");
-    expect(await box.info("coreos1")).toMatch(/"SATA-2-0"=".*installer\.iso"\n[^]*"SATA-3-0"=".*coreos1\.iso"/);
+    expect(await box.info("coreos1")).toMatch(
+      /"SATA-2-0"=".*installer\.iso"\n[^]*"SATA-3-0"=".*coreos1\.iso"/,
+    );
     expect(box.configDrive("coreos1")).toBe(installerUserData);
     await machine.bootInstaller();
     await machine.rebootInto("hash-2", "anew");
     expect((await update).firstBootId).toBe("anew");
     expect(await box.info("coreos1")).toMatch(/"SATA-2-0"="emptydrive"\n[^]*"SATA-3-0"="emptydrive"/);
     expect(box.configDrive("coreos1")).toBeUndefined();
-    expect(await box.manage("showmediuminfo", "disk", box.file("vms/moorage/data/coreos1-data.vdi"))).toBe(data);
+    expect(await box.manage("showmediuminfo", "disk", box.file("vms/moorage/data/coreos1-data.vdi"))).toBe(
+      data,
+    );
     expect(calls.filter((call) => call.includes("data.vdi"))).toEqual([]);
   }, 60_000);
 
   it("is announced by the names of what changed, and what only the next one needs is no change", () => {
     const text = (files: object, password = "") =>
       JSON.stringify({ storage: { files }, passwd: { users: [{ name: "usera", passwordHash: password }] } });
-    const state = {
+    const inputs = {
       ...({ node: "coreos1", disk: "/dev/sda", channel: "alpha", installHash: "1" } as InstallationInputs),
       userData: text([{ path: "/etc/hostname", contents: "secret" }, { path: "/etc/moorage/install.json" }]),
-      firstBootId: "boot",
     };
+    const state = { ...inputs, firstBootId: "boot" };
     const other = text(
-      [{ path: "/etc/hostname", contents: "other" }, { path: "/etc/moorage/install.json", contents: "x" }],
+      [
+        { path: "/etc/hostname", contents: "other" },
+        { path: "/etc/moorage/install.json", contents: "x" },
+      ],
       "another",
     );
-    const { firstBootId: _, ...inputs } = state;
     expect(installation.diff(state, { ...inputs, userData: other, channel: "beta" }).changes).toBe(false);
     expect(logged).toEqual([]);
     expect(installation.diff(state, { ...inputs, userData: other, installHash: "2" })).toMatchObject({
