@@ -19,6 +19,8 @@ import { install } from "./run";
 const MARKER = "/etc/moorage/install.json";
 /** How long both systems may be silent at the start: the node may be in the reboot of an interrupted run. */
 const SILENCE_SECONDS = 180;
+/** The same where there was an installed system: one that is only off is not waited for as long. */
+const REBOOT_SECONDS = 60;
 
 interface Installed {
   readonly installHash: string;
@@ -104,12 +106,15 @@ async function reinstall(
   inputs: InstallationInputs,
 ): Promise<InstallationOutputs> {
   const { node, guest, installer } = inputs;
-  const found = await whoAnswers(inputs, 0).catch(async (error: unknown): Promise<Found | undefined> => {
-    if (!(error instanceof HostError)) throw error;
-    // Cut off between two boots by an interrupted update, a guest has nothing to lose.
-    if (guest && (await isBeingInstalled(guest))) return undefined;
-    throw mustReinstall(inputs, messageOf(error));
-  });
+  const silence = Math.min(REBOOT_SECONDS, inputs.timeoutSeconds);
+  const found = await whoAnswers(inputs, silence).catch(
+    async (error: unknown): Promise<Found | undefined> => {
+      if (!(error instanceof HostError)) throw error;
+      // Cut off between two boots by an interrupted update, a guest has nothing to lose.
+      if (guest && (await isBeingInstalled(guest))) return undefined;
+      throw mustReinstall(inputs, messageOf(error));
+    },
+  );
   if (found?.kind === "installed" && found.installed.installHash === inputs.installHash) {
     return adopted(inputs, found.installed);
   }
