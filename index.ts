@@ -20,7 +20,12 @@ const authority = new CertificateAuthority("ca", {
   protect: config.edge.protectAuthority,
 });
 const fleet = new Fleet("fleet", { config, authority, images });
-const swarm = new Swarm("swarm", { nodes: fleet.nodes, network: config.network, swarm: config.swarm });
+const swarm = new Swarm("swarm", {
+  nodes: fleet.nodes,
+  network: config.network,
+  swarm: config.swarm,
+  row: fleet.row,
+});
 const etcd = config.etcd.enabled
   ? new Etcd("etcd", {
       etcd: config.etcd,
@@ -28,7 +33,7 @@ const etcd = config.etcd.enabled
       authority,
       image: images.references.etcd ?? "",
       mountPoint: config.storage.mountPoint,
-      after: swarm.ready,
+      after: (node) => swarm.before(node, swarm.ready),
     })
   : undefined;
 const store = new ObjectStore("store", {
@@ -54,6 +59,10 @@ const edge = new Edge("edge", {
   images: images.references,
   nodes: nodesWithRole(fleet.nodes, "edge"),
 });
+for (const [node, { machine }] of Object.entries(fleet.nodes)) {
+  const parts = [swarm.members[node], etcd?.members[node], edge.addresses[node]];
+  fleet.row.consistsOf(node, { ready: machine.ready, back: parts.filter((part) => part !== undefined) });
+}
 const acceptance = new Acceptance("acceptance", {
   swarm,
   edge,

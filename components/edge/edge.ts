@@ -43,14 +43,18 @@ export class Edge extends pulumi.ComponentResource {
   readonly url: string;
   readonly fingerprint: pulumi.Output<string>;
   readonly ready: pulumi.Resource[];
+  /** keepalived by node. */
+  readonly addresses: Readonly<Record<string, NodeFilesPart>>;
 
   constructor(name: string, args: EdgeArgs, options?: pulumi.ComponentResourceOptions) {
     super("moorage:edge:Edge", name, {}, options);
     const { edge } = args;
     this.url = `https://${registryHost(edge)}`;
     const nginx = this.nginx(args);
-    const parts = Object.keys(args.nodes).map((node) => this.keepalived(name, node, args, nginx));
-    this.ready = [nginx.converged, ...parts];
+    this.addresses = Object.fromEntries(
+      Object.keys(args.nodes).map((node) => [node, this.keepalived(name, node, args, nginx)]),
+    );
+    this.ready = [nginx.converged, ...Object.values(this.addresses)];
     this.fingerprint = nginx.fingerprint;
     this.registerOutputs({ url: this.url });
   }
@@ -124,9 +128,14 @@ export class Edge extends pulumi.ComponentResource {
     });
     return new NodeFilesPart(
       `${name}-keepalived-${node}`,
-      { connection: own.machine.connection, part: "edge", ...fillIn(rendered, {}) },
+      {
+        connection: own.machine.connection,
+        part: "edge",
+        installation: own.machine.installation,
+        ...fillIn(rendered, {}),
+      },
       // An address that leads to no nginx would be taken away again at once.
-      { parent: this, dependsOn: nginx.converged },
+      { parent: this, dependsOn: args.swarm.before(node, [nginx.converged]) },
     );
   }
 }

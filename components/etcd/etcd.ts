@@ -26,8 +26,8 @@ export interface EtcdArgs {
   readonly image: string;
   /** Where data disks are mounted. */
   readonly mountPoint: string;
-  /** What has to be there first. */
-  readonly after: pulumi.Resource[];
+  /** What has to be there before the member on a node. */
+  readonly after: (node: string) => pulumi.Input<pulumi.Resource[]>;
 }
 
 /** One member of etcd on every manager, with TLS for clients and between members. */
@@ -35,14 +35,18 @@ export class Etcd extends pulumi.ComponentResource {
   /** `https://…` of each member, known once the cluster serves. */
   readonly endpoints: pulumi.Output<string[]>;
   readonly ready: pulumi.Resource[];
+  /** By node. */
+  readonly members: Readonly<Record<string, NodeFilesPart>>;
 
   constructor(name: string, args: EtcdArgs, options?: pulumi.ComponentResourceOptions) {
     super("moorage:etcd:Etcd", name, {}, options);
     const token = new random.RandomId(`${name}-token`, { byteLength: 8 }, { parent: this });
     const files = Object.keys(args.nodes).map((node) => [node, filesOf(node, args)] as const);
-    const parts = files.map(([node, rendered]) => this.member(name, node, args, token, rendered));
+    this.members = Object.fromEntries(
+      files.map(([node, rendered]) => [node, this.member(name, node, args, token, rendered)]),
+    );
     const fingerprint = crypto.createHash("sha256").update(JSON.stringify(files)).digest("hex");
-    const cluster = this.cluster(name, args, parts, fingerprint);
+    const cluster = this.cluster(name, args, Object.values(this.members), fingerprint);
     const urls = Object.values(args.nodes).map(({ config }) => urlsOf(config, args.etcd).clientUrl);
     this.endpoints = cluster.memberIds.apply(() => urls);
     this.ready = [cluster];
@@ -72,9 +76,14 @@ export class Etcd extends pulumi.ComponentResource {
     };
     return new NodeFilesPart(
       `${name}-${node}`,
-      { connection: own.machine.connection, part: "etcd", ...fillIn(rendered, values) },
+      {
+        connection: own.machine.connection,
+        part: "etcd",
+        installation: own.machine.installation,
+        ...fillIn(rendered, values),
+      },
       // The preflight takes etcd's ports for another's on a node that is in no Swarm yet, so that comes first.
-      { parent: this, dependsOn: args.after },
+      { parent: this, dependsOn: args.after(node) },
     );
   }
 
@@ -96,12 +105,21 @@ export class Etcd extends pulumi.ComponentResource {
         clientCertificate: client.certificatePem,
         clientKey: client.privateKeyPem,
         fingerprint,
+        ...installationsOf(args),
         timeoutSeconds,
       },
       // No member may be restarted with new settings before all have them, and none runs without its unit.
       { parent: this, dependsOn: parts },
     );
   }
+}
+
+/** By node, where the program installs them. */
+function installationsOf({ nodes }: EtcdArgs) {
+  const installations = Object.entries(nodes).flatMap(([node, { machine }]) =>
+    machine.installation ? [[node, machine.installation] as const] : [],
+  );
+  return installations.length > 0 ? { installations: Object.fromEntries(installations) } : {};
 }
 
 function ownOf(node: string, { nodes }: EtcdArgs) {

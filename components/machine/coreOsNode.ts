@@ -14,6 +14,7 @@ import type { CertificateAuthority } from "../pki";
 import { fillIn } from "../placeholders";
 import type { ConnectionArgs, Identity, NodeAccess } from "./access";
 import type { Guest } from "./guest";
+import type { ReinstallationRow } from "./row";
 
 /** Label of every data disk's file system (xfs allows twelve characters). */
 const dataLabel = "moorage-data";
@@ -26,6 +27,8 @@ export interface CoreOsNodeArgs {
   readonly access: NodeAccess;
   /** What has to be there before the host may be touched. */
   readonly after: pulumi.Resource[];
+  /** Of the nodes that are reinstalled. */
+  readonly row: ReinstallationRow;
   /** Absent on hosts that the program does not install. */
   readonly identity?: Identity;
   /** The guest that the node is, where it is one. */
@@ -48,6 +51,10 @@ export class CoreOsNode extends pulumi.ComponentResource {
   readonly connection: ConnectionArgs;
   /** Digest of what only an installation can set; absent on hosts that the program does not install. */
   readonly installHash?: pulumi.Output<string>;
+  /** Name of the service that is MinIO on the node; absent where it stores nothing. */
+  readonly storageService?: ArgsOf<Cluster>["storageService"];
+  /** Another one means that nothing is left of what was put on the node. */
+  readonly installation?: pulumi.Output<string>;
   /** The host folder that is MinIO's drive where the node has the role storage. */
   readonly drive: string;
   /** What has to exist before anything may run on the node. */
@@ -60,22 +67,31 @@ export class CoreOsNode extends pulumi.ComponentResource {
     this.connection = args.access.connection;
     this.drive = args.node.dataDirectory ?? `${args.config.storage.mountPoint}/${driveDirectory}`;
 
+    this.storageService = args.cluster.storageService;
+
     const installed: pulumi.Resource[] = [...args.after];
-    if (args.access.installer && args.access.hostKey && args.node.disk) {
-      const model = modelOf(name, args);
-      this.installHash = pulumi.unsecret(model.apply(render.installHashOf));
-      installed.push(this.install(model, args, args.access.installer, args.node.disk));
+    this.installHash = installHashOf(name, args);
+    if (this.installHash && args.access.installer && args.node.disk) {
+      const installation = this.install(modelOf(name, args), args, args.access.installer, args.node.disk);
+      this.installation = installation.firstBootId;
+      installed.push(installation);
     }
     const disk = this.dataDisk(args, installed);
     const base = new NodeFilesPart(
       `${name}-base`,
-      { connection: this.connection, part: "base", cluster: args.cluster, ...filledFiles(name, args) },
+      {
+        connection: this.connection,
+        part: "base",
+        cluster: args.cluster,
+        installation: this.installation,
+        ...filledFiles(name, args),
+      },
       // Docker is restarted here: a container started before the data disk is mounted would write beside it.
       { parent: this, dependsOn: disk },
     );
     const images = new LoadedImages(
       `${name}-images`,
-      { connection: this.connection, images: args.archives },
+      { connection: this.connection, images: args.archives, installation: this.installation },
       // Loading needs a Docker that is not about to be restarted with other settings.
       { parent: this, dependsOn: base },
     );
@@ -107,9 +123,10 @@ export class CoreOsNode extends pulumi.ComponentResource {
         proxy: os.proxies?.https ?? os.proxies?.http,
         timeoutSeconds: installationTimeoutSeconds,
         guest: args.guest?.installed,
+        cluster: args.cluster,
       },
-      // Nothing is touched before every host was looked at.
-      { parent: this, dependsOn: args.after },
+      // Nothing is touched before every host was looked at, and no node while another one is on its way back.
+      { parent: this, dependsOn: args.row.before(this.name, args.after) },
     );
   }
 
@@ -125,6 +142,7 @@ export class CoreOsNode extends pulumi.ComponentResource {
         label: dataLabel,
         mountPoint: args.config.storage.mountPoint,
         directories: [driveDirectory],
+        installation: this.installation,
       },
       // The live installer answers at the same address until the installed system is there.
       { parent: this, dependsOn: installed },
@@ -133,8 +151,20 @@ export class CoreOsNode extends pulumi.ComponentResource {
   }
 }
 
+type Described = Pick<CoreOsNodeArgs, "access" | "config" | "identity">;
+
+/** Digest of what only an installation can set; absent where the program does not install the node. */
+export function installHashOf(
+  name: string,
+  args: Described & Pick<CoreOsNodeArgs, "node">,
+): pulumi.Output<string> | undefined {
+  const { access, node } = args;
+  if (!access.installer || !access.hostKey || !node.disk) return undefined;
+  return pulumi.unsecret(modelOf(name, args).apply(render.installHashOf));
+}
+
 /** Without passwords: what only an installation can set does not wait for them to be known. */
-function modelOf(name: string, args: CoreOsNodeArgs): pulumi.Output<render.UserDataModel> {
+function modelOf(name: string, args: Described): pulumi.Output<render.UserDataModel> {
   const { access, config, identity } = args;
   return pulumi
     .all([access.hostKey?.privateKey ?? "", access.hostKey?.publicKey ?? "", identity?.publicKey ?? ""])

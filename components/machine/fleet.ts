@@ -10,8 +10,9 @@ import type { ResolvedImages } from "../images";
 import type { CertificateAuthority } from "../pki";
 import { type Identity, NodeAccess } from "./access";
 import { storageServiceOf } from "../storage/objectStore";
-import { CoreOsNode } from "./coreOsNode";
+import { CoreOsNode, installHashOf } from "./coreOsNode";
 import { Guest } from "./guest";
+import { ReinstallationRow } from "./row";
 import { UserPasswords } from "./userPasswords";
 import { VirtualBoxNetwork, forwardsHost } from "./virtualBoxNetwork";
 
@@ -38,6 +39,8 @@ export interface FleetNode {
 /** All nodes: first every host is looked at, then each is made what the configuration says. */
 export class Fleet extends pulumi.ComponentResource {
   readonly nodes: Readonly<Record<string, FleetNode>>;
+  /** Of the nodes that are reinstalled. */
+  readonly row: ReinstallationRow;
   /** The key to log in with; `undefined` where the operator's own is used. */
   readonly privateKey?: pulumi.Output<string>;
   /** Passwords of the nodes' users, by name; secret. */
@@ -59,7 +62,8 @@ export class Fleet extends pulumi.ComponentResource {
       ]),
     );
     const guests = config.platform === "virtualbox" ? this.guests(config, access, identity) : {};
-    const preflight = this.preflight(name, config, access, Object.values(guests));
+    const preflight = this.preflight(name, config, access, identity, Object.values(guests));
+    this.row = new ReinstallationRow(managersFirst(config.nodes), preflight.row);
     this.nodes = Object.fromEntries(
       Object.entries(access).map(([node, reached]) => [
         node,
@@ -115,20 +119,23 @@ export class Fleet extends pulumi.ComponentResource {
     name: string,
     config: StackConfig,
     access: Record<string, NodeAccess>,
+    identity: Identity | undefined,
     guests: Guest[],
   ): Preflight {
-    const hosts = Object.entries(config.nodes).map(([node, of]) => [
-      node,
-      {
-        target: access[node]?.connection,
-        installer: access[node]?.installer,
+    const hosts = Object.entries(access).map(([node, reached]) => {
+      const of = nodeOf(config, node);
+      const host = {
+        target: reached.connection,
+        installer: reached.installer,
+        installHash: installHashOf(node, { node: of, access: reached, config, identity }),
         address: of.address,
         interface: of.interface,
         disk: of.disk,
         dataDisk: of.dataDisk,
         ports: portsOf(of, config),
-      },
-    ]);
+      };
+      return [node, host];
+    });
     return new Preflight(
       `${name}-preflight`,
       {
@@ -170,6 +177,7 @@ export class Fleet extends pulumi.ComponentResource {
         node: own,
         access: known.reached,
         after: [known.preflight],
+        row: this.row,
         identity: known.identity,
         guest: known.guest,
         config,
@@ -184,6 +192,13 @@ export class Fleet extends pulumi.ComponentResource {
   }
 }
 
+/** The first of them founds the Swarm. */
+export function managersFirst(nodes: StackConfig["nodes"]): string[] {
+  const isManager = (name: string) => nodes[name]?.roles.includes("manager") === true;
+  const names = Object.keys(nodes);
+  return [...names.filter(isManager), ...names.filter((name) => !isManager(name))];
+}
+
 /** What a node is part of, by what the configuration says: known before anything exists. */
 function clusterOf(
   { nodes }: StackConfig,
@@ -193,6 +208,7 @@ function clusterOf(
   const managers = Object.entries(access).filter(([name]) => nodes[name]?.roles.includes("manager"));
   return {
     managers: managers.map(([, { connection }]) => connection),
+    members: Object.keys(nodes),
     ...(nodes[node]?.roles.includes("storage") ? { storageService: storageServiceOf(node) } : {}),
   };
 }

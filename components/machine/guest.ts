@@ -26,31 +26,40 @@ export interface GuestArgs {
 /** The VirtualBox guest that is one node's machine; it boots the live installer until its disk is installed. */
 export class Guest extends pulumi.ComponentResource {
   readonly machine: Machine;
-  /** For the installation, which takes the installer's drives out. */
+  /** For the installation, which takes the installer's drives out, or puts them in again. */
   readonly installed: ArgsOf<InstalledGuest>;
 
   constructor(name: string, args: GuestArgs, options?: pulumi.ComponentResourceOptions) {
     super("moorage:machine:Guest", name, {}, options);
     const { node, config, access, network } = args;
     if (!access?.installer) throw new Error(`${name} has no live installer`);
+    const withPowerCycle = settingsOf(node, config.hypervisor);
+    const installer = {
+      stack: stackReference(),
+      iso: network.iso,
+      installerUserData: installerUserData(name, args, access),
+    };
     this.machine = new Machine(
       `${name}-guest`,
       {
         hypervisor: network.hypervisor,
         name,
-        stack: stackReference(),
+        ...installer,
         network: network.name,
-        withPowerCycle: settingsOf(node, config.hypervisor),
+        withPowerCycle,
         keepDataDisk: config.hypervisor.keepDataDisks,
-        iso: network.iso,
-        installerUserData: installerUserData(name, args, access),
         installer: access.installer,
         target: access.connection,
       },
       // A guest does not start without its network, nor without the image in its drive.
       { parent: this, dependsOn: network.ready },
     );
-    this.installed = { hypervisor: network.hypervisor, name, id: this.machine.id };
+    this.installed = {
+      hypervisor: network.hypervisor,
+      name,
+      id: this.machine.id,
+      again: { ...installer, systemDisk: withPowerCycle.systemDisk },
+    };
     this.registerOutputs({});
   }
 }

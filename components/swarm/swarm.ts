@@ -9,6 +9,7 @@ import { SwarmMember } from "../../providers/swarmMember";
 import { freeName } from "../../providers/unrecorded";
 import type { ConnectionArgs } from "../machine/access";
 import type { CoreOsNode } from "../machine/coreOsNode";
+import type { ReinstallationRow } from "../machine/row";
 import { labelText, stackLabel } from "./label";
 
 /** Labels of ours on nodes, which services are placed by. */
@@ -29,6 +30,7 @@ export interface SwarmArgs {
   readonly nodes: Readonly<Record<string, { readonly config: NodeConfig; readonly machine: CoreOsNode }>>;
   readonly network: NetworkConfig;
   readonly swarm: SwarmConfig;
+  readonly row: ReinstallationRow;
 }
 
 /** Docker Swarm over the given nodes, with one overlay network for all services. */
@@ -43,12 +45,17 @@ export class Swarm extends pulumi.ComponentResource {
   readonly joined: pulumi.Output<string[]>;
   /** What services depend on: every node a member, and the network there. */
   readonly ready: pulumi.Resource[];
+  /** By node. */
+  readonly members: Readonly<Record<string, SwarmMember>>;
+  private readonly row: ReinstallationRow;
 
   constructor(name: string, args: SwarmArgs, options?: pulumi.ComponentResourceOptions) {
     super("moorage:swarm:Swarm", name, {}, options);
     const managers = Object.values(args.nodes).filter(({ config }) => config.roles.includes("manager"));
     this.managers = managers.map(({ machine }) => machine.connection);
-    const members = this.join(name, args);
+    this.row = args.row;
+    this.members = this.join(name, args);
+    const members = Object.values(this.members);
     this.provider = dockerProvider(
       `${name}-docker`,
       managers.map(({ config }) => config),
@@ -78,16 +85,25 @@ export class Swarm extends pulumi.ComponentResource {
     this.registerOutputs({ networkId: this.networkId });
   }
 
-  private join(name: string, args: SwarmArgs): SwarmMember[] {
+  /**
+   * What comes before something on one node that is no service: `usual`; where the node is reinstalled its membership
+   * alone, as all the others are there, or follow.
+   */
+  before(node: string, usual: pulumi.Resource[]): pulumi.Output<pulumi.Resource[]> {
+    const own = this.members[node];
+    return this.row.has(node).apply((isReinstalled) => (isReinstalled && own ? [own] : usual));
+  }
+
+  private join(name: string, args: SwarmArgs): Record<string, SwarmMember> {
     const isManager = (config: NodeConfig) => config.roles.includes("manager");
     const entries = Object.entries(args.nodes);
     const managersFirst = [
       ...entries.filter(([, { config }]) => isManager(config)),
       ...entries.filter(([, { config }]) => !isManager(config)),
     ];
-    const members: SwarmMember[] = [];
+    const members: Record<string, SwarmMember> = {};
+    let founder: SwarmMember | undefined;
     for (const [node, { config, machine }] of managersFirst) {
-      const founder = members[0];
       const advertiseAddr = config.advertiseAddr ?? config.address;
       const member = new SwarmMember(
         `${name}-${node}`,
@@ -101,11 +117,14 @@ export class Swarm extends pulumi.ComponentResource {
           managers: this.managers,
           founder: founder === undefined,
           autolock: args.swarm.autolock,
+          installation: machine.installation,
+          storageService: machine.storageService,
         },
         // The founder's Swarm has to exist before others can join it; the others may join side by side.
         { parent: this, dependsOn: [...machine.ready, ...(founder ? [founder] : [])] },
       );
-      members.push(member);
+      members[node] = member;
+      founder ??= member;
     }
     return members;
   }

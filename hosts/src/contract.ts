@@ -65,6 +65,8 @@ export interface PreflightHost {
   readonly dataLabel?: string;
   /** TCP ports that must be free while the host is not part of our Swarm. */
   readonly ports: number[];
+  /** Digest of what its installation sets; absent where the program does not install it. */
+  readonly installHash?: string;
 }
 export interface PreflightInputs {
   readonly hosts: Record<string, PreflightHost>;
@@ -79,6 +81,8 @@ export interface PreflightInputs {
 export interface PreflightOutputs extends PreflightInputs {
   /** One line a host: what was found. */
   readonly findings: Record<string, string>;
+  /** Names of the nodes whose installation has changed, now or in an earlier update: they go one after the other. */
+  readonly row?: string[];
 }
 
 // Installation of one node from its live installer.
@@ -99,13 +103,18 @@ export interface InstallationInputs {
   /** Proxy for the installer's download. */
   readonly proxy?: string;
   readonly timeoutSeconds: number;
-  /** The guest that is installed, where it is one: the installer's drives are taken out of it. */
+  /** The guest that is installed, where it is one: the installer's drives are taken out of it, or put in again. */
   readonly guest?: InstalledGuest;
+  /** What a node that serves is taken out of before it is reinstalled. A change of it alone means nothing. */
+  readonly cluster?: Cluster;
 }
 export interface InstallationOutputs extends InstallationInputs {
   /** Boot id of the installed system's first boot, which is another than the live installer's. */
   readonly firstBootId: string;
 }
+
+/** `firstBootId` of the installation that lies below; with another one, what was put there is put there again. */
+export type Installed = string;
 
 // A node's data disk: formatted when blank, never when it holds anything else.
 
@@ -117,6 +126,7 @@ export interface DataDiskInputs {
   readonly mountPoint: string;
   /** Folders made on the mounted disk, relative to it. A service that binds one cannot start while the disk is not mounted. */
   readonly directories?: string[];
+  readonly installation?: Installed;
 }
 export type DataDiskOutputs = DataDiskInputs;
 
@@ -126,6 +136,8 @@ export interface Cluster {
   readonly managers: Connection[];
   /** Name of the Swarm service that is MinIO on this node; absent where it stores nothing. */
   readonly storageService?: string;
+  /** Names of all nodes of the stack. */
+  readonly members?: string[];
 }
 
 // A part of a node's files and units.
@@ -138,6 +150,7 @@ export interface NodeFilesInputs {
   readonly units: Record<string, ManagedUnit>;
   /** Absent: members of a Swarm only take turns. A change of it alone changes nothing on the node. */
   readonly cluster?: Cluster;
+  readonly installation?: Installed;
 }
 export type NodeFilesOutputs = NodeFilesInputs;
 
@@ -152,6 +165,7 @@ export interface ImageArchive {
 export interface LoadedImagesInputs {
   readonly connection: Connection;
   readonly images: Record<string, ImageArchive>;
+  readonly installation?: Installed;
 }
 export type LoadedImagesOutputs = LoadedImagesInputs;
 
@@ -172,6 +186,10 @@ export interface SwarmMemberInputs {
   readonly autolock: boolean;
   /** Whether the node takes tasks; absent leaves it alone, so that a node drained by hand stays drained. */
   readonly availability?: "active" | "pause" | "drain";
+  /** With another one the node joins anew, and is waited for until its services run there and MinIO has healed. */
+  readonly installation?: Installed;
+  /** Name of the service that is MinIO on this node. A change of it alone means nothing. */
+  readonly storageService?: string;
 }
 export interface SwarmMemberOutputs extends SwarmMemberInputs {
   /** The node's id in the Swarm. */
@@ -272,6 +290,8 @@ export interface EtcdClusterInputs {
   readonly clientKey: string;
   /** Changes whenever a member's files do. */
   readonly fingerprint: string;
+  /** What lies below each member, by node; one on another installation may have lost its data. */
+  readonly installations?: Record<string, Installed>;
   readonly timeoutSeconds: number;
 }
 export interface EtcdClusterOutputs extends EtcdClusterInputs {

@@ -3,7 +3,7 @@ import type { Connection, DataDiskInputs, DataDiskOutputs, Operation } from "./c
 import { diffOf } from "./diff";
 import { HostError } from "./errors";
 import { note } from "./log";
-import { readOrRecorded, recording, unlessUnreachable, withoutProvider } from "./operation";
+import { isReinstalled, readOrRecorded, recording, unlessUnreachable, withoutProvider } from "./operation";
 import { brief } from "./ssh/connect";
 import { runScript } from "./ssh/exec";
 import type { Patience } from "./ssh/connect";
@@ -205,7 +205,8 @@ export const dataDisk: Operation<DataDiskInputs, DataDiskOutputs> = {
     return diffOf(state, inputs, { connections: ["connection"] });
   },
   async update(_id, state, inputs) {
-    if (state.mountPoint !== "" && state.mountPoint !== inputs.mountPoint) await release(state);
+    const moved = state.mountPoint !== "" && state.mountPoint !== inputs.mountPoint;
+    if (moved && !isReinstalled(state, inputs)) await release(state);
     return ensure(inputs);
   },
   async delete(_id, state) {

@@ -26,6 +26,16 @@ export class LoginError extends HostError {
   override readonly name = "LoginError";
 }
 
+/** Nothing that is waited for makes this go. */
+export class RefusedError extends HostError {
+  override readonly name: string = "RefusedError";
+}
+
+/** Something that comes later in this very update has to be done first: the next one does it. */
+export class PutOffError extends RefusedError {
+  override readonly name = "PutOffError";
+}
+
 /** A command that ran and failed. */
 export class CommandError extends HostError {
   override readonly name = "CommandError";

@@ -38,6 +38,15 @@ export async function recording<T, Outputs extends object>(
   }
 }
 
+/** Whether another installation lies below than the one that something was put on. */
+export function isReinstalled(
+  state: { readonly installation?: string },
+  inputs: { readonly installation?: string },
+): boolean {
+  const [before, now] = [state.installation, inputs.installation];
+  return before !== undefined && now !== undefined && before !== now;
+}
+
 /** Pulumi's own key is put back by its shell. */
 export function withoutProvider<Inputs extends object>(inputs: Inputs): Inputs {
   return Object.fromEntries(Object.entries(inputs).filter(([key]) => key !== "__provider")) as Inputs;

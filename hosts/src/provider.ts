@@ -18,7 +18,7 @@ type AnyOperation = Operation<Properties, Properties>;
 
 /** Each operation, and its outputs that are not inputs. */
 const operations = {
-  preflight: [preflight, "findings"],
+  preflight: [preflight, "findings", "row"],
   installation: [installation, "firstBootId"],
   dataDisk: [dataDisk],
   nodeFiles: [nodeFiles],

@@ -25,7 +25,7 @@ function etcd(change?: (raw: RawConfig) => void, ...without: string[]): Promise<
       authority: new CertificateAuthority("ca", { commonName: "Moorage test" }),
       image: "image/etcd",
       mountPoint: config.storage.mountPoint,
-      after: swarm.ready,
+      after: (node) => swarm.before(node, swarm.ready),
     });
   });
 }

@@ -15,7 +15,8 @@ function machinesOf(config: ReturnType<typeof labConfig>): Promise<Recorder> {
   return recorded(() => {
     const authority = new CertificateAuthority("ca", { commonName: "Moorage test" });
     const fleet = new Fleet("fleet", { config, authority, images: { references, archives } });
-    new Swarm("swarm", { nodes: fleet.nodes, network: config.network, swarm: config.swarm });
+    const { nodes, row } = fleet;
+    new Swarm("swarm", { nodes, network: config.network, swarm: config.swarm, row });
   });
 }
 
@@ -70,7 +71,11 @@ describe("nodes", () => {
 
   test("have user data that is a secret, the digest of it is not", () => {
     const { inputs } = recorder.named("coreos1-installation");
-    expect(secretPaths(inputs)).toEqual(["target.privateKey", "userData"]);
+    expect(secretPaths(inputs)).toEqual([
+      ...[0, 1, 2].map((manager) => `cluster.managers.${manager}.privateKey`),
+      "target.privateKey",
+      "userData",
+    ]);
     expect(inputs.installHash).toMatch(/^[0-9a-f]{64}$/);
     const userData = decodeURIComponent(String(plain(inputs.userData)));
     expect(userData).toContain("private coreos1-host-key");

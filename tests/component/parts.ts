@@ -7,6 +7,7 @@ import { nodesWithRole, storageNodes } from "../../components/nodes";
 import { CertificateAuthority } from "../../components/pki";
 import { Registry } from "../../components/registry/registry";
 import { ObjectStore } from "../../components/storage/objectStore";
+import { ReinstallationRow } from "../../components/machine/row";
 import { Swarm } from "../../components/swarm/swarm";
 import { parseStackConfig, type StackConfig } from "../../config/stack";
 import { Recorder } from "../support/mocks";
@@ -74,7 +75,8 @@ export function connectionTo(node: string, host: string): ConnectionArgs {
 }
 
 export function swarmOf(config: StackConfig, nodes: StandingNodes): Swarm {
-  return new Swarm("swarm", { nodes, network: config.network, swarm: config.swarm });
+  const row = new ReinstallationRow(Object.keys(nodes), pulumi.output([]));
+  return new Swarm("swarm", { nodes, network: config.network, swarm: config.swarm, row });
 }
 
 export const images = {

@@ -103,6 +103,9 @@ describe("secrets of the program", () => {
     const secrets = everywhere(recorder, secretPaths);
     expect(normalized(secrets.filter((line) => !isLogin(line)))).toEqual([
       "NODE-base files.[/etc/docker/tls/key.pem].content",
+      "NODE-base installation",
+      "NODE-data-disk installation",
+      "NODE-images installation",
       "NODE-installation userData",
       "acceptance-checks password",
       "ca-certificate privateKeyPem",
@@ -114,8 +117,11 @@ describe("secrets of the program", () => {
       "ca-etcd-operator-request privateKeyPem",
       "ca-front-certificate caPrivateKeyPem",
       "ca-front-request privateKeyPem",
+      "edge-keepalived-NODE installation",
       "etcd-NODE files.[/etc/moorage/etcd/member-key.pem].content",
       "etcd-cluster clientKey",
+      "etcd-cluster installations.NODE",
+      "fleet-preflight hosts.NODE.installHash",
       "minio-NODE-root-password data",
       "minio-NODE-root-user data",
       "nginx-key data",
@@ -124,6 +130,7 @@ describe("secrets of the program", () => {
       "store-bucket rootPassword",
       "store-bucket rootUser",
       "store-bucket secretKey",
+      "swarm-NODE installation",
     ]);
   });
 
@@ -192,6 +199,7 @@ describe("the first preview", () => {
       "etcd-NODE files.[/etc/moorage/etcd/member-key.pem].content",
       "etcd-NODE files.[/etc/moorage/etcd/member.env].content",
       "etcd-NODE files.[/etc/moorage/etcd/member.pem].content",
+      "etcd-NODE installation",
       "etcd-cluster caCertificate",
       "etcd-cluster clientCertificate",
       "etcd-cluster clientKey",

@@ -25,6 +25,8 @@ export interface Registered {
 export interface RecorderOptions {
   /** Answers as the preview of a stack that has nothing yet: what only providers can tell is unknown. */
   readonly firstPreview?: boolean;
+  /** Nodes that the update reinstalls. */
+  readonly row?: readonly string[];
 }
 
 /**
@@ -122,7 +124,7 @@ export class Recorder implements pulumi.runtime.Mocks {
 
   private madeUp(one: Registered): Properties {
     const name = one.inputs.name ?? `${one.name}${suffix(one)}`;
-    return this.options.firstPreview ? { name } : { name, ...answers(one) };
+    return this.options.firstPreview ? { name } : { name, ...answers(one, this.options.row) };
   }
 }
 
@@ -155,7 +157,7 @@ function suffix({ type, inputs }: Registered): string {
 }
 
 /** Whatever is private contains the word `private`. */
-function answers({ type, name }: Registered): Properties {
+function answers({ type, name }: Registered, row: readonly string[] = []): Properties {
   switch (type) {
     case "tls:index/privateKey:PrivateKey":
       return {
@@ -179,7 +181,7 @@ function answers({ type, name }: Registered): Properties {
     case "pulumi-nodejs:dynamic/moorage:SwarmMember":
       return { nodeId: `id of ${name}` };
     case "pulumi-nodejs:dynamic/moorage:Preflight":
-      return { findings: {} };
+      return { findings: {}, row };
     case "pulumi-nodejs:dynamic/moorage:Installation":
       return { firstBootId: `boot of ${name}` };
     case "pulumi-nodejs:dynamic/moorage:IsoImage":

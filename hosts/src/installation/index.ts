@@ -1,20 +1,26 @@
 /** Installation of one node: from its live installer to the installed system, proved to be the one installed. */
 import type { Connection, InstallationInputs, InstallationOutputs, Operation } from "../contract";
-import { diffOf, equal } from "../diff";
-import { HostError, messageOf } from "../errors";
+import { diffOf, equal, UNKNOWN } from "../diff";
+import { HostError, messageOf, PutOffError } from "../errors";
 import { note, warn } from "../log";
 import { readOrRecorded, withoutProvider } from "../operation";
 import { bootId, startReboot } from "../reboot";
 import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { couldNotAsk, dropConnection } from "../ssh/pool";
+import { awayForInstallation, reinstalled } from "../swarm/leave-for-installation";
+import { inTurn } from "../swarm/out-of-service";
 import { Deadline, poll } from "../time";
+import { bootInstallerAgain, isBeingInstalled } from "../virtualbox/again";
 import { afterInstallation, beforeReboot } from "../virtualbox/guest";
+import { changedIn } from "./changed";
 import { install } from "./run";
 
 const MARKER = "/etc/moorage/install.json";
 /** How long both systems may be silent at the start: the node may be in the reboot of an interrupted run. */
 const SILENCE_SECONDS = 180;
+/** The same where there was an installed system: one that is only off is not waited for as long. */
+const REBOOT_SECONDS = 60;
 
 interface Installed {
   readonly installHash: string;
@@ -69,26 +75,68 @@ async function whoAnswers({ node, target, installer }: InstallationInputs, secon
   );
 }
 
-async function ensure(inputs: InstallationInputs, silence: number): Promise<InstallationOutputs> {
-  const { node, installer, installHash, timeoutSeconds } = inputs;
+async function create(inputs: InstallationInputs): Promise<InstallationOutputs> {
+  const found = await whoAnswers(inputs, Math.min(SILENCE_SECONDS, inputs.timeoutSeconds));
+  if (found.kind === "installer") return installed(inputs, found.bootId);
+  if (found.installed.installHash === inputs.installHash) return adopted(inputs, found.installed);
+  throw mustReinstall(inputs, "the installed system was installed with other settings");
+}
+
+function adopted(inputs: InstallationInputs, { bootId: firstBootId }: Installed): InstallationOutputs {
+  return { ...withoutProvider(inputs), firstBootId };
+}
+
+/** From the live installer that answers to the installed system. */
+async function installed(inputs: InstallationInputs, installerBoot: string): Promise<InstallationOutputs> {
+  const { node, installer, timeoutSeconds } = inputs;
   const deadline = new Deadline(timeoutSeconds);
-  const found = await whoAnswers(inputs, Math.min(silence, timeoutSeconds)).catch((error: unknown) => {
-    throw silence > 0 || !(error instanceof HostError) ? error : mustReinstall(inputs, messageOf(error));
-  });
-  if (found.kind === "installed") {
-    if (found.installed.installHash === installHash) {
-      return { ...withoutProvider(inputs), firstBootId: found.installed.bootId };
-    }
-    throw mustReinstall(inputs, "the installed system was installed with other settings");
-  }
   await install(inputs, deadline);
   if (inputs.guest) await beforeReboot(inputs.guest);
   note(node, "rebooting into the installed system");
   await startReboot(installer);
-  const firstBootId = await awaitInstalled(inputs, found.bootId, deadline);
+  const firstBootId = await awaitInstalled(inputs, installerBoot, deadline);
   if (inputs.guest) await afterInstallation(inputs.guest);
   note(node, `installed and up after ${deadline.elapsed} s`);
   return { ...withoutProvider(inputs), firstBootId };
+}
+
+/** Reinstalls a node, whichever of its systems answers: one that serves leaves the Swarm first. */
+async function reinstall(
+  state: InstallationOutputs,
+  inputs: InstallationInputs,
+): Promise<InstallationOutputs> {
+  const { node, guest, installer } = inputs;
+  const silence = Math.min(REBOOT_SECONDS, inputs.timeoutSeconds);
+  const found = await whoAnswers(inputs, silence).catch(
+    async (error: unknown): Promise<Found | undefined> => {
+      if (!(error instanceof HostError)) throw error;
+      // Cut off between two boots by an interrupted update, a guest has nothing to lose.
+      if (guest && (await isBeingInstalled(guest))) return undefined;
+      throw mustReinstall(inputs, messageOf(error));
+    },
+  );
+  if (found?.kind === "installed" && found.installed.installHash === inputs.installHash) {
+    return adopted(inputs, found.installed);
+  }
+  const fromInstaller = async (): Promise<InstallationOutputs> => {
+    if (found?.kind !== "installer") {
+      if (!guest) throw mustBoot(inputs);
+      await bootInstallerAgain(guest, installer, inputs.target);
+    }
+    const outs = await installed(inputs, await bootId(installer));
+    reinstalled.add(node);
+    return outs;
+  };
+  // Whoever sits in the live installer serves nobody, and takes its turn all the same.
+  if (found?.kind !== "installed") return inTurn(node, () => Promise.resolve(), fromInstaller);
+  try {
+    const cluster = inputs.cluster ?? { managers: [] };
+    return await awayForInstallation(inputs.target, cluster, { stays: guest === undefined }, fromInstaller);
+  } catch (error) {
+    if (!(error instanceof PutOffError)) throw error;
+    warn(node, messageOf(error).replace(`${node}: `, ""));
+    return withoutProvider(state);
+  }
 }
 
 /** A guest that is made anew has an empty disk; how its hypervisor is reached means nothing. */
@@ -98,12 +146,23 @@ function sameMachine(state: InstallationOutputs, inputs: InstallationInputs): bo
 
 function mustReinstall({ node, guest }: InstallationInputs, why: string): HostError {
   const remedy = guest
-    ? `Make its guest anew: \`pulumi up --replace\` with the URN of ${node}-guest (\`pulumi stack --show-urns\`)`
+    ? `Start it in VirtualBox and run again; or make its guest anew: \`pulumi up --replace\` with the URN of ${node}-guest (\`pulumi stack --show-urns\`)`
     : "Boot the live installer there and run again";
   return new HostError(
     node,
     `must be reinstalled: ${why}. ${remedy}; its data disk is kept. ` +
       "If the change was not meant, take it back in the configuration.",
+  );
+}
+
+/** The others can do without the node now, and only its owner can boot its live installer. */
+function mustBoot({ node, installer }: InstallationInputs): HostError {
+  return new HostError(
+    node,
+    "must be reinstalled, as what only an installation can set has changed. All other nodes are healthy, so it may go " +
+      "now; nothing was touched. To do: boot its live installer (from its ISO, a USB stick or the network), so that it " +
+      `answers as ${installer.user}@${installer.host}:${installer.port}, and run \`pulumi up\` again: it is installed, ` +
+      "joins anew with its data disk, and the next node follows. If the change was not meant, take it back in the configuration",
   );
 }
 
@@ -144,13 +203,40 @@ async function awaitInstalled(
   throw new HostError(node, `the installed system was not reached in ${deadline.seconds} s: ${last}`);
 }
 
+/** What only an installation takes, and one that is done has no use for. */
+const forTheNext = [
+  "userData",
+  "format",
+  "channel",
+  "version",
+  "proxy",
+  "timeoutSeconds",
+  "installer",
+  "cluster",
+];
+
+function withoutAgain<Inputs extends InstallationInputs>(inputs: Inputs): Inputs {
+  if (typeof inputs.guest !== "object") return inputs;
+  return { ...inputs, guest: { ...inputs.guest, again: undefined } };
+}
+
+/** What an update will do to the node, for a preview to say. */
+function reinstallationOf(state: InstallationOutputs, inputs: InstallationInputs): string | undefined {
+  const texts = [state.userData, inputs.userData, inputs.installHash];
+  if (texts.some((text) => text === UNKNOWN)) return undefined;
+  const names = changedIn(state.userData, inputs.userData);
+  const why =
+    names.length > 0 ? `other: ${names.join(", ")}` : "another installation is there than the configured one";
+  return `this update reinstalls the node, out of the Swarm meanwhile, and keeps its data disk; ${why}`;
+}
+
 /**
  * Installs a node, or adopts the installation that is there already when its hash is the wanted one.
- * A changed hash is a reinstallation in place; `delete` does nothing on the host.
+ * A changed hash is a reinstallation, one node at a time; `delete` does nothing on the host.
  */
 export const installation: Operation<InstallationInputs, InstallationOutputs> = {
   async create(inputs) {
-    return { id: inputs.node, outs: await ensure(inputs, SILENCE_SECONDS) };
+    return { id: inputs.node, outs: await create(inputs) };
   },
   read(id, state) {
     return readOrRecorded(state.node, id, state, async () => {
@@ -161,14 +247,21 @@ export const installation: Operation<InstallationInputs, InstallationOutputs> = 
     });
   },
   diff(state, inputs) {
-    const diff = diffOf(state, inputs, { outputOnly: ["firstBootId"], replace: ["node", "disk"] });
+    const isSame = equal(state.installHash, inputs.installHash);
+    const said = isSame ? undefined : reinstallationOf(state, inputs);
+    if (said !== undefined) note(state.node, said);
+    const diff = diffOf(withoutAgain(state), withoutAgain(inputs), {
+      outputOnly: ["firstBootId"],
+      ignored: isSame ? forTheNext : ["cluster"],
+      replace: ["node", "disk"],
+    });
     if (sameMachine(state, inputs)) return diff;
     return { ...diff, replaces: [...diff.replaces, "guest"], deleteBeforeReplace: true };
   },
   async update(_id, state, inputs) {
     if (state.installHash === inputs.installHash)
       return { ...withoutProvider(inputs), firstBootId: state.firstBootId };
-    return ensure(inputs, 0);
+    return reinstall(state, inputs);
   },
   delete() {
     return Promise.resolve();

@@ -3,7 +3,7 @@ import type { Connection, NodeFilesInputs, NodeFilesOutputs, Operation } from ".
 import { diffOf } from "../diff";
 import { HostError } from "../errors";
 import { note } from "../log";
-import { readOrRecorded, recording, unlessUnreachable, withoutProvider } from "../operation";
+import { isReinstalled, readOrRecorded, recording, unlessUnreachable, withoutProvider } from "../operation";
 import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { settle } from "./apply";
@@ -104,7 +104,8 @@ export const nodeFiles: Operation<NodeFilesInputs, NodeFilesOutputs> = {
     return diffOf(state, inputs, { replace: ["part"], connections: ["connection"], ignored: ["cluster"] });
   },
   update(_id, state, inputs) {
-    return ensure(inputs, state);
+    // Nothing of what is recorded is on a system that was just installed.
+    return ensure(inputs, isReinstalled(state, inputs) ? undefined : state);
   },
   async delete(_id, state) {
     await unlessUnreachable(state.connection.node, `the files of ${state.part} stay there`, () =>

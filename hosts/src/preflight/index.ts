@@ -161,23 +161,32 @@ function clustersOf(results: readonly Result[]): Set<string> {
   return new Set(marks.flatMap(({ cluster }) => (cluster === undefined ? [] : [cluster])));
 }
 
+/** Nodes that are there and get another installation, and those before them: an update may have stopped among them. */
+function rowOf(state: PreflightOutputs, { hosts }: PreflightInputs): string[] {
+  const isChanged = (name: string) => {
+    const before = state.hosts[name]?.installHash;
+    return before !== undefined && before !== hosts[name]?.installHash;
+  };
+  return Object.keys(hosts).filter((name) => state.row?.includes(name) === true || isChanged(name));
+}
+
 /**
  * Fails with one message that lists every problem of every host: node, what, and what to do.
  * Changes nothing on any host; `read` and `delete` ask none.
  */
 export const preflight: Operation<PreflightInputs, PreflightOutputs> = {
   async create(inputs) {
-    return { id: "preflight", outs: await run(inputs, new Set()) };
+    return { id: "preflight", outs: { ...(await run(inputs, new Set())), row: [] } };
   },
   read(id, state) {
     return Promise.resolve({ id, outs: state });
   },
   diff(state, inputs) {
-    return diffOf(state, inputs, { outputOnly: ["findings"] });
+    return diffOf(state, inputs, { outputOnly: ["findings", "row"] });
   },
-  update(_id, state, inputs) {
+  async update(_id, state, inputs) {
     const known = Object.keys(inputs.hosts).filter((name) => equal(state.hosts[name], inputs.hosts[name]));
-    return run(inputs, new Set(known));
+    return { ...(await run(inputs, new Set(known))), row: rowOf(state, inputs) };
   },
   delete() {
     return Promise.resolve();

@@ -1,5 +1,5 @@
 /** Which nodes a service's constraints allow, as Swarm's scheduler reads them. Pure. */
-import type { SwarmNode } from "../swarm/types";
+import type { SwarmNode, SwarmService } from "../swarm/types";
 
 /** Whether a node satisfies all constraints, such as `node.hostname == a` and `node.labels.region != dc1`. */
 export function satisfies(node: SwarmNode, constraints: readonly string[]): boolean {
@@ -10,6 +10,16 @@ export function satisfies(node: SwarmNode, constraints: readonly string[]): bool
     const same = valueOf(node, key).toLowerCase() === wanted.toLowerCase();
     return operator === "==" ? same : !same;
   });
+}
+
+/** Whether a service has a task on this very node: it is global, or bound to the node by name. */
+export function isFor({ Spec }: SwarmService, node: SwarmNode): boolean {
+  const constraints = Spec.TaskTemplate.Placement?.Constraints ?? [];
+  const bound = constraints.some((each) =>
+    /^\s*(node\.labels\.moorage\.node|node\.hostname)\s*==/.test(each),
+  );
+  const replicas = Spec.Mode.Replicated?.Replicas ?? 0;
+  return (Spec.Mode.Global !== undefined || (bound && replicas > 0)) && satisfies(node, constraints);
 }
 
 function valueOf(node: SwarmNode, key: string): string {

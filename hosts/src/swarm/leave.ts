@@ -17,11 +17,13 @@ const QUORUM_SECONDS = 45;
 /** How long the containers of a node that has left may take to be gone. */
 const CONTAINERS_SECONDS = 30;
 
+type Leaving = Pick<SwarmMemberOutputs, "connection" | "managers" | "node" | "nodeId">;
+
 /**
  * Demotes, leaves, and is taken off the list. The last member takes the Swarm with it. A host that cannot be
  * reached is taken off the list by the others, with a warning.
  */
-export async function removeMember(state: SwarmMemberOutputs): Promise<void> {
+export async function removeMember(state: Leaving): Promise<void> {
   const { connection } = state;
   const others = otherManagers(state);
   let info: DockerInfo;
@@ -124,7 +126,7 @@ async function forgetAbsentManagers(node: string, others: readonly Connection[])
   }
 }
 
-async function removeAbsent(state: SwarmMemberOutputs, reason: HostError): Promise<void> {
+async function removeAbsent(state: Leaving, reason: HostError): Promise<void> {
   const others = otherManagers(state);
   try {
     const node = await findNode(others, state.nodeId);

@@ -4,13 +4,17 @@ import { diffOf } from "../diff";
 import { dockerApi } from "../docker/api";
 import { HostError } from "../errors";
 import { membershipLock } from "../locks";
-import { readOrRecorded, recording, withoutProvider } from "../operation";
+import { note } from "../log";
+import { isReinstalled, readOrRecorded, recording, withoutProvider } from "../operation";
+import { isFor } from "../services/placement";
+import { Deadline } from "../time";
 import { enter, isOut } from "./join";
 import { removeMember } from "./leave";
-import { dockerInfo } from "./managers";
+import { dockerInfo, onManager } from "./managers";
 import { writeMark } from "./mark";
 import { awaitNode, findNode, isReady, updateNode } from "./nodes";
-import type { DockerInfo, NodeSpec, SwarmNode } from "./types";
+import { untilWhole } from "./out-of-service";
+import type { DockerInfo, NodeSpec, SwarmNode, SwarmService } from "./types";
 import { isLocked, unlockKey } from "./unlock";
 
 const READY_SECONDS = 90;
@@ -30,6 +34,26 @@ async function ensure(inputs: SwarmMemberInputs, recordedKey?: string): Promise<
 
 function wantedSpec(spec: NodeSpec, { role, labels, availability }: SwarmMemberInputs): NodeSpec {
   return { ...spec, Role: role, Labels: labels, Availability: availability ?? spec.Availability };
+}
+
+/** Until the services that are placed on the node run there again, and MinIO has healed its drive. */
+async function untilPlaced({
+  connection,
+  managers,
+  nodeId,
+  storageService,
+}: SwarmMemberOutputs): Promise<void> {
+  const elapsed = new Deadline(0);
+  const member = { connection, managers, nodeId, cluster: { managers, storageService } };
+  await untilWhole(member, async () => {
+    const purpose = "listing services";
+    const services = await onManager(managers, purpose, ({ api }) =>
+      api.get<SwarmService[]>("/services", { purpose }),
+    );
+    const node = await findNode(managers, nodeId);
+    return node === undefined ? [] : services.filter((each) => isFor(each, node)).map(({ ID }) => ID);
+  });
+  note(connection.node, `serves again after its installation, ${elapsed.elapsed} s after it joined`);
 }
 
 interface SwarmCluster {
@@ -117,12 +141,15 @@ export const swarmMember: Operation<SwarmMemberInputs, SwarmMemberOutputs> = {
   diff(state, inputs) {
     return diffOf(state, inputs, {
       outputOnly: ["nodeId", "unlockKey"],
+      ignored: ["storageService"],
       replace: ["node", "advertiseAddr", "dataPathAddr"],
       connections: ["connection"],
     });
   },
-  update(_id, state, inputs) {
-    return ensure(inputs, state.unlockKey);
+  async update(_id, state, inputs) {
+    const outs = await ensure(inputs, state.unlockKey);
+    if (isReinstalled(state, inputs)) await untilPlaced(outs);
+    return outs;
   },
   async delete(_id, state) {
     await membershipLock.use(() => removeMember(state));

@@ -3,7 +3,7 @@
  * it, one node at a time. The first that does not come back stops the row.
  */
 import type { Cluster, Connection } from "../contract";
-import { HostError, messageOf } from "../errors";
+import { HostError, messageOf, RefusedError } from "../errors";
 import { disruptionLock } from "../locks";
 import { note } from "../log";
 import { mc, storageContainer } from "../storage/mc";
@@ -13,7 +13,7 @@ import { dockerInfo, listNodes, onManager } from "./managers";
 import { awaitNode, isReady, updateNode } from "./nodes";
 import { forgetAbsence, readAbsence, recordAbsence } from "./absence";
 import type { Absence } from "./absence";
-import type { SwarmNode, SwarmTask } from "./types";
+import type { DockerInfo, SwarmNode, SwarmTask } from "./types";
 
 /** How long the others may take to be strong enough to do without this node. */
 const GATE_SECONDS = 600;
@@ -27,7 +27,7 @@ const PATIENCE_MS = 5000;
 /** The row of nodes that this update changes: the one that did not come back, after which all are left as they are. */
 export const row: { stoppedBy?: string } = {};
 
-interface Member {
+export interface Member {
   readonly connection: Connection;
   readonly cluster: Cluster;
   /** Through whom the node is drained: itself last. */
@@ -43,10 +43,31 @@ export async function outOfService(
 ): Promise<void> {
   const info = await dockerInfo(connection).catch(() => undefined);
   if (info === undefined || isOut(info)) return work();
-  const { node } = connection;
-  const others = cluster.managers.filter((manager) => manager.node !== node);
-  const self = cluster.managers.filter((manager) => manager.node === node);
-  const member = { connection, cluster, managers: [...others, ...self], nodeId: info.Swarm.NodeID };
+  const member = memberOf(connection, cluster, info);
+  return inTurn(
+    connection.node,
+    () => gate(member, managersNeed),
+    async () => {
+      const absence = await drain(member);
+      await work();
+      await comeBack(member, absence);
+    },
+  );
+}
+
+export function memberOf(connection: Connection, cluster: Cluster, { Swarm }: DockerInfo): Member {
+  const isSelf = ({ node }: Connection) => node === connection.node;
+  const others = cluster.managers.filter((manager) => !isSelf(manager));
+  return {
+    connection,
+    cluster,
+    managers: [...others, ...cluster.managers.filter(isSelf)],
+    nodeId: Swarm.NodeID,
+  };
+}
+
+/** Does `work` when nobody else is away and `may` says so; one that fails stops all behind it. */
+export async function inTurn<T>(node: string, may: () => Promise<void>, work: () => Promise<T>): Promise<T> {
   return disruptionLock.use(async () => {
     if (row.stoppedBy !== undefined) {
       throw new HostError(
@@ -54,11 +75,9 @@ export async function outOfService(
         `is left as it is, as ${row.stoppedBy} did not come back into service. Mend that one and run again: the update goes on from there`,
       );
     }
-    await gate(member);
+    await may();
     try {
-      const absence = await drain(member);
-      await work();
-      await comeBack(member, absence);
+      return await work();
     } catch (error) {
       row.stoppedBy = node;
       throw error;
@@ -66,13 +85,19 @@ export async function outOfService(
   });
 }
 
-/** Waits until the others can do without the node: the managers keep their quorum, and MinIO its own. */
-async function gate(member: Member): Promise<void> {
+/** What a node is needed for, in words; nothing where the others can do without it. */
+export type Needs = (member: Member) => Promise<string | undefined>;
+
+/** Waits until the others can do without the node, as `needs` says, and until MinIO can. */
+export async function gate(member: Member, needs: Needs): Promise<void> {
   const { node } = member.connection;
   const deadline = new Deadline(GATE_SECONDS);
   let reason = "";
   const open = await poll(deadline, 3, async () => {
-    const found = await managersNeed(member).catch(messageOf);
+    const found = await needs(member).catch((error: unknown) => {
+      if (error instanceof RefusedError) throw error;
+      return messageOf(error);
+    });
     if (found === undefined) return true;
     if (found !== reason) note(node, `waits to be changed: ${found}`);
     reason = found;
@@ -87,7 +112,7 @@ async function gate(member: Member): Promise<void> {
   await storageSpares(member, deadline.left(10));
 }
 
-async function managersNeed({ managers, nodeId }: Member): Promise<string | undefined> {
+export async function managersNeed({ managers, nodeId }: Member): Promise<string | undefined> {
   return quorumNeeds(await onManager(managers, "listing nodes", ({ api }) => listNodes(api)), nodeId);
 }
 
@@ -105,7 +130,10 @@ export function quorumNeeds(nodes: readonly SwarmNode[], nodeId: string): string
  * Waits for MinIO's own word that this node may go, which it gives neither while that would break the quorum nor while
  * it heals a drive.
  */
-async function storageSpares({ connection, cluster }: Member, timeoutSeconds: number): Promise<void> {
+export async function storageSpares(
+  { connection, cluster }: Pick<Member, "connection" | "cluster">,
+  timeoutSeconds: number,
+): Promise<void> {
   if (cluster.storageService === undefined) return;
   const storage = await storageContainer(connection, cluster.storageService).catch(() => undefined);
   // Where none runs there is nothing to go.
@@ -123,7 +151,7 @@ async function storageSpares({ connection, cluster }: Member, timeoutSeconds: nu
 }
 
 /** Moves tasks away and waits until none runs here. What was so before is noted on the host, to be put back. */
-async function drain(member: Member): Promise<Absence> {
+export async function drain(member: Member): Promise<Absence> {
   const { connection, managers, nodeId } = member;
   const earlier = await readAbsence(connection);
   const absence = earlier ?? (await present(member));
@@ -151,7 +179,10 @@ async function present(member: Member): Promise<Absence> {
   return { availability, services: [...new Set(services)] };
 }
 
-async function runningTasks({ managers, nodeId }: Member): Promise<SwarmTask[]> {
+export async function runningTasks({
+  managers,
+  nodeId,
+}: Pick<Member, "managers" | "nodeId">): Promise<SwarmTask[]> {
   const purpose = "listing the tasks of a node";
   const tasks = await onManager(managers, purpose, ({ api }) =>
     api.get<SwarmTask[]>("/tasks", { query: { filters: { node: [nodeId] } }, purpose }),
@@ -166,21 +197,38 @@ async function comeBack(member: Member, { availability, services }: Absence): Pr
   await awaitNode(managers, nodeId, READY_SECONDS, "ready", isReady);
   await updateNode(managers, nodeId, (spec) => ({ ...spec, Availability: availability }));
   const wanted = availability === "active" ? services : [];
-  let missing = "";
-  const whole = await poll(deadline, 2, async () => {
-    missing = await missingFrom(member, wanted).catch(messageOf);
-    return missing === "" ? true : undefined;
-  });
-  if (!whole) {
-    throw new HostError(connection.node, `is not whole ${deadline.seconds} s after its change: ${missing}`);
-  }
-  await storageSpares(member, deadline.left(10));
+  await untilWhole(member, () => Promise.resolve(wanted));
   await forgetAbsence(connection);
   note(connection.node, `back in service after ${deadline.elapsed} s`);
 }
 
+/** Waits until the services run on a node that it is to have, and until MinIO could do without it, its drive healed. */
+export async function untilWhole(
+  member: Pick<Member, "connection" | "cluster" | "managers" | "nodeId">,
+  wanted: () => Promise<readonly string[]>,
+): Promise<void> {
+  const deadline = new Deadline(STRENGTH_SECONDS);
+  let missing = "";
+  const whole = await poll(deadline, 2, async () => {
+    missing = await wanted()
+      .then((services) => missingFrom(member, services))
+      .catch(messageOf);
+    return missing === "" ? true : undefined;
+  });
+  if (!whole) {
+    throw new HostError(
+      member.connection.node,
+      `is not whole ${deadline.seconds} s after its change: ${missing}`,
+    );
+  }
+  await storageSpares(member, deadline.left(10));
+}
+
 /** Says how many of the services have no task here, or nothing. */
-async function missingFrom(member: Member, services: readonly string[]): Promise<string> {
+async function missingFrom(
+  member: Pick<Member, "managers" | "nodeId">,
+  services: readonly string[],
+): Promise<string> {
   const running = new Set((await runningTasks(member)).map(({ ServiceID }) => ServiceID));
   const missing = services.filter((service) => !running.has(service));
   return missing.length === 0

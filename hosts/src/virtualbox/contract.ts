@@ -109,10 +109,15 @@ export interface GuestOutputs extends GuestInputs {
   readonly uuid: string;
 }
 
-/** The guest that an installation is to take the installer's drives out of. */
+/** The guest that an installation is to take the installer's drives out of, and to put them into again. */
 export interface InstalledGuest {
   readonly hypervisor: Hypervisor;
   readonly name: string;
   /** Another id is another machine. */
   readonly id: string;
+  /** What booting its live installer again takes. A change of it alone means nothing. */
+  readonly again?: Pick<GuestInputs, "stack" | "iso" | "installerUserData"> & {
+    /** MB. */
+    readonly systemDisk: number;
+  };
 }

@@ -24,12 +24,11 @@ import {
 } from "./media";
 import type { VmInfo } from "./parse";
 import { parseVmInfo } from "./parse";
-import { awaitSystem, isOff, powerOff, powerOn, switchedOff } from "./power";
+import { awaitInstaller, isOff, powerOff, powerOn, switchedOff } from "./power";
 import { nameOf } from "./run";
 import { settingArguments, settingsOf } from "./settings";
 
 const MINIMUM_MEMORY = 2048;
-const INSTALLER_SECONDS = 300;
 /** 64-bit Linux; what VirtualBox calls a type only chooses defaults, and all that matters is set. */
 const OS_TYPE = "Linux26_64";
 
@@ -128,12 +127,7 @@ async function bootInstaller(manage: Manage, inputs: GuestInputs): Promise<void>
   await insertInstaller(manage, inputs);
   await powerOn(manage, inputs.name);
   note(inputs.name, "boots the live installer");
-  await awaitSystem(
-    inputs.installer,
-    INSTALLER_SECONDS,
-    "the live installer does not answer as the config drive says. See the guest's console in VirtualBox; the address, " +
-      "interface and forward of the node must be right",
-  );
+  await awaitInstaller(inputs.installer);
 }
 
 async function moveCable(manage: Manage, name: string, network: string, info: VmInfo): Promise<void> {

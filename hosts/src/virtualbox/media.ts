@@ -116,8 +116,24 @@ export async function ensureDisk(
   if (there === "none") await attach(manage, guest, port, "hdd", file);
 }
 
+/** Takes the system disk out and away. Only while the guest is off, and only a disk that this program made. */
+export async function removeSystemDisk(
+  manage: Manage,
+  hypervisor: Hypervisor,
+  guest: string,
+  info: VmInfo,
+): Promise<void> {
+  const { system } = filesOf(manage.folder, guest);
+  if (mediumIn(info, ports.system) === system) await attach(manage, guest, ports.system, "hdd", "none");
+  await forget(manage, "disk", system);
+  await scriptOn(hypervisor, `rm -f -- "$1"`, [system], { purpose: `removing the system disk of ${guest}` });
+}
+
 /** Puts the installer's image into one drive and a config drive into the other. */
-export async function insertInstaller(manage: Manage, inputs: GuestInputs): Promise<void> {
+export async function insertInstaller(
+  manage: Manage,
+  inputs: Pick<GuestInputs, "hypervisor" | "name" | "iso" | "installerUserData">,
+): Promise<void> {
   const { hypervisor, name, iso, installerUserData } = inputs;
   const { configDrive } = filesOf(manage.folder, name);
   const image = isoImageOf(CONFIG_LABEL, { [CONFIG_PATH]: installerUserData });

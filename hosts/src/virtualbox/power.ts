@@ -14,6 +14,7 @@ import { parseVmInfo } from "./parse";
 
 const SHUTDOWN_SECONDS = 90;
 const RETURN_SECONDS = 300;
+const INSTALLER_SECONDS = 300;
 
 /** Off, or never started; one that was saved holds its settings as well. */
 export function isOff(info: VmInfo): boolean {
@@ -107,4 +108,14 @@ export async function awaitSystem(system: Connection, seconds: number, otherwise
   });
   if (back === undefined) throw new HostError(system.node, `${otherwise} (waited ${seconds} s): ${last}`);
   note(system.node, `answers after ${deadline.elapsed} s`);
+}
+
+/** Waits for the live installer of a guest that was started with its drives in. */
+export function awaitInstaller(installer: Connection): Promise<void> {
+  return awaitSystem(
+    installer,
+    INSTALLER_SECONDS,
+    "the live installer does not answer as the config drive says. See the guest's console in VirtualBox; the address, " +
+      "interface and forward of the node must be right",
+  );
 }

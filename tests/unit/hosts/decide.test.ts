@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { decide } from "../../../hosts/src/services/decide";
-import { satisfies } from "../../../hosts/src/services/placement";
+import { isFor, satisfies } from "../../../hosts/src/services/placement";
 import type { SwarmNode, SwarmService, SwarmTask, TaskSpec } from "../../../hosts/src/swarm/types";
 
 const node = (
@@ -234,5 +234,26 @@ describe("constraints", () => {
     ["node.id == id-a", true],
   ])("%s", (constraint, wanted) => {
     expect(satisfies(a, [constraint])).toBe(wanted);
+  });
+});
+
+describe("the services that a node is waited for with", () => {
+  const on = node("a", { labels: { "moorage.node": "a", "moorage.edge": "true" } });
+  const bound = (constraints: string[], replicas = 1) => service("image", { constraints, replicas });
+  const everywhere = (constraints: string[]): SwarmService => {
+    const { Spec, ...rest } = bound(constraints);
+    return { ...rest, Spec: { ...Spec, Mode: { Global: {} } } };
+  };
+
+  it.each([
+    ["bound to it by name", bound(["node.labels.moorage.node==a"]), true],
+    ["bound to another one", bound(["node.labels.moorage.node==b"]), false],
+    ["bound to it, and scaled to none", bound(["node.labels.moorage.node==a"], 0), false],
+    ["everywhere", everywhere([]), true],
+    ["everywhere with a role it has", everywhere(["node.labels.moorage.edge==true"]), true],
+    ["everywhere with a role it has not", everywhere(["node.labels.moorage.storage==true"]), false],
+    ["anywhere, which need not be here", bound(["node.labels.moorage.edge==true"]), false],
+  ])("one %s: %s", (_what, one, expected) => {
+    expect(isFor(one, on)).toBe(expected);
   });
 });

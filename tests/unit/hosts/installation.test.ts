@@ -1,9 +1,12 @@
-import { unlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { InstallationInputs } from "../../../hosts/src/contract";
 import { UNKNOWN } from "../../../hosts/src/diff";
+import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
 import { installation } from "../../../hosts/src/installation";
+import { row } from "../../../hosts/src/swarm/out-of-service";
 import { guest } from "../../../hosts/src/virtualbox";
+import { FakeDocker } from "./support/fake-docker";
 import { Sandbox, canSandbox } from "./support/sandbox";
 import { keyPair } from "./support/ssh-server";
 import { logged } from "./support/stop";
@@ -28,20 +31,15 @@ echo "Success! CoreOS is installed on $2"
 class Machine {
   target: Sandbox | undefined;
   readonly targetKey = keyPair();
+  readonly liveKey = keyPair();
   readonly userKey = keyPair();
   live!: Sandbox;
   inputs!: InstallationInputs;
 
   static async start(changes: Partial<InstallationInputs> = {}): Promise<Machine> {
     const machine = new Machine();
-    const bootId = (id: string) =>
-      `#!/bin/sh\ncase "$*" in */boot_id) echo ${id} ;; *) exec /bin/cat "$@" ;; esac\n`;
-    machine.live = await Sandbox.start(
-      { ...blank, cat: bootId("live"), "flatcar-install": installer },
-      { userKey: machine.userKey },
-    );
+    await machine.bootInstaller();
     const connection = machine.live.server.connection();
-    machine.live.tool("systemctl", `#!/bin/sh\necho "$*" >> "$FAKE/systemctl.log"\n`);
     machine.inputs = {
       node: "swarm-1",
       installer: connection,
@@ -68,9 +66,28 @@ class Machine {
   async comeUp(hash: string, bootId = "installed"): Promise<void> {
     await this.live.server.stop();
     const cat = `#!/bin/sh\ncase "$*" in */boot_id) echo ${bootId} ;; *) exec /bin/cat "$@" ;; esac\n`;
-    const options = { userKey: this.userKey, hostKey: this.targetKey, port: this.inputs.target.port };
-    this.target = await Sandbox.start({ cat }, options);
+    const docker = await new FakeDocker().start();
+    docker.on("GET", /^\/info$/, () => ({ json: { Name: "x", Swarm: { LocalNodeState: "inactive" } } }));
+    this.target = await Sandbox.start(
+      { cat },
+      {
+        userKey: this.userKey,
+        hostKey: this.targetKey,
+        port: this.inputs.target.port,
+        sockets: { [DOCKER_SOCKET]: docker.path },
+      },
+    );
     this.target.write("etc/moorage/install.json", JSON.stringify({ installHash: hash }));
+  }
+
+  /** The live installer is booted, in place of the installed system where there is one. */
+  async bootInstaller(): Promise<void> {
+    await this.target?.server.stop();
+    const cat = `#!/bin/sh\ncase "$*" in */boot_id) echo live ;; *) exec /bin/cat "$@" ;; esac\n`;
+    const tools = { ...blank, cat, "flatcar-install": installer };
+    const port = this.target && this.inputs.target.port;
+    this.live = await Sandbox.start(tools, { userKey: this.userKey, hostKey: this.liveKey, port });
+    this.live.tool("systemctl", `#!/bin/sh\necho "$*" >> "$FAKE/systemctl.log"\n`);
   }
 }
 
@@ -201,8 +218,102 @@ describe.skipIf(!canSandbox)("an installation", () => {
     await machine.comeUp("hash-1");
     const state = { ...machine.inputs, firstBootId: "installed" };
     const update = installation.update("swarm-1", state, { ...machine.inputs, installHash: "hash-2" });
-    await expect(update).rejects.toThrow(/swarm-1: must be reinstalled: .*Boot the live installer there/);
+    await expect(update).rejects.toThrow(
+      /swarm-1: must be reinstalled, .* nothing was touched\. To do: boot its live installer .* answers as \w+@127\.0\.0\.1:\d+, and run `pulumi up` again/,
+    );
+    expect(machine.live.read("installer.args")).toBeUndefined();
   }, 40_000);
+
+  it("is done again once the live installer was booted there, and is a new one then", async () => {
+    row.stoppedBy = undefined;
+    const machine = await Machine.start();
+    const state = { ...machine.inputs, firstBootId: "installed" };
+    const inputs = { ...machine.inputs, installHash: "hash-2" };
+    const [outs] = await Promise.all([
+      installation.update("swarm-1", state, inputs),
+      machine.rebootInto("hash-2", "anew"),
+    ]);
+    expect(outs).toEqual({ ...inputs, firstBootId: "anew" });
+  }, 40_000);
+
+  it("that is wanted and there already, as an interrupted update left it, is another one to what lies on it", async () => {
+    const machine = await Machine.start();
+    await machine.comeUp("hash-2", "anew");
+    const state = { ...machine.inputs, firstBootId: "installed" };
+    const outs = await installation.update("swarm-1", state, { ...machine.inputs, installHash: "hash-2" });
+    expect(outs.firstBootId).toBe("anew");
+  }, 40_000);
+
+  it("of a guest boots the live installer by itself, on an empty system disk, and keeps the data disk", async () => {
+    row.stoppedBy = undefined;
+    const box = new TestVirtualBox();
+    const wanted = box.guest((await answeringSystem()).connection());
+    const { outs: guestOuts } = await guest.create(wanted);
+    const { stack, iso, installerUserData, withPowerCycle } = wanted;
+    const machine = await Machine.start({
+      guest: {
+        hypervisor: box.hypervisor,
+        name: "coreos1",
+        id: guestOuts.uuid,
+        again: { stack, iso, installerUserData, systemDisk: withPowerCycle.systemDisk },
+      },
+    });
+    await box.manage("setextradata", "coreos1", "moorage/phase", "installed");
+    await machine.comeUp("hash-1");
+    const disk = box.file("vms", "coreos1", "coreos1-system.vdi");
+    writeFileSync(disk, "the old system");
+    const data = await box.manage("showmediuminfo", "disk", box.file("vms/moorage/data/coreos1-data.vdi"));
+    box.changes();
+    const inputs = { ...machine.inputs, installHash: "hash-2" };
+    const update = installation.update("coreos1", { ...machine.inputs, firstBootId: "installed" }, inputs);
+    const calls: string[] = [];
+    while (!calls.some((call) => call.startsWith("startvm"))) {
+      calls.push(...box.changes());
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    expect(readFileSync(disk, "utf8")).not.toContain("old");
+    expect(await box.info("coreos1")).toMatch(
+      /"SATA-2-0"=".*installer\.iso"\n[^]*"SATA-3-0"=".*coreos1\.iso"/,
+    );
+    expect(box.configDrive("coreos1")).toBe(installerUserData);
+    await machine.bootInstaller();
+    await machine.rebootInto("hash-2", "anew");
+    expect((await update).firstBootId).toBe("anew");
+    expect(await box.info("coreos1")).toMatch(/"SATA-2-0"="emptydrive"\n[^]*"SATA-3-0"="emptydrive"/);
+    expect(box.configDrive("coreos1")).toBeUndefined();
+    expect(await box.manage("showmediuminfo", "disk", box.file("vms/moorage/data/coreos1-data.vdi"))).toBe(
+      data,
+    );
+    expect(calls.filter((call) => call.includes("data.vdi"))).toEqual([]);
+  }, 60_000);
+
+  it("is announced by the names of what changed, and what only the next one needs is no change", () => {
+    const text = (files: object, password = "") =>
+      JSON.stringify({ storage: { files }, passwd: { users: [{ name: "usera", passwordHash: password }] } });
+    const inputs = {
+      ...({ node: "coreos1", disk: "/dev/sda", channel: "alpha", installHash: "1" } as InstallationInputs),
+      userData: text([{ path: "/etc/hostname", contents: "secret" }, { path: "/etc/moorage/install.json" }]),
+    };
+    const state = { ...inputs, firstBootId: "boot" };
+    const other = text(
+      [
+        { path: "/etc/hostname", contents: "other" },
+        { path: "/etc/moorage/install.json", contents: "x" },
+      ],
+      "another",
+    );
+    expect(installation.diff(state, { ...inputs, userData: other, channel: "beta" }).changes).toBe(false);
+    expect(logged).toEqual([]);
+    expect(installation.diff(state, { ...inputs, userData: other, installHash: "2" })).toMatchObject({
+      changes: true,
+      replaces: [],
+    });
+    expect(logged).toEqual([
+      "coreos1: this update reinstalls the node, out of the Swarm meanwhile, and keeps its data disk; other: /etc/hostname",
+    ]);
+    installation.diff(state, { ...inputs, userData: UNKNOWN, installHash: "2" });
+    expect(logged).toHaveLength(1);
+  });
 
   it("shows another installation as drift, and a host that is off as recorded", async () => {
     const machine = await Machine.start();

@@ -37,6 +37,25 @@ describe.skipIf(!canSandbox)("preflight", () => {
     expect(a.sandbox.told()).toEqual([]);
   });
 
+  it("knows of whose installation has changed, until they are gone: an update may have stopped among them", async () => {
+    const [a, b] = [(await host("a")).host, (await host("b")).host];
+    const hashes = (one?: string, two?: string) =>
+      inputs({ a: { ...a, installHash: one }, b: { ...b, installHash: two } });
+    // One that was recorded before hashes were is no other.
+    const older = { ...hashes(), findings: {} };
+    expect((await preflight.update("preflight", older, hashes("1", "1"))).row).toEqual([]);
+    const { outs } = await preflight.create(hashes("1", "1"));
+    expect(outs.row).toEqual([]);
+    const second = await preflight.update("preflight", outs, hashes("1", "2"));
+    expect(second.row).toEqual(["b"]);
+    const third = await preflight.update("preflight", second, hashes("2", "2"));
+    expect(third.row).toEqual(["a", "b"]);
+    expect(preflight.diff(third, hashes("2", "2")).changes).toBe(false);
+    const { hosts } = hashes("2");
+    const fewer = await preflight.update("preflight", third, inputs({ a: hosts.a as PreflightHost }));
+    expect(fewer.row).toEqual(["a"]);
+  });
+
   it("reports every problem of every host in one message", async () => {
     const [a, b] = [
       await host("a", { docker: docker("19.03.0|active|n1|foreign|/x") }),

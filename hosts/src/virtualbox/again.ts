@@ -1,0 +1,49 @@
+/** A guest that boots its live installer once more, with an empty system disk; its data disk stays where it is. */
+import type { Connection } from "../contract";
+import { HostError } from "../errors";
+import { note } from "../log";
+import { dropConnection } from "../ssh/pool";
+import type { InstalledGuest } from "./contract";
+import { infoOf } from "./guest";
+import { Manage } from "./manage";
+import { PHASE_KEY, STACK_KEY, readMark, writeMark } from "./mark";
+import { ensureDisk, filesOf, insertInstaller, ports, removeSystemDisk } from "./media";
+import { awaitInstaller, isOff, powerOff, powerOn } from "./power";
+
+/** Whether an earlier update began to reinstall the guest: nothing that has to be kept is on its system disk. */
+export async function isBeingInstalled({ hypervisor, name }: InstalledGuest): Promise<boolean> {
+  const manage = await Manage.on(hypervisor);
+  return (await readMark(manage, name, PHASE_KEY)) === "installing";
+}
+
+/**
+ * Switches the guest off, gives it an empty system disk and the installer's drives, and waits for the live installer.
+ * @param target the installed system, which is gone afterwards
+ */
+export async function bootInstallerAgain(
+  guest: InstalledGuest,
+  installer: Connection,
+  target: Connection,
+): Promise<void> {
+  const { hypervisor, name, again } = guest;
+  const manage = await Manage.on(hypervisor);
+  const info = await infoOf(manage, name);
+  if (!info || again === undefined || (await readMark(manage, name, STACK_KEY)) !== again.stack) {
+    throw new HostError(
+      name,
+      "there is no guest of this stack by that name on the hypervisor. Run `pulumi refresh`, then `pulumi up`",
+    );
+  }
+  note(name, "switching off, to be installed anew; its data disk stays");
+  await powerOff(manage, name, { gently: true });
+  for (const connection of [installer, target]) dropConnection(connection);
+  await writeMark(manage, name, PHASE_KEY, "installing");
+  await removeSystemDisk(manage, hypervisor, name, info);
+  const emptied = (await infoOf(manage, name)) ?? info;
+  const system = { port: ports.system, file: filesOf(manage.folder, name).system, size: again.systemDisk };
+  await ensureDisk(manage, hypervisor, name, emptied, system);
+  await insertInstaller(manage, { hypervisor, name, ...again });
+  if (isOff(emptied)) await powerOn(manage, name);
+  note(name, "boots the live installer");
+  await awaitInstaller(installer);
+}

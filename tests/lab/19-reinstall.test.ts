@@ -1,0 +1,60 @@
+import { beforeAll, expect, test } from "vitest";
+import { pushAndPull, type RegistryAccess } from "../../lab/journey/push";
+import { manage } from "../support/hypervisor";
+import { helloArchive, TestLab } from "../support/testLab";
+
+const founder = "coreos1";
+const survivor = "coreos2";
+
+let lab: TestLab;
+let access: RegistryAccess;
+let digest: string;
+
+beforeAll(async () => {
+  lab = await TestLab.standing();
+  access = await lab.access();
+  digest = await pushAndPull(lab.instance, access, helloArchive(lab));
+});
+
+/** Names of the services whose tasks run on the founder. */
+async function runningThere(): Promise<string[]> {
+  const tasks = `docker node ps ${founder} --filter desired-state=running --format '{{.Name}} {{.CurrentState}}'`;
+  const lines = (await lab.mustRoot(survivor, tasks)).trim().split("\n");
+  return lines.map((line) => line.replace(/(\.[a-z0-9]{25})? Running .*/, "")).sort();
+}
+
+test("a node that is installed otherwise leaves the Swarm, is reinstalled by itself, and all that ran there is back", async () => {
+  const ran = await runningThere();
+  await lab.mustRoot(founder, "touch /etc/of-the-old-system");
+  await lab.mustRoot(founder, `echo '{"installHash":"another"}' > /etc/moorage/install.json`);
+  expect((await lab.refresh()).output).toMatch(/coreos1: runs another installation than the recorded one/);
+  expect((await lab.pulumi(["preview"])).output).toMatch(
+    /coreos1: this update reinstalls the node, out of the Swarm meanwhile, and keeps its data disk/,
+  );
+
+  const output = await lab.mustUp();
+  expect(output).toMatch(
+    /coreos1: drained[^]*coreos1: left the Swarm[^]*coreos1: installed and up[^]*coreos1: serves again/,
+  );
+  expect((await lab.root(founder, "test -e /etc/of-the-old-system")).code).toBe(1);
+  expect(await runningThere()).toEqual(ran);
+  const list = "docker node ls --format '{{.Hostname}} {{.Status}} {{.Availability}} {{.ManagerStatus}}'";
+  const listed = (await lab.mustRoot(survivor, list)).trim().split("\n").sort();
+  expect(listed.map((line) => line.replace(/ Leader| Reachable/, " manager").trim())).toEqual([
+    ...["coreos1", "coreos2", "coreos3"].map((name) => `${name} Ready Active manager`),
+    "coreos4 Ready Active",
+  ]);
+  expect(await manage(lab.instance, "showvminfo", founder, "--machinereadable")).toMatch(
+    /"SATA-2-0"="emptydrive"\n[^]*"SATA-3-0"="emptydrive"/,
+  );
+});
+
+test("nothing was lost by it: what was pushed before is pulled, and a plain update changes nothing", async () => {
+  const image = `${access.host}/demo/hello@${digest}`;
+  await lab.client("client2", `docker image rm --force ${image}`);
+  expect(await lab.client("client2", `docker pull --quiet ${image}`)).toContain(digest);
+  expect(await lab.plan()).toEqual([]);
+  const { code, output } = await lab.up();
+  expect(code, output).toBe(0);
+  expect(output).not.toMatch(/created|updated|replaced|deleted|warning/i);
+});

@@ -1,0 +1,152 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import type { Cluster } from "../../../hosts/src/contract";
+import { awayForInstallation, awayFrom, reinstalled } from "../../../hosts/src/swarm/leave-for-installation";
+import { swarmMember } from "../../../hosts/src/swarm/member";
+import { row } from "../../../hosts/src/swarm/out-of-service";
+import { canSandbox } from "./support/sandbox";
+import { engines, memberInputs, type Engine } from "./support/sim-swarm";
+import { logged } from "./support/stop";
+
+const goes = { stays: false };
+const nothing = (): Promise<void> => Promise.resolve();
+
+/** Managers a, b and c and a worker d, all in, with a service that runs on every node. */
+async function whole() {
+  row.stoppedBy = undefined;
+  reinstalled.clear();
+  const all = (await engines("a", "b", "c", "d")) as [Engine, Engine, Engine, Engine];
+  const managers = all.slice(0, 3);
+  for (const engine of all) await swarmMember.create(memberInputs(engine, managers));
+  const cluster: Cluster = {
+    managers: managers.map(({ connection }) => connection),
+    members: all.map(({ name }) => name),
+  };
+  const swarm = all[0].cluster;
+  if (!swarm) throw new Error("no Swarm was made");
+  swarm.everywhere = ["front"];
+  swarm.services = [{ ID: "front", Spec: { Name: "front", Mode: { Global: {} }, TaskTemplate: {} } }];
+  return { all, managers, cluster, swarm };
+}
+
+const names = (engine: Engine): string[] =>
+  [...(engine.cluster?.members.values() ?? [])].map(({ hostname, role }) => `${hostname} ${role}`).sort();
+
+afterEach(() => void vi.restoreAllMocks());
+
+describe.skipIf(!canSandbox)("a node that is reinstalled", () => {
+  it("is drained, demoted and off the list before, and joins anew with its role and labels", async () => {
+    const { all, managers, cluster, swarm } = await whole();
+    // The founder, whom everybody else followed.
+    const [founder, other] = all;
+    const state = { ...memberInputs(founder, managers, { installation: "boot-1" }), nodeId: founder.nodeId };
+    await awayForInstallation(founder.connection, cluster, goes, () => {
+      expect(swarm.moves).toEqual(["a drain"]);
+      expect(founder.cluster).toBeUndefined();
+      expect(names(other)).toEqual(["b manager", "c manager", "d worker"]);
+      return nothing();
+    });
+    const inputs = memberInputs(founder, managers, { installation: "boot-2" });
+    expect(swarmMember.diff(state, inputs)).toMatchObject({ changes: true, replaces: [] });
+    const outs = await swarmMember.update("a", state, inputs);
+    expect(outs.nodeId).not.toBe(state.nodeId);
+    expect(founder.cluster).toBe(swarm);
+    expect(names(other)).toEqual(["a manager", "b manager", "c manager", "d worker"]);
+    expect(founder.member()?.labels).toEqual({ region: "dc1" });
+    expect(logged.join("\n")).toMatch(/a: serves again after its installation/);
+  }, 60_000);
+
+  it("waits for every other node to be there, and says for which", async () => {
+    const { all, cluster, swarm } = await whole();
+    const worker = all[3].member();
+    if (worker) worker.down = true;
+    const done = awayForInstallation(all[1].connection, cluster, goes, nothing);
+    await expect
+      .poll(() => logged.join("\n"), { timeout: 15_000 })
+      .toMatch(/b: waits to be changed: d is not ready in the Swarm/);
+    expect(swarm.moves).toEqual([]);
+    if (worker) worker.down = false;
+    await done;
+    expect(swarm.moves).toEqual(["b drain"]);
+  }, 60_000);
+
+  it("whose installation fails stops the row: the next one stays a member", async () => {
+    const { all, cluster, swarm } = await whole();
+    const fails = awayForInstallation(all[1].connection, cluster, goes, () =>
+      Promise.reject(new Error("no disk")),
+    );
+    await expect(fails).rejects.toThrow("no disk");
+    const next = awayForInstallation(all[2].connection, cluster, goes, nothing);
+    await expect(next).rejects.toThrow(/^c: is left as it is, as b did not come back/);
+    expect(swarm.moves).toEqual(["b drain"]);
+  }, 60_000);
+
+  it("that only its owner can boot is looked at, and not touched", async () => {
+    const { all, cluster, swarm } = await whole();
+    const tells = awayForInstallation(all[1].connection, cluster, { stays: true }, () =>
+      Promise.reject(new Error("boot it")),
+    );
+    await expect(tells).rejects.toThrow("boot it");
+    expect(swarm.moves).toEqual([]);
+    expect(names(all[0])).toHaveLength(4);
+  }, 60_000);
+
+  it("and is the only manager is refused at once, as all services would go with it", async () => {
+    row.stoppedBy = undefined;
+    const [alone] = (await engines("alone")) as [Engine];
+    await swarmMember.create(memberInputs(alone, [alone]));
+    const cluster = { managers: [alone.connection], members: ["alone"] };
+    await expect(awayForInstallation(alone.connection, cluster, goes, nothing)).rejects.toThrow(
+      /alone: must be reinstalled, and is the Swarm's only manager/,
+    );
+    expect(names(alone)).toEqual(["alone manager"]);
+  }, 60_000);
+
+  it("is put off while a member of etcd is without its data, which this update gives back later", async () => {
+    const { all, managers, cluster, swarm } = await whole();
+    for (const { sandbox } of managers) sandbox.tool("docker", "#!/bin/sh\nexit 0\n");
+    all[0].sandbox.tool("docker", "#!/bin/sh\nexit 1\n");
+    const done = awayForInstallation(all[1].connection, cluster, goes, nothing);
+    const refused = expect(done).rejects.toThrow(
+      /b: is reinstalled by the next update, as etcd's member on a/,
+    );
+    await expect
+      .poll(() => logged.join("\n"), { timeout: 15_000 })
+      .toMatch(/b: waits to be changed: etcd's member on a does not serve/);
+    reinstalled.add("a");
+    const { now } = Date;
+    vi.spyOn(Date, "now").mockImplementation(() => now() + 61_000);
+    await refused;
+    expect(swarm.moves).toEqual([]);
+    expect(row.stoppedBy).toBeUndefined();
+  }, 60_000);
+
+  it("and left in an earlier run is not asked for anything", async () => {
+    row.stoppedBy = undefined;
+    const [out] = (await engines("out")) as [Engine];
+    await expect(
+      awayForInstallation(out.connection, { managers: [] }, goes, () => Promise.resolve("done")),
+    ).resolves.toBe("done");
+  }, 60_000);
+});
+
+describe("who is away", () => {
+  const node = (hostname: string, State: string, label?: string) => ({
+    ID: hostname,
+    Version: { Index: 1 },
+    Spec: {
+      Role: "worker" as const,
+      Availability: "active" as const,
+      Labels: label === undefined ? null : { "moorage.node": label },
+    },
+    Description: { Hostname: hostname },
+    Status: { State },
+  });
+
+  it("is whoever is not listed, or not ready, under its name or its label", () => {
+    const nodes = [node("a", "ready"), node("host-b", "ready", "b"), node("c", "down"), node("c", "ready")];
+    expect(awayFrom(nodes, ["a", "b", "c"], "a")).toBeUndefined();
+    expect(awayFrom(nodes, ["a", "d"], "a")).toBe("d is not in the Swarm");
+    expect(awayFrom([node("c", "down")], ["a", "c"], "a")).toBe("c is not ready in the Swarm");
+    expect(awayFrom([], ["a"], "a")).toBeUndefined();
+  });
+});
