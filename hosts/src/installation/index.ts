@@ -14,6 +14,7 @@ import { Deadline, poll } from "../time";
 import { bootInstallerAgain, isBeingInstalled } from "../virtualbox/again";
 import { afterInstallation, beforeReboot } from "../virtualbox/guest";
 import { changedIn } from "./changed";
+import { isRewritable, rewrite, rewritePlanned } from "./rewrite";
 import { install } from "./run";
 
 const MARKER = "/etc/moorage/install.json";
@@ -99,7 +100,10 @@ async function installed(inputs: InstallationInputs, installerBoot: string): Pro
 }
 
 /** Reinstalls a node, whichever of its systems answers: one that serves leaves the Swarm first. */
-async function reinstall(state: InstallationOutputs, inputs: InstallationInputs): Promise<InstallationOutputs> {
+async function reinstall(
+  state: InstallationOutputs,
+  inputs: InstallationInputs,
+): Promise<InstallationOutputs> {
   const { node, guest, installer } = inputs;
   const found = await whoAnswers(inputs, 0).catch(async (error: unknown): Promise<Found | undefined> => {
     if (!(error instanceof HostError)) throw error;
@@ -109,6 +113,11 @@ async function reinstall(state: InstallationOutputs, inputs: InstallationInputs)
   });
   if (found?.kind === "installed" && found.installed.installHash === inputs.installHash) {
     return adopted(inputs, found.installed);
+  }
+  if (found?.kind === "installed" && isRewritable(state, inputs)) {
+    await rewrite(state, inputs, async () => (await installedOn(inputs.target)).installHash);
+    // What lies on the disk is still there: nothing has to be put there again.
+    return { ...withoutProvider(inputs), firstBootId: state.firstBootId };
   }
   const fromInstaller = async (): Promise<InstallationOutputs> => {
     if (found?.kind !== "installer") {
@@ -196,7 +205,16 @@ async function awaitInstalled(
 }
 
 /** What only an installation takes, and one that is done has no use for. */
-const forTheNext = ["userData", "format", "channel", "version", "proxy", "timeoutSeconds", "installer", "cluster"];
+const forTheNext = [
+  "userData",
+  "format",
+  "channel",
+  "version",
+  "proxy",
+  "timeoutSeconds",
+  "installer",
+  "cluster",
+];
 
 function withoutAgain<Inputs extends InstallationInputs>(inputs: Inputs): Inputs {
   if (typeof inputs.guest !== "object") return inputs;
@@ -208,7 +226,12 @@ function reinstallationOf(state: InstallationOutputs, inputs: InstallationInputs
   const texts = [state.userData, inputs.userData, inputs.installHash];
   if (texts.some((text) => text === UNKNOWN)) return undefined;
   const names = changedIn(state.userData, inputs.userData);
-  const why = names.length > 0 ? `other: ${names.join(", ")}` : "another installation is there than the configured one";
+  if (isRewritable(state, inputs) && sameMachine(state, inputs)) {
+    const other = names.length > 0 ? `; other: ${names.join(", ")}` : "";
+    return `${rewritePlanned(state, inputs)}${other}`;
+  }
+  const why =
+    names.length > 0 ? `other: ${names.join(", ")}` : "another installation is there than the configured one";
   return `this update reinstalls the node, out of the Swarm meanwhile, and keeps its data disk; ${why}`;
 }
 

@@ -3,13 +3,7 @@ import type { Connection, NodeFilesInputs, NodeFilesOutputs, Operation } from ".
 import { diffOf } from "../diff";
 import { HostError } from "../errors";
 import { note } from "../log";
-import {
-  isReinstalled,
-  readOrRecorded,
-  recording,
-  unlessUnreachable,
-  withoutProvider,
-} from "../operation";
+import { isReinstalled, readOrRecorded, recording, unlessUnreachable, withoutProvider } from "../operation";
 import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { settle } from "./apply";

@@ -15,7 +15,9 @@ export function satisfies(node: SwarmNode, constraints: readonly string[]): bool
 /** Whether a service has a task on this very node: it is global, or bound to the node by name. */
 export function isFor({ Spec }: SwarmService, node: SwarmNode): boolean {
   const constraints = Spec.TaskTemplate.Placement?.Constraints ?? [];
-  const bound = constraints.some((each) => /^\s*(node\.labels\.moorage\.node|node\.hostname)\s*==/.test(each));
+  const bound = constraints.some((each) =>
+    /^\s*(node\.labels\.moorage\.node|node\.hostname)\s*==/.test(each),
+  );
   const replicas = Spec.Mode.Replicated?.Replicas ?? 0;
   return (Spec.Mode.Global !== undefined || (bound && replicas > 0)) && satisfies(node, constraints);
 }

@@ -37,7 +37,12 @@ function wantedSpec(spec: NodeSpec, { role, labels, availability }: SwarmMemberI
 }
 
 /** Until the services that are placed on the node run there again, and MinIO has healed its drive. */
-async function untilPlaced({ connection, managers, nodeId, storageService }: SwarmMemberOutputs): Promise<void> {
+async function untilPlaced({
+  connection,
+  managers,
+  nodeId,
+  storageService,
+}: SwarmMemberOutputs): Promise<void> {
   const elapsed = new Deadline(0);
   const member = { connection, managers, nodeId, cluster: { managers, storageService } };
   await untilWhole(member, async () => {

@@ -227,7 +227,8 @@ export async function untilWhole(
 /** Says how many of the services have no task here, or nothing. */
 async function missingFrom(
   member: Pick<Member, "managers" | "nodeId">,
-  services: readonly string[]): Promise<string> {
+  services: readonly string[],
+): Promise<string> {
   const running = new Set((await runningTasks(member)).map(({ ServiceID }) => ServiceID));
   const missing = services.filter((service) => !running.has(service));
   return missing.length === 0

@@ -272,14 +272,18 @@ describe.skipIf(!canSandbox)("an installation", () => {
       await new Promise((done) => setTimeout(done, 50));
     }
     expect(readFileSync(disk, "utf8")).not.toContain("old");
-    expect(await box.info("coreos1")).toMatch(/"SATA-2-0"=".*installer\.iso"\n[^]*"SATA-3-0"=".*coreos1\.iso"/);
+    expect(await box.info("coreos1")).toMatch(
+      /"SATA-2-0"=".*installer\.iso"\n[^]*"SATA-3-0"=".*coreos1\.iso"/,
+    );
     expect(box.configDrive("coreos1")).toBe(installerUserData);
     await machine.bootInstaller();
     await machine.rebootInto("hash-2", "anew");
     expect((await update).firstBootId).toBe("anew");
     expect(await box.info("coreos1")).toMatch(/"SATA-2-0"="emptydrive"\n[^]*"SATA-3-0"="emptydrive"/);
     expect(box.configDrive("coreos1")).toBeUndefined();
-    expect(await box.manage("showmediuminfo", "disk", box.file("vms/moorage/data/coreos1-data.vdi"))).toBe(data);
+    expect(await box.manage("showmediuminfo", "disk", box.file("vms/moorage/data/coreos1-data.vdi"))).toBe(
+      data,
+    );
     expect(calls.filter((call) => call.includes("data.vdi"))).toEqual([]);
   }, 60_000);
 
@@ -292,7 +296,10 @@ describe.skipIf(!canSandbox)("an installation", () => {
       firstBootId: "boot",
     };
     const other = text(
-      [{ path: "/etc/hostname", contents: "other" }, { path: "/etc/moorage/install.json", contents: "x" }],
+      [
+        { path: "/etc/hostname", contents: "other" },
+        { path: "/etc/moorage/install.json", contents: "x" },
+      ],
       "another",
     );
     const { firstBootId: _, ...inputs } = state;

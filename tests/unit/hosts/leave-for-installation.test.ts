@@ -106,7 +106,9 @@ describe.skipIf(!canSandbox)("a node that is reinstalled", () => {
     for (const { sandbox } of managers) sandbox.tool("docker", "#!/bin/sh\nexit 0\n");
     all[0].sandbox.tool("docker", "#!/bin/sh\nexit 1\n");
     const done = awayForInstallation(all[1].connection, cluster, goes, nothing);
-    const refused = expect(done).rejects.toThrow(/b: is reinstalled by the next update, as etcd's member on a/);
+    const refused = expect(done).rejects.toThrow(
+      /b: is reinstalled by the next update, as etcd's member on a/,
+    );
     await expect
       .poll(() => logged.join("\n"), { timeout: 15_000 })
       .toMatch(/b: waits to be changed: etcd's member on a does not serve/);
