@@ -14,6 +14,7 @@ import { Deadline, poll } from "../time";
 import { bootInstallerAgain, isBeingInstalled } from "../virtualbox/again";
 import { afterInstallation, beforeReboot } from "../virtualbox/guest";
 import { changedIn } from "./changed";
+import { isRewritable, rewrite, rewritePlanned } from "./rewrite";
 import { install } from "./run";
 
 const MARKER = "/etc/moorage/install.json";
@@ -117,6 +118,11 @@ async function reinstall(
   );
   if (found?.kind === "installed" && found.installed.installHash === inputs.installHash) {
     return adopted(inputs, found.installed);
+  }
+  if (found?.kind === "installed" && isRewritable(state, inputs)) {
+    await rewrite(state, inputs, async () => (await installedOn(inputs.target)).installHash);
+    // What lies on the disk is still there: nothing has to be put there again.
+    return { ...withoutProvider(inputs), firstBootId: state.firstBootId };
   }
   const fromInstaller = async (): Promise<InstallationOutputs> => {
     if (found?.kind !== "installer") {
@@ -225,6 +231,10 @@ function reinstallationOf(state: InstallationOutputs, inputs: InstallationInputs
   const texts = [state.userData, inputs.userData, inputs.installHash];
   if (texts.some((text) => text === UNKNOWN)) return undefined;
   const names = changedIn(state.userData, inputs.userData);
+  if (isRewritable(state, inputs) && sameMachine(state, inputs)) {
+    const other = names.length > 0 ? `; other: ${names.join(", ")}` : "";
+    return `${rewritePlanned(state, inputs)}${other}`;
+  }
   const why =
     names.length > 0 ? `other: ${names.join(", ")}` : "another installation is there than the configured one";
   return `this update reinstalls the node, out of the Swarm meanwhile, and keeps its data disk; ${why}`;
