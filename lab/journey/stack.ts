@@ -31,6 +31,8 @@ export function ensureStackFile(instance: Instance, platform: Platform): void {
   const salt = known === undefined ? undefined : parseDocument(known).get("encryptionsalt");
   if (salt !== undefined) document.set("encryptionsalt", salt);
   document.setIn(["config", "moorage:platform"], platform);
+  // Users of hosts that ran before are their owner's.
+  if (platform === "existing") document.deleteIn(["config", "moorage:os"]);
   if (platform === "virtualbox") document.setIn(["config", "moorage:hypervisor"], hypervisorOf(instance));
   for (const host of instance.hosts.filter((one) => one.kind === "node")) {
     adapt(document, instance, host, platform);
