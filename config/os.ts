@@ -14,7 +14,7 @@ const user = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      "The program makes a password, meant for console and sudo (stack output `consolePasswords`). Whether SSH takes it too is the distribution's own setting. Taken back, it stays set on nodes until they are installed anew.",
+      "The program makes a password, for console and sudo alone: SSH takes keys (stack output `consolePasswords`). Taken back, it stays set on nodes until they are installed anew.",
     ),
   insecureMd5Password: z
     .boolean()

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { defaultSetting, ensureCloudinit } from "../toolchain";
 import { must } from "./exec";
 import type { Host, Instance, Platform } from "./instance";
 import { hostKeyFile, installerKey } from "./keys";
@@ -8,9 +9,9 @@ import { cloudConfigLayer } from "./virtualbox/cloudConfig";
 
 const CORE_ID = 500;
 
-/** A file of a layer: content, and mode where it is not 0644. */
+/** A file of a layer: its content, or the file of this machine that it is a copy of; mode where it is not 0644. */
 interface LayerFile {
-  readonly content: string;
+  readonly content: string | { readonly of: string };
   readonly mode?: number;
   /** Owned by the user core, with its folders up to /home/core. */
   readonly core?: boolean;
@@ -85,8 +86,13 @@ function installerLayer(told: Layer): Layer {
   };
 }
 
+/** With the program that applies a cloud-config, where this machine has it. */
 function installedLayer(): Layer {
+  const cloudinit = ensureCloudinit(defaultSetting(() => undefined));
   return {
+    ...("missing" in cloudinit
+      ? {}
+      : { "usr/bin/coreos-cloudinit": { content: { of: cloudinit.bin }, mode: 0o755 } }),
     "etc/os-release": { content: osRelease("Moorage lab: Debian in place of CoreOS", "lab-installed") },
   };
 }
@@ -114,7 +120,8 @@ async function write(folder: string, layer: Layer): Promise<void> {
       fs.symlinkSync(entry.target, file);
       continue;
     }
-    fs.writeFileSync(file, entry.content);
+    if (typeof entry.content === "string") fs.writeFileSync(file, entry.content);
+    else fs.copyFileSync(entry.content.of, file);
     fs.chmodSync(file, entry.mode ?? 0o644);
     if (entry.core === true) {
       await must("chown", ["-R", `${CORE_ID}:${CORE_ID}`, path.join(temporary, "home/core")]);

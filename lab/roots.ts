@@ -18,6 +18,7 @@ const PACKAGES = [
   "iproute2",
   "iputils-ping",
   "libnss-myhostname",
+  "libnss-systemd",
   "sudo",
   "curl",
   "ca-certificates",
@@ -28,6 +29,13 @@ const PACKAGES = [
   "less",
   "kmod",
 ];
+
+/** What of this repository is in the base: by name in `guestDir`, the folder it goes to. */
+const programs: Readonly<Record<string, string>> = {
+  init: "usr/lib/moorage-lab",
+  links: "usr/lib/moorage-lab",
+  "update-ssh-keys": "usr/bin",
+};
 
 /** Where the stand-ins for hosts lie in this repository. */
 export const guestDir = path.join(__dirname, "guest");
@@ -83,15 +91,16 @@ function guestFile(name: string): string {
 export async function baseRoot(): Promise<string> {
   const rawKey = keyOf(SUITE, ...PACKAGES);
   const customize = guestFile("customize.sh");
-  const key = keyOf(rawKey, customize, guestFile("init"), guestFile("links"));
+  const key = keyOf(rawKey, customize, ...Object.keys(programs).map(guestFile));
   return cached("roots", `base-${key}`, async (target) => {
     const raw = await cached("roots", `${SUITE}-${rawKey}`, (folder) => debootstrap(SUITE, PACKAGES, folder));
     // Hard links: customize.sh replaces files, and never writes into one.
     await must("cp", ["-al", `${raw}/.`, target]);
-    fs.mkdirSync(path.join(target, "usr/lib/moorage-lab"), { recursive: true });
-    for (const name of ["init", "links"]) {
-      fs.copyFileSync(path.join(guestDir, name), path.join(target, "usr/lib/moorage-lab", name));
-      fs.chmodSync(path.join(target, "usr/lib/moorage-lab", name), 0o755);
+    for (const [name, folder] of Object.entries(programs)) {
+      const program = path.join(target, folder, name);
+      fs.mkdirSync(path.dirname(program), { recursive: true });
+      fs.copyFileSync(path.join(guestDir, name), program);
+      fs.chmodSync(program, 0o755);
     }
     await must("chroot", [target, "/bin/bash", "-s"], { input: customize });
   });

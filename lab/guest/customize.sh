@@ -8,10 +8,12 @@ useradd --key UID_MIN=500 --uid 500 --gid 500 --groups sudo,docker,systemd-journ
 echo 'core ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/core
 chmod 0440 /etc/sudoers.d/core
 
-# As on Flatcar: keys from Ignition lie in a file of their own beside authorized_keys.
-cat >/etc/ssh/sshd_config.d/10-lab.conf <<'EOF'
+# As on Flatcar: keys from Ignition lie in a file of their own beside authorized_keys, and passwords are taken, asked
+# for in either way, unless a file whose name comes before says no.
+cat >/etc/ssh/sshd_config.d/50-lab.conf <<'EOF'
 AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys.d/ignition
-PasswordAuthentication no
+PasswordAuthentication yes
+KbdInteractiveAuthentication yes
 UseDNS no
 MaxStartups 30:30:100
 MaxSessions 100
@@ -56,6 +58,62 @@ MakeDirectory=no
 WantedBy=multi-user.target
 EOF
 
+cat >/usr/lib/systemd/system/lab-sshd.service <<'EOF'
+[Unit]
+Description=Have the SSH server read its settings and host key again
+After=ssh.service
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/systemctl try-reload-or-restart ssh.service
+EOF
+cat >/usr/lib/systemd/system/lab-sshd.path <<'EOF'
+[Unit]
+Description=Watch the SSH server's settings and host key (in place of a server for each connection)
+
+[Path]
+PathChanged=/etc/ssh/sshd_config.d
+PathChanged=/etc/ssh/ssh_host_ed25519_key
+
+[Install]
+WantedBy=multi-user.target
+EOF
+
+# Where flatcar-install and coreos-install put a cloud-config, it is applied on every boot, as on Flatcar.
+cat >/usr/lib/systemd/system/user-cloudinit@.service <<'EOF'
+[Unit]
+Description=Apply the cloud-config in %f
+Before=user-config.target
+ConditionFileNotEmpty=%f
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+TimeoutSec=10min
+EnvironmentFile=-/etc/environment
+ExecStart=/usr/bin/coreos-cloudinit --from-file=%f
+EOF
+cat >/usr/lib/systemd/system/user-cloudinit@.path <<'EOF'
+[Unit]
+Description=Watch for a cloud-config in %f
+
+[Path]
+PathExists=%f
+EOF
+cat >/usr/lib/systemd/system/user-config.target <<'EOF'
+[Unit]
+Description=User data is applied
+Requires=user-cloudinit@var-lib-flatcar\x2dinstall-user_data.path user-cloudinit@var-lib-coreos\x2dinstall-user_data.path
+After=user-cloudinit@var-lib-flatcar\x2dinstall-user_data.path user-cloudinit@var-lib-coreos\x2dinstall-user_data.path
+
+[Install]
+WantedBy=multi-user.target
+EOF
+# What coreos-cloudinit adds the update strategy to.
+mkdir -p /usr/share/coreos
+echo 'GROUP=stable' >/usr/share/coreos/update.conf
+
 # As Flatcar's unit has it: containers are in slices of systemd, whose limits hold.
 echo 'DOCKER_OPTS="--exec-opt native.cgroupdriver=systemd"' >/etc/default/docker
 
@@ -71,6 +129,8 @@ enable sshd-keygen.service
 enable systemd-networkd.service
 enable docker.socket
 enable lab-links.path
+enable lab-sshd.path
+enable user-config.target
 disable *
 EOF
 rm -rf /etc/systemd/system/*.wants

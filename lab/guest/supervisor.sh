@@ -153,6 +153,15 @@ apply_ignition() {
   sync -f "$DISK"
 }
 
+# A cloud-config is applied by the booted system itself (user-cloudinit@.service), which takes a program that not every
+# machine has.
+check_cloud_config() {
+  compgen -G "$DISK/upper/var/lib/*-install/user_data" >/dev/null || return 0
+  [[ ! -x $DIR/layer-installed/usr/bin/coreos-cloudinit ]] || return 0
+  state 'failed: it was installed with a cloud-config, and this machine has no archive of coreos-cloudinit (MOORAGE_PLUGINS)'
+  return 1
+}
+
 # The devices the firmware tries, in their order: a guest has a list, any other host its disk and the live installer.
 firmware() {
   local device
@@ -180,7 +189,7 @@ choose_root() {
   kind=installed
   [[ $PREINSTALLED != 1 ]] || kind=existing
   mount_installed || { state "failed: cannot mount the system disk $SYSTEM_DEV"; return 1; }
-  apply_ignition
+  apply_ignition && check_cloud_config
 }
 
 boot() {

@@ -33,6 +33,8 @@ export function ensureStackFile(instance: Instance, platform: Platform): void {
   document.setIn(["config", "moorage:platform"], platform);
   if (platform === "virtualbox") reachHypervisor(document, instance);
   else document.deleteIn(["config", "moorage:hypervisor"]);
+  // Users of hosts that ran before are their owner's.
+  if (platform === "existing") document.deleteIn(["config", "moorage:os"]);
   for (const host of instance.hosts.filter((one) => one.kind === "node")) {
     adapt(document, instance, host, platform);
   }

@@ -153,6 +153,7 @@ describe("etcd", () => {
     expect(settingsOf(recorder, "coreos1").ETCD_DATA_DIR).toBe("/var/lib/moorage/data/etcd/store");
     const without = await etcd((raw) => {
       raw.platform = "existing" as never;
+      delete raw.os;
       for (const name of ["coreos1", "coreos2", "coreos3", "coreos4"]) {
         const changed = node(raw, name);
         for (const key of ["dataDisk", "disk", "installer"]) delete changed[key];

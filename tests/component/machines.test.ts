@@ -34,6 +34,7 @@ describe("nodes", () => {
       ...[1, 2, 3, 4].map((at) => `NodeAccess coreos${at}`),
       "Preflight fleet-preflight",
       "PrivateKey fleet-login-key",
+      "UserPasswords fleet-user",
     ]);
     expect(recorder.children("coreos3")).toEqual([
       "DataDisk coreos3-data-disk",
@@ -84,12 +85,13 @@ describe("nodes", () => {
     expect(recorder.outputs.get("coreos1")).toMatchObject({ installHash: inputs.installHash });
   });
 
-  test("have files of which only those with a key are secret", () => {
+  test("have files of which only those with a key or a password are secret", () => {
     const { inputs } = recorder.named("coreos1-base");
     expect(secretPaths(inputs)).toEqual([
       ...[0, 1, 2].map((manager) => `cluster.managers.${manager}.privateKey`),
       "connection.privateKey",
       "files.[/etc/docker/tls/key.pem].content",
+      "files./etc/moorage/passwords.content",
     ]);
     expect(plain(inputs)).toMatchObject({
       part: "base",

@@ -44,6 +44,7 @@ describe("the program", () => {
       "moorage:machine:CoreOsNode",
       "moorage:machine:Fleet",
       "moorage:machine:NodeAccess",
+      "moorage:machine:UserPasswords",
       "moorage:pki:CertificateAuthority",
       "moorage:registry:Registry",
       "moorage:storage:ObjectStore",
@@ -73,7 +74,12 @@ describe("the program", () => {
 
   test("says where the registry is, and how to get in", () => {
     const outputs = recorder.outputs.get("moorage-dev");
-    expect(secretPaths(outputs)).toEqual(["password", "passwords", "sshPrivateKey"]);
+    expect(secretPaths(outputs)).toEqual([
+      "consolePasswords.usera",
+      "password",
+      "passwords",
+      "sshPrivateKey",
+    ]);
     expect(shown(outputs)).toMatchObject({
       registryUrl: "https://10.0.2.10",
       caCertificate: "certificate ca-certificate",
@@ -102,6 +108,7 @@ describe("secrets of the program", () => {
       /(connection|target|managers\.\d|nodes\.\d|storageNodes\.\d)\.privateKey$/.test(line);
     const secrets = everywhere(recorder, secretPaths);
     expect(normalized(secrets.filter((line) => !isLogin(line)))).toEqual([
+      "NODE-base files./etc/moorage/passwords.content",
       "NODE-base files.[/etc/docker/tls/key.pem].content",
       "NODE-base installation",
       "NODE-data-disk installation",
@@ -122,6 +129,7 @@ describe("secrets of the program", () => {
       "etcd-cluster clientKey",
       "etcd-cluster installations.NODE",
       "fleet-preflight hosts.NODE.installHash",
+      "fleet-user-usera-hash stdin",
       "minio-NODE-root-password data",
       "minio-NODE-root-user data",
       "nginx-key data",
@@ -168,6 +176,7 @@ describe("the first preview", () => {
     const services = unknown.filter((line) => line.includes(" taskSpec."));
     expect(services.filter((line) => !/\.(configId|secretId|id)$/.test(line))).toEqual([]);
     expect(normalized(unknown.filter((line) => !services.includes(line)))).toEqual([
+      "NODE-base files./etc/moorage/passwords.content",
       "NODE-base files.[/etc/docker/certs.d/10.0.2.10/ca.crt].content",
       "NODE-base files.[/etc/docker/tls/ca.pem].content",
       "NODE-base files.[/etc/docker/tls/cert.pem].content",
@@ -203,6 +212,7 @@ describe("the first preview", () => {
       "etcd-cluster caCertificate",
       "etcd-cluster clientCertificate",
       "etcd-cluster clientKey",
+      "fleet-user-usera-hash stdin",
       "minio-NODE-converged fingerprint",
       "minio-NODE-root-password data",
       "minio-NODE-root-user data",

@@ -128,6 +128,7 @@ describe("the first node of the set-up that this project grew from, given as con
       "file /etc/moorage/passwords",
       "file /etc/ssh/ssh_host_ed25519_key",
       "file /etc/ssh/ssh_host_ed25519_key.pub",
+      "file /etc/ssh/sshd_config",
       "unit date.timer",
       "unit docker.service",
       "unit docker.service, 30-moorage-slice.conf",

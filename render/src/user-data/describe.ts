@@ -10,6 +10,7 @@ import {
   type DescribedUser,
   type NodeDescription,
 } from "./description";
+import { sshdFiles } from "./sshd";
 
 export const installMarkerPath = "/etc/moorage/install.json";
 
@@ -66,6 +67,7 @@ function ownFiles(model: UserDataModel, installHash: string): DescribedFile[] {
     file(installMarkerPath, 0o644, `${JSON.stringify({ installHash })}\n`),
     file("/etc/ssh/ssh_host_ed25519_key", 0o600, endLine(model.hostKey.privateKey)),
     file("/etc/ssh/ssh_host_ed25519_key.pub", 0o644, endLine(model.hostKey.publicKey)),
+    ...sshdFiles(model.distribution),
     ...membershipFiles(model),
     ...networkFiles(model),
   ];

@@ -1,0 +1,208 @@
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import type { Document } from "yaml";
+import { must, run, type Finished } from "../../lab/exec";
+import { consoleRun } from "../../lab/hosts";
+import { checkout, claimInstance, hostNamed, type Host, type Instance } from "../../lab/instance";
+import { onHost } from "../../lab/journey/push";
+import { ensureKeys } from "../../lab/keys";
+import { on, reboot } from "../../lab/lab";
+import { accessTo, sshArguments, type SshAccess } from "../../lab/ssh";
+import { differences } from "../support/appliedHost";
+import { OwnLab } from "../support/ownLab";
+import { eventually, TestLab } from "../support/testLab";
+import { appliedCloudConfig, appliedIgnition, type Applied } from "../support/userData";
+import { cloudinitFor } from "../support/validators";
+
+const node = "coreos1";
+const user = "usera";
+const keysAlone = "/etc/ssh/sshd_config.d/10-moorage.conf";
+
+let lab: TestLab;
+let access: SshAccess;
+let password: string;
+
+beforeAll(async () => {
+  lab = await TestLab.standing();
+  const known = accessTo(lab.instance, lab.host(node));
+  if (known === undefined) throw new Error(`the lab has no key for ${node}`);
+  access = { ...known, user };
+  const { consolePasswords } = await lab.outputs();
+  password = (consolePasswords as Record<string, string>)[user] ?? "";
+  expect(password).toMatch(/^\w{24}$/);
+});
+
+/** What the operator's command prints of the node, secrets and what is put there over SSH included. */
+function rendered(...options: string[]): Promise<string> {
+  const command = ["--no-install", "tsx", "ops/main.ts", "render", node, "--secrets", ...options];
+  return must("npx", command, { env: lab.env, cwd: checkout() });
+}
+
+/** A host, and the lab that it is in. */
+interface Place {
+  readonly instance: Instance;
+  readonly host: Host;
+}
+
+const asRoot =
+  ({ host }: Place) =>
+  async (line: string): Promise<string> => {
+    const done = await consoleRun(host, ["sh", "-c", line]);
+    if (done.code !== 0) throw new Error(`${host.name}: exit code ${done.code}: ${done.stderr}`);
+    return done.stdout;
+  };
+
+/** Logs in as the user, by key unless `options` say otherwise, and runs a shell line. */
+function login({ instance, host }: Place, line: string, options: LoginOptions = {}): Promise<Finished> {
+  const flags = (options.flags ?? []).flatMap((flag) => ["-o", flag]);
+  return run("ssh", [...flags, ...sshArguments(instance, host, access, [line])], {
+    input: options.input ?? "",
+    env: options.env,
+    timeoutMs: 30_000,
+  });
+}
+
+interface LoginOptions {
+  readonly flags?: readonly string[];
+  readonly input?: string;
+  readonly env?: Record<string, string>;
+}
+
+/** The same with the password in place of the key, in whichever way the host asks for it. */
+async function loginByPassword(place: Place): Promise<Finished> {
+  const askpass = path.join(place.instance.dir, `askpass.${randomBytes(3).toString("hex")}`);
+  fs.writeFileSync(askpass, `#!/bin/sh\nprintf '%s\\n' "$USERS_PASSWORD"\n`, { mode: 0o700 });
+  try {
+    return await login(place, "id -un", {
+      flags: [
+        "PubkeyAuthentication=no",
+        "PreferredAuthentications=password,keyboard-interactive",
+        "NumberOfPasswordPrompts=1",
+      ],
+      env: { SSH_ASKPASS: askpass, SSH_ASKPASS_REQUIRE: "force", USERS_PASSWORD: password },
+    });
+  } finally {
+    fs.rmSync(askpass);
+  }
+}
+
+async function expectKeysAlone(place: Place): Promise<void> {
+  const { code, stderr } = await loginByPassword(place);
+  expect(stderr).toContain("Permission denied (publickey).");
+  expect(code).toBe(255);
+}
+
+describe("a node that Ignition installed", () => {
+  const place = (): Place => ({ instance: lab.instance, host: lab.host(node) });
+
+  afterEach(() => lab.root(node, `[ ! -e /root/aside ] || mv /root/aside ${keysAlone}`));
+
+  test("has every file, user, group and unit of its user data, and of what was put there over SSH", async () => {
+    const wanted = appliedIgnition(await rendered("--whole"));
+    expect(Object.keys(wanted.users)).toEqual(["core", user]);
+    expect(wanted.files[`/etc/userdb/${user}:video.membership`]).toBeDefined();
+    expect(await differences(wanted, asRoot(place()))).toEqual([]);
+  });
+
+  test("lets a user in by her key, and to Docker; makes her root by her password alone", async () => {
+    const docker = await login(place(), "docker ps --format '{{.Names}}'");
+    expect(docker.code, docker.stderr).toBe(0);
+    expect(docker.stdout).toContain("registry");
+    expect((await login(place(), "sudo -n id -u")).code).not.toBe(0);
+    expect((await login(place(), "sudo -S -k -p '' id -u", { input: "wrong\n" })).code).not.toBe(0);
+    const root = await login(place(), "sudo -S -k -p '' id -u", { input: `${password}\n` });
+    expect(root.stdout.trim(), root.stderr).toBe("0");
+  });
+
+  test("takes no password by SSH, which it would without the file that forbids it", async () => {
+    await expectKeysAlone(place());
+    await lab.mustRoot(node, `mv ${keysAlone} /root/aside`);
+    await eventually(10, async () => {
+      const { code, stdout, stderr } = await loginByPassword(place());
+      expect(code, stderr).toBe(0);
+      expect(stdout.trim()).toBe(user);
+    });
+    await lab.mustRoot(node, `mv /root/aside ${keysAlone}`);
+    await eventually(10, () => expectKeysAlone(place()));
+  });
+});
+
+describe("a host that was installed with a cloud-config", () => {
+  let own: OwnLab;
+  let place: Place;
+  let wanted: Applied;
+
+  afterAll(() => own?.end());
+
+  /** What a stack may have besides; only rendered, as no `pulumi up` follows. */
+  function enrich(config: Document): void {
+    const os = {
+      format: "cloud-config",
+      timeZone: "Europe/Berlin",
+      ntp: ["time.example.com"],
+      clockTimer: true,
+      aliases: true,
+      motd: "Just another day!!",
+      proxies: { http: "http://proxy.example.com:3128" },
+      files: {
+        "/opt/bin/own": { content: "#!/bin/sh\nexit 0\n", permissions: "0750", owner: "root:docker" },
+      },
+      units: {
+        "own.service": { content: "[Service]\nType=oneshot\nExecStart=/opt/bin/own\n" },
+        "own.timer": {
+          content: "[Timer]\nOnCalendar=weekly\n\n[Install]\nWantedBy=timers.target\n",
+          enabled: true,
+        },
+        "docker.service": { dropIns: { "80-own.conf": "[Service]\nNice=-5\n" } },
+      },
+    };
+    for (const [key, value] of Object.entries(os)) config.setIn(["config", "moorage:os", key], value);
+  }
+
+  /** Waits for the end of what applies it on this boot. */
+  async function applied(): Promise<void> {
+    const unit = "user-cloudinit@var-lib-flatcar\\x2dinstall-user_data.service";
+    const state = `systemctl show -p ActiveState --value '${unit}'`;
+    await eventually(60, async () => {
+      expect(["active", "failed"]).toContain((await asRoot(place)(state)).trim());
+    });
+    const log = await asRoot(place)(`journalctl -b -o cat -u '${unit}'`);
+    expect((await asRoot(place)(state)).trim(), log).toBe("active");
+  }
+
+  test("has every file, user, group and unit of it, but what waits for the next boot", async (context) => {
+    cloudinitFor(context);
+    const text = await lab.withConfig(enrich, () => rendered("--whole"));
+    wanted = appliedCloudConfig(text);
+    own = OwnLab.begin();
+    const instance = await claimInstance();
+    await ensureKeys(instance);
+    place = { instance, host: hostNamed(instance, node) };
+    await on(instance, place.host);
+    await onHost(
+      instance,
+      place.host,
+      `umask 077; cat > user_data && sudo flatcar-install -d /dev/disk/by-id/lab-${node}-system -c user_data`,
+      text,
+    );
+    await reboot(instance, place.host);
+    await applied();
+    // It runs after all that is in user data, and so is not started by it.
+    expect(await differences(wanted, asRoot(place))).toEqual([
+      "unit moorage-passwords.service: enabled inactive, wanted enabled active",
+    ]);
+    await expectKeysAlone(place);
+  });
+
+  test("has all of it once it was booted again, applied anew and come to the same", async (context) => {
+    cloudinitFor(context);
+    await asRoot(place)("rm /opt/bin/own && systemctl disable own.timer 2>/dev/null");
+    await reboot(place.instance, place.host);
+    await applied();
+    expect(await differences(wanted, asRoot(place))).toEqual([]);
+    const docker = await login(place, "docker ps --quiet && id -Gn");
+    expect(docker.stdout.trim().split(" ").sort(), docker.stderr).toEqual(["docker", "sudo", user, "video"]);
+  });
+});
