@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Cluster, ImageArchive } from "@moorage/hosts";
 import * as render from "@moorage/render";
-import { baseFiles, userDataModel, usersWithPassword } from "../../config/models";
+import { baseFiles, networkModel, userDataModel, usersWithPassword } from "../../config/models";
 import type { NodeConfig } from "../../config/nodes";
 import { formatOf } from "../../config/os";
 import type { StackConfig } from "../../config/stack";
@@ -10,6 +10,7 @@ import { Installation } from "../../providers/installation";
 import { LoadedImages } from "../../providers/loadedImages";
 import type { ArgsOf } from "../../providers/inputs";
 import { NodeFilesPart } from "../../providers/nodeFiles";
+import { NodeNetwork } from "../../providers/nodeNetwork";
 import type { CertificateAuthority } from "../pki";
 import { fillIn } from "../placeholders";
 import type { ConnectionArgs, Identity, NodeAccess } from "./access";
@@ -63,8 +64,10 @@ export class CoreOsNode extends pulumi.ComponentResource {
     const installed: pulumi.Resource[] = [...args.after];
     if (args.access.installer && args.access.hostKey && args.node.disk) {
       const model = modelOf(name, args);
-      this.installHash = pulumi.unsecret(model.apply(render.installHashOf));
+      const format = formatOf(args.config.os);
+      this.installHash = pulumi.unsecret(model.apply((plain) => render.installHashOf(plain, format)));
       installed.push(this.install(model, args, args.access.installer, args.node.disk));
+      if (render.networkInPlace(format)) installed.push(this.network(args, installed));
     }
     const disk = this.dataDisk(args, installed);
     const base = new NodeFilesPart(
@@ -110,6 +113,21 @@ export class CoreOsNode extends pulumi.ComponentResource {
       },
       // Nothing is touched before every host was looked at.
       { parent: this, dependsOn: args.after },
+    );
+  }
+
+  /** The first network comes with the installation; what changes of it afterwards is tried here. */
+  private network({ config, cluster }: CoreOsNodeArgs, installed: pulumi.Resource[]): NodeNetwork {
+    return new NodeNetwork(
+      `${this.name}-network`,
+      {
+        connection: this.connection,
+        ...render.renderNetwork(networkModel(config, this.name)),
+        cluster,
+        tryoutSeconds: config.network.tryoutSeconds,
+      },
+      // The live installer's network is its own, and may have the same address.
+      { parent: this, dependsOn: [...installed] },
     );
   }
 

@@ -7,7 +7,7 @@ import { cloudinitFor, validateCloudConfig, validateIgnition } from "../support/
 import { anyFiles, anyNode } from "./nodes";
 
 function rendered(model: UserDataModel, format: UserDataFormat, files?: NodeFiles): string {
-  return renderUserData(model, { format, installHash: installHashOf(model), files });
+  return renderUserData(model, { format, installHash: installHashOf(model, format), files });
 }
 
 describe("Ignition of any node", () => {

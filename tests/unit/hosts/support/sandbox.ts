@@ -1,5 +1,5 @@
 /**
- * A host to run real scripts on: the test's SSH server, with /etc and /run of its own (a mount namespace,
+ * A host to run real scripts on: the test's SSH server, with /etc, /run and /var/lib of its own (a mount namespace,
  * so it takes root), and stand-ins for systemctl, journalctl and sudo that note what they are told.
  */
 import { spawn } from "node:child_process";
@@ -43,7 +43,8 @@ export class Sandbox {
   static async start(tools: Record<string, string> = {}, options: TestServerOptions = {}): Promise<Sandbox> {
     const sandbox = new Sandbox();
     const { folder } = sandbox;
-    for (const name of ["bin", "etc", "run", "units"]) mkdirSync(join(folder, name));
+    for (const name of ["bin", "etc", "run", "units", "var/lib"])
+      mkdirSync(join(folder, name), { recursive: true });
     for (const name of ["passwd", "group"]) cpSync(`/etc/${name}`, join(folder, "etc", name));
     const all = {
       systemctl,
@@ -53,7 +54,8 @@ export class Sandbox {
     };
     for (const [name, text] of Object.entries(all)) sandbox.tool(name, text);
     const path = `${join(folder, "bin")}:${process.env["PATH"] ?? ""}`;
-    const mounts = `mount --make-rprivate / && mount --bind ${folder}/etc /etc && mount --bind ${folder}/run /run`;
+    const binds = ["etc", "run", "var/lib"].map((name) => `mount --bind ${folder}/${name} /${name}`);
+    const mounts = ["mount --make-rprivate /", ...binds].join(" && ");
     const keeper = spawn("unshare", ["-m", "sh", "-c", `${mounts} && echo ready && exec sleep 600`]);
     afterwards(() => keeper.kill("SIGKILL"));
     await once(keeper.stdout, "data");
