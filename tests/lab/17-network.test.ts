@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { nodeNetwork, type Connection, type NodeNetworkInputs } from "@moorage/hosts";
+import { must } from "../../lab/exec";
+import { off, on } from "../../lab/lab";
+import { accessTo } from "../../lab/ssh";
+import { eventually, TestLab } from "../support/testLab";
+
+const node = "coreos4";
+const first = "/etc/systemd/network/10-moorage.network";
+const tryoutSeconds = 15;
+
+let lab: TestLab;
+let before: string;
+
+beforeAll(async () => {
+  lab = await TestLab.standing();
+  before = lab.stackFile();
+  // A second network card, until the node's next boot.
+  const { netns } = lab.host(node);
+  await must("ip", ["-n", netns, "link", "add", "eth1", "type", "veth", "peer", "name", "plug1"]);
+  await must("ip", ["-n", netns, "link", "set", "plug1", "up"]);
+});
+
+afterAll(async () => {
+  lab.changeConfig(before);
+  await lab.mustUp();
+  expect(await lab.mustRoot(node, "ip -br address show eth1; ls /etc/systemd/network")).not.toMatch(
+    /10\.40|eth1\.n/,
+  );
+});
+
+/** What the node is to its Swarm, and that nothing of a change is left on it. */
+async function expectInService(): Promise<void> {
+  const format = "{{.Spec.Availability}} {{.Status.State}} {{.Status.Addr}}";
+  const member = await lab.mustRoot("coreos1", `docker node inspect ${node} --format '${format}'`);
+  expect(member.trim()).toBe(`active ready ${lab.host(node).address}`);
+  const left = "ls -d /var/lib/moorage/network /etc/systemd/system/moorage-network* 2>/dev/null; true";
+  expect(await lab.mustRoot(node, left)).toBe("");
+  expect(await lab.mustRoot(node, "systemctl list-units --all --plain --no-legend 'moorage-network*'")).toBe(
+    "",
+  );
+}
+
+test("a further interface is set up on a node as it runs, and stays", async () => {
+  lab.changeConfig((config) => {
+    config.setIn(["config", "moorage:network", "tryoutSeconds"], tryoutSeconds);
+    config.setIn(["config", "moorage:nodes", node, "nics"], {
+      eth1: { address: "10.40.0.14/24", mtu: 1400 },
+    });
+  });
+  const preview = await lab.pulumi(["preview", "--diff"]);
+  expect(preview.output).toMatch(
+    /coreos4: this update changes its network, the node drained meanwhile: writes \/etc\/systemd\/network\/10-eth1\.network; goes back by itself unless SSH returns within 15 s/,
+  );
+  expect(preview.output).toMatch(/\+.*Address=10\.40\.0\.14\/24/);
+  expect(await lab.mustUp()).toMatch(/coreos4: has its new network after \d+ s/);
+  expect(await lab.mustRoot(node, "ip address show eth1")).toMatch(/mtu 1400[^]*inet 10\.40\.0\.14\/24/);
+  await expectInService();
+  expect(await lab.plan()).toEqual([]);
+});
+
+test("a network that SSH does not come back through is taken back by the node, and the update fails", async () => {
+  const files = `cat ${first}; ls /etc/systemd/network`;
+  const had = await lab.mustRoot(node, files);
+  const boot = await lab.mustRoot(node, "cat /proc/sys/kernel/random/boot_id");
+  lab.changeConfig((config) => {
+    config.deleteIn(["config", "moorage:nodes", node, "nics"]);
+    config.setIn(["config", "moorage:nodes", node, "interface"], "eth1");
+  });
+  const { code, output } = await lab.up();
+  expect(code).not.toBe(0);
+  expect(output).toMatch(
+    /coreos4: went back by itself to its former network: with the new one, SSH did not return at core@127\.0\.0\.1:\d+ within 15 s/,
+  );
+  expect(await lab.mustRoot(node, files)).toBe(had);
+  expect(await lab.mustRoot(node, "cat /proc/sys/kernel/random/boot_id")).toBe(boot);
+  await expectInService();
+});
+
+test("power that is lost while a network is tried brings the former one back, too", async () => {
+  const host = lab.host("client2");
+  const access = accessTo(lab.instance, host);
+  if (!access) throw new Error("client2 has no access");
+  const file = "/etc/systemd/network/20-lab.network";
+  const former = await lab.mustRoot(host.name, `cat ${file}`);
+  const { user, hostKey, identityFile } = access;
+  const connection: Connection = {
+    node: host.name,
+    host: "127.0.0.1",
+    port: host.sshPort,
+    user,
+    hostKey,
+    identityFile,
+  };
+  const inputs = (content: string): NodeNetworkInputs => ({
+    connection,
+    service: "systemd-networkd",
+    files: { [file]: { content, mode: 0o644, apply: { action: "none" } } },
+    tryoutSeconds: 600,
+  });
+  const cut = inputs(former.replace(host.address, "10.0.9.9"));
+  const update = nodeNetwork.update("", inputs(former), cut).then(
+    () => "",
+    (error: Error) => error.message,
+  );
+  await eventually(20, async () => {
+    expect(await lab.mustRoot(host.name, "ip -br address show eth0")).toContain("10.0.9.9");
+  });
+  await off(lab.instance, host);
+  await on(lab.instance, host);
+  expect(await update).toMatch(/client2: went back by itself to its former network/);
+  expect(await lab.mustRoot(host.name, `cat ${file}; ls -d /var/lib/moorage/network 2>&1; true`)).toMatch(
+    new RegExp(`Address=${host.address}/24[^]*No such file`),
+  );
+  expect(await lab.client(host.name, "hostname")).toBe(`${host.name}\n`);
+});
