@@ -7,7 +7,7 @@ import { cloudinitFor, validateCloudConfig, validateIgnition } from "../support/
 import { anyFiles, anyNode } from "./nodes";
 
 function rendered(model: UserDataModel, format: UserDataFormat, files?: NodeFiles): string {
-  return renderUserData(model, { format, installHash: installHashOf(model, format), files });
+  return renderUserData(model, { format, installHash: installHashOf(model), files });
 }
 
 describe("Ignition of any node", () => {
@@ -109,6 +109,26 @@ describe("the hash of an installation", () => {
         expect(installHashOf({ ...value, timeZone: undefined, hostname: `${value.hostname}x` })).not.toBe(
           installHashOf(value),
         );
+      }),
+    );
+  });
+
+  it("leaves the network out but for the node's address, save where all of it is applied at every boot", () => {
+    fc.assert(
+      fc.property(anyNode("flatcar"), anyNode("flatcar"), (value, other) => {
+        const { address } = value.network;
+        const changed = {
+          ...value,
+          network: { ...other.network, address },
+          vlans: other.vlans,
+          nics: other.nics,
+        };
+        expect(installHashOf(changed)).toBe(installHashOf(value));
+        const moved = { ...value, network: { ...value.network, address: `${address}0` } };
+        expect(installHashOf(moved)).not.toBe(installHashOf(value));
+        const { mtu = 1500 } = value.network;
+        const larger = { ...value, network: { ...value.network, mtu: mtu + 1 } };
+        expect(installHashOf(larger, "cloud-config")).not.toBe(installHashOf(value, "cloud-config"));
       }),
     );
   });

@@ -33,6 +33,7 @@ export async function tryInTurn(inputs: NodeNetworkInputs, change: Change): Prom
       if (!(error instanceof WentBack)) throw error;
       wentBack = error;
       row.stoppedBy = connection.node;
+      row.reason = "went back to its former network";
     }
     if (member) await awaitMember(connection);
   };

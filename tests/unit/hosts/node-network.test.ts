@@ -92,7 +92,7 @@ class Node {
 }
 
 describe.skipIf(!canSandbox)("a node's network", () => {
-  beforeEach(() => void (row.stoppedBy = undefined));
+  beforeEach(() => void Object.assign(row, { stoppedBy: undefined, reason: undefined }));
 
   it("is left alone where it is what the installation made of it", async () => {
     const node = await Node.start();
@@ -134,7 +134,7 @@ describe.skipIf(!canSandbox)("a node's network", () => {
     expect(node.text(first)).toBe(works);
     expect(node.text(second)).toBeUndefined();
     expect(node.told()).toBe("networkctl reload\nnetworkctl reload\n");
-    expect(row.stoppedBy).toBe("swarm-1");
+    expect(row).toEqual({ stoppedBy: "swarm-1", reason: "went back to its former network" });
     node.expectNothingLeft();
   }, 30_000);
 
