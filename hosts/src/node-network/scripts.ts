@@ -40,7 +40,7 @@ function applyFunction(service: Service, paths: readonly string[]): string {
     return `
 apply() {
   systemctl is-active -q NetworkManager.service || return 0
-  nmcli connection reload || return 1
+  timeout 30 nmcli connection reload || return 1
   for id in ${ids.join(" ")}; do nmcli --wait 15 connection up id "$id" || :; done
 }`;
   }
@@ -49,7 +49,7 @@ apply() {
 apply() {
   systemctl is-active -q systemd-networkd.service || return 0
   for device in ${devices.join(" ")}; do ip link delete "$device" 2>/dev/null || :; done
-  networkctl reload || return 1
+  timeout 30 networkctl reload || return 1
   ${devices.length > 0 ? remakeDevices : ":"}
   sleep 1
   for second in 1 2 3 4 5 6 7 8; do
