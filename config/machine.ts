@@ -15,6 +15,9 @@ export const network = z.strictObject({
   domain: sharedName.optional().describe("Domain of the nodes' full names."),
   searchDomains: z.array(dnsName).default([]).describe("Domains to look names up in, after `domain`."),
   mtu: whole(1280, 9216).optional(),
+  tryoutSeconds: whole(10, 3600)
+    .default(60)
+    .describe("How long after a change of its network a node waits for SSH before it goes back by itself."),
   overlay: z
     .strictObject({
       subnet: cidr

@@ -5,6 +5,7 @@ import {
   nodeBaseFiles,
   type ContainerLinuxModel,
   type ManagedUnit,
+  type NetworkModel,
   type NicModel,
   type NodeBaseArgs,
   type NodeFiles,
@@ -62,24 +63,32 @@ export function registryHost(edge: EdgeConfig): string {
   return edge.port === 443 ? host : `${host}:${edge.port}`;
 }
 
-/** What only an installation can set. */
+/** What a node is installed with. */
 export function userDataModel(config: StackConfig, name: string, keys: NodeKeys): UserDataModel {
   const { os } = config;
   const node = nodeOf(config, name);
   const containerLinux = containerLinuxModel(node, os);
   return {
     hostname: name,
-    distribution: os.distribution,
+    ...networkModel(config, name),
     users: [
       { name: "core", groups: ["sudo", "docker"], sshAuthorizedKeys: [keys.authorizedKey] },
       ...Object.keys(os.users).map((user) => userModel(user, os, keys)),
     ],
     hostKey: keys.hostKey,
-    network: interfaceModel(config, node),
-    ...interfaces(node),
     timeZone: os.timeZone,
     updateStrategy: os.updateStrategy,
     ...(containerLinux && { containerLinux }),
+  };
+}
+
+/** A node's interfaces. */
+export function networkModel(config: StackConfig, name: string): NetworkModel {
+  const node = nodeOf(config, name);
+  return {
+    distribution: config.os.distribution,
+    network: interfaceModel(config, node),
+    ...interfaces(node),
   };
 }
 
@@ -113,7 +122,7 @@ function domainsOf({ network }: StackConfig): string[] {
   return [...(network.domain ? [network.domain] : []), ...network.searchDomains];
 }
 
-function interfaces(node: NodeConfig): Pick<UserDataModel, "vlans" | "nics"> {
+function interfaces(node: NodeConfig): Pick<NetworkModel, "vlans" | "nics"> {
   const vlans: VlanModel[] = Object.entries(node.vlans).map(([name, vlan]) => ({ name, ...vlan }));
   const nics: NicModel[] = Object.entries(node.nics).map(([match, { address, gateway, metric, mtu }]) => ({
     match,

@@ -93,7 +93,7 @@ export function renderNode(
   });
   // It covers the host key: of a placeholder it would be the digest of no node.
   const installHash = known.complete
-    ? installHashOf(model)
+    ? installHashOf(model, format)
     : placeholder("digest of the installation", secrets);
   const files = whole
     ? baseFiles(config, name, {

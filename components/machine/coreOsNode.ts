@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Cluster, ImageArchive } from "@moorage/hosts";
 import * as render from "@moorage/render";
-import { baseFiles, userDataModel, usersWithPassword } from "../../config/models";
+import { baseFiles, networkModel, userDataModel, usersWithPassword } from "../../config/models";
 import type { NodeConfig } from "../../config/nodes";
 import { formatOf } from "../../config/os";
 import type { StackConfig } from "../../config/stack";
@@ -10,6 +10,7 @@ import { Installation } from "../../providers/installation";
 import { LoadedImages } from "../../providers/loadedImages";
 import type { ArgsOf } from "../../providers/inputs";
 import { NodeFilesPart } from "../../providers/nodeFiles";
+import { NodeNetwork } from "../../providers/nodeNetwork";
 import type { CertificateAuthority } from "../pki";
 import { fillIn } from "../placeholders";
 import type { ConnectionArgs, Identity, NodeAccess } from "./access";
@@ -75,6 +76,7 @@ export class CoreOsNode extends pulumi.ComponentResource {
       const installation = this.install(modelOf(name, args), args, args.access.installer, args.node.disk);
       this.installation = installation.firstBootId;
       installed.push(installation);
+      if (render.networkInPlace(formatOf(args.config.os))) installed.push(this.network(args, installed));
     }
     const disk = this.dataDisk(args, installed);
     const base = new NodeFilesPart(
@@ -130,6 +132,21 @@ export class CoreOsNode extends pulumi.ComponentResource {
     );
   }
 
+  /** The first network comes with the installation; what changes of it afterwards is tried here. */
+  private network({ config, cluster }: CoreOsNodeArgs, installed: pulumi.Resource[]): NodeNetwork {
+    return new NodeNetwork(
+      `${this.name}-network`,
+      {
+        connection: this.connection,
+        ...render.renderNetwork(networkModel(config, this.name)),
+        cluster,
+        tryoutSeconds: config.network.tryoutSeconds,
+      },
+      // The live installer's network is its own, and may have the same address.
+      { parent: this, dependsOn: [...installed] },
+    );
+  }
+
   private dataDisk(args: CoreOsNodeArgs, installed: pulumi.Resource[]): pulumi.Resource[] {
     if (!args.node.dataDisk) {
       return installed;
@@ -158,9 +175,10 @@ export function installHashOf(
   name: string,
   args: Described & Pick<CoreOsNodeArgs, "node">,
 ): pulumi.Output<string> | undefined {
-  const { access, node } = args;
+  const { access, config, node } = args;
   if (!access.installer || !access.hostKey || !node.disk) return undefined;
-  return pulumi.unsecret(modelOf(name, args).apply(render.installHashOf));
+  const format = formatOf(config.os);
+  return pulumi.unsecret(modelOf(name, args).apply((model) => render.installHashOf(model, format)));
 }
 
 /** Without passwords: what only an installation can set does not wait for them to be known. */

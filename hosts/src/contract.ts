@@ -154,6 +154,21 @@ export interface NodeFilesInputs {
 }
 export type NodeFilesOutputs = NodeFilesInputs;
 
+// A node's network, changed as the node runs.
+
+export interface NodeNetworkInputs {
+  readonly connection: Connection;
+  /** Who reads the files. */
+  readonly service: "systemd-networkd" | "NetworkManager";
+  /** All of the node's network, by absolute path. */
+  readonly files: Record<string, ManagedFile>;
+  /** Absent: it is changed at once. A change of it alone changes nothing on the node. */
+  readonly cluster?: Cluster;
+  /** How long after a change SSH may take to return before the node goes back by itself. As `cluster`. */
+  readonly tryoutSeconds: number;
+}
+export type NodeNetworkOutputs = NodeNetworkInputs;
+
 // Images loaded on a node from archives on the operator's machine.
 
 export interface ImageArchive {

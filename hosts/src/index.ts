@@ -10,6 +10,7 @@ export { etcdCluster } from "./etcd/cluster";
 export { installation } from "./installation";
 export { loadedImages } from "./loaded-images";
 export { nodeFiles } from "./node-files";
+export { nodeNetwork } from "./node-network";
 export { preflight } from "./preflight";
 export { converged } from "./services/converged";
 export { swept } from "./services/swept";

@@ -6,6 +6,7 @@ import { etcdCluster } from "./etcd/cluster";
 import { installation } from "./installation";
 import { loadedImages } from "./loaded-images";
 import { nodeFiles } from "./node-files";
+import { nodeNetwork } from "./node-network";
 import { preflight } from "./preflight";
 import { converged } from "./services/converged";
 import { swept } from "./services/swept";
@@ -22,6 +23,7 @@ const operations = {
   installation: [installation, "firstBootId"],
   dataDisk: [dataDisk],
   nodeFiles: [nodeFiles],
+  nodeNetwork: [nodeNetwork],
   loadedImages: [loadedImages],
   swarmMember: [swarmMember, "nodeId", "unlockKey"],
   converged: [converged],

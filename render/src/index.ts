@@ -3,6 +3,7 @@ export {
   defaultFormat,
   formatsOf,
   installHashOf,
+  networkInPlace,
   renderDescription,
   renderUserData,
   withPasswords,
@@ -11,6 +12,7 @@ export {
 export { describeNode, installMarkerPath } from "./user-data/describe";
 export type { DescribedFile, DescribedUnit, DescribedUser, NodeDescription } from "./user-data/description";
 export { faultsOf, fileFaults, unitFaults, type Fault } from "./user-data/rules";
+export { renderNetwork, type NetworkModel, type NetworkService, type NodeNetwork } from "./network";
 export { isMacAddress } from "./network/match";
 export { renderInstallerUserData, type InstallerModel } from "./installer";
 export { computeNoProxy, type NoProxyArgs } from "./no-proxy";

@@ -92,7 +92,9 @@ export interface Etcd2Model {
   readonly listenPeerUrls: readonly string[];
 }
 
-/** What only an installation can set. `installHash` covers exactly this. */
+/**
+ * What a node is installed with. `installHash` covers what of it only an installation can set.
+ */
 export interface UserDataModel {
   readonly hostname: string;
   readonly distribution: Distribution;

@@ -94,6 +94,43 @@ describe("a change of one setting touches what depends on it, and nothing else:"
     expect(changed).toEqual(["~ SwarmMember swarm-coreos3"]);
   });
 
+  test("the address that one node's overlay traffic has, which is a matter of its membership alone", async () => {
+    const own = (raw: RawConfig) =>
+      Object.assign(raw.nodes?.coreos4 as object, { dataPathAddr: "10.30.0.14" });
+    const after = await program(rawConfig(own));
+    expect(differences(before, after)).toEqual(["~ SwarmMember swarm-coreos4"]);
+    const { advertiseAddr, dataPathAddr } = after.named("swarm-coreos4").inputs;
+    expect([advertiseAddr, dataPathAddr]).toEqual(["10.0.2.14", "10.30.0.14"]);
+  });
+
+  test("one node's further interface, tried on that node and no reason to install it anew", async () => {
+    const after = await program(
+      rawConfig((raw) =>
+        Object.assign(raw.nodes?.coreos4 as object, { nics: { eth1: { address: "10.40.0.14/24" } } }),
+      ),
+    );
+    const changed = ["~ Installation coreos4-installation", "~ NodeNetwork coreos4-network"];
+    expect(differences(before, after)).toEqual(changed);
+    const hash = (one: Recorder) => one.named("coreos4-installation").inputs.installHash;
+    expect(hash(after)).toBe(hash(before));
+    const { files } = after.named("coreos4-network").inputs as { files: Record<string, { content: string }> };
+    expect(files["/etc/systemd/network/10-eth1.network"]?.content).toContain("Address=10.40.0.14/24");
+  });
+
+  test("a node's network where it is installed by a cloud-config, which is applied at every boot", async () => {
+    const byCloudConfig = (raw: RawConfig) => void (raw.os = { ...raw.os, format: "cloud-config" });
+    const from = await program(rawConfig(byCloudConfig));
+    const to = await program(
+      rawConfig((raw) => {
+        byCloudConfig(raw);
+        raw.network = { ...raw.network, dns: ["10.0.2.2"] };
+      }),
+    );
+    expect(from.resources.filter(({ type }) => type.endsWith(":NodeNetwork"))).toEqual([]);
+    const hash = (one: Recorder) => one.named("coreos4-installation").inputs.installHash;
+    expect(hash(to)).not.toBe(hash(from));
+  });
+
   test("a log setting of Docker, which no installation is for", async () => {
     const changed = await touched((raw) => (raw.swarm = { ...raw.swarm, logMaxFile: 7 }));
     expect(changed).toEqual(nodes.map((node) => `~ NodeFilesPart ${node}-base`));

@@ -41,6 +41,7 @@ describe("nodes", () => {
       "Installation coreos3-installation",
       "LoadedImages coreos3-images",
       "NodeFilesPart coreos3-base",
+      "NodeNetwork coreos3-network",
       "PrivateKey coreos3-host-key",
     ]);
     const steps = ["installation", "data-disk", "base", "images"].map((part) => `coreos3-${part}`);

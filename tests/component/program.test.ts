@@ -58,6 +58,7 @@ describe("the program", () => {
       "pulumi-nodejs:dynamic/moorage:Installation",
       "pulumi-nodejs:dynamic/moorage:LoadedImages",
       "pulumi-nodejs:dynamic/moorage:NodeFilesPart",
+      "pulumi-nodejs:dynamic/moorage:NodeNetwork",
       "pulumi-nodejs:dynamic/moorage:Preflight",
       "pulumi-nodejs:dynamic/moorage:SwarmMember",
       "pulumi-nodejs:dynamic/moorage:Swept",

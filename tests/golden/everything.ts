@@ -127,5 +127,5 @@ export function wholeUserData(raw: RawConfig, format: UserDataFormat, hash = "$6
     api: { certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") },
     passwordHashes,
   });
-  return renderUserData(model, { format, installHash: installHashOf(model), files });
+  return renderUserData(model, { format, installHash: installHashOf(model, format), files });
 }

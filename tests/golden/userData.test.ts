@@ -34,9 +34,17 @@ it("Ignition for Fedora CoreOS", () => {
   );
 });
 
-it("nodes that use nothing new keep the digest that they were installed with", () => {
-  expect(installHashOf(flatcar)).toBe("70bcb8a6c9d6c1fe804e93323b943e699280c07e74ff4dcc9d3aaddac439e28c");
-  expect(installHashOf(fedora)).toBe("6218c5b828ba6440a8152078c08f1aacb8b9689eb42740b60a0db28bbf1d7088");
+it("a node keeps the digest that it was installed with, whatever becomes of its network but its address", () => {
+  expect(installHashOf(flatcar)).toBe("5115a65c68731b0dbed7185da36e9606a4adc15013e4db3af34bb4443a628018");
+  expect(installHashOf(fedora)).toBe("f330d19e1f712ee03ea9b02b42bee7c2de8798d057a88205040cf2f57e0e9d0a");
+  const { network } = flatcar;
+  const other = { match: "eth0", address: network.address, prefixLength: 16, dns: [], domains: [], mtu: 9000 };
+  const changed = { ...flatcar, network: other, vlans: [{ name: "v7", id: 7, address: "10.30.0.11/24" }] };
+  expect(installHashOf(changed)).toBe(installHashOf(flatcar));
+  expect(installHashOf({ ...flatcar, network: { ...network, address: "10.0.2.12" } })).not.toBe(installHashOf(flatcar));
+  // A cloud-config is applied at every boot.
+  expect(installHashOf(flatcar, "cloud-config")).toBe("70bcb8a6c9d6c1fe804e93323b943e699280c07e74ff4dcc9d3aaddac439e28c");
+  expect(installHashOf(changed, "cloud-config")).not.toBe(installHashOf(flatcar, "cloud-config"));
 });
 
 describe("everything that a configuration can have in user data, in one text", () => {

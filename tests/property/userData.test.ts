@@ -113,6 +113,26 @@ describe("the hash of an installation", () => {
     );
   });
 
+  it("leaves the network out but for the node's address, save where all of it is applied at every boot", () => {
+    fc.assert(
+      fc.property(anyNode("flatcar"), anyNode("flatcar"), (value, other) => {
+        const { address } = value.network;
+        const changed = {
+          ...value,
+          network: { ...other.network, address },
+          vlans: other.vlans,
+          nics: other.nics,
+        };
+        expect(installHashOf(changed)).toBe(installHashOf(value));
+        const moved = { ...value, network: { ...value.network, address: `${address}0` } };
+        expect(installHashOf(moved)).not.toBe(installHashOf(value));
+        const { mtu = 1500 } = value.network;
+        const larger = { ...value, network: { ...value.network, mtu: mtu + 1 } };
+        expect(installHashOf(larger, "cloud-config")).not.toBe(installHashOf(value, "cloud-config"));
+      }),
+    );
+  });
+
   it("leaves passwords out, which are set on nodes that run", () => {
     fc.assert(
       fc.property(anyNode("flatcar"), (value) => {

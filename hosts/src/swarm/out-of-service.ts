@@ -24,8 +24,11 @@ const STRENGTH_SECONDS = 600;
 /** How long a wait may be before it is said what for. */
 const PATIENCE_MS = 5000;
 
-/** The row of nodes that this update changes: the one that did not come back, after which all are left as they are. */
-export const row: { stoppedBy?: string } = {};
+/**
+ * The row of nodes that this update changes: the one that stopped it, after which all are left as they are. It did not
+ * come back into service, unless another reason is given.
+ */
+export const row: { stoppedBy?: string; reason?: string } = {};
 
 export interface Member {
   readonly connection: Connection;
@@ -72,7 +75,7 @@ export async function inTurn<T>(node: string, may: () => Promise<void>, work: ()
     if (row.stoppedBy !== undefined) {
       throw new HostError(
         node,
-        `is left as it is, as ${row.stoppedBy} did not come back into service. Mend that one and run again: the update goes on from there`,
+        `is left as it is, as ${row.stoppedBy} ${row.reason ?? "did not come back into service"}. Mend that one and run again: the update goes on from there`,
       );
     }
     await may();

@@ -1,12 +1,13 @@
 /** NetworkManager's keyfiles (Fedora CoreOS); one is ignored unless its mode is 0600. */
-import type { InterfaceModel, NicModel, UserDataModel, VlanModel } from "../model";
+import type { InterfaceModel, NicModel, VlanModel } from "../model";
 import { lines, word } from "../text";
+import type { NetworkModel } from ".";
 import { fileName, isMacAddress } from "./match";
 
 export const networkManagerFolder = "/etc/NetworkManager/system-connections";
 
 /** File name to text. */
-export function networkManagerFiles(model: UserDataModel): Record<string, string> {
+export function networkManagerFiles(model: NetworkModel): Record<string, string> {
   const { network, vlans = [], nics = [] } = model;
   return {
     "moorage.nmconnection": firstInterface(network),

@@ -1,13 +1,14 @@
 /** systemd-networkd's files (Flatcar, Container Linux). */
-import type { NicModel, UserDataModel, VlanModel } from "../model";
+import type { NicModel, VlanModel } from "../model";
 import { word } from "../text";
 import { renderUnit, type UnitSections } from "../unit";
+import type { NetworkModel } from ".";
 import { fileName, isMacAddress } from "./match";
 
 export const networkdFolder = "/etc/systemd/network";
 
 /** File name to text. networkd takes the first file that matches, in the order of their names. */
-export function networkdFiles(model: UserDataModel): Record<string, string> {
+export function networkdFiles(model: NetworkModel): Record<string, string> {
   const { vlans = [], nics = [] } = model;
   return {
     "10-moorage.network": firstInterface(model),
@@ -43,7 +44,7 @@ function routeSection(gateway: string | undefined, metric: number | undefined): 
 }
 
 /** A node's first interface, and that of its live installer. */
-export function firstInterface({ network, vlans = [] }: Pick<UserDataModel, "network" | "vlans">): string {
+export function firstInterface({ network, vlans = [] }: Pick<NetworkModel, "network" | "vlans">): string {
   return renderUnit({
     Match: matchSection(network.match),
     ...linkSection(network.mtu),
@@ -58,7 +59,7 @@ export function firstInterface({ network, vlans = [] }: Pick<UserDataModel, "net
   });
 }
 
-function furtherInterface(nic: NicModel, { distribution }: UserDataModel): string {
+function furtherInterface(nic: NicModel, { distribution }: NetworkModel): string {
   const head = { Match: matchSection(nic.match), ...linkSection(nic.mtu) };
   if (nic.address !== undefined) {
     return renderUnit({

@@ -1,6 +1,5 @@
 import type { Distribution, NodeFiles, UserDataModel, UserModel } from "../model";
-import { networkdFiles, networkdFolder } from "../network/networkd";
-import { networkManagerFiles, networkManagerFolder } from "../network/network-manager";
+import { renderNetwork } from "../network";
 import { word } from "../text";
 import { containerLinuxUnits } from "./container-linux";
 import {
@@ -74,11 +73,9 @@ function ownFiles(model: UserDataModel, installHash: string): DescribedFile[] {
 }
 
 function networkFiles(model: UserDataModel): DescribedFile[] {
-  const [folder, mode, files] =
-    model.distribution === "fedora-coreos"
-      ? [networkManagerFolder, 0o600, networkManagerFiles(model)]
-      : [networkdFolder, 0o644, networkdFiles(model)];
-  return Object.entries(files).map(([name, content]) => file(`${folder}/${name}`, mode, content));
+  return Object.entries(renderNetwork(model).files).map(([path, { mode, content }]) =>
+    file(path, mode, content),
+  );
 }
 
 function ownUnits(model: UserDataModel): DescribedUnit[] {

@@ -20,13 +20,28 @@ export function defaultFormat(distribution: Distribution): UserDataFormat {
 }
 
 /**
- * Digest of what the installation sets. It is taken of the model, not of its rendering: a new version of this
+ * Digest of what only an installation sets. It is taken of the model, not of its rendering: a new version of this
  * program that renders the same node differently must not read as a reinstallation of every node. Neither must
- * another password, which is set on the node as it runs.
+ * another password, nor another network, which are set on the node as it runs; of the network the address alone counts,
+ * by which the others know the node. A cloud-config is applied at every boot: there the whole network counts, as the
+ * former one would be back after the next.
+ * @param format What the node is installed by; the distribution's own by default.
  */
-export function installHashOf(model: UserDataModel): string {
+export function installHashOf(
+  model: UserDataModel,
+  format: UserDataFormat = defaultFormat(model.distribution),
+): string {
   const users = model.users.map((user) => ({ ...user, passwordHash: undefined }));
-  return sha256(canonicalJson({ ...model, users }));
+  const set = { ...model, users };
+  if (!networkInPlace(format)) return sha256(canonicalJson(set));
+  const { network, ...rest } = set;
+  const lasting = { ...rest, vlans: undefined, nics: undefined };
+  return sha256(canonicalJson({ ...lasting, network: { address: network.address } }));
+}
+
+/** Whether an installed node's network can be changed as it runs. */
+export function networkInPlace(format: UserDataFormat): boolean {
+  return format === "ignition";
 }
 
 /** The model with the users' password hashes, which come to be known later than the rest. */

@@ -29,6 +29,26 @@ describe.skipIf(!canSandbox)("a Swarm's members", () => {
     for (const { sandbox } of all) expect(sandbox.server.commands.join("\n")).not.toMatch(/docker|SWMTKN/);
   }, 30_000);
 
+  it("have their overlay's traffic at an address of its own, where one is given", async () => {
+    const all = await engines("a", "b");
+    const [first] = all;
+    if (!first) throw new Error("there is no engine");
+    for (const [at, engine] of all.entries()) {
+      const given = { dataPathAddr: `10.30.0.${at + 1}` };
+      await swarmMember.create(memberInputs(engine, [first], given));
+    }
+    const asked = all.map(({ docker }) =>
+      docker.calls("POST", /^\/swarm\/(init|join)$/).map(({ path, body }) => {
+        const { AdvertiseAddr, DataPathAddr } = JSON.parse(body) as Record<string, string>;
+        return [path, AdvertiseAddr, DataPathAddr];
+      }),
+    );
+    expect(asked).toEqual([
+      [["/swarm/init", "10.0.2.11", "10.30.0.1"]],
+      [["/swarm/join", "10.0.2.11", "10.30.0.2"]],
+    ]);
+  }, 30_000);
+
   it("are adopted by a second run, also one that was cut off before the mark was complete", async () => {
     const { all, managers } = await whole();
     all[1].sandbox.write("etc/moorage/swarm", '{"joining":true}\n');

@@ -54,8 +54,8 @@ export class Sandbox {
     };
     for (const [name, text] of Object.entries(all)) sandbox.tool(name, text);
     const path = `${join(folder, "bin")}:${process.env["PATH"] ?? ""}`;
-    const own = ["/etc", "/run", "/var/lib"].map((place) => `mount --bind ${folder}${place} ${place}`);
-    const mounts = ["mount --make-rprivate /", ...own].join(" && ");
+    const binds = ["etc", "run", "var/lib"].map((name) => `mount --bind ${folder}/${name} /${name}`);
+    const mounts = ["mount --make-rprivate /", ...binds].join(" && ");
     const keeper = spawn("unshare", ["-m", "sh", "-c", `${mounts} && echo ready && exec sleep 600`]);
     afterwards(() => keeper.kill("SIGKILL"));
     await once(keeper.stdout, "data");

@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { nodeNetwork, type Connection, type NodeNetworkInputs } from "@moorage/hosts";
+import { must } from "../../lab/exec";
+import { off, on } from "../../lab/lab";
+import { accessTo } from "../../lab/ssh";
+import { eventually, TestLab } from "../support/testLab";
+
+const node = "coreos4";
+const tryoutSeconds = 15;
+
+let lab: TestLab;
+let before: string;
+
+beforeAll(async () => {
+  lab = await TestLab.standing();
+  before = lab.stackFile();
+  // A second network card, until the node's next boot.
+  const { netns } = lab.host(node);
+  await must("ip", ["-n", netns, "link", "add", "eth1", "type", "veth", "peer", "name", "plug1"]);
+  await must("ip", ["-n", netns, "link", "set", "plug1", "up"]);
+});
+
+afterAll(async () => {
+  lab.changeConfig(before);
+  await lab.mustUp();
+  expect(await lab.mustRoot(node, "ip -br address show eth1; ls /etc/systemd/network")).not.toMatch(
+    /10\.40|eth1\.n/,
+  );
+});
+
+/** What a node is to its Swarm, and that nothing of a change is left on it. */
+async function expectInService(name: string): Promise<void> {
+  const format = "{{.Spec.Availability}} {{.Status.State}} {{.Status.Addr}}";
+  const member = await lab.mustRoot("coreos1", `docker node inspect ${name} --format '${format}'`);
+  expect(member.trim()).toBe(`active ready ${lab.host(name).address}`);
+  const left = "ls -d /var/lib/moorage/network /etc/systemd/system/moorage-network* 2>/dev/null; true";
+  expect(await lab.mustRoot(name, left)).toBe("");
+  const units = "systemctl list-units --all --plain --no-legend 'moorage-network*'";
+  expect(await lab.mustRoot(name, units)).toBe("");
+}
+
+test("a further interface is set up on a node as it runs, and stays", async () => {
+  lab.changeConfig((config) => {
+    config.setIn(["config", "moorage:network", "tryoutSeconds"], tryoutSeconds);
+    const nics = { eth1: { address: "10.40.0.14/24", mtu: 1400 } };
+    config.setIn(["config", "moorage:nodes", node, "nics"], nics);
+  });
+  const preview = await lab.pulumi(["preview", "--diff"]);
+  expect(preview.output).toMatch(
+    /coreos4: this update changes its network, the node drained meanwhile: writes \/etc\/systemd\/network\/10-eth1\.network; goes back by itself unless SSH returns within 15 s/,
+  );
+  expect(preview.output).toMatch(/\+.*Address=10\.40\.0\.14\/24/);
+  expect(await lab.mustUp()).toMatch(/coreos4: has its new network after \d+ s/);
+  expect(await lab.mustRoot(node, "ip address show eth1")).toMatch(/mtu 1400[^]*inet 10\.40\.0\.14\/24/);
+  await expectInService(node);
+  expect(await lab.plan()).toEqual([]);
+});
+
+test("a network that SSH does not come back through is taken back by the node, and the others are left alone", async () => {
+  const files = "cat /etc/systemd/network/*; cat /proc/sys/kernel/random/boot_id";
+  const state = () => Promise.all(lab.nodes.map(({ name }) => lab.mustRoot(name, files)));
+  const had = await state();
+  // The nodes reach each other in it, and nobody else: whoever updates them comes from the gateway.
+  lab.changeConfig((config) => {
+    config.setIn(["config", "moorage:network", "subnet"], "10.0.2.8/29");
+    config.deleteIn(["config", "moorage:network", "gateway"]);
+  });
+  const { code, output } = await lab.up();
+  expect(code).not.toBe(0);
+  const message =
+    /(coreos\d): went back by itself to its former network: with the new one, SSH did not return at core@127\.0\.0\.1:\d+ within 15 s/;
+  const [, tried = ""] = message.exec(output) ?? [];
+  expect(tried, output).not.toBe("");
+  for (const { name } of lab.nodes.filter((one) => one.name !== tried)) {
+    expect(output).toContain(`${name}: is left as it is, as ${tried} went back to its former network.`);
+  }
+  expect(await state()).toEqual(had);
+  await expectInService(tried);
+});
+
+test("power that is lost while a network is tried brings the former one back, too", async () => {
+  const host = lab.host("client2");
+  const access = accessTo(lab.instance, host);
+  if (!access) throw new Error("client2 has no access");
+  const file = "/etc/systemd/network/20-lab.network";
+  const former = await lab.mustRoot(host.name, `cat ${file}`);
+  const { user, hostKey, identityFile } = access;
+  const connection: Connection = {
+    node: host.name,
+    host: "127.0.0.1",
+    port: host.sshPort,
+    user,
+    hostKey,
+    identityFile,
+  };
+  const inputs = (content: string): NodeNetworkInputs => ({
+    connection,
+    service: "systemd-networkd",
+    files: { [file]: { content, mode: 0o644, apply: { action: "none" } } },
+    tryoutSeconds: 600,
+  });
+  const cut = inputs(former.replace(host.address, "10.0.9.9"));
+  const update = nodeNetwork.update("", inputs(former), cut).then(
+    () => "",
+    (error: Error) => error.message,
+  );
+  await eventually(20, async () => {
+    expect(await lab.mustRoot(host.name, "ip -br address show eth0")).toContain("10.0.9.9");
+  });
+  await off(lab.instance, host);
+  await on(lab.instance, host);
+  expect(await update).toMatch(/client2: went back by itself to its former network/);
+  expect(await lab.mustRoot(host.name, `cat ${file}; ls -d /var/lib/moorage/network 2>&1; true`)).toMatch(
+    new RegExp(`Address=${host.address}/24[^]*No such file`),
+  );
+  expect(await lab.client(host.name, "hostname")).toBe(`${host.name}\n`);
+});
