@@ -48,3 +48,4 @@ export {
 } from "./etcd";
 export { nodeBaseFiles, type NodeBaseArgs } from "./node-base";
 export { containerSlice, type ContainerLimits, type DockerApiTls, type DockerArgs } from "./docker-daemon";
+export { defaultMtu, overlayMtu, overlayMtuOption } from "./overlay";

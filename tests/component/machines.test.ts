@@ -10,6 +10,8 @@ import { identities, labConfig, recorded } from "./parts";
 const archives = { minio: { archive: "minio.tar", imageId: "sha256:1" } };
 const references = { minio: "m", registry: "r", nginx: "n", haproxy: "h", keepalived: "k" };
 
+const mtuOption = "com.docker.network.driver.mtu";
+
 /** Registers nodes and Swarm of a configuration, and waits for all of it. */
 function machinesOf(config: ReturnType<typeof labConfig>): Promise<Recorder> {
   return recorded(() => {
@@ -174,6 +176,9 @@ describe("the Swarm", () => {
     expect(provider).toBe("swarm-docker");
     const encrypted = await machines((raw) => (raw.network = { ...raw.network, overlay: {} }));
     expect(encrypted.named("swarm-services").inputs.options).toHaveProperty("encrypted", "");
+    expect(encrypted.named("swarm-services").inputs.options).not.toHaveProperty([mtuOption]);
+    const jumbo = await machines((raw) => (raw.network = { ...raw.network, mtu: 9000 }));
+    expect(jumbo.named("swarm-services").inputs.options).toHaveProperty([mtuOption], "9000");
   });
 
   test("is reached at an address from the configuration, another for other managers only", async () => {
