@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import type { Cluster } from "@moorage/hosts";
-import { nodeOf, usersWithPassword } from "../../config/models";
+import { hardwareOf, nodeOf, usersWithPassword } from "../../config/models";
 import type { StackConfig } from "../../config/stack";
 import { warningsOf } from "../../config/warnings";
 import type { ArgsOf } from "../../providers/inputs";
@@ -123,9 +123,7 @@ export class Fleet extends pulumi.ComponentResource {
         target: access[node]?.connection,
         installer: access[node]?.installer,
         address: of.address,
-        interface: of.interface,
-        disk: of.disk,
-        dataDisk: of.dataDisk,
+        ...hardwareOf(of),
         ports: portsOf(of, config),
       },
     ]);
@@ -133,6 +131,7 @@ export class Fleet extends pulumi.ComponentResource {
       `${name}-preflight`,
       {
         hosts: Object.fromEntries(hosts),
+        ...(config.os.image && { image: config.os.image }),
         minimumDocker,
         maximumClockSkew,
         timeoutSeconds: preflightSeconds,

@@ -1,78 +1,13 @@
-import { unlinkSync, writeFileSync } from "node:fs";
+import { statSync, unlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { InstallationInputs } from "../../../hosts/src/contract";
 import { UNKNOWN } from "../../../hosts/src/diff";
 import { installation } from "../../../hosts/src/installation";
 import { guest } from "../../../hosts/src/virtualbox";
-import { Sandbox, canSandbox } from "./support/sandbox";
-import { keyPair } from "./support/ssh-server";
+import { Machine, failing, installer } from "./support/machine";
+import { canSandbox } from "./support/sandbox";
 import { logged } from "./support/stop";
 import { answeringSystem, TestVirtualBox } from "./support/virtualbox";
-
-const blank = { blkid: "#!/bin/sh\nexit 2\n", readlink: "#!/bin/sh\necho /dev/loop0\n" };
-
-/** Pretends that /dev/loop0 is the disk: the scripts only ask whether it is a block device. */
-const installer = `#!/bin/sh
-printf '%s\\n' "$*" > "$FAKE/installer.args"
-cat /run/moorage/install/user-data.* > "$FAKE/installer.data"
-stat -c %a /run/moorage/install/user-data.* > "$FAKE/installer.mode"
-printf '%s' "$http_proxy" > "$FAKE/installer.proxy"
-echo "Downloading"
-sleep "\${SLOW:-0}"
-if [ -e "$FAKE/broken" ]; then echo "curl: could not fetch" ; exit 22; fi
-touch "$FAKE/installed"
-echo "Success! CoreOS is installed on $2"
-`;
-
-/** Reboots into the installed system: the installer's server goes away, another one comes up on the same port. */
-class Machine {
-  target: Sandbox | undefined;
-  readonly targetKey = keyPair();
-  readonly userKey = keyPair();
-  live!: Sandbox;
-  inputs!: InstallationInputs;
-
-  static async start(changes: Partial<InstallationInputs> = {}): Promise<Machine> {
-    const machine = new Machine();
-    const bootId = (id: string) =>
-      `#!/bin/sh\ncase "$*" in */boot_id) echo ${id} ;; *) exec /bin/cat "$@" ;; esac\n`;
-    machine.live = await Sandbox.start(
-      { ...blank, cat: bootId("live"), "flatcar-install": installer },
-      { userKey: machine.userKey },
-    );
-    const connection = machine.live.server.connection();
-    machine.live.tool("systemctl", `#!/bin/sh\necho "$*" >> "$FAKE/systemctl.log"\n`);
-    machine.inputs = {
-      node: "swarm-1",
-      installer: connection,
-      target: { ...connection, hostKey: machine.targetKey.public },
-      userData: '{"ignition":{"version":"3.3.0"}}',
-      installHash: "hash-1",
-      disk: "/dev/disk/by-id/system",
-      channel: "stable",
-      version: "4081.2.0",
-      proxy: "http://proxy:3128",
-      timeoutSeconds: 40,
-      ...changes,
-    };
-    return machine;
-  }
-
-  /** The reboot, once the installer has asked for it. */
-  async rebootInto(hash: string, bootId = "installed"): Promise<void> {
-    while (!(this.live.read("systemctl.log") ?? "").includes("reboot"))
-      await new Promise((done) => setTimeout(done, 100));
-    await this.comeUp(hash, bootId);
-  }
-
-  async comeUp(hash: string, bootId = "installed"): Promise<void> {
-    await this.live.server.stop();
-    const cat = `#!/bin/sh\ncase "$*" in */boot_id) echo ${bootId} ;; *) exec /bin/cat "$@" ;; esac\n`;
-    const options = { userKey: this.userKey, hostKey: this.targetKey, port: this.inputs.target.port };
-    this.target = await Sandbox.start({ cat }, options);
-    this.target.write("etc/moorage/install.json", JSON.stringify({ installHash: hash }));
-  }
-}
 
 describe.skipIf(!canSandbox)("an installation", () => {
   it("runs the installer, reboots, and proves the installed system", async () => {
@@ -84,10 +19,29 @@ describe.skipIf(!canSandbox)("an installation", () => {
     );
     expect(machine.live.read("installer.data")).toBe(machine.inputs.userData);
     expect(machine.live.read("installer.mode")).toBe("600\n");
-    expect(machine.live.read("installer.proxy")).toBe("http://proxy:3128");
+    expect(machine.live.read("installer.environment")).toBe("");
     expect(logged).toContain("swarm-1: Downloading");
     expect(machine.live.server.commands.join("\n")).not.toContain('ignition":');
     expect([machine.live.server.logins, machine.target?.server.logins]).toEqual([1, 1]);
+  }, 40_000);
+
+  it("gives the installer a proxy for each scheme, in both letter cases, and in no command line", async () => {
+    const proxies = { http: "http://me:it's@proxy:3128", https: "http://proxy:3129", none: ["::1", ".lab"] };
+    const machine = await Machine.start({ proxies });
+    machine.live.tool("flatcar-install", failing);
+    await expect(installation.create(machine.inputs)).rejects.toThrow("failed (exit code 1)");
+    expect(machine.live.read("installer.environment")?.trimEnd().split("\n").sort()).toEqual(
+      [
+        "http_proxy=http://me:it's@proxy:3128",
+        "HTTP_PROXY=http://me:it's@proxy:3128",
+        "https_proxy=http://proxy:3129",
+        "HTTPS_PROXY=http://proxy:3129",
+        "no_proxy=::1,.lab",
+        "NO_PROXY=::1,.lab",
+      ].sort(),
+    );
+    expect(machine.live.server.commands.join("\n")).not.toContain("proxy:3128");
+    expect(statSync(machine.live.at("run/moorage/install/environment")).mode & 0o777).toBe(0o600);
   }, 40_000);
 
   it("hands a cloud-config to the installer as what it is", async () => {
@@ -185,15 +139,6 @@ describe.skipIf(!canSandbox)("an installation", () => {
     await expect(installation.create(machine.inputs)).rejects.toThrow(
       /swarm-1: the installation to .* failed \(exit code 22\); its last lines:\nDownloading\ncurl: could not fetch/,
     );
-  }, 40_000);
-
-  it("leaves a disk alone that holds something", async () => {
-    const machine = await Machine.start();
-    machine.live.tool("blkid", "#!/bin/sh\necho TYPE=ntfs\n");
-    await expect(installation.create(machine.inputs)).rejects.toThrow(
-      /is not empty \(TYPE=ntfs\s*\), and is left as it is/,
-    );
-    expect(machine.live.read("installer.args")).toBeUndefined();
   }, 40_000);
 
   it("says that a node must be reinstalled when its hash changed and no installer is there", async () => {
