@@ -46,7 +46,7 @@ export const node = z.strictObject({
   installer: endpoint
     .optional()
     .describe(
-      "The live installer's SSH server (platform `metal`), as booted from ISO, USB stick or network. Without a `hostKey` the program makes its keys, which `moorage render NODE --live` hands to it.",
+      "The live installer's SSH server (platform `metal`), as booted from ISO, USB stick or network. Without a `hostKey` the program makes its keys, which `npm run -s moorage -- live NODE` prints for it.",
     ),
   labels: z
     .record(label, line)

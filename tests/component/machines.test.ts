@@ -42,6 +42,7 @@ describe("nodes", () => {
       "LoadedImages coreos3-images",
       "NodeFilesPart coreos3-base",
       "PrivateKey coreos3-host-key",
+      "PrivateKey coreos3-installer-host-key",
     ]);
     const steps = ["installation", "data-disk", "base", "images"].map((part) => `coreos3-${part}`);
     ["fleet-preflight", ...steps].slice(0, -1).forEach((earlier, at) => {
@@ -72,13 +73,42 @@ describe("nodes", () => {
 
   test("have user data that is a secret, the digest of it is not", () => {
     const { inputs } = recorder.named("coreos1-installation");
-    expect(secretPaths(inputs)).toEqual(["target.privateKey", "userData"]);
+    expect(secretPaths(inputs)).toEqual(["installer.privateKey", "target.privateKey", "userData"]);
     expect(inputs.installHash).toMatch(/^[0-9a-f]{64}$/);
     const userData = decodeURIComponent(String(plain(inputs.userData)));
     expect(userData).toContain("private coreos1-host-key");
     expect(userData).toContain("ssh-ed25519 fleet-login-key");
     expect(userData).toContain(String(inputs.installHash));
     expect(recorder.outputs.get("coreos1")).toMatchObject({ installHash: inputs.installHash });
+  });
+
+  test("are installed as the configuration says, from a live system that is reached by the key it was told", async () => {
+    const image = { path: "flatcar.bin.bz2", sha512: "a".repeat(128) };
+    const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    const changed = await machines((raw) => {
+      raw.os = { image, proxies: { https: "http://proxy:3128", exclude: [".lab"] } };
+      Object.assign(raw.nodes?.coreos1 as object, {
+        erasableDisk: "S1",
+        nics: { eth1: { dhcp: true, metric: 2000 } },
+      });
+      Object.assign(raw.nodes?.coreos2 as object, { installer: { hostKey, identityFile: "own" } });
+    });
+    const { inputs } = changed.named("coreos1-installation");
+    expect(inputs).toMatchObject({ image, erasableDisk: "S1", proxies: { https: "http://proxy:3128" } });
+    expect((inputs.proxies as { none: string[] }).none).toEqual(
+      expect.arrayContaining(["10.0.2.12", ".lab"]),
+    );
+    expect(plain(inputs.installer)).toMatchObject({
+      hostKey: "ssh-ed25519 coreos1-installer-host-key",
+      privateKey: "private fleet-login-key",
+    });
+    expect(shown(changed.named("coreos2-installation").inputs)).toMatchObject({
+      installer: { hostKey, identityFile: "own" },
+    });
+    expect(changed.children("coreos2")).not.toContain("PrivateKey coreos2-installer-host-key");
+    const preflight = shown(changed.named("fleet-preflight").inputs) as { hosts: Record<string, object> };
+    expect(preflight).toMatchObject({ image, hosts: { coreos1: { erasableDisk: "S1", nics: ["eth1"] } } });
+    expect(Object.keys(preflight.hosts.coreos2 ?? {})).not.toContain("nics");
   });
 
   test("have files of which only those with a key are secret", () => {
