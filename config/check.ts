@@ -100,7 +100,15 @@ function checkPlatform(
   node: Partial<GivenNode>,
   platform: NonNullable<Understood["platform"]>,
 ): Problem[] {
-  if (platform === "existing") return [];
+  if (platform === "existing") {
+    return (["disk", "erasableDisk", "installer"] as const)
+      .filter((key) => node[key] !== undefined)
+      .map((key) => ({
+        path: `nodes.${name}.${key}`,
+        found: key === "installer" ? "an endpoint" : String(node[key]),
+        wanted: "nothing: a host that ran before (platform existing) is not installed",
+      }));
+  }
   const problems: Problem[] = [];
   if (!node.disk) {
     problems.push({ path: `nodes.${name}.disk`, found: "nothing", wanted: "the device to install on" });

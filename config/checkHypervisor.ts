@@ -7,7 +7,12 @@ export function checkHypervisor(config: Understood): Problem[] {
   const { platform, nodes, hypervisor } = config;
   if (platform === undefined) return [];
   if (platform === "virtualbox")
-    return [...checkPorts(config), ...checkAddresses(config), ...checkIso(config)];
+    return [
+      ...checkDistribution(config),
+      ...checkPorts(config),
+      ...checkAddresses(config),
+      ...checkIso(config),
+    ];
   const stray = [
     ...(hypervisor ? [{ path: "hypervisor", found: "a hypervisor" }] : []),
     ...Object.entries(nodes)
@@ -15,6 +20,18 @@ export function checkHypervisor(config: Understood): Problem[] {
       .map(([name]) => ({ path: `nodes.${name}.guest`, found: "a guest" })),
   ];
   return stray.map((one) => ({ ...one, wanted: `platform virtualbox; this stack's is ${platform}` }));
+}
+
+/** First contact is by a config drive with a cloud-config, which the live system has to read. */
+function checkDistribution({ os: { distribution } }: Understood): Problem[] {
+  if (distribution === undefined || distribution === "flatcar") return [];
+  return [
+    {
+      path: "os.distribution",
+      found: distribution,
+      wanted: `flatcar on platform virtualbox: the live system of ${distribution} does not read the config drive that a new guest is told its keys by. On platform metal it can be installed`,
+    },
+  ];
 }
 
 /** Every node, and the registry, has a port of the hypervisor for itself. */

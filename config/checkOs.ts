@@ -7,6 +7,7 @@ import type { Understood } from "./understood";
 export function osChecks({ os, platform }: Understood): Problem[] {
   return [
     ...checkRelease(os),
+    ...checkImage(os),
     ...checkUsers(os),
     ...checkContainerLinux(os),
     ...checkClock(os),
@@ -53,6 +54,36 @@ function checkRelease({
       path: "os.updateStrategy",
       found: updateStrategy,
       wanted: "off or reboot for fedora-coreos",
+    });
+  }
+  return problems;
+}
+
+/** flatcar-install goes by the name, and writes what it cannot unpack as it is; coreos-installer goes by the content. */
+const unpacked: Readonly<Record<OsConfig["distribution"], RegExp>> = {
+  flatcar: /\.(bin|img|raw)(\.bz2)?$/,
+  coreos: /\.(bin|img|raw)(\.bz2)?$/,
+  "fedora-coreos": /\.(img|raw)(\.(xz|gz|zst))?$/,
+};
+
+function checkImage({ image, distribution }: Partial<OsConfig>): Problem[] {
+  if (!image) return [];
+  const problems: Problem[] = [];
+  if ((image.sha512 === undefined) === (image.sha256 === undefined)) {
+    problems.push({
+      path: "os.image",
+      found: image.sha512 === undefined ? "no checksum" : "two checksums",
+      wanted: "either sha512 or sha256 beside the path, as the distribution publishes it",
+    });
+  }
+  if (distribution && !unpacked[distribution].test(image.path)) {
+    problems.push({
+      path: "os.image.path",
+      found: image.path,
+      wanted:
+        distribution === "fedora-coreos"
+          ? "a metal image of Fedora CoreOS, such as fedora-coreos-….x86_64.raw.xz"
+          : "an image that the installer can write, such as flatcar_production_image.bin.bz2, or unpacked as .bin",
     });
   }
   return problems;
@@ -120,17 +151,35 @@ function checkOwnUnits({ units = {} }: Partial<OsConfig>): Problem[] {
   });
 }
 
-/** Left to the owner of a host that ran before. */
-function checkExisting({ users = {}, clockTimer, aliases, format }: Partial<OsConfig>): Problem[] {
-  const given: (readonly [string, string | undefined])[] = [
+/** Left to the owner of a host that ran before. What has a default is told from it: the same does no harm. */
+function checkExisting(given: Partial<OsConfig>): Problem[] {
+  const { users = {}, clockTimer, aliases, containerLinux, image } = given;
+  const defaults = {
+    distribution: "flatcar",
+    channel: "stable",
+    timeZone: "UTC",
+    updateStrategy: "off",
+  } as const;
+  const found: (readonly [string, string | undefined])[] = [
     ["users", Object.keys(users).join(", ")],
     ["clockTimer", clockTimer ? "true" : undefined],
     ["aliases", aliases ? "true" : undefined],
-    ["format", format],
+    ...(["format", "version", "sshAuthorizedKey"] as const).map((key) => [key, given[key]] as const),
+    ["image", image?.path],
+    ["containerLinux", containerLinux && Object.keys(containerLinux).join(", ")],
+    ...(["distribution", "channel", "timeZone", "updateStrategy"] as const).map(
+      (key) => [key, given[key] === defaults[key] ? undefined : given[key]] as const,
+    ),
   ];
-  return given.flatMap(([key, found]) =>
-    found
-      ? [{ path: `os.${key}`, found, wanted: "nothing: on platform existing that is the hosts' owner's" }]
+  return found.flatMap(([key, value]) =>
+    value
+      ? [
+          {
+            path: `os.${key}`,
+            found: value,
+            wanted: "nothing: on platform existing that is the hosts' owner's",
+          },
+        ]
       : [],
   );
 }

@@ -14,7 +14,11 @@ export const network = z.strictObject({
   dns: z.array(ipv4).default([]),
   domain: sharedName.optional().describe("Domain of the nodes' full names."),
   searchDomains: z.array(dnsName).default([]).describe("Domains to look names up in, after `domain`."),
-  mtu: whole(1280, 9216).optional(),
+  mtu: whole(1280, 9216)
+    .optional()
+    .describe(
+      "MTU of the nodes' interface; 1500 where nothing is said. Containers on the overlay have 50 less for VXLAN, and 26 less again (and a multiple of four) where it is encrypted; another MTU makes another overlay network.",
+    ),
   tryoutSeconds: whole(10, 3600)
     .default(60)
     .describe("How long after a change of its network a node waits for SSH before it goes back by itself."),

@@ -168,6 +168,28 @@ function containerLinuxModel(node: NodeConfig, os: OsConfig): ContainerLinuxMode
   };
 }
 
+/** What a node's installation does besides its user data; keys that are not used are absent. */
+export function installerSettings({ os, ...config }: StackConfig, node: NodeConfig) {
+  const { http, https } = os.proxies ?? {};
+  return {
+    ...(os.image && { image: os.image }),
+    ...(node.erasableDisk !== undefined && { erasableDisk: node.erasableDisk }),
+    ...((http ?? https) !== undefined && { proxies: { http, https, none: noProxyOf({ os, ...config }) } }),
+  };
+}
+
+/** What a node's host is looked at for before anything is touched; keys that are not used are absent. */
+export function hardwareOf({ erasableDisk, nics, ...node }: NodeConfig) {
+  const names = Object.keys(nics);
+  return {
+    interface: node.interface,
+    ...(names.length > 0 && { nics: names }),
+    disk: node.disk,
+    ...(erasableDisk !== undefined && { erasableDisk }),
+    dataDisk: node.dataDisk,
+  };
+}
+
 /** What every node has besides its installation, put there over SSH; the configuration's own files and units too. */
 export function baseFiles(config: StackConfig, name: string, values: BaseValues): NodeFiles {
   const program = nodeBaseFiles(baseArgs(config, name, values));

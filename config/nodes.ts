@@ -4,7 +4,18 @@ import { guest } from "./guest";
 import { nics, vlans } from "./interfaces";
 import type { PlatformConfig } from "./machine";
 import { publicKey } from "./publicKey";
-import { devicePath, hostName, interfaceName, ipv4, label, line, port, sshHost, userName } from "./values";
+import {
+  devicePath,
+  hostName,
+  interfaceName,
+  ipv4,
+  label,
+  line,
+  port,
+  sshHost,
+  text,
+  userName,
+} from "./values";
 
 export const roles = ["manager", "worker", "storage", "registry", "edge"] as const;
 
@@ -35,13 +46,23 @@ export const node = z.strictObject({
   installer: endpoint
     .optional()
     .describe(
-      "The live installer's SSH server (platform `metal`), as booted from ISO, USB stick or network.",
+      "The live installer's SSH server (platform `metal`), as booted from ISO, USB stick or network. Without a `hostKey` the program makes its keys, which `npm run -s moorage -- live NODE` prints for it.",
     ),
   labels: z
     .record(label, line)
     .default({})
     .describe("Labels of the node in the Swarm, such as `region: dc1`."),
-  disk: devicePath.optional().describe("System disk; what is installed on it must be empty before."),
+  disk: devicePath
+    .optional()
+    .describe("System disk. Empty before its installation, unless `erasableDisk` names it."),
+  erasableDisk: text(
+    /^[!-~]([ -~]{0,126}[!-~])?$/,
+    "a disk's serial number in quotes, as `lsblk -d -o NAME,SERIAL` shows it on the node",
+  )
+    .optional()
+    .describe(
+      "Serial number of `disk`, where an installation may erase what others have left on it. A disk in use, or with this program's data, is never erased.",
+    ),
   dataDisk: devicePath.optional().describe("Disk for object storage. Formatted when blank, never otherwise."),
   dataDirectory: dataFolder
     .optional()

@@ -79,6 +79,22 @@ const containerLinux = z
   })
   .describe("What only the retired Container Linux has (distribution `coreos`).");
 
+const image = z
+  .strictObject({
+    path: text(/^[^\p{Control}\p{Surrogate}]+$/u, "the path of an image file on this machine").describe(
+      "On the operator's machine, relative to the project's folder or absolute.",
+    ),
+    sha512: text(/^[0-9a-f]{128}$/, "128 hexadecimal digits")
+      .optional()
+      .describe("Its checksum, as Flatcar publishes it."),
+    sha256: text(/^[0-9a-f]{64}$/, "64 hexadecimal digits")
+      .optional()
+      .describe("Its checksum, as Fedora CoreOS publishes it."),
+  })
+  .describe(
+    "The system's image in a file, for sites without internet: sent to the live installer, and checked there before the disk is touched.",
+  );
+
 const timeZone = text(isTimeZone, "a time zone such as Europe/Berlin");
 
 /** Names are files on the nodes, where case counts; to Node it does not. */
@@ -116,6 +132,7 @@ export const osKeys = z.strictObject({
   version: plainWord("a version such as 4230.2.1")
     .optional()
     .describe("Version in the channel; the newest at installation by default, and always on Fedora CoreOS."),
+  image: image.optional(),
   sshAuthorizedKey: publicKey
     .optional()
     .describe("A public key of your own for user `core`. Without it the program makes a key pair."),
@@ -172,6 +189,7 @@ export const osKeys = z.strictObject({
 export const os = osKeys.prefault({});
 
 export type OsConfig = z.output<typeof os>;
+export type OsImageConfig = z.output<typeof image>;
 export type ContainerLinuxConfig = z.output<typeof containerLinux>;
 
 /** What user data is written in. */

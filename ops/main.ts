@@ -1,10 +1,11 @@
 /** The operator's command line: `npm run -s moorage -- COMMAND`. */
 import { UsageError, type Command } from "./command";
+import { live } from "./live";
 import { render } from "./render";
 import { verify } from "./verify";
 
 /** Every command by its name; one more is one line more here. */
-const commands: Readonly<Record<string, Command>> = { render, verify };
+const commands: Readonly<Record<string, Command>> = { live, render, verify };
 
 function usage(): string {
   const lines = Object.entries(commands).map(

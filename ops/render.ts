@@ -1,11 +1,12 @@
 /** Prints a node's user data as `pulumi up` would install it, from the configuration and the keys in the state. */
 import { parseArgs } from "node:util";
-import { recordedState, unwrapped, type RecordedResource } from "@moorage/hosts";
+import { recordedState, type RecordedResource } from "@moorage/hosts";
 import { installHashOf, renderUserData, type UserDataFormat } from "@moorage/render";
 import { baseFiles, nodeOf, userDataModel, usersWithPassword } from "../config/models";
 import { formatOf } from "../config/os";
 import type { StackConfig } from "../config/stack";
 import { UsageError, type Command } from "./command";
+import { placeholder, Recorded } from "./recorded";
 import { stackConfig } from "./stack";
 
 export interface RenderOptions {
@@ -106,45 +107,4 @@ export function renderNode(
       })
     : undefined;
   return renderUserData(model, { format, installHash, files });
-}
-
-function placeholder(what: string, secrets: boolean): string {
-  return secrets ? `(${what}: made by the first pulumi up)` : `(${what}: shown with --secrets)`;
-}
-
-/** What a stack's resources came to, by the names that the program gives them. */
-class Recorded {
-  /** Whether everything asked for so far was there and may be shown. */
-  complete = true;
-
-  constructor(
-    private readonly resources: readonly RecordedResource[],
-    private readonly secrets: boolean,
-  ) {}
-
-  /** An output that is no secret, without blanks around it. */
-  value(name: string, output: string, what: string): string {
-    return this.text(name, output, what).trim();
-  }
-
-  /** The same as it is. */
-  text(name: string, output: string, what: string): string {
-    const found = this.output(name, output);
-    if (found !== undefined) return found;
-    this.complete = false;
-    return placeholder(what, true);
-  }
-
-  secret(name: string, output: string, what: string): string {
-    const found = this.secrets ? this.output(name, output) : undefined;
-    if (found !== undefined) return output === "stdout" ? found.trim() : found;
-    this.complete = false;
-    return placeholder(what, this.secrets);
-  }
-
-  private output(name: string, output: string): string | undefined {
-    const resource = this.resources.find((one) => one.urn?.split("::").at(-1) === name && !one.delete);
-    const found = unwrapped(resource?.outputs?.[output]);
-    return typeof found === "string" ? found : undefined;
-  }
 }

@@ -64,11 +64,15 @@ export class NodeAccess extends pulumi.ComponentResource {
       this.installerHostKey = this.madeKey(`${name}-installer-host-key`);
       this.installer = { ...this.connection, user: "core", hostKey: this.installerHostKey.publicKey };
     } else if (identity && node.installer) {
+      const { user = "core", hostKey, identityFile } = node.installer;
+      // Without a host key of its own the live system is told ours, and who may log in, by what its machine boots.
+      if (hostKey === undefined) this.installerHostKey = this.madeKey(`${name}-installer-host-key`);
+      const ours = this.installerHostKey && identityFile === undefined && identity.privateKey;
       this.installer = {
         ...endpoint(name, address, node.installer),
-        user: node.installer.user ?? "core",
-        hostKey: node.installer.hostKey,
-        identityFile: node.installer.identityFile,
+        user,
+        hostKey: hostKey ?? this.installerHostKey?.publicKey,
+        ...(ours ? { privateKey: ours } : { identityFile }),
       };
     }
     this.registerOutputs({});

@@ -1,7 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { Cluster, ImageArchive } from "@moorage/hosts";
 import * as render from "@moorage/render";
-import { baseFiles, networkModel, userDataModel, usersWithPassword } from "../../config/models";
+import {
+  baseFiles,
+  installerSettings,
+  networkModel,
+  userDataModel,
+  usersWithPassword,
+} from "../../config/models";
 import type { NodeConfig } from "../../config/nodes";
 import { formatOf } from "../../config/os";
 import type { StackConfig } from "../../config/stack";
@@ -122,7 +128,7 @@ export class CoreOsNode extends pulumi.ComponentResource {
         disk,
         channel: os.channel,
         version: os.version,
-        proxy: os.proxies?.https ?? os.proxies?.http,
+        ...installerSettings(args.config, args.node),
         timeoutSeconds: installationTimeoutSeconds,
         guest: args.guest?.installed,
         cluster: args.cluster,

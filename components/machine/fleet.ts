@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import type { Cluster } from "@moorage/hosts";
-import { nodeOf, usersWithPassword } from "../../config/models";
+import { hardwareOf, nodeOf, usersWithPassword } from "../../config/models";
 import type { StackConfig } from "../../config/stack";
 import { warningsOf } from "../../config/warnings";
 import type { ArgsOf } from "../../providers/inputs";
@@ -129,9 +129,7 @@ export class Fleet extends pulumi.ComponentResource {
         installer: reached.installer,
         installHash: installHashOf(node, { node: of, access: reached, config, identity }),
         address: of.address,
-        interface: of.interface,
-        disk: of.disk,
-        dataDisk: of.dataDisk,
+        ...hardwareOf(of),
         ports: portsOf(of, config),
       };
       return [node, host];
@@ -140,6 +138,7 @@ export class Fleet extends pulumi.ComponentResource {
       `${name}-preflight`,
       {
         hosts: Object.fromEntries(hosts),
+        ...(config.os.image && { image: config.os.image }),
         minimumDocker,
         maximumClockSkew,
         timeoutSeconds: preflightSeconds,

@@ -1,8 +1,10 @@
 import * as crypto from "node:crypto";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import { overlayMtuOption } from "@moorage/render";
 import type { NetworkConfig, SwarmConfig } from "../../config/machine";
 import type { NodeConfig } from "../../config/nodes";
+import { underlayMtu } from "../../config/underlay";
 import { firstAddress } from "../../config/values";
 import { stackReference } from "../../providers/stack";
 import { SwarmMember } from "../../providers/swarmMember";
@@ -71,7 +73,7 @@ export class Swarm extends pulumi.ComponentResource {
         // Docker's own choices, said here so that a refresh finds nothing new.
         ipamConfigs: [{ subnet, gateway: firstAddress(subnet), auxAddress: {} }],
         labels: [stackLabel()],
-        options: { [vxlanOption]: vxlanId, ...(args.network.overlay.encrypted ? { encrypted: "" } : {}) },
+        options: overlayOptions(args),
       },
       {
         parent: this,
@@ -128,6 +130,18 @@ export class Swarm extends pulumi.ComponentResource {
     }
     return members;
   }
+}
+
+function overlayOptions({ nodes, network }: SwarmArgs): Record<string, string> {
+  const underlay = underlayMtu(
+    network,
+    Object.values(nodes).map(({ config }) => config),
+  );
+  return {
+    [vxlanOption]: vxlanId,
+    ...(network.overlay.encrypted ? { encrypted: "" } : {}),
+    ...overlayMtuOption(underlay),
+  };
 }
 
 function nodeLabels(name: string, config: NodeConfig): Record<string, string> {

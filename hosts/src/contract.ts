@@ -57,8 +57,12 @@ export interface PreflightHost {
   readonly installer?: Connection;
   readonly address: string;
   readonly interface?: string;
+  /** Further network interfaces, by name or MAC address, checked to exist. */
+  readonly nics?: string[];
   /** Device path of the system disk, checked on the installer to exist and to be empty. */
   readonly disk?: string;
+  /** Serial number of `disk` where what others left on it may be erased. */
+  readonly erasableDisk?: string;
   /** Device path of the data disk, checked to exist and to be empty or ours. */
   readonly dataDisk?: string;
   /** File system label of a data disk that is ours. @default "moorage-data" */
@@ -70,6 +74,8 @@ export interface PreflightHost {
 }
 export interface PreflightInputs {
   readonly hosts: Record<string, PreflightHost>;
+  /** Checked to be there while a host waits in its live installer. */
+  readonly image?: SystemImage;
   /** Lowest Docker Engine version accepted, such as `20.10`. */
   readonly minimumDocker: string;
   /** Seconds between the operator's clock and a host's that are still accepted. */
@@ -87,6 +93,22 @@ export interface PreflightOutputs extends PreflightInputs {
 
 // Installation of one node from its live installer.
 
+/** The system's image in a file on the operator's machine, with one checksum in hexadecimal. */
+export interface SystemImage {
+  /** Relative to the project's folder or absolute. */
+  readonly path: string;
+  readonly sha512?: string;
+  readonly sha256?: string;
+}
+
+/** Proxies by the scheme of what is reached through them. */
+export interface InstallerProxies {
+  readonly http?: string;
+  readonly https?: string;
+  /** What is reached without one. */
+  readonly none: string[];
+}
+
 export interface InstallationInputs {
   readonly node: string;
   readonly installer: Connection;
@@ -100,8 +122,12 @@ export interface InstallationInputs {
   readonly disk: string;
   readonly channel?: string;
   readonly version?: string;
-  /** Proxy for the installer's download. */
-  readonly proxy?: string;
+  /** Absent: the installer fetches the image of `channel` and `version`. */
+  readonly image?: SystemImage;
+  /** Serial number of `disk` where what others left on it may be erased; absent: it has to be empty, or ours. */
+  readonly erasableDisk?: string;
+  /** For the installer's download. */
+  readonly proxies?: InstallerProxies;
   readonly timeoutSeconds: number;
   /** The guest that is installed, where it is one: the installer's drives are taken out of it, or put in again. */
   readonly guest?: InstalledGuest;

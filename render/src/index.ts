@@ -50,3 +50,5 @@ export {
 } from "./etcd";
 export { nodeBaseFiles, type NodeBaseArgs } from "./node-base";
 export { containerSlice, type ContainerLimits, type DockerApiTls, type DockerArgs } from "./docker-daemon";
+export { defaultMtu, overlayMtu, overlayMtuOption } from "./overlay";
+export { renderIpxe, renderLiveIgnition, type IpxeArgs, type LiveModel } from "./live";

@@ -10,6 +10,8 @@ import { identities, labConfig, recorded } from "./parts";
 const archives = { minio: { archive: "minio.tar", imageId: "sha256:1" } };
 const references = { minio: "m", registry: "r", nginx: "n", haproxy: "h", keepalived: "k" };
 
+const mtuOption = "com.docker.network.driver.mtu";
+
 /** Registers nodes and Swarm of a configuration, and waits for all of it. */
 function machinesOf(config: ReturnType<typeof labConfig>): Promise<Recorder> {
   return recorded(() => {
@@ -43,6 +45,7 @@ describe("nodes", () => {
       "NodeFilesPart coreos3-base",
       "NodeNetwork coreos3-network",
       "PrivateKey coreos3-host-key",
+      "PrivateKey coreos3-installer-host-key",
     ]);
     const steps = ["installation", "data-disk", "base", "images"].map((part) => `coreos3-${part}`);
     ["fleet-preflight", ...steps].slice(0, -1).forEach((earlier, at) => {
@@ -75,6 +78,7 @@ describe("nodes", () => {
     const { inputs } = recorder.named("coreos1-installation");
     expect(secretPaths(inputs)).toEqual([
       ...[0, 1, 2].map((manager) => `cluster.managers.${manager}.privateKey`),
+      "installer.privateKey",
       "target.privateKey",
       "userData",
     ]);
@@ -84,6 +88,35 @@ describe("nodes", () => {
     expect(userData).toContain("ssh-ed25519 fleet-login-key");
     expect(userData).toContain(String(inputs.installHash));
     expect(recorder.outputs.get("coreos1")).toMatchObject({ installHash: inputs.installHash });
+  });
+
+  test("are installed as the configuration says, from a live system that is reached by the key it was told", async () => {
+    const image = { path: "flatcar.bin.bz2", sha512: "a".repeat(128) };
+    const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    const changed = await machines((raw) => {
+      raw.os = { image, proxies: { https: "http://proxy:3128", exclude: [".lab"] } };
+      Object.assign(raw.nodes?.coreos1 as object, {
+        erasableDisk: "S1",
+        nics: { eth1: { dhcp: true, metric: 2000 } },
+      });
+      Object.assign(raw.nodes?.coreos2 as object, { installer: { hostKey, identityFile: "own" } });
+    });
+    const { inputs } = changed.named("coreos1-installation");
+    expect(inputs).toMatchObject({ image, erasableDisk: "S1", proxies: { https: "http://proxy:3128" } });
+    expect((inputs.proxies as { none: string[] }).none).toEqual(
+      expect.arrayContaining(["10.0.2.12", ".lab"]),
+    );
+    expect(plain(inputs.installer)).toMatchObject({
+      hostKey: "ssh-ed25519 coreos1-installer-host-key",
+      privateKey: "private fleet-login-key",
+    });
+    expect(shown(changed.named("coreos2-installation").inputs)).toMatchObject({
+      installer: { hostKey, identityFile: "own" },
+    });
+    expect(changed.children("coreos2")).not.toContain("PrivateKey coreos2-installer-host-key");
+    const preflight = shown(changed.named("fleet-preflight").inputs) as { hosts: Record<string, object> };
+    expect(preflight).toMatchObject({ image, hosts: { coreos1: { erasableDisk: "S1", nics: ["eth1"] } } });
+    expect(Object.keys(preflight.hosts.coreos2 ?? {})).not.toContain("nics");
   });
 
   test("have files of which only those with a key or a password are secret", () => {
@@ -182,6 +215,9 @@ describe("the Swarm", () => {
     expect(provider).toBe("swarm-docker");
     const encrypted = await machines((raw) => (raw.network = { ...raw.network, overlay: {} }));
     expect(encrypted.named("swarm-services").inputs.options).toHaveProperty("encrypted", "");
+    expect(encrypted.named("swarm-services").inputs.options).not.toHaveProperty([mtuOption]);
+    const jumbo = await machines((raw) => (raw.network = { ...raw.network, mtu: 9000 }));
+    expect(jumbo.named("swarm-services").inputs.options).toHaveProperty([mtuOption], "9000");
   });
 
   test("is reached at an address from the configuration, another for other managers only", async () => {

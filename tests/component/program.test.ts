@@ -106,7 +106,7 @@ describe("the program", () => {
 describe("secrets of the program", () => {
   test("are these and no others, so that a preview shows the rest", () => {
     const isLogin = (line: string) =>
-      /(connection|target|managers\.\d|nodes\.\d|storageNodes\.\d)\.privateKey$/.test(line);
+      /(connection|target|installer|managers\.\d|nodes\.\d|storageNodes\.\d)\.privateKey$/.test(line);
     const secrets = everywhere(recorder, secretPaths);
     expect(normalized(secrets.filter((line) => !isLogin(line)))).toEqual([
       "NODE-base files./etc/moorage/passwords.content",

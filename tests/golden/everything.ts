@@ -4,6 +4,13 @@ import { parseStackConfig, type StackConfig } from "../../config/stack";
 import type { RawConfig } from "../support/stacks";
 import { pem } from "./models";
 
+/** Made for these tests, and thrown away. */
+export const publicKeys = {
+  operator:
+    "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABAQCwQxj5ZTdcwuTJYM/P0yBiMtCHDVMSbyWKhAZgSxw0RpuVHHwHSPKFMjEQ0IXZV1zfyzfXs+ulHosWjL5nMnpmxSPx9EMxgNU/e/895pBNKp+S6kcbLeKKmn7/NX6d+ylA9m/533exixlHwikILAskghK3t9QaBQZmzB86nfDNNpDi0YuJtZG34MNnK+ZdP72l5IzMh6qhNq/U/RMK/Wb/+x5ImfjWt7Bi7JEOymNH8gVHtOoBjp5TwzQ5uLGzi526yyZxcDqPHCq2zAWeEowv2kIn912z7prY/tfKf8DAINLoBYxmRBKcQIcZm/V0hSsuv181L+9NClsBGebibfZb operator",
+  usera: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAaPe0nQ6to3vYjGUiRrWR1eASCKm8j2s5wnr3AZuAVu usera",
+};
+
 /** The configuration of the set-up that this project grew from, for its first node; addresses and URLs are ours. */
 export function articleConfig(): RawConfig {
   const raw = baseConfig("coreos");
@@ -34,7 +41,7 @@ export function everythingConfig(distribution: Distribution): RawConfig {
   Object.assign(raw.network ?? {}, { mtu: 1500, metric: 10, searchDomains: ["lab.domain.com"] });
   Object.assign(raw.os ?? {}, {
     users: {
-      usera: { password: true, groups: ["sudo", "docker", "kvm"], sshAuthorizedKeys: ["ssh-rsa AAAAB3 usera"] },
+      usera: { password: true, groups: ["sudo", "docker", "kvm"], sshAuthorizedKeys: [publicKeys.usera] },
       userb: { groups: [] },
     },
     files: {
@@ -56,7 +63,10 @@ function baseConfig(distribution: Distribution): RawConfig {
     address: `10.0.2.${last}`,
     roles: [...roles, "storage", "registry", "edge"],
     labels: { region: "dc1", public_ip: `10.0.2.${last}` },
+    // As VirtualBox names it. Its guests are Flatcar's alone, so that these are machines of another kind.
+    interface: "enp0s3",
     ssh: { host: "127.0.0.1", port: 2000 + last },
+    installer: { host: "127.0.0.1", port: 2000 + last },
     disk: "/dev/sda",
     dataDisk: "/dev/sdb",
   });
@@ -68,7 +78,7 @@ function baseConfig(distribution: Distribution): RawConfig {
   });
   const image = (name: string) => ({ name, digest: `sha256:${"a".repeat(64)}` });
   return {
-    platform: "virtualbox" as unknown as Record<string, unknown>,
+    platform: "metal" as unknown as Record<string, unknown>,
     nodes: {
       coreos1: {
         ...node(11, ["manager"]),
@@ -84,7 +94,7 @@ function baseConfig(distribution: Distribution): RawConfig {
     },
     os: {
       distribution,
-      sshAuthorizedKey: "ssh-rsa AAAAB3 operator",
+      sshAuthorizedKey: publicKeys.operator,
       timeZone: "America/New_York",
       ntp: ["time.domain.com"],
       clockTimer: true,

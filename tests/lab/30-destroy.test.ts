@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -15,6 +16,8 @@ let lab: TestLab;
 let clone: string;
 let digest: string;
 let update: { output: string; commandLines: string[] };
+/** What nodes are installed from from here on, as a site without internet has it. */
+let image: { path: string; sha512: string };
 
 /** What somebody has who only knows the backend and the passphrase. */
 function bareEnvironment(): Record<string, string> {
@@ -35,11 +38,19 @@ async function losesItsResolver(host: Host): Promise<void> {
   });
 }
 
+/** Any file does: the lab's installer reads it to its end, and installs the lab's own system. */
+function imageFile(path: string): typeof image {
+  const content = randomBytes(8 * 1024 * 1024);
+  fs.writeFileSync(path, content);
+  return { path, sha512: createHash("sha512").update(content).digest("hex") };
+}
+
 beforeAll(async () => {
   lab = await TestLab.standing();
   const access = await lab.access();
   digest = await pushAndPull(lab.instance, access, helloArchive(lab));
   clone = await freshClone();
+  image = imageFile(`${clone}-image.bin`);
   fs.readdirSync(clone)
     .filter((name) => /^Pulumi\..+\.yaml$/.test(name))
     .forEach((name) => fs.rmSync(`${clone}/${name}`));
@@ -47,6 +58,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   fs.rmSync(clone, { recursive: true, force: true });
+  fs.rmSync(`${clone}-image.bin`, { force: true });
   await run("ip", ["-n", lab.instance.netns, "route", "del", "blackhole", resolver]);
 });
 
@@ -68,6 +80,17 @@ test("so does a destroy, after which guests and network are gone, and data disks
   expect(fs.readdirSync(folder).sort()).toEqual(lab.nodes.map(({ name }) => `${name}-data.vdi`));
 });
 
+test("with an image in the configuration that is another file, nothing is touched either", async () => {
+  const other = { path: image.path, sha512: "0".repeat(128) };
+  const { code, output } = await lab.withConfig(
+    (config) => config.setIn(["config", "moorage:os", "image"], other),
+    () => lab.up(),
+  );
+  expect(code).not.toBe(0);
+  expect(output).toMatch(/nothing was touched:\n[^]*os\.image: the image \S+ has another checksum: sha512/);
+  lab.changeConfig((config) => config.setIn(["config", "moorage:os", "image"], image));
+});
+
 test("an update then brings back what was pushed, with every resolver black-holed", async () => {
   await must("ip", ["-n", lab.instance.netns, "route", "add", "blackhole", resolver]);
   const updating = commandLinesDuring(() => lab.mustUp());
@@ -79,6 +102,18 @@ test("an update then brings back what was pushed, with every resolver black-hole
   const image = `${access.host}/demo/hello@${digest}`;
   await lab.client("client2", `docker image rm --force ${image}`);
   expect(await lab.client("client2", `docker pull --quiet ${image}`)).toContain(digest);
+});
+
+test("it has installed every node from the image's file, which was sent there and checked", () => {
+  for (const { name } of lab.nodes) {
+    expect(update.output).toContain(`${name}: sending the image ${image.path} (8 MiB)`);
+    expect(update.output).toContain(
+      `${name}: Image file /var/tmp/moorage/image.bin has sha512 ${image.sha512}`,
+    );
+    expect(update.output).toContain(
+      `${name}: Success! Flatcar Container Linux (from /var/tmp/moorage/image.bin)`,
+    );
+  }
 });
 
 test("an update that makes everything shows no secret, neither in its output nor in any process list", async () => {

@@ -1,13 +1,18 @@
 /** Running the installer on a live system, and following it. */
 import type { Connection, InstallationInputs } from "../contract";
+import { claimOf, refusalOf, type FoundDisk } from "../disk-claim";
 import { HostError, lastLines } from "../errors";
 import { note } from "../log";
 import { exec, runScript } from "../ssh/exec";
 import type { Deadline } from "../time";
 import { sleep } from "../time";
+import { bringImage } from "./image";
 import {
   claimScript,
+  environmentScript,
+  eraseScript,
   progressScript,
+  proxyEnvironment,
   receiveScript,
   startScript,
   stateScript,
@@ -28,8 +33,10 @@ export async function install(inputs: InstallationInputs, deadline: Deadline): P
   }
   if (state !== `running ${installHash}`) {
     await onInstaller(installer, stopScript, "stopping an earlier installation");
-    await claim(installer, disk);
-    await start(inputs);
+    const found = await claim(inputs);
+    const image = inputs.image && (await bringImage(installer, inputs.image, deadline));
+    if (claimOf(found, inputs.erasableDisk) === "erasable") await erase(inputs, found);
+    await start(inputs, image ?? "");
     note(node, `installing to ${disk}`);
   } else note(node, "an installation is in progress, waiting for it");
   await follow(inputs, deadline);
@@ -44,25 +51,42 @@ async function onInstaller(
   return (await runScript(installer, script, args, { sudo: true, purpose })).stdout;
 }
 
-async function claim(installer: Connection, disk: string): Promise<void> {
-  const state = (await onInstaller(installer, claimScript, `looking at ${disk}`, [disk])).trim();
-  if (state === "blank" || state === "ours") return;
-  throw new HostError(
-    installer.node,
-    state === "missing"
-      ? `there is no disk ${disk}; list them there with \`lsblk\``
-      : `the disk ${disk} is not empty (${state}), and is left as it is. If nothing on it is needed, run \`wipefs -a ${disk}\` there`,
-  );
+/** @throws HostError where the disk is not there, or holds what the installation may not erase. */
+async function claim({ installer, node, disk, erasableDisk }: InstallationInputs): Promise<FoundDisk> {
+  const text = await onInstaller(installer, claimScript, `looking at ${disk}`, [disk]);
+  const value = (key: string) => new RegExp(`^${key}=(.*)$`, "m").exec(text)?.[1]?.trim() ?? "";
+  const found = {
+    disk,
+    real: value("real"),
+    state: value("state"),
+    serial: value("serial"),
+    kept: value("kept"),
+  };
+  if (claimOf(found, erasableDisk) !== "refused") return found;
+  const { what, advice } = refusalOf(node, found, erasableDisk);
+  throw new HostError(node, `${what}. To do: ${advice}`);
 }
 
-async function start(inputs: InstallationInputs): Promise<void> {
-  const { installer, userData, format = "ignition", installHash, disk, channel, version, proxy } = inputs;
+async function erase({ installer, node, disk }: InstallationInputs, found: FoundDisk): Promise<void> {
+  note(node, `erasing ${disk} (serial number ${found.serial}), as configured; it holds ${found.state}`);
+  await onInstaller(installer, eraseScript, `erasing ${disk}`, [disk, found.serial]);
+}
+
+async function start(inputs: InstallationInputs, image: string): Promise<void> {
+  const { installer, userData, format = "ignition", installHash, disk, channel, version, proxies } = inputs;
   await exec(installer, ["sh", "-c", receiveScript, "sh", installHash, disk, userDataFile[format]], {
     sudo: true,
     stdin: userData,
     purpose: "handing over the user data",
   });
-  const settings = [disk, proxy ?? "", format, channel ?? "", version ?? ""];
+  if (proxies) {
+    await exec(installer, ["sh", "-c", environmentScript], {
+      sudo: true,
+      stdin: proxyEnvironment(proxies),
+      purpose: "handing over the proxies",
+    });
+  }
+  const settings = [disk, format, channel ?? "", version ?? "", image];
   await onInstaller(installer, startScript, "starting the installation", settings);
 }
 

@@ -1,5 +1,7 @@
 /** Shell scripts run on a node's live installer. */
-import { INSTALL_FOLDER, diskStateFunction } from "../disk-claim";
+import type { InstallerProxies } from "../contract";
+import { DATA_LABEL, INSTALL_FOLDER, diskStateFunction } from "../disk-claim";
+import { quote } from "../ssh/quote";
 
 /** Prints `state`: `idle`, `running HASH`, `done HASH CODE`. */
 export const stateScript = `
@@ -23,39 +25,71 @@ done
 if [ -n "$(busy)" ]; then echo "an installer that is running already does not end" >&2; return 1; fi
 `;
 
-/** `$1` disk. Prints whose it is. */
-export const claimScript = `${diskStateFunction}\ndisk_state "$1"`;
+/** `$1` disk. Prints `key=value` lines: what it is there, whose, its serial number, and why it is not to be erased. */
+export const claimScript = `${diskStateFunction}
+echo "real=$(readlink -f -- "$1")"
+echo "state=$(disk_state "$1")"
+echo "serial=$(disk_serial "$1")"
+echo "kept=$(disk_kept "$1" ${DATA_LABEL})"
+`;
+
+/**
+ * Erases a disk, its partitions first, so that nothing of theirs is found again inside of what is written next.
+ * `$1` disk, `$2` its serial number: device names move, and this is the last look.
+ */
+export const eraseScript = `${diskStateFunction}
+set -eu
+if [ "$(disk_serial "$1")" != "$2" ]; then echo "$1 is another disk now than the one with serial number $2" >&2; return 1; fi
+real=$(readlink -f -- "$1")
+for part in $(disk_parts "$real" | sort -r); do wipefs -q -a -- "$part" >&2; done
+`;
 
 /** Reads user data from standard input into a file that only root reads. `$1` hash, `$2` disk, `$3` the file's name. */
-export const receiveScript = `umask 077; mkdir -p ${INSTALL_FOLDER}; cd ${INSTALL_FOLDER}; rm -f code pid log user-data.*; cat > "$3"; printf %s "$1" > hash; printf %s "$2" > disk`;
+export const receiveScript = `umask 077; mkdir -p ${INSTALL_FOLDER}; cd ${INSTALL_FOLDER}; rm -f code pid log environment user-data.*; cat > "$3"; printf %s "$1" > hash; printf %s "$2" > disk`;
+
+/** Reads the installer's environment the same way: a proxy's address may hold a password. */
+export const environmentScript = `umask 077; cat > ${INSTALL_FOLDER}/environment`;
+
+/** In both letter cases: wget reads the lower one only, others look for either. */
+export function proxyEnvironment({ http, https, none }: InstallerProxies): string {
+  const values = { http_proxy: http, https_proxy: https, no_proxy: none.join(",") };
+  return Object.entries(values)
+    .filter(([, value]) => value !== undefined && value !== "")
+    .flatMap(([name, value = ""]) =>
+      [name, name.toUpperCase()].map((key) => `export ${key}=${quote(value)}\n`),
+    )
+    .join("");
+}
 
 /** Name of the user data's file, by its format. */
 export const userDataFile = { ignition: "user-data.ign", "cloud-config": "user-data.yml" } as const;
 
 /**
  * Starts the installation so that it outlives this session: one that is cut off is found again by the next run.
- * `$1` disk, `$2` proxy or "", `$3` ignition or cloud-config, `$4` channel or "", `$5` version or "".
+ * `$1` disk, `$2` ignition or cloud-config, `$3` channel or "", `$4` version or "", `$5` the image's file there or "".
+ * An image in a file was checked by its checksum; Flatcar's installer asks for no signature then, and Fedora's is told.
  */
 export const startScript = `
 set -eu
-disk=$1 proxy=$2 format=$3 channel=$4 version=$5
+disk=$1 format=$2 channel=$3 version=$4 image=$5
 for name in flatcar-install coreos-install coreos-installer; do
   installer=$(command -v "$name") && break || installer=
 done
 if [ -z "$installer" ]; then
   echo "none of flatcar-install, coreos-install and coreos-installer is here: is this the live installer?" >&2; return 1
 fi
-if [ -n "$proxy" ]; then export http_proxy="$proxy" https_proxy="$proxy" HTTP_PROXY="$proxy" HTTPS_PROXY="$proxy"; fi
 cd ${INSTALL_FOLDER}
+if [ -f environment ]; then . ./environment; fi
+if [ -n "$image" ]; then channel= version=; fi
 case "$name $format" in
   "coreos-installer ignition")
-    set -- install --ignition-file ${INSTALL_FOLDER}/${userDataFile.ignition} \${channel:+--stream "$channel"} "$disk" ;;
+    set -- install --ignition-file ${INSTALL_FOLDER}/${userDataFile.ignition} \${channel:+--stream "$channel"} \${image:+--image-file "$image" --insecure} "$disk" ;;
   coreos-installer*)
     echo "this live system installs Fedora CoreOS, which has no cloud-config: boot the one of the distribution" >&2; return 1 ;;
   *" ignition")
-    set -- -d "$disk" -i ${INSTALL_FOLDER}/${userDataFile.ignition} \${channel:+-C "$channel"} \${version:+-V "$version"} ;;
+    set -- -d "$disk" -i ${INSTALL_FOLDER}/${userDataFile.ignition} \${channel:+-C "$channel"} \${version:+-V "$version"} \${image:+-f "$image"} ;;
   *)
-    set -- -d "$disk" -c ${INSTALL_FOLDER}/${userDataFile["cloud-config"]} \${channel:+-C "$channel"} \${version:+-V "$version"} ;;
+    set -- -d "$disk" -c ${INSTALL_FOLDER}/${userDataFile["cloud-config"]} \${channel:+-C "$channel"} \${version:+-V "$version"} \${image:+-f "$image"} ;;
 esac
 setsid sh -c '"$@" > log 2>&1; echo $? > code.new; mv code.new code' sh "$installer" "$@" >/dev/null 2>&1 &
 echo $! > pid

@@ -1,7 +1,9 @@
 /** Preflight: every host is looked at in one go, and everything in the way is reported at once. */
 import type { Connection, Operation, PreflightHost, PreflightInputs, PreflightOutputs } from "../contract";
 import { diffOf, equal } from "../diff";
+import { DATA_LABEL } from "../disk-claim";
 import { HostError, HostKeyError, UnreachableError } from "../errors";
+import { imageFault } from "../installation/image";
 import { note, warn } from "../log";
 import { withoutProvider } from "../operation";
 import type { Patience } from "../ssh/connect";
@@ -12,7 +14,6 @@ import { finding, mtuProblem, parseFacts, parseMark, problemsOf } from "./parse"
 import type { Facts, Looked, Problem, Stage } from "./parse";
 import { preflightScript } from "./script";
 
-const DEFAULT_LABEL = "moorage-data";
 const patience: Patience = { attempts: 2, timeoutSeconds: 10, pauseSeconds: 1 };
 
 type Result = { readonly looked: Looked } | { readonly problem: Problem; readonly unreachable: boolean };
@@ -24,7 +25,13 @@ async function look(
   timeoutSeconds: number,
 ): Promise<Looked> {
   const disk = stage === "installer" ? (host.disk ?? "") : "";
-  const args = [host.interface ?? "", disk, host.dataDisk ?? "", host.dataLabel ?? DEFAULT_LABEL];
+  const args = [
+    host.interface ?? "",
+    disk,
+    host.dataDisk ?? "",
+    host.dataLabel ?? DATA_LABEL,
+    ...(host.nics ?? []),
+  ];
   // A session first, so that the clock is not read over the time a connection takes.
   await runScript(connection, ":", [], {
     sudo: true,
@@ -113,13 +120,24 @@ async function run(inputs: PreflightInputs, known: ReadonlySet<string>): Promise
       return [name, result] as const;
     }),
   );
-  return judge(inputs, new Map(results), known);
+  const image = await imageProblem(inputs, new Map(results));
+  return judge(inputs, new Map(results), known, image);
+}
+
+/** The image's file is asked for only where a node will be installed from it. */
+async function imageProblem(
+  { image }: PreflightInputs,
+  results: ReadonlyMap<string, Result>,
+): Promise<string | undefined> {
+  const waits = [...results.values()].some((one) => "looked" in one && one.looked.stage === "installer");
+  return image && waits ? imageFault(image) : undefined;
 }
 
 function judge(
   inputs: PreflightInputs,
   results: ReadonlyMap<string, Result>,
   known: ReadonlySet<string>,
+  image: string | undefined,
 ): PreflightOutputs {
   const clusters = clustersOf([...results.values()]);
   const lines: string[] = [];
@@ -139,6 +157,7 @@ function judge(
     findings[name] = finding(result.looked);
     if (result.looked.facts.mtu !== undefined) mtus[name] = result.looked.facts.mtu;
   }
+  if (image !== undefined) lines.push(`  os.image: ${image}`);
   const mtu = mtuProblem(mtus);
   if (mtu !== undefined) lines.push(`  all nodes: ${mtu}`);
   if (lines.length > 0) {

@@ -1,11 +1,9 @@
 /** From what a host printed to what is wrong with it. Pure functions. */
 import type { PreflightHost, PreflightInputs } from "../contract";
+import { claimOf, refusalOf, type FoundDisk } from "../disk-claim";
+import type { Problem } from "../problem";
 
-/** One thing that stands in the way: what it is, and what to do about it. */
-export interface Problem {
-  readonly what: string;
-  readonly advice: string;
-}
+export type { Problem } from "../problem";
 
 export interface DockerFound {
   readonly version: string;
@@ -22,6 +20,9 @@ export interface Facts {
   readonly mtu?: number;
   readonly disk?: string;
   readonly diskReal?: string;
+  readonly diskSerial: string;
+  readonly diskKept: string;
+  readonly missingNics: readonly string[];
   readonly data?: string;
   readonly dataReal?: string;
   readonly tcp: ReadonlySet<number>;
@@ -57,6 +58,11 @@ export function parseFacts(output: string): Facts {
     ...(mtu === undefined ? {} : { mtu: Number(mtu) }),
     disk: optional("disk"),
     diskReal: optional("disk_real"),
+    diskSerial: text("disk_serial"),
+    diskKept: text("disk_kept"),
+    missingNics: text("missing_nics")
+      .split(/\s+/)
+      .filter((name) => name !== ""),
     data: optional("data"),
     dataReal: optional("data_real"),
     tcp: ports("tcp"),
@@ -138,6 +144,7 @@ export function problemsOf(
   const common = [
     ...clockProblems(skew, inputs),
     ...interfaceProblems(host, facts),
+    ...nicProblems(facts),
     ...dataDiskProblems(host, facts),
   ];
   switch (stage) {
@@ -179,23 +186,27 @@ function interfaceProblems(host: PreflightHost, facts: Facts): Problem[] {
   ];
 }
 
+function nicProblems({ missingNics }: Facts): Problem[] {
+  return missingNics.map((name) => ({
+    what: `there is no network interface ${name}, which the node's \`nics\` names`,
+    advice: "list them there with `ip link`, and correct the node's `nics`",
+  }));
+}
+
 function systemDiskProblems(host: PreflightHost, facts: Facts): Problem[] {
   if (host.disk === undefined) return [];
-  if (facts.disk === "missing") {
-    return [
-      {
-        what: `there is no disk ${host.disk}`,
-        advice: "list them there with `lsblk`, and correct the node's `disk`",
-      },
-    ];
-  }
-  const problems: Problem[] = [];
-  if (facts.disk !== "blank" && facts.disk !== "ours") {
-    problems.push({
-      what: `the disk ${host.disk} is not empty (${facts.disk?.trim() ?? "unknown"}), and an installation would erase it`,
-      advice: `if nothing on it is needed, run \`wipefs -a ${facts.diskReal ?? host.disk}\` there; else name another disk`,
-    });
-  }
+  const found: FoundDisk = {
+    disk: host.disk,
+    real: facts.diskReal,
+    state: facts.disk ?? "",
+    serial: facts.diskSerial,
+    kept: facts.diskKept,
+  };
+  const problems =
+    claimOf(found, host.erasableDisk) === "refused"
+      ? [refusalOf(host.target.node, found, host.erasableDisk)]
+      : [];
+  if (facts.disk === "missing") return problems;
   if (facts.dataReal !== undefined && facts.dataReal !== "" && facts.dataReal === facts.diskReal) {
     problems.push({
       what: `the data disk ${host.dataDisk ?? ""} is the system disk ${host.disk}`,

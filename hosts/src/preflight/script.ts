@@ -4,28 +4,32 @@ import { diskStateFunction } from "../disk-claim";
 /** Where a member of the Swarm keeps which cluster it is in; see the Swarm member. */
 export const SWARM_MARK = "/etc/moorage/swarm";
 
-/** `$1` interface or "", `$2` system disk or "", `$3` data disk or "", `$4` the data disk's label. */
+/** `$1` interface or "", `$2` system disk or "", `$3` data disk or "", `$4` the data disk's label; further interfaces follow. */
 export const preflightScript = `
 ${diskStateFunction}
 say() { printf '%s=%s\\n' "$1" "$(printf '%s' "$2" | tr '\\n' ' ')"; }
 say now "$(date +%s.%N)"
 say root "$(id -u)"
 say hostname "$(uname -n)"
-interface=$1
+# Its name, by name or MAC address.
+named() {
+  case "$1" in
+    *:*:*:*:*:*)
+      for folder in /sys/class/net/*; do
+        if [ "$(tr A-F a-f < "$folder/address")" = "$(printf '%s' "$1" | tr A-F a-f)" ]; then echo "\${folder##*/}"; return 0; fi
+      done ;;
+  esac
+  echo "$1"
+}
+interface=$(named "$1")
 if [ -z "$interface" ]; then
   interface=$(awk '$2 == "00000000" { print $1; exit }' /proc/net/route)
   [ -n "$interface" ] || interface=$(ls /sys/class/net | grep -v -E '^(lo|docker|veth|br-|dummy)' | head -n 1)
-else
-  case "$interface" in
-    *:*:*:*:*:*)
-      for folder in /sys/class/net/*; do
-        if [ "$(tr A-F a-f < "$folder/address")" = "$(printf '%s' "$interface" | tr A-F a-f)" ]; then interface=\${folder##*/}; break; fi
-      done ;;
-  esac
 fi
 say interface "$interface"
 if [ -n "$interface" ] && [ -r "/sys/class/net/$interface/mtu" ]; then say mtu "$(cat "/sys/class/net/$interface/mtu")"; fi
 if [ -n "$2" ]; then say disk "$(disk_state "$2")"; say disk_real "$(readlink -f -- "$2")"; fi
+if [ -n "$2" ]; then say disk_serial "$(disk_serial "$2")"; say disk_kept "$(disk_kept "$2" "$4")"; fi
 if [ -n "$3" ]; then
   say data_real "$(readlink -f -- "$3")"
   real=$(readlink -f -- "$3") || real=
@@ -38,6 +42,12 @@ if [ -n "$3" ]; then
   else say data missing
   fi
 fi
+shift 4
+missing=
+for wanted do
+  if [ ! -e "/sys/class/net/$(named "$wanted")" ]; then missing="$missing $wanted"; fi
+done
+say missing_nics "$missing"
 say tcp "$(awk '$4 == "0A" { n = split($2, a, ":"); print a[n] }' /proc/net/tcp /proc/net/tcp6 2>/dev/null | sort -u)"
 say udp "$(awk 'FNR > 1 { n = split($2, a, ":"); print a[n] }' /proc/net/udp /proc/net/udp6 2>/dev/null | sort -u)"
 if command -v docker >/dev/null; then

@@ -1,4 +1,5 @@
 /** Commands on hosts: built from arguments, judged by their exit code. */
+import { Readable } from "node:stream";
 import type { ClientChannel } from "ssh2";
 import type { Connection } from "../contract";
 import { CommandError, HostError, UnreachableError, fullDiskAdvice, lastLines, redact } from "../errors";
@@ -9,8 +10,8 @@ import { openSession } from "./pool";
 import { commandLine } from "./quote";
 
 export interface ExecOptions {
-  /** Sent to the command's standard input, which is then closed; the place for secrets. */
-  readonly stdin?: string | Buffer;
+  /** Sent to the command's standard input, which is then closed; the place for secrets, and for streams of any length. */
+  readonly stdin?: string | Buffer | Readable;
   /** As root; by sudo unless the user is root. @default false */
   readonly sudo?: boolean;
   /** @default 60 */
@@ -79,7 +80,7 @@ function finished(
   { node }: Connection,
   channel: ClientChannel,
   attempted: string,
-  stdin: string | Buffer | undefined,
+  stdin: ExecOptions["stdin"],
 ): Promise<ExecResult> {
   return new Promise((resolve, reject) => {
     const out: Buffer[] = [];
@@ -104,7 +105,13 @@ function finished(
         code: code ?? 128,
       });
     });
-    channel.end(stdin ?? "");
+    if (!(stdin instanceof Readable)) return void channel.end(stdin ?? "");
+    channel.on("close", () => stdin.destroy());
+    stdin.on("error", (error) => {
+      reject(new HostError(node, `${attempted}: ${error.message}`));
+      channel.destroy();
+    });
+    stdin.pipe(channel);
   });
 }
 

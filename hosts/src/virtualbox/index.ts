@@ -1,3 +1,4 @@
+export { configDriveOf } from "./config-drive";
 export * from "./contract";
 export { guest } from "./guest";
 export { isoImage } from "./iso";

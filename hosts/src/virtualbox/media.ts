@@ -2,7 +2,7 @@
 import { HostError } from "../errors";
 import { note } from "../log";
 import type { GuestInputs, Hypervisor } from "./contract";
-import { isoImageOf } from "./iso9660";
+import { configDriveOf } from "./config-drive";
 import { isMissing } from "./manage";
 import type { Manage } from "./manage";
 import type { VmInfo } from "./parse";
@@ -12,10 +12,6 @@ import { scriptOn, writeOn } from "./run";
 const CONTROLLER = "SATA";
 export const ports = { system: 0, data: 1, installer: 2, configDrive: 3 } as const;
 type Port = (typeof ports)[keyof typeof ports];
-
-/** Label that the live system looks for, and where it looks on the drive. */
-const CONFIG_LABEL = "config-2";
-const CONFIG_PATH = "openstack/latest/user_data";
 
 /** Where the parts of a guest lie. The data disk is outside the guest's own folder, which goes with the guest. */
 export function filesOf(folder: string, name: string) {
@@ -136,8 +132,12 @@ export async function insertInstaller(
 ): Promise<void> {
   const { hypervisor, name, iso, installerUserData } = inputs;
   const { configDrive } = filesOf(manage.folder, name);
-  const image = isoImageOf(CONFIG_LABEL, { [CONFIG_PATH]: installerUserData });
-  await writeOn(hypervisor, configDrive, image, `writing the config drive of ${name}`);
+  await writeOn(
+    hypervisor,
+    configDrive,
+    configDriveOf(installerUserData),
+    `writing the config drive of ${name}`,
+  );
   await attach(manage, name, ports.installer, "dvddrive", iso);
   await attach(manage, name, ports.configDrive, "dvddrive", configDrive);
 }

@@ -16,7 +16,7 @@ import { expect, test } from "vitest";
 import { baseFiles, userDataModel, usersWithPassword } from "../../../config/models";
 import { ConfigError } from "../../../config/problem";
 import { parseStackConfig, type StackConfig } from "../../../config/stack";
-import { articleConfig, everythingConfig } from "../../golden/everything";
+import { articleConfig, everythingConfig, publicKeys } from "../../golden/everything";
 import type { RawConfig } from "../../support/stacks";
 import { set } from "./mistakes";
 
@@ -33,9 +33,9 @@ function withEveryKey(raw: RawConfig): RawConfig {
     "nodes.coreos1.dataPathAddr": "10.30.0.11",
     "nodes.coreos1.interface": "eno1",
     "nodes.coreos1.ssh.user": "core",
-    "nodes.coreos1.ssh.hostKey": "ssh-ed25519 AAAAC3",
+    "nodes.coreos1.ssh.hostKey": publicKeys.usera,
     "nodes.coreos1.ssh.identityFile": "key",
-    "os.users.userc": { groups: ["kvm"], sshAuthorizedKeys: ["ssh-ed25519 AAAAC3 c"] },
+    "os.users.userc": { groups: ["kvm"], sshAuthorizedKeys: [publicKeys.usera] },
     "network.overlay": { subnet: "10.20.1.0/24" },
     "network.searchDomains": ["lab.domain.com"],
     "swarm.logMaxSize": "10m",

@@ -122,16 +122,6 @@ describe("the operating system", () => {
     expect(mistakes(os(settings))).toEqual(expected);
   });
 
-  test("belongs to its owner where it ran before", () => {
-    const change = os({ users: { usera: {} }, clockTimer: true, aliases: true, format: "ignition" });
-    expect(mistakes(change, "existing").map((one) => one.split(":")[0])).toEqual([
-      "os.users",
-      "os.clockTimer",
-      "os.aliases",
-      "os.format",
-    ]);
-  });
-
   test("warns of nothing where nothing is insecure", () => {
     expect(warningsOf(parseStackConfig(changed(() => undefined)))).toEqual([]);
   });

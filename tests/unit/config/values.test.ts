@@ -2,9 +2,18 @@ import { describe, expect, test } from "vitest";
 import { mistakesWith, type Settings } from "./mistakes";
 
 const ed25519 = "AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+/** Whole keys of every type, made for this test by ssh-keygen; those of a security key are put together by hand. */
+const wholeKeys = {
+  rsa: "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQC0PXYfLwgB5cbO6srMUO3hy16r2q0/yWlq9YEq/LOC79cFbmKhmRRG2UrBwDSbAmaKFkQdVdkfXR/6GT/6UC+mw5FB00UHtRqT0nsfZexMkH894pSsU5rty1Eib59p7TUI0mM1GH9I0c/PzNxb0FzOoRjBjPdAKSA9bJGlGkALuw==",
+  p256: "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBI8CZc/AAeRbrdTcFvpqVyxlTiSFAzDIxahw3A83bW9BZMb/4+Rl0P1b8Df2tbo1ksjoZDmM9ZBzUM8MgJ5/1iA=",
+  p384: "ecdsa-sha2-nistp384 AAAAE2VjZHNhLXNoYTItbmlzdHAzODQAAAAIbmlzdHAzODQAAABhBF6I0zzlfA4aXGW8B7AmXhgBy0EJBoeT3fPWQU8Gan3KLWme760iSGTb9uHEB895RVwJhRBWs3lIknPNUNWZM50tg0XYiVsisU9u/zO8OGu9yLj8/ysFC5QEXU81PzTTCw==",
+  p521: "ecdsa-sha2-nistp521 AAAAE2VjZHNhLXNoYTItbmlzdHA1MjEAAAAIbmlzdHA1MjEAAACFBADxr2yjtRU9z0wuLB7v1bjnut2bC/sKxWY5LC+KhpY2Gb1L2F3vEzuom50wIFNFNN4jAe0N8EVPS+VEnx2iua1dEQAo4JXQiOog8OUrSljRXSPOI+/Rq2qKsbKElJAaC5jR7703NhRoZ3LMPvH/pAV2jtCkXAvzistTh8UDZJXKjh5R2Q==",
+  skEd25519: `sk-ssh-ed25519@openssh.com ${blobOf("sk-ssh-ed25519@openssh.com", Buffer.alloc(32), "ssh:")}`,
+  skP256: `sk-ecdsa-sha2-nistp256@openssh.com ${blobOf("sk-ecdsa-sha2-nistp256@openssh.com", "nistp256", Buffer.alloc(65, 4), "ssh:")}`,
+};
 const folder =
   "an absolute path of letters, digits and ._:@+-, without . or .. for parts, that is no folder of the system's such as /etc or /var/lib/docker";
-const key = "a public key on one line, such as ssh-ed25519 AAAA…";
+const key = "a whole public key on one line, such as ssh-ed25519 AAAA…";
 const repositories = "a repository, a prefix such as team/*, or *";
 const dnsName = "a DNS name such as registry.example.com";
 const host = "a name or address such as node1.example.com or 10.0.2.11";
@@ -15,6 +24,16 @@ const direct =
 const url = "a URL that starts with http:// or https://";
 const label = "a".repeat(64);
 const longName = `${`${"a".repeat(60)}.`.repeat(4)}${"a".repeat(12)}`;
+
+/** A key's blob: each part with its length before it. */
+function blobOf(...parts: (string | Buffer)[]): string {
+  const framed = parts.map((part) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(Buffer.byteLength(part));
+    return Buffer.concat([length, Buffer.from(part)]);
+  });
+  return Buffer.concat(framed).toString("base64");
+}
 
 /** Values that are refused, by path, with what is wanted there. */
 const refused: readonly (readonly [path: string, wanted: string, values: readonly unknown[]])[] = [
@@ -46,6 +65,21 @@ const refused: readonly (readonly [path: string, wanted: string, values: readonl
       "ssh-ed25519 bm9uZQ==",
       `ssh-ed25519 ${ed25519}$(reboot)`,
       ed25519,
+      "ssh-rsa AAAAB3",
+      // Cut off, one byte short or long, another type inside, and numbers and points that are none.
+      ...Object.values(wholeKeys).map((one) => one.slice(0, -4)),
+      `ssh-ed25519 ${blobOf("ssh-ed25519", Buffer.alloc(31))}`,
+      `ssh-ed25519 ${blobOf("ssh-ed25519", Buffer.alloc(32), "")}`,
+      `ssh-ed25519 ${blobOf("ssh-rsa", Buffer.alloc(32))}`,
+      `ssh-rsa ${blobOf("ssh-rsa", Buffer.from([1, 0, 1]), Buffer.alloc(127, 1))}`,
+      `ssh-rsa ${blobOf("ssh-rsa", Buffer.from([0x81, 0, 1]), Buffer.alloc(257, 1))}`,
+      `ssh-rsa ${blobOf("ssh-rsa", Buffer.from([1, 0, 1]), Buffer.alloc(257))}`,
+      `ecdsa-sha2-nistp256 ${blobOf("ecdsa-sha2-nistp256", "nistp384", Buffer.alloc(65, 4))}`,
+      `ecdsa-sha2-nistp256 ${blobOf("ecdsa-sha2-nistp256", "nistp256", Buffer.alloc(65, 2))}`,
+      // Taken by no OpenSSH of today, and a certificate in place of a key.
+      `ssh-dss ${blobOf("ssh-dss", Buffer.alloc(129, 1), Buffer.alloc(20, 1), Buffer.alloc(128, 1), Buffer.alloc(128, 1))}`,
+      `ssh-ed25519-cert-v01@openssh.com ${blobOf("ssh-ed25519-cert-v01@openssh.com", Buffer.alloc(32))}`,
+      `constructor ${ed25519}`,
     ],
   ],
   ["os.sshAuthorizedKey", key, [`ssh-ed25519 ${ed25519} me\nx`, "ssh-ed25519 no-base64"]],
@@ -93,6 +127,14 @@ const refused: readonly (readonly [path: string, wanted: string, values: readonl
   ["os.ntp.0", "a time server's name or address", ["", "a b", "a\nb"]],
   ["os.users.a.groups.0", "a group's name", ["", "su do", "a/b", "a:b", "7"]],
   ["os.version", "a version such as 4230.2.1", ["", "1 2", "1;2"]],
+  ["os.image.sha512", "128 hexadecimal digits", ["", "abc", "A".repeat(128), "a".repeat(64)]],
+  ["os.image.sha256", "64 hexadecimal digits", ["", "a".repeat(128)]],
+  ["os.image.path", "the path of an image file on this machine", ["", "a\nb"]],
+  [
+    "nodes.coreos1.erasableDisk",
+    "a disk's serial number in quotes, as `lsblk -d -o NAME,SERIAL` shows it on the node",
+    ["", " S1", "S1 ", "S\n1", 1234],
+  ],
   ["os.motd", "a text of whole characters", ["\ud800"]],
   ["os.proxies.http", url, ['http://a"b', "http://a\\b", "http://a b", "http://a\n", "ftp://a"]],
   ["os.proxies.exclude.0", direct, ["", "a b", 'a"b', "a,b", "a\nb"]],
@@ -139,7 +181,10 @@ describe("what looks odd and is right", () => {
       ["/srv", "/mnt/data", "/data", "/var/lib/registry", "/home/data", "/var/lib/dockerless"],
     ],
     ["nodes.coreos1.dataDisk", ["/dev/sdc", "/dev/disk/by-path/pci-0000:00:1f.2-ata-1.0"]],
-    ["nodes.coreos1.ssh.hostKey", [`ssh-ed25519 ${ed25519}`, `ssh-ed25519 ${ed25519} root@node 1`]],
+    [
+      "nodes.coreos1.ssh.hostKey",
+      [`ssh-ed25519 ${ed25519}`, `ssh-ed25519 ${ed25519} root@node 1`, ...Object.values(wholeKeys)],
+    ],
     ["nodes.coreos1.ssh.host", ["10.0.2.11", "fd00::11", "Node_1.example.com", "localhost"]],
     ["nodes.coreos1.ssh.identityFile", ["/there/is/none such", "~/.ssh/id"]],
     ["edge.hostname", ["registry", "r.example.com", `${"a".repeat(63)}.com`, "1.a"]],

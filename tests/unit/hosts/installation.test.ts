@@ -1,95 +1,14 @@
-import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { InstallationInputs } from "../../../hosts/src/contract";
 import { UNKNOWN } from "../../../hosts/src/diff";
-import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
 import { installation } from "../../../hosts/src/installation";
 import { row } from "../../../hosts/src/swarm/out-of-service";
 import { guest } from "../../../hosts/src/virtualbox";
-import { FakeDocker } from "./support/fake-docker";
-import { Sandbox, canSandbox } from "./support/sandbox";
-import { keyPair } from "./support/ssh-server";
+import { Machine, failing, installer } from "./support/machine";
+import { canSandbox } from "./support/sandbox";
 import { logged } from "./support/stop";
 import { answeringSystem, TestVirtualBox } from "./support/virtualbox";
-
-const blank = { blkid: "#!/bin/sh\nexit 2\n", readlink: "#!/bin/sh\necho /dev/loop0\n" };
-
-/** Pretends that /dev/loop0 is the disk: the scripts only ask whether it is a block device. */
-const installer = `#!/bin/sh
-printf '%s\\n' "$*" > "$FAKE/installer.args"
-cat /run/moorage/install/user-data.* > "$FAKE/installer.data"
-stat -c %a /run/moorage/install/user-data.* > "$FAKE/installer.mode"
-printf '%s' "$http_proxy" > "$FAKE/installer.proxy"
-echo "Downloading"
-sleep "\${SLOW:-0}"
-if [ -e "$FAKE/broken" ]; then echo "curl: could not fetch" ; exit 22; fi
-touch "$FAKE/installed"
-echo "Success! CoreOS is installed on $2"
-`;
-
-/** Reboots into the installed system: the installer's server goes away, another one comes up on the same port. */
-class Machine {
-  target: Sandbox | undefined;
-  readonly targetKey = keyPair();
-  readonly liveKey = keyPair();
-  readonly userKey = keyPair();
-  live!: Sandbox;
-  inputs!: InstallationInputs;
-
-  static async start(changes: Partial<InstallationInputs> = {}): Promise<Machine> {
-    const machine = new Machine();
-    await machine.bootInstaller();
-    const connection = machine.live.server.connection();
-    machine.inputs = {
-      node: "swarm-1",
-      installer: connection,
-      target: { ...connection, hostKey: machine.targetKey.public },
-      userData: '{"ignition":{"version":"3.3.0"}}',
-      installHash: "hash-1",
-      disk: "/dev/disk/by-id/system",
-      channel: "stable",
-      version: "4081.2.0",
-      proxy: "http://proxy:3128",
-      timeoutSeconds: 40,
-      ...changes,
-    };
-    return machine;
-  }
-
-  /** The reboot, once the installer has asked for it. */
-  async rebootInto(hash: string, bootId = "installed"): Promise<void> {
-    while (!(this.live.read("systemctl.log") ?? "").includes("reboot"))
-      await new Promise((done) => setTimeout(done, 100));
-    await this.comeUp(hash, bootId);
-  }
-
-  async comeUp(hash: string, bootId = "installed"): Promise<void> {
-    await this.live.server.stop();
-    const cat = `#!/bin/sh\ncase "$*" in */boot_id) echo ${bootId} ;; *) exec /bin/cat "$@" ;; esac\n`;
-    const docker = await new FakeDocker().start();
-    docker.on("GET", /^\/info$/, () => ({ json: { Name: "x", Swarm: { LocalNodeState: "inactive" } } }));
-    this.target = await Sandbox.start(
-      { cat },
-      {
-        userKey: this.userKey,
-        hostKey: this.targetKey,
-        port: this.inputs.target.port,
-        sockets: { [DOCKER_SOCKET]: docker.path },
-      },
-    );
-    this.target.write("etc/moorage/install.json", JSON.stringify({ installHash: hash }));
-  }
-
-  /** The live installer is booted, in place of the installed system where there is one. */
-  async bootInstaller(): Promise<void> {
-    await this.target?.server.stop();
-    const cat = `#!/bin/sh\ncase "$*" in */boot_id) echo live ;; *) exec /bin/cat "$@" ;; esac\n`;
-    const tools = { ...blank, cat, "flatcar-install": installer };
-    const port = this.target && this.inputs.target.port;
-    this.live = await Sandbox.start(tools, { userKey: this.userKey, hostKey: this.liveKey, port });
-    this.live.tool("systemctl", `#!/bin/sh\necho "$*" >> "$FAKE/systemctl.log"\n`);
-  }
-}
 
 describe.skipIf(!canSandbox)("an installation", () => {
   it("runs the installer, reboots, and proves the installed system", async () => {
@@ -101,10 +20,29 @@ describe.skipIf(!canSandbox)("an installation", () => {
     );
     expect(machine.live.read("installer.data")).toBe(machine.inputs.userData);
     expect(machine.live.read("installer.mode")).toBe("600\n");
-    expect(machine.live.read("installer.proxy")).toBe("http://proxy:3128");
+    expect(machine.live.read("installer.environment")).toBe("");
     expect(logged).toContain("swarm-1: Downloading");
     expect(machine.live.server.commands.join("\n")).not.toContain('ignition":');
     expect([machine.live.server.logins, machine.target?.server.logins]).toEqual([1, 1]);
+  }, 40_000);
+
+  it("gives the installer a proxy for each scheme, in both letter cases, and in no command line", async () => {
+    const proxies = { http: "http://me:it's@proxy:3128", https: "http://proxy:3129", none: ["::1", ".lab"] };
+    const machine = await Machine.start({ proxies });
+    machine.live.tool("flatcar-install", failing);
+    await expect(installation.create(machine.inputs)).rejects.toThrow("failed (exit code 1)");
+    expect(machine.live.read("installer.environment")?.trimEnd().split("\n").sort()).toEqual(
+      [
+        "http_proxy=http://me:it's@proxy:3128",
+        "HTTP_PROXY=http://me:it's@proxy:3128",
+        "https_proxy=http://proxy:3129",
+        "HTTPS_PROXY=http://proxy:3129",
+        "no_proxy=::1,.lab",
+        "NO_PROXY=::1,.lab",
+      ].sort(),
+    );
+    expect(machine.live.server.commands.join("\n")).not.toContain("proxy:3128");
+    expect(statSync(machine.live.at("run/moorage/install/environment")).mode & 0o777).toBe(0o600);
   }, 40_000);
 
   it("hands a cloud-config to the installer as what it is", async () => {
@@ -202,15 +140,6 @@ describe.skipIf(!canSandbox)("an installation", () => {
     await expect(installation.create(machine.inputs)).rejects.toThrow(
       /swarm-1: the installation to .* failed \(exit code 22\); its last lines:\nDownloading\ncurl: could not fetch/,
     );
-  }, 40_000);
-
-  it("leaves a disk alone that holds something", async () => {
-    const machine = await Machine.start();
-    machine.live.tool("blkid", "#!/bin/sh\necho TYPE=ntfs\n");
-    await expect(installation.create(machine.inputs)).rejects.toThrow(
-      /is not empty \(TYPE=ntfs\s*\), and is left as it is/,
-    );
-    expect(machine.live.read("installer.args")).toBeUndefined();
   }, 40_000);
 
   it("says that a node must be reinstalled when its hash changed and no installer is there", async () => {

@@ -125,13 +125,39 @@ describe("each thing in the way", () => {
   it("a system disk on the installer", () => {
     expect(problems({ disk: "TYPE=xfs ", disk_real: "/dev/sda" }, "installer")).toEqual([
       expect.stringMatching(
-        /disk \/dev\/sda is not empty \(TYPE=xfs\), and an installation would erase it -> .*wipefs/,
+        /disk \/dev\/sda is not empty \(TYPE=xfs\), and is left as it is; it shows no serial number -> .*wipefs/,
       ),
     ]);
     expect(problems({ disk: "missing" }, "installer")).toEqual([expect.stringMatching(/no disk \/dev\/sda/)]);
     expect(problems({ disk: "ours" }, "installer")).toEqual([]);
     expect(problems({ disk: "blank", disk_real: "/dev/sdb" }, "installer")).toEqual([
       expect.stringMatching(/data disk .* is the system disk/),
+    ]);
+  });
+
+  it("a system disk that may be erased only when its serial number is named", () => {
+    const facts = { disk: "TYPE=xfs", disk_real: "/dev/sda", disk_serial: "S1" };
+    const of = (erasableDisk?: string, more: object = {}) =>
+      problemsOf(
+        { ...host, erasableDisk },
+        { stage: "installer", facts: parseFacts(output({ ...facts, ...more })), skew: 0 },
+        inputs,
+        new Set(),
+      ).map(({ what, advice }) => `${what} -> ${advice}`);
+    expect(of("S1")).toEqual([]);
+    expect(of()).toEqual([
+      expect.stringMatching(/serial number is S1 -> .*set `nodes\.a\.erasableDisk` to "S1", or run `wipefs/),
+    ]);
+    expect(of("S2")).toEqual([expect.stringMatching(/not the one of `erasableDisk` \(S2\) ->/)]);
+    expect(of("S1", { disk_kept: "it is mounted there on /mnt" })).toEqual([
+      expect.stringMatching(/it is mounted there on \/mnt, and such a disk is never erased -> name another/),
+    ]);
+  });
+
+  it("a further network interface that is not there", () => {
+    expect(problems({ missing_nics: "eno2 08:00:27:aa:bb:02" })).toEqual([
+      expect.stringMatching(/there is no network interface eno2, which .* `nics` names -> .*`ip link`/),
+      expect.stringMatching(/there is no network interface 08:00:27:aa:bb:02,/),
     ]);
   });
 

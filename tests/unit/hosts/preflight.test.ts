@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { PreflightHost, PreflightInputs } from "../../../hosts/src/contract";
 import { preflight } from "../../../hosts/src/preflight";
@@ -101,6 +102,32 @@ describe.skipIf(!canSandbox)("preflight", () => {
     };
     const { outs } = await preflight.create(inputs({ a: metal }));
     expect(outs.findings["a"]).toMatch(/^live installer, lo MTU \d+, disk blank$/);
+  });
+
+  it("looks for further network interfaces, by name and by MAC address, in either case", async () => {
+    const { host: found } = await host("a");
+    const mac = readFileSync("/sys/class/net/lo/address", "utf8").trim();
+    const of = (nics: string[]) => preflight.create(inputs({ a: { ...found, nics } }));
+    expect((await of([LOOPBACK, mac])).outs.findings["a"]).toMatch(/^installed/);
+    await expect(of([LOOPBACK, "eth9", "0A:00:00:00:00:09"])).rejects.toThrow(
+      /2 problems; .*\n {2}a: there is no network interface eth9, .*\n {2}a: there is no network interface 0A:00:00:00:00:09,/,
+    );
+  });
+
+  it("asks for the image's file while a node waits to be installed from it, and only then", async () => {
+    const { host: found } = await host("a", {
+      blkid: "#!/bin/sh\nexit 2\n",
+      readlink: "#!/bin/sh\necho /dev/loop0\n",
+    });
+    const image = { path: "/none/there.bin", sha512: "0".repeat(128) };
+    const metal = { ...found, installer: found.target, disk: "/dev/sda" };
+    expect((await preflight.create({ ...inputs({ a: metal }), image })).outs.findings["a"]).toMatch(
+      /^installed/,
+    );
+    const waiting = { ...metal, target: { ...found.target, hostKey: keyPair().public } };
+    await expect(preflight.create({ ...inputs({ a: waiting }), image })).rejects.toThrow(
+      /1 problem; .*\n {2}os\.image: the image \/none\/there\.bin cannot be read: .*correct `os\.image\.path`/,
+    );
   });
 
   it("takes a host with a third host key for one that another stack installed", async () => {

@@ -105,10 +105,17 @@ describe("the command line", () => {
     [["render", "coreos1", "coreos2"], "one node at a time, not coreos1, coreos2"],
     [["render", "coreos1", "--format", "yaml"], "--format yaml: there is ignition and cloud-config"],
     [["render", "coreos1", "--loud"], "--loud"],
+    [["live"], "which node's live system?"],
+    [["live", "coreos1", "--format", "yaml"], "--format yaml: there is ignition and cloud-config"],
+    [
+      ["live", "coreos1", "--config-drive", "f", "--format", "ignition"],
+      "--config-drive: a live system reads",
+    ],
+    [["live", "coreos1", "--mirror", "http://a"], "--release and --mirror are for the script of --ipxe"],
   ])("answers %j with the command's usage", async (args, expected) => {
     expect(await main(args)).toBe(2);
     expect(said.error).toContain(expected);
-    expect(said.error).toContain("npm run -s moorage -- render NODE");
+    expect(said.error).toContain(`npm run -s moorage -- ${args[0]} NODE`);
   });
 });
 
@@ -124,6 +131,32 @@ describe("verify", () => {
     expect(asked()).toEqual(["stack export --show-secrets --stack prod"]);
     expect(said.error).toBe("stack at hand has no nodes in its state: run `pulumi up` first\n");
     write("state-shown.json", state({ ...signature, plaintext: JSON.stringify("planted key\n") }));
+  });
+});
+
+describe("live", () => {
+  test("prints what the live system is told, and writes it to a config drive once", async () => {
+    const stored = state({ ...signature, plaintext: JSON.stringify("planted key\n") });
+    const [host, ...others] = stored.deployment.resources;
+    const live = { ...host, urn: host?.urn.replace("coreos1-host-key", "coreos1-installer-host-key") };
+    write("state-shown.json", { deployment: { resources: [live, ...others] } });
+    expect(await main(["live", "coreos1", "--secrets"])).toBe(0);
+    expect(appliedIgnition(said.out).files["/etc/ssh/ssh_host_ed25519_key"]?.content).toBe("planted key\n");
+    const drive = path.join(folder, "coreos1.iso");
+    expect(await main(["live", "coreos1", "--config-drive", drive])).toBe(0);
+    expect(fs.statSync(drive).mode & 0o777).toBe(0o600);
+    expect(fs.readFileSync(drive).includes("planted key")).toBe(true);
+    expect(await main(["live", "coreos1", "--config-drive", drive])).toBe(1);
+    expect(said.error).toContain("the config drive cannot be written: EEXIST");
+    write("state-shown.json", stored);
+    expect(await main(["live", "coreos1", "--config-drive", path.join(folder, "early.iso")])).toBe(1);
+    expect(said.error).toContain("coreos1: the keys of its live system are not made yet. Run pulumi up once");
+  });
+
+  test("prints iPXE's script from the configuration alone", async () => {
+    expect(await main(["live", "coreos1", "--ipxe", "http://10.0.2.5"])).toBe(0);
+    expect(asked()).toEqual(["config --json"]);
+    expect(said.out).toMatch(/^#!ipxe\n[^]*ignition\.config\.url=http:\/\/10\.0\.2\.5\/coreos1\.ign\n/);
   });
 });
 

@@ -1,6 +1,6 @@
 /**
- * A host to run real scripts on: the test's SSH server, with /etc, /run and /var/lib of its own (a mount namespace,
- * so it takes root), and stand-ins for systemctl, journalctl and sudo that note what they are told.
+ * A host to run real scripts on: the test's SSH server, with /etc, /run, /var/lib and /var/tmp of its own and its own processes
+ * (namespaces, so it takes root), and stand-ins for systemctl, journalctl and sudo that note what they are told.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -43,7 +43,7 @@ export class Sandbox {
   static async start(tools: Record<string, string> = {}, options: TestServerOptions = {}): Promise<Sandbox> {
     const sandbox = new Sandbox();
     const { folder } = sandbox;
-    for (const name of ["bin", "etc", "run", "units", "var/lib"])
+    for (const name of ["bin", "etc", "run", "units", "var/lib", "var/tmp"])
       mkdirSync(join(folder, name), { recursive: true });
     for (const name of ["passwd", "group"]) cpSync(`/etc/${name}`, join(folder, "etc", name));
     const all = {
@@ -54,12 +54,15 @@ export class Sandbox {
     };
     for (const [name, text] of Object.entries(all)) sandbox.tool(name, text);
     const path = `${join(folder, "bin")}:${process.env["PATH"] ?? ""}`;
-    const binds = ["etc", "run", "var/lib"].map((name) => `mount --bind ${folder}/${name} /${name}`);
+    const binds = ["etc", "run", "var/lib", "var/tmp"].map((name) => `mount --bind ${folder}/${name} /${name}`);
     const mounts = ["mount --make-rprivate /", ...binds].join(" && ");
-    const keeper = spawn("unshare", ["-m", "sh", "-c", `${mounts} && echo ready && exec sleep 600`]);
+    const namespaces = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
+    const keeper = spawn("unshare", [...namespaces, "sh", "-c", `${mounts} && echo ready && exec sleep 600`]);
     afterwards(() => keeper.kill("SIGKILL"));
     await once(keeper.stdout, "data");
-    const wrap = ["nsenter", "-t", String(keeper.pid), "-m", "sh", "-c"];
+    // The first process in there: its end is that of all the others.
+    const first = readFileSync(`/proc/${keeper.pid}/task/${keeper.pid}/children`, "utf8").trim();
+    const wrap = ["nsenter", "-t", first, "-m", "-p", "sh", "-c"];
     sandbox.server = await startServer({
       wrap,
       ...options,

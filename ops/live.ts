@@ -1,0 +1,175 @@
+/** What a machine's live system is told before anything is installed: its keys, its address, who may log in. */
+import * as fs from "node:fs";
+import { parseArgs } from "node:util";
+import { configDriveOf, recordedState, type RecordedResource } from "@moorage/hosts";
+import {
+  renderInstallerUserData,
+  renderIpxe,
+  renderLiveIgnition,
+  type LiveModel,
+  type UserDataFormat,
+} from "@moorage/render";
+import { interfaceModel, nodeOf } from "../config/models";
+import type { StackConfig } from "../config/stack";
+import { UsageError, type Command } from "./command";
+import { Recorded } from "./recorded";
+import { stackConfig } from "./stack";
+
+export interface LiveOptions {
+  /** What the live system reads: Ignition from the network, cloud-config from a config drive. */
+  readonly format: UserDataFormat;
+  /** Keys as they are, in place of placeholders. */
+  readonly secrets: boolean;
+}
+
+export const live: Command = {
+  usage:
+    "NODE [--stack S] [--format ignition|cloud-config] [--secrets] [--config-drive FILE] [--ipxe URL [--release V] [--mirror URL]]",
+  does:
+    "prints what a physical machine's live system is told by the network or a stick, so that it can be installed\n" +
+    "      --config-drive  writes that into FILE as an image for a second stick or drive, keys and all\n" +
+    "      --ipxe          prints the script that boots it instead; URL is the folder where NODE.ign is served",
+  async run(args) {
+    const { node, stack, drive, ipxe, release, mirror, ...options } = argumentsOf(args);
+    const secrets = options.secrets || drive !== undefined;
+    const config = await stackConfig(stack, secrets);
+    if (ipxe !== undefined) {
+      process.stdout.write(ipxeFor(node, config, { folder: ipxe, release, mirror }));
+      return 0;
+    }
+    const state = await recordedState(stack, secrets);
+    const told = liveUserData(node, config, state, { format: options.format, secrets });
+    if (drive === undefined) process.stdout.write(told.text);
+    else writeDrive(drive, node, told);
+    return 0;
+  },
+};
+
+function argumentsOf(args: readonly string[]) {
+  const { values, positionals } = parsedArguments(args);
+  const [node, ...more] = positionals;
+  if (node === undefined) throw new UsageError("which node's live system?");
+  if (more.length > 0) throw new UsageError(`one node at a time, not ${positionals.join(", ")}`);
+  const { stack, secrets = false, "config-drive": drive, ipxe, release, mirror } = values;
+  const format = values.format ?? (drive === undefined ? "ignition" : "cloud-config");
+  if (format !== "ignition" && format !== "cloud-config") {
+    throw new UsageError(`--format ${format}: there is ignition and cloud-config`);
+  }
+  if (drive !== undefined && format !== "cloud-config") {
+    throw new UsageError("--config-drive: a live system reads cloud-config from it, no Ignition");
+  }
+  if (ipxe === undefined && (release ?? mirror) !== undefined) {
+    throw new UsageError("--release and --mirror are for the script of --ipxe");
+  }
+  return { node, stack, format, secrets, drive, ipxe, release, mirror } as const;
+}
+
+function parsedArguments(args: readonly string[]) {
+  try {
+    const text = { type: "string" } as const;
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        stack: { type: "string", short: "s" },
+        format: text,
+        secrets: { type: "boolean" },
+        "config-drive": text,
+        ipxe: text,
+        release: text,
+        mirror: text,
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+/** @throws Error where there is no such node, or its machine is none that boots by itself. */
+function requireMetal(name: string, config: StackConfig): void {
+  nodeOf(config, name);
+  if (config.platform === "metal") return;
+  throw new Error(
+    config.platform === "existing"
+      ? `${name}: a host that ran before (platform existing) is not installed, and needs no live system`
+      : `${name}: on platform virtualbox the program starts the live system itself, and tells it what it needs`,
+  );
+}
+
+/** @throws Error that says what is in the way. */
+export function ipxeFor(
+  name: string,
+  config: StackConfig,
+  args: { readonly folder: string; readonly release?: string; readonly mirror?: string },
+): string {
+  requireMetal(name, config);
+  const { distribution, channel, version } = config.os;
+  return renderIpxe({
+    hostname: name,
+    distribution,
+    channel,
+    release: args.release ?? version,
+    mirror: args.mirror,
+    ignition: `${args.folder.replace(/\/+$/, "")}/${name}.ign`,
+  });
+}
+
+/**
+ * What the live system is told, and whether all of it was known.
+ * @throws Error where there is nothing to tell, or the distribution's live system would not read it.
+ */
+export function liveUserData(
+  name: string,
+  config: StackConfig,
+  state: readonly RecordedResource[],
+  { format, secrets }: LiveOptions,
+): { readonly text: string; readonly complete: boolean } {
+  requireMetal(name, config);
+  const { os } = config;
+  const node = nodeOf(config, name);
+  if (node.installer?.hostKey !== undefined) {
+    throw new Error(
+      `${name}: its live system has a host key of its own (nodes.${name}.installer.hostKey), which nobody has to tell it. Leave that key out to have one made`,
+    );
+  }
+  if (os.distribution === "coreos" || (format === "cloud-config" && os.distribution !== "flatcar")) {
+    throw new Error(
+      `${name}: the live system of ${os.distribution} reads no ${os.distribution === "coreos" ? "Ignition 3 and no config drive" : "cloud-config"}; ` +
+        (os.distribution === "coreos"
+          ? `let it make its own host key, and name that in nodes.${name}.installer.hostKey`
+          : "give it Ignition"),
+    );
+  }
+  const known = new Recorded(state, secrets);
+  const key = `${name}-installer-host-key`;
+  const model: LiveModel = {
+    hostname: name,
+    distribution: os.distribution,
+    sshAuthorizedKeys: [
+      os.sshAuthorizedKey ?? known.value("fleet-login-key", "publicKeyOpenssh", "public key to log in"),
+    ],
+    hostKey: {
+      privateKey: known.secret(key, "privateKeyOpenssh", `host key of the live system of ${name}`),
+      publicKey: known.value(key, "publicKeyOpenssh", `public host key of the live system of ${name}`),
+    },
+    network: interfaceModel(config, node),
+  };
+  const text = format === "ignition" ? renderLiveIgnition(model) : renderInstallerUserData(model);
+  return { text, complete: known.complete };
+}
+
+function writeDrive(file: string, node: string, told: ReturnType<typeof liveUserData>): void {
+  if (!told.complete) {
+    throw new Error(
+      `${node}: the keys of its live system are not made yet. Run pulumi up once: it makes them, and ends at its preflight, as nobody answers yet`,
+    );
+  }
+  try {
+    fs.writeFileSync(file, configDriveOf(told.text), { mode: 0o600, flag: "wx" });
+  } catch (error) {
+    throw new Error(`the config drive cannot be written: ${(error as Error).message}`);
+  }
+  console.error(
+    `${file} holds the live system's keys: write it to a stick of its own, and delete it afterwards`,
+  );
+}

@@ -1,0 +1,111 @@
+import { describe, expect, it } from "vitest";
+import { claimOf, refusalOf, type FoundDisk } from "../../../hosts/src/disk-claim";
+import { installation } from "../../../hosts/src/installation";
+import { Machine, failing } from "./support/machine";
+import { canSandbox } from "./support/sandbox";
+import { logged } from "./support/stop";
+
+const serial = "#!/bin/sh\ncase \"$*\" in *SERIAL*) echo '  S4X 7 ' ;; *) echo 'loop ' ;; esac\n";
+const windows = '#!/bin/sh\ncase "$*" in *export*) echo PTTYPE=gpt; echo TYPE=ntfs ;; *) exit 2 ;; esac\n';
+const wipefs = '#!/bin/sh\necho "wipefs $*" >> "$FAKE/wiped"\n';
+
+/** A live system whose disk holds another system, with what is configured as erasable. */
+async function occupied(erasableDisk?: string, tools: Record<string, string> = {}): Promise<Machine> {
+  const machine = await Machine.start({ erasableDisk });
+  for (const [name, text] of Object.entries({ blkid: windows, lsblk: serial, wipefs, ...tools }))
+    machine.live.tool(name, text);
+  return machine;
+}
+
+describe.skipIf(!canSandbox)("a system disk that holds something", () => {
+  it("is left alone, and the message tells what to write", async () => {
+    const machine = await occupied();
+    await expect(installation.create(machine.inputs)).rejects.toThrow(
+      "swarm-1: the disk /dev/disk/by-id/system is not empty (PTTYPE=gpt TYPE=ntfs), and is left as it is; " +
+        "its serial number is S4X 7. To do: if nothing on it is needed, set `nodes.swarm-1.erasableDisk` to " +
+        '"S4X 7", or run `wipefs -a /dev/loop0` there; else name another disk',
+    );
+    expect(machine.live.read("installer.args")).toBeUndefined();
+    expect(machine.live.read("wiped")).toBeUndefined();
+  }, 40_000);
+
+  it("is erased where the configuration names its serial number, and installed on", async () => {
+    const machine = await occupied("S4X 7");
+    machine.live.tool("flatcar-install", failing);
+    await expect(installation.create(machine.inputs)).rejects.toThrow("failed (exit code 1)");
+    expect(machine.live.read("wiped")).toBe("wipefs -q -a -- /dev/loop0\n");
+    expect(logged).toContain(
+      "swarm-1: erasing /dev/disk/by-id/system (serial number S4X 7), as configured; it holds PTTYPE=gpt TYPE=ntfs",
+    );
+    expect(machine.live.read("installer.args")).toMatch(/^-d \/dev\/disk\/by-id\/system -i /);
+  }, 40_000);
+
+  it("is left alone where another one is named", async () => {
+    const machine = await occupied("S4X 8");
+    await expect(installation.create(machine.inputs)).rejects.toThrow(
+      /serial number is S4X 7, not the one of `erasableDisk` \(S4X 8\). To do: look which of the two is meant/,
+    );
+    expect(machine.live.read("wiped")).toBeUndefined();
+  }, 40_000);
+
+  it.each([
+    [
+      "it is mounted",
+      "#!/bin/sh\ncase \"$*\" in *SERIAL*) echo S1 ;; *) printf 'disk \\npart /mnt\\n' ;; esac\n",
+      /mounted there on \/mnt/,
+    ],
+    [
+      "it carries a volume",
+      "#!/bin/sh\ncase \"$*\" in *SERIAL*) echo S1 ;; *) printf 'disk \\nlvm \\n' ;; esac\n",
+      /type lvm is built on it/,
+    ],
+  ])(
+    "is left alone although it is named: %s",
+    async (_why, lsblk, said) => {
+      const machine = await occupied("S1", { lsblk });
+      await expect(installation.create(machine.inputs)).rejects.toThrow(said);
+      expect(machine.live.read("wiped")).toBeUndefined();
+    },
+    40_000,
+  );
+
+  it("is left alone although it is named: it is a data disk of ours", async () => {
+    const blkid = '#!/bin/sh\ncase "$*" in *export*) echo TYPE=xfs ;; *LABEL*) echo moorage-data ;; esac\n';
+    const machine = await occupied("S4X 7", { blkid });
+    await expect(installation.create(machine.inputs)).rejects.toThrow(
+      /\/dev\/loop0 is a data disk \(label moorage-data\), and such a disk is never erased/,
+    );
+    expect(machine.live.read("wiped")).toBeUndefined();
+  }, 40_000);
+});
+
+describe("whether an installation may take a disk", () => {
+  const found = (changes: Partial<FoundDisk> = {}): FoundDisk => ({
+    disk: "/dev/sda",
+    state: "TYPE=ext4",
+    serial: "S1",
+    kept: "",
+    ...changes,
+  });
+
+  it.each<[string, Partial<FoundDisk>, string | undefined, ReturnType<typeof claimOf>]>([
+    ["blank", { state: "blank" }, undefined, "free"],
+    ["ours", { state: "ours", kept: "it is mounted" }, undefined, "free"],
+    ["full, not named", {}, undefined, "refused"],
+    ["full, named", {}, "S1", "erasable"],
+    ["full, another one named", {}, "S2", "refused"],
+    ["full, without a number, nothing named", { serial: "" }, undefined, "refused"],
+    ["named and kept", { kept: "it is mounted" }, "S1", "refused"],
+    ["named and not there", { state: "missing" }, "S1", "refused"],
+  ])("%s", (_name, changes, erasable, expected) => {
+    expect(claimOf(found(changes), erasable)).toBe(expected);
+  });
+
+  it("one without a serial number is emptied by hand", () => {
+    expect(refusalOf("a", found({ serial: "", real: "/dev/sdx" }), undefined)).toEqual({
+      what: "the disk /dev/sda is not empty (TYPE=ext4), and is left as it is; it shows no serial number",
+      advice: "if nothing on it is needed, run `wipefs -a /dev/sdx` there; else name another disk",
+    });
+    expect(refusalOf("a", found({ state: "missing" }), "S1").what).toBe("there is no disk /dev/sda");
+  });
+});
