@@ -19,8 +19,8 @@ export interface MachineArgs {
   readonly files: Readonly<Record<string, string>>;
   /** Seconds that its clock is ahead of this machine's as it starts. @default 0 */
   readonly clockAhead?: number;
-  /** A file of this machine that it has as the disk `/dev/disk/by-id/virtio-payload`, to read only. */
-  readonly payload?: string;
+  /** What is on its disk `/dev/disk/by-id/virtio-payload`, in whole sectors of 512 bytes. @default no such disk */
+  readonly payload?: Buffer;
 }
 
 /** A running one. */
@@ -41,7 +41,8 @@ export interface Pair {
 const BOOT_MS = 240_000;
 const MEMORY_MIB = 1024;
 const DATA_DISK = "1G";
-const LAN_MAC = "08:00:27:01";
+/** Of the range that the emulator gives its own cards addresses from. */
+const MAC = "52:54:00:00";
 
 /** Everything the machines of a run need lies here, and goes away with them. */
 const folder = (): string => path.join(labRoot(), "machines");
@@ -112,6 +113,7 @@ class Running {
     await writeLayers(instance, host, "existing");
     const initramfs = await withSeed(image, dir, args.files);
     await must("truncate", ["-s", DATA_DISK, path.join(dir, "data.img")]);
+    if (args.payload !== undefined) fs.writeFileSync(path.join(dir, "payload.img"), args.payload);
     const port = await freePort();
     const first = instance.hosts[0] === host;
     const log = fs.openSync(path.join(dir, "qemu.log"), "a");
@@ -195,9 +197,7 @@ interface Hardware extends MachineArgs {
 function optionsOf(args: Hardware): string[] {
   const { image, initramfs, dir, name, address, port, clockAhead = 0, payload } = args;
   const clock = new Date(Date.now() + clockAhead * 1000).toISOString().slice(0, 19);
-  const cards = [`${LAN_MAC}:00:`, `${LAN_MAC}:01:`].map(
-    (mac) => mac + address.split(".")[3]?.padStart(2, "0"),
-  );
+  const mac = (card: number): string => `${MAC}:0${card}:${address.split(".")[3]?.padStart(2, "0")}`;
   return [
     ...["-name", name, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
     ...["-machine", "pc", "-accel", "tcg", "-cpu", "max,la57=off", "-smp", "1", "-m", String(MEMORY_MIB)],
@@ -206,14 +206,14 @@ function optionsOf(args: Hardware): string[] {
     ...["-serial", `file:${path.join(dir, "console.log")}`],
     ...disk("root", image.root, "snapshot=on"),
     ...disk(`${name}-data`, path.join(dir, "data.img"), "cache=unsafe"),
-    ...(payload === undefined ? [] : disk("payload", payload, "readonly=on")),
+    ...(payload === undefined ? [] : disk("payload", path.join(dir, "payload.img"), "readonly=on")),
     ...["-netdev", `user,id=ssh,restrict=on,hostfwd=tcp:127.0.0.1:${port}-${address}:22`],
-    ...["-device", `virtio-net-pci,netdev=ssh,mac=${cards[0]}`],
+    ...["-device", `virtio-net-pci,netdev=ssh,mac=${mac(0)}`],
     ...[
       "-netdev",
       `stream,id=wire,server=${args.first ? "on" : "off"},addr.type=unix,addr.path=${wireSocket()}`,
     ],
-    ...["-device", `virtio-net-pci,netdev=wire,mac=${cards[1]}`],
+    ...["-device", `virtio-net-pci,netdev=wire,mac=${mac(1)}`],
     ...(args.first ? ["-object", `filter-dump,id=dump,netdev=wire,file=${wireFile()}`] : []),
   ];
 }
