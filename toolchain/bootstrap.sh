@@ -4,6 +4,7 @@
 #
 #   toolchain/bootstrap.sh tsx lab/main.ts up
 #
+# MOORAGE_PACKAGES names further Debian packages that this command needs.
 # What is there already is left alone; when nothing is missing it takes a fraction of a second.
 set -euo pipefail
 # What is built into hosts and images has to be readable there, whatever the caller's habit.
@@ -34,7 +35,7 @@ step() {
 
 missing_packages() {
   local wanted
-  wanted=$(sed 's/#.*//' "$here/packages.txt")
+  wanted="$(sed 's/#.*//' "$here/packages.txt") ${MOORAGE_PACKAGES:-}"
   command -v npm >/dev/null || has_node || [ -x "$node/bin/npm" ] || wanted+=" npm"
   # Any Go will do: a newer one is fetched with it where it is too old.
   command -v go >/dev/null || [ -x /usr/local/go/bin/go ] || wanted+=" golang-go"

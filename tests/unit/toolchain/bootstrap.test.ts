@@ -103,6 +103,11 @@ describe("bootstrap", () => {
     expect(said).toContain("packages: missing are socat xfsprogs");
   });
 
+  it("asks apt for the packages of the command at hand as well", () => {
+    world.env.MOORAGE_PACKAGES = "qemu-system-x86";
+    expect(bootstrap().calls[1]).toMatch(/ install --no-install-recommends qemu-system-x86$/);
+  });
+
   it("refuses a Node.js whose archive has another sum", () => {
     machine({ packages: PACKAGES, node: 18 });
     const { code, said } = bootstrap();
