@@ -54,7 +54,9 @@ export class Sandbox {
     };
     for (const [name, text] of Object.entries(all)) sandbox.tool(name, text);
     const path = `${join(folder, "bin")}:${process.env["PATH"] ?? ""}`;
-    const binds = ["etc", "run", "var/lib", "var/tmp"].map((name) => `mount --bind ${folder}/${name} /${name}`);
+    const binds = ["etc", "run", "var/lib", "var/tmp"].map(
+      (name) => `mount --bind ${folder}/${name} /${name}`,
+    );
     const mounts = ["mount --make-rprivate /", ...binds].join(" && ");
     const namespaces = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
     const keeper = spawn("unshare", [...namespaces, "sh", "-c", `${mounts} && echo ready && exec sleep 600`]);
