@@ -109,7 +109,12 @@ describe("a change of one setting touches what depends on it, and nothing else:"
         Object.assign(raw.nodes?.coreos4 as object, { nics: { eth1: { address: "10.40.0.14/24" } } }),
       ),
     );
-    const changed = ["~ Installation coreos4-installation", "~ NodeNetwork coreos4-network"];
+    const changed = [
+      "~ Installation coreos4-installation",
+      "~ NodeNetwork coreos4-network",
+      // It has to be there.
+      "~ Preflight fleet-preflight",
+    ];
     expect(differences(before, after)).toEqual(changed);
     const hash = (one: Recorder) => one.named("coreos4-installation").inputs.installHash;
     expect(hash(after)).toBe(hash(before));

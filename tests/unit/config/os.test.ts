@@ -2,18 +2,18 @@ import { describe, expect, test } from "vitest";
 import { ConfigError } from "../../../config/problem";
 import { parseStackConfig } from "../../../config/stack";
 import { warningsOf } from "../../../config/warnings";
-import { rawStack, type RawConfig } from "../../support/stacks";
+import { machinesStack, rawStack, type RawConfig } from "../../support/stacks";
 
 type Change = (raw: Record<string, Record<string, unknown>>) => void;
 
-function changed(change: Change, stack = "dev"): RawConfig {
-  const raw = structuredClone(rawStack(stack));
+function changed(change: Change, stack?: string): RawConfig {
+  const raw = structuredClone(stack === undefined ? machinesStack() : rawStack(stack));
   raw.os ??= {};
   change(raw);
   return raw;
 }
 
-/** The mistakes of a stack of this repository after a change, as `path: found; wanted`. */
+/** The mistakes of the lab's stack for machines, or of a stack file, after a change, as `path: found; wanted`. */
 function mistakes(change: Change, stack?: string): string[] {
   try {
     parseStackConfig(changed(change, stack));

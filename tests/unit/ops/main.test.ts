@@ -3,7 +3,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { main } from "../../../ops/main";
-import { rawStack } from "../../support/stacks";
+import { machinesStack } from "../../support/stacks";
 import { appliedCloudConfig, appliedIgnition } from "../../support/userData";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-ops-"));
@@ -27,7 +27,7 @@ function write(name: string, value: unknown): void {
 }
 
 function configEntries(secret?: string) {
-  const entries = Object.entries(rawStack("dev")).map(([key, value]): [string, object] => [
+  const entries = Object.entries(machinesStack()).map(([key, value]): [string, object] => [
     `moorage:${key}`,
     typeof value === "string"
       ? { value, secret: false }
