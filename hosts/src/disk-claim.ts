@@ -10,6 +10,7 @@ export const DATA_LABEL = "moorage-data";
 /**
  * `disk_state DEVICE` prints `missing`, `blank`, `ours` (an installation of ours, whole or begun) or what was found.
  * An installation of ours holds `/etc/moorage/install.json` on one of its file systems.
+ * `disk_parts DEVICE` prints it and its partitions, by lsblk: by its name alone `nvme0n10` might be one of `nvme0n1`.
  * `disk_serial DEVICE` prints the serial number that the kernel knows of it, or nothing.
  * `disk_kept DEVICE LABEL` prints why it is not to be erased, whoever asks: it holds a data disk's file system
  * (LABEL), it is mounted, or something is built on it; nothing where it may be.
@@ -17,8 +18,8 @@ export const DATA_LABEL = "moorage-data";
 export const diskStateFunction = `
 disk_parts() {
   printf '%s\\n' "$1"
-  for part in "$1"?* ; do
-    case "$part" in "$1"[0-9]*|"$1"p[0-9]*) if [ -b "$part" ]; then printf '%s\\n' "$part"; fi ;; esac
+  lsblk -nr -o NAME,TYPE -- "$1" 2>/dev/null | while read -r name type; do
+    if [ "$type" = part ]; then printf '/dev/%s\\n' "$name"; fi
   done
 }
 disk_state() {

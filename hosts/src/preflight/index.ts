@@ -78,7 +78,8 @@ function stranger({ target, disk = "its system disk" }: PreflightHost): Result {
     what: `by its host key, what answers at ${target.host}:${target.port} is neither the live installer nor a system that this stack installed`,
     advice:
       `where an earlier stack installed it, empty ${disk} there (\`wipefs --all\`) and boot the live installer; ` +
-      "its data disk is kept. Where none did, somebody else answers at this address",
+      "its data disk is kept. A physical machine's live system that was not told its key looks the same: docs/metal.md. " +
+      "Else somebody else answers at this address",
   };
   return { problem, unreachable: false };
 }

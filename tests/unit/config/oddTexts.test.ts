@@ -32,6 +32,8 @@ function withEveryKey(raw: RawConfig): RawConfig {
     "nodes.coreos1.advertiseAddr": "10.0.2.11",
     "nodes.coreos1.dataPathAddr": "10.30.0.11",
     "nodes.coreos1.interface": "eno1",
+    "nodes.coreos1.erasableDisk": "S1",
+    "os.image": { path: "image.raw", sha512: "a".repeat(128) },
     "nodes.coreos1.ssh.user": "core",
     "nodes.coreos1.ssh.hostKey": publicKeys.usera,
     "nodes.coreos1.ssh.identityFile": "key",

@@ -5,7 +5,14 @@ import { Machine, failing } from "./support/machine";
 import { canSandbox } from "./support/sandbox";
 import { logged } from "./support/stop";
 
-const serial = "#!/bin/sh\ncase \"$*\" in *SERIAL*) echo '  S4X 7 ' ;; *) echo 'loop ' ;; esac\n";
+/** A disk with a serial number and two partitions. */
+const serial = `#!/bin/sh
+case "$*" in
+  *SERIAL*) echo '  S4X 7 ' ;;
+  *NAME*) echo loop0 disk; echo loop0p1 part; echo loop0p2 part ;;
+  *) echo 'disk '; echo 'part '; echo 'part ' ;;
+esac
+`;
 const windows = '#!/bin/sh\ncase "$*" in *export*) echo PTTYPE=gpt; echo TYPE=ntfs ;; *) exit 2 ;; esac\n';
 const wipefs = '#!/bin/sh\necho "wipefs $*" >> "$FAKE/wiped"\n';
 
@@ -33,7 +40,9 @@ describe.skipIf(!canSandbox)("a system disk that holds something", () => {
     const machine = await occupied("S4X 7");
     machine.live.tool("flatcar-install", failing);
     await expect(installation.create(machine.inputs)).rejects.toThrow("failed (exit code 1)");
-    expect(machine.live.read("wiped")).toBe("wipefs -q -a -- /dev/loop0\n");
+    expect(machine.live.read("wiped")).toBe(
+      ["p2", "p1", ""].map((part) => `wipefs -q -a -- /dev/loop0${part}\n`).join(""),
+    );
     expect(logged).toContain(
       "swarm-1: erasing /dev/disk/by-id/system (serial number S4X 7), as configured; it holds PTTYPE=gpt TYPE=ntfs",
     );
@@ -69,11 +78,12 @@ describe.skipIf(!canSandbox)("a system disk that holds something", () => {
     40_000,
   );
 
-  it("is left alone although it is named: it is a data disk of ours", async () => {
-    const blkid = '#!/bin/sh\ncase "$*" in *export*) echo TYPE=xfs ;; *LABEL*) echo moorage-data ;; esac\n';
+  it("is left alone although it is named: a partition of it is a data disk of ours", async () => {
+    const blkid =
+      '#!/bin/sh\ncase "$*" in *export*) echo PTTYPE=gpt ;; *LABEL*p2) echo moorage-data ;; *) exit 2 ;; esac\n';
     const machine = await occupied("S4X 7", { blkid });
     await expect(installation.create(machine.inputs)).rejects.toThrow(
-      /\/dev\/loop0 is a data disk \(label moorage-data\), and such a disk is never erased/,
+      /\/dev\/loop0p2 is a data disk \(label moorage-data\), and such a disk is never erased/,
     );
     expect(machine.live.read("wiped")).toBeUndefined();
   }, 40_000);

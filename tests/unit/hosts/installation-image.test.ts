@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { SystemImage } from "../../../hosts/src/contract";
 import { installation } from "../../../hosts/src/installation";
 import { imageFault } from "../../../hosts/src/installation/image";
-import { Machine, failing, installer } from "./support/machine";
+import { Machine, failing } from "./support/machine";
 import { canSandbox } from "./support/sandbox";
 import { logged, temporaryFolder } from "./support/stop";
 
@@ -22,11 +22,9 @@ describe.skipIf(!canSandbox)("an installation from an image's file", () => {
   it("sends it, checks it there, and hands it to flatcar-install alone", async () => {
     const { image } = imageFile();
     const machine = await Machine.start({ image });
-    machine.live.tool(
-      "flatcar-install",
-      installer.replace("echo", 'sha512sum /var/tmp/moorage/image.bz2 > "$FAKE/installer.image"; echo'),
-    );
-    await Promise.all([installation.create(machine.inputs), machine.rebootInto("hash-1")]);
+    const summing = 'sha512sum /var/tmp/moorage/image.bz2 > "$FAKE/installer.image"; exit 1';
+    machine.live.tool("flatcar-install", failing.replace("exit 1", summing));
+    await expect(installation.create(machine.inputs)).rejects.toThrow("failed (exit code 1)");
     expect(machine.live.read("installer.args")).toBe(
       "-d /dev/disk/by-id/system -i /run/moorage/install/user-data.ign -f /var/tmp/moorage/image.bz2\n",
     );

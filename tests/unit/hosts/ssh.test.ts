@@ -1,5 +1,6 @@
-import { readFileSync } from "node:fs";
+import { createReadStream, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { describe, expect, it, vi } from "vitest";
 import { HostKeyError, LoginError, UnreachableError } from "../../../hosts/src/errors";
 import { exec, runScript, withHost } from "../../../hosts/src/ssh";
@@ -212,6 +213,21 @@ describe("commands", () => {
     const { stdout } = await exec(server.connection(), ["wc", "-c"], { stdin: secret });
     expect(stdout.trim()).toBe("3000000");
     expect(server.commands).toEqual(["wc -c"]);
+  });
+
+  it("take a stream as their input, and fail when it cannot be read to its end", async () => {
+    const server = await startServer();
+    const chunks = Array.from({ length: 40 }, () => Buffer.alloc(64 * 1024, "x"));
+    const counted = await exec(server.connection(), ["wc", "-c"], { stdin: Readable.from(chunks) });
+    expect(counted.stdout.trim()).toBe(String(40 * 64 * 1024));
+    const gone = createReadStream("/none/there");
+    await expect(exec(server.connection(), ["cat"], { stdin: gone, purpose: "sending it" })).rejects.toThrow(
+      /^swarm-1: sending it: ENOENT/,
+    );
+    // A command that ends early takes no more of it.
+    const endless = new Readable({ read: () => void endless.push(Buffer.alloc(1024)) });
+    expect((await exec(server.connection(), ["head", "-c", "1"], { stdin: endless })).code).toBe(0);
+    await vi.waitFor(() => expect(endless.destroyed).toBe(true));
   });
 
   it("use sudo without a prompt, and none as root", async () => {
