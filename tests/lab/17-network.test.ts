@@ -3,6 +3,7 @@ import { nodeNetwork, type Connection, type NodeNetworkInputs } from "@moorage/h
 import { must } from "../../lab/exec";
 import { off, on } from "../../lab/lab";
 import { accessTo } from "../../lab/ssh";
+import { expectInService } from "../support/service";
 import { eventually, TestLab } from "../support/testLab";
 
 const node = "coreos4";
@@ -28,17 +29,6 @@ afterAll(async () => {
   );
 });
 
-/** What a node is to its Swarm, and that nothing of a change is left on it. */
-async function expectInService(name: string): Promise<void> {
-  const format = "{{.Spec.Availability}} {{.Status.State}} {{.Status.Addr}}";
-  const member = await lab.mustRoot("coreos1", `docker node inspect ${name} --format '${format}'`);
-  expect(member.trim()).toBe(`active ready ${lab.host(name).address}`);
-  const left = "ls -d /var/lib/moorage/network /etc/systemd/system/moorage-network* 2>/dev/null; true";
-  expect(await lab.mustRoot(name, left)).toBe("");
-  const units = "systemctl list-units --all --plain --no-legend 'moorage-network*'";
-  expect(await lab.mustRoot(name, units)).toBe("");
-}
-
 test("a further interface is set up on a node as it runs, and stays", async () => {
   lab.changeConfig((config) => {
     config.setIn(["config", "moorage:network", "tryoutSeconds"], tryoutSeconds);
@@ -52,30 +42,8 @@ test("a further interface is set up on a node as it runs, and stays", async () =
   expect(preview.output).toMatch(/\+.*Address=10\.40\.0\.14\/24/);
   expect(await lab.mustUp()).toMatch(/coreos4: has its new network after \d+ s/);
   expect(await lab.mustRoot(node, "ip address show eth1")).toMatch(/mtu 1400[^]*inet 10\.40\.0\.14\/24/);
-  await expectInService(node);
+  await expectInService(lab, node);
   expect(await lab.plan()).toEqual([]);
-});
-
-test("a network that SSH does not come back through is taken back by the node, and the others are left alone", async () => {
-  const files = "cat /etc/systemd/network/*; cat /proc/sys/kernel/random/boot_id";
-  const state = () => Promise.all(lab.nodes.map(({ name }) => lab.mustRoot(name, files)));
-  const had = await state();
-  // The nodes reach each other in it, and nobody else: whoever updates them comes from the gateway.
-  lab.changeConfig((config) => {
-    config.setIn(["config", "moorage:network", "subnet"], "10.0.2.8/29");
-    config.deleteIn(["config", "moorage:network", "gateway"]);
-  });
-  const { code, output } = await lab.up();
-  expect(code).not.toBe(0);
-  const message =
-    /(coreos\d): went back by itself to its former network: with the new one, SSH did not return at core@127\.0\.0\.1:\d+ within 15 s/;
-  const [, tried = ""] = message.exec(output) ?? [];
-  expect(tried, output).not.toBe("");
-  for (const { name } of lab.nodes.filter((one) => one.name !== tried)) {
-    expect(output).toContain(`${name}: is left as it is, as ${tried} went back to its former network.`);
-  }
-  expect(await state()).toEqual(had);
-  await expectInService(tried);
 });
 
 test("power that is lost while a network is tried brings the former one back, too", async () => {

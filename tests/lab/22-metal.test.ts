@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { journey, type Arrived } from "../../lab/journey/journey";
 import { OwnLab } from "../support/ownLab";
+import { expectInService } from "../support/service";
 import { TestLab } from "../support/testLab";
 
 const lines: string[] = [];
@@ -30,6 +31,31 @@ test("a second update and a refresh change nothing", async () => {
     expect(ran.output).toMatch(/\d+ unchanged/);
     expect(ran.output).not.toMatch(/created|updated|replaced|deleted|warning/i);
   }
+});
+
+test("a network that SSH does not come back through is taken back by the node, and the others are left alone", async () => {
+  const files = "cat /etc/systemd/network/*; cat /proc/sys/kernel/random/boot_id";
+  const state = () => Promise.all(lab.nodes.map(({ name }) => lab.mustRoot(name, files)));
+  const had = await state();
+  const before = lab.stackFile();
+  // The nodes reach each other in it, and nobody else: whoever updates them comes from the gateway.
+  lab.changeConfig((config) => {
+    config.setIn(["config", "moorage:network", "tryoutSeconds"], 15);
+    config.setIn(["config", "moorage:network", "subnet"], "10.0.2.8/29");
+    config.deleteIn(["config", "moorage:network", "gateway"]);
+  });
+  const { code, output } = await lab.up();
+  expect(code).not.toBe(0);
+  const message =
+    /(coreos\d): went back by itself to its former network: with the new one, SSH did not return at core@127\.0\.0\.1:\d+ within 15 s/;
+  const [, tried = ""] = message.exec(output) ?? [];
+  expect(tried, output).not.toBe("");
+  for (const { name } of lab.nodes.filter((one) => one.name !== tried)) {
+    expect(output).toContain(`${name}: is left as it is, as ${tried} went back to its former network.`);
+  }
+  expect(await state()).toEqual(had);
+  await expectInService(lab, tried);
+  lab.changeConfig(before);
 });
 
 test("once the stack is destroyed the hosts are out of the Swarm, and nothing of ours runs", async () => {
