@@ -7,10 +7,10 @@ export async function secretsOf(lab: TestLab): Promise<string[]> {
   const state = JSON.parse(await lab.state(true)) as { deployment: { resources: { outputs?: object }[] } };
   const found = new Set<string>();
   collect(state, found);
-  // A private key's encodings hold the public key as well, which is nobody's secret.
+  // A private key's encodings hold the public key as well, which is nobody's secret, and stands in certificates too.
   const shown = state.deployment.resources.flatMap(({ outputs }) =>
     Object.entries(outputs ?? {})
-      .filter(([key]) => key.startsWith("publicKey"))
+      .filter(([key]) => /^publicKey|^certPem$|^certRequestPem$/.test(key))
       .map(([, value]) => String(value)),
   );
   return [...found].filter((secret) => !shown.some((text) => text.includes(secret)));
