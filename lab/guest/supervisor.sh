@@ -193,8 +193,10 @@ choose_root() {
 }
 
 boot() {
+  # The clock is the machine's: setting the time zone alone would move it, the first time on a machine whose own
+  # process 1 has not said that it runs on UTC.
   local -a options=(--quiet "--directory=$ROOT" "--machine=$PREFIX-$HOST" "--hostname=$HOST"
-    --register=no --keep-unit --capability=all '--system-call-filter=@keyring bpf @privileged'
+    --register=no --keep-unit --capability=all --drop-capability=CAP_SYS_TIME '--system-call-filter=@keyring bpf @privileged'
     "--network-namespace-path=/run/netns/$NETNS" --resolv-conf=off --timezone=off --link-journal=no)
   local -a arguments=()
   [[ $kind == installer ]] || options+=("--bind=$DISK/docker:/var/lib/docker")

@@ -16,6 +16,7 @@ export async function differences(wanted: Applied, asRoot: AsRoot): Promise<stri
       ...Object.keys(files).map((path) => `file ${shellQuote(path)}`),
       ...Object.keys(wanted.users).map((name) => `user ${shellQuote(name)}`),
       ...units.map((name) => `unit ${shellQuote(name)}`),
+      ...Object.keys(wanted.units).map((name) => `text ${shellQuote(name)}`),
       "host",
     ].join("\n"),
   );
@@ -34,7 +35,7 @@ export async function differences(wanted: Applied, asRoot: AsRoot): Promise<stri
     ),
     ...Object.fromEntries(Object.keys(wanted.users).flatMap((name) => userLines(name, wanted))),
     ...Object.fromEntries(units.map((name) => [`unit ${name}`, "enabled active"])),
-    "units that systemd has to read again": "none",
+    ...Object.fromEntries(Object.keys(wanted.units).map((name) => [`text of ${name}`, "as systemd has it"])),
     "host name": wanted.hostname,
     "time zone": wanted.timeZone,
     "update strategy": wanted.updateStrategy,
@@ -95,9 +96,11 @@ user() {
 unit() {
   printf 'unit %s\\t%s %s\\n' "$1" "$(systemctl is-enabled "$1")" "$(systemctl is-active "$1")"
 }
+text() {
+  case "$(systemctl show "$1" -p NeedDaemonReload --value)" in no) read='as systemd has it' ;; *) read='to be read again' ;; esac
+  printf 'text of %s\\t%s\\n' "$1" "$read"
+}
 host() {
-  stale=$(systemctl show '*' -p Id -p NeedDaemonReload | grep -B 1 '^NeedDaemonReload=yes' | sed -n 's/^Id=//p' | paste -s -d ' ')
-  printf 'units that systemd has to read again\\t%s\\n' "\${stale:-none}"
   printf 'host name\\t%s\\n' "$(cat /etc/hostname)"
   printf 'time zone\\t%s\\n' "$(readlink /etc/localtime | sed 's|.*/zoneinfo/||')"
   printf 'update strategy\\t%s\\n' "$(cat /etc/flatcar/update.conf /etc/coreos/update.conf 2>/dev/null | sed -n 's/^REBOOT_STRATEGY=//p')"
