@@ -21,8 +21,17 @@ echo "sum=$("$2sum" "$1" 2>/dev/null | cut -d ' ' -f 1)"
 df -Pk ${IMAGE_FOLDER} | { read -r head; read -r system blocks used free rest; echo "free=$free"; }
 `;
 
-/** Reads the image from standard input; what is there under its own name is whole. `$1` file. */
-const receiveScript = `umask 077; cat > "$1.part" && mv -f "$1.part" "$1" || { rm -f "$1.part"; exit 1; }`;
+/**
+ * Reads the image from standard input. A connection that is lost looks like the image's end, so that its size tells
+ * whether all of it came. `$1` file, `$2` size in bytes.
+ */
+const receiveScript = `umask 077
+trap 'rm -f "$1.part"' EXIT
+cat > "$1.part" || exit
+size=$(wc -c < "$1.part")
+if [ "$size" -ne "$2" ]; then echo "$size of $2 bytes came" >&2; exit 1; fi
+mv -f "$1.part" "$1"
+`;
 
 type Checked = Pick<SystemImage, "path"> & { readonly algorithm: "sha512" | "sha256"; readonly sum: string };
 
@@ -94,7 +103,7 @@ export async function bringImage(
   }
   const started = Date.now();
   note(node, `sending the image ${image.path} (${mebibytes(size)} MiB)`);
-  await exec(installer, ["sh", "-c", receiveScript, "sh", file], {
+  await exec(installer, ["sh", "-c", receiveScript, "sh", file, String(size)], {
     sudo: true,
     stdin: createReadStream(image.path, { highWaterMark: 256 * 1024 }),
     timeoutSeconds: deadline.left(60),
