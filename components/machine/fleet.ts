@@ -12,7 +12,7 @@ import { type Identity, NodeAccess } from "./access";
 import { storageServiceOf } from "../storage/objectStore";
 import { CoreOsNode, installHashOf } from "./coreOsNode";
 import { Guest } from "./guest";
-import { ReinstallationRow } from "./row";
+import { managersFirst, ReinstallationRow } from "./row";
 import { UserPasswords } from "./userPasswords";
 import { VirtualBoxNetwork, forwardsHost } from "./virtualBoxNetwork";
 
@@ -189,13 +189,6 @@ export class Fleet extends pulumi.ComponentResource {
     );
     return { config: own, machine };
   }
-}
-
-/** The first of them founds the Swarm. */
-export function managersFirst(nodes: StackConfig["nodes"]): string[] {
-  const isManager = (name: string) => nodes[name]?.roles.includes("manager") === true;
-  const names = Object.keys(nodes);
-  return [...names.filter(isManager), ...names.filter((name) => !isManager(name))];
 }
 
 /** What a node is part of, by what the configuration says: known before anything exists. */

@@ -1,4 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
+import type { NodeConfig } from "../../config/nodes";
+
+/** Names of all nodes; the first of them founds the Swarm. */
+export function managersFirst(nodes: Readonly<Record<string, Pick<NodeConfig, "roles">>>): string[] {
+  const isManager = (name: string) => nodes[name]?.roles.includes("manager") === true;
+  const names = Object.keys(nodes);
+  return [...names.filter(isManager), ...names.filter((name) => !isManager(name))];
+}
 
 /** What a node consists of, as far as a row of reinstallations waits for it. */
 interface Parts {

@@ -11,7 +11,7 @@ import { SwarmMember } from "../../providers/swarmMember";
 import { freeName } from "../../providers/unrecorded";
 import type { ConnectionArgs } from "../machine/access";
 import type { CoreOsNode } from "../machine/coreOsNode";
-import type { ReinstallationRow } from "../machine/row";
+import { managersFirst, type ReinstallationRow } from "../machine/row";
 import { labelText, stackLabel } from "./label";
 
 /** Labels of ours on nodes, which services are placed by. */
@@ -97,22 +97,22 @@ export class Swarm extends pulumi.ComponentResource {
   }
 
   private join(name: string, args: SwarmArgs): Record<string, SwarmMember> {
-    const isManager = (config: NodeConfig) => config.roles.includes("manager");
-    const entries = Object.entries(args.nodes);
-    const managersFirst = [
-      ...entries.filter(([, { config }]) => isManager(config)),
-      ...entries.filter(([, { config }]) => !isManager(config)),
-    ];
     const members: Record<string, SwarmMember> = {};
     let founder: SwarmMember | undefined;
-    for (const [node, { config, machine }] of managersFirst) {
+    const configs = Object.fromEntries(
+      Object.entries(args.nodes).map(([node, { config }]) => [node, config]),
+    );
+    for (const node of managersFirst(configs)) {
+      const own = args.nodes[node];
+      if (!own) continue;
+      const { config, machine } = own;
       const advertiseAddr = config.advertiseAddr ?? config.address;
       const member = new SwarmMember(
         `${name}-${node}`,
         {
           connection: machine.connection,
           node,
-          role: isManager(config) ? "manager" : "worker",
+          role: config.roles.includes("manager") ? "manager" : "worker",
           labels: nodeLabels(node, config),
           advertiseAddr,
           dataPathAddr: config.dataPathAddr ?? advertiseAddr,

@@ -181,13 +181,24 @@ function clustersOf(results: readonly Result[]): Set<string> {
   return new Set(marks.flatMap(({ cluster }) => (cluster === undefined ? [] : [cluster])));
 }
 
-/** Nodes that are there and get another installation, and those before them: an update may have stopped among them. */
+/**
+ * Nodes that are there and get another installation, and those before them: an update may have stopped among them.
+ * @throws where a node is new as well: it joins after the Swarm's founder, which may not leave before all have joined.
+ */
 function rowOf(state: PreflightOutputs, { hosts }: PreflightInputs): string[] {
-  const isChanged = (name: string) => {
+  const names = Object.keys(hosts);
+  const changed = names.filter((name) => {
     const before = state.hosts[name]?.installHash;
     return before !== undefined && before !== hosts[name]?.installHash;
-  };
-  return Object.keys(hosts).filter((name) => state.row?.includes(name) === true || isChanged(name));
+  });
+  const added = names.filter((name) => state.hosts[name] === undefined);
+  if (changed.length > 0 && added.length > 0) {
+    throw new Error(
+      `${added.join(", ")} is new, and ${changed.join(", ")} would be reinstalled, which waits until all nodes are in ` +
+        "the Swarm; nothing was touched. Take one of the two changes back, run `pulumi up`, and make it after that",
+    );
+  }
+  return names.filter((name) => state.row?.includes(name) === true || changed.includes(name));
 }
 
 /**
@@ -205,8 +216,9 @@ export const preflight: Operation<PreflightInputs, PreflightOutputs> = {
     return diffOf(state, inputs, { outputOnly: ["findings", "row"] });
   },
   async update(_id, state, inputs) {
+    const row = rowOf(state, inputs);
     const known = Object.keys(inputs.hosts).filter((name) => equal(state.hosts[name], inputs.hosts[name]));
-    return { ...(await run(inputs, new Set(known))), row: rowOf(state, inputs) };
+    return { ...(await run(inputs, new Set(known))), row };
   },
   delete() {
     return Promise.resolve();

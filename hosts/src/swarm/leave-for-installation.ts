@@ -91,7 +91,8 @@ export function awayFrom(
     const entries = nodes.filter(({ Spec, Description }) =>
       [Spec.Labels?.["moorage.node"], Description.Hostname].includes(name),
     );
-    if (entries.length === 0) return `${name} is not in the Swarm`;
+    if (entries.length === 0)
+      return `${name} is not in the Swarm; where it is new, let an update add it before others are reinstalled`;
     if (!entries.some(isReady)) return `${name} is not ready in the Swarm`;
   }
   return undefined;

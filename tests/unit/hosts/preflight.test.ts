@@ -52,6 +52,10 @@ describe.skipIf(!canSandbox)("preflight", () => {
     const third = await preflight.update("preflight", second, hashes("2", "2"));
     expect(third.row).toEqual(["a", "b"]);
     expect(preflight.diff(third, hashes("2", "2")).changes).toBe(false);
+    const more = inputs({ ...hashes("2", "3").hosts, c: a });
+    await expect(preflight.update("preflight", third, more)).rejects.toThrow(
+      /^c is new, and b would be reinstalled, which waits .*; nothing was touched\./,
+    );
     const { hosts } = hashes("2");
     const fewer = await preflight.update("preflight", third, inputs({ a: hosts.a as PreflightHost }));
     expect(fewer.row).toEqual(["a"]);
