@@ -98,7 +98,8 @@ async function step<T>(say: Log, what: string, work: () => Promise<T>, quietBelo
   return result;
 }
 
-function settle(instance: Instance, wanted: Platform | undefined): Platform {
+/** Settles a lab's platform for good, where it has none yet. @throws LabError where it has another one */
+export function settle(instance: Instance, wanted: Platform | undefined): Platform {
   const known = fs.existsSync(settingsFile(instance)) ? platformOf(instance) : undefined;
   if (known !== undefined && wanted !== undefined && known !== wanted) {
     throw new LabError(

@@ -8,7 +8,7 @@ import { consoleRun } from "../../lab/hosts";
 import { checkout, claimInstance, hostNamed, type Host, type Instance } from "../../lab/instance";
 import { onHost } from "../../lab/journey/push";
 import { ensureKeys } from "../../lab/keys";
-import { on, reboot } from "../../lab/lab";
+import { on, reboot, settle } from "../../lab/lab";
 import { accessTo, sshArguments, type SshAccess } from "../../lab/ssh";
 import { differences } from "../support/appliedHost";
 import { OwnLab } from "../support/ownLab";
@@ -180,6 +180,7 @@ describe("a host that was installed with a cloud-config", () => {
     wanted = appliedCloudConfig(text);
     own = OwnLab.begin();
     const instance = await claimInstance();
+    settle(instance, "metal");
     await ensureKeys(instance);
     place = { instance, host: hostNamed(instance, node) };
     await on(instance, place.host);

@@ -44,6 +44,8 @@ test("a network that SSH does not come back through is taken back by the node, a
     config.setIn(["config", "moorage:network", "subnet"], "10.0.2.8/29");
     config.deleteIn(["config", "moorage:network", "gateway"]);
   });
+  const preview = await lab.pulumi(["preview", "--diff"]);
+  expect(preview.output).toMatch(/- Address=10\.0\.2\.14\/24[^]*\+ Address=10\.0\.2\.14\/29/);
   const { code, output } = await lab.up();
   expect(code).not.toBe(0);
   const message =

@@ -10,6 +10,8 @@ import { Deadline, poll } from "../time";
 import { BACK_UNIT, CHANGE_FOLDER, lookScript, returnScript, type Change } from "./scripts";
 
 const RETURN_SECONDS = 60;
+/** A connection that a change of the network has cut says nothing: it is left for another one. */
+const LOOK_SECONDS = 8;
 
 /** `applied`: the node has taken the new files over, and waits for a word that SSH returned. */
 export type Progress = "none" | "trying" | "applied" | "returning" | "confirmed";
@@ -28,7 +30,7 @@ export async function look(
 ): Promise<Looked> {
   const { stdout } = await runScript(connection, lookScript(paths), [], {
     sudo: true,
-    timeoutSeconds: 20,
+    timeoutSeconds: LOOK_SECONDS,
     patience,
     purpose: "reading the network's files",
   });

@@ -76,7 +76,7 @@ async function tryOut(inputs: NodeNetworkInputs, change: Change): Promise<void> 
 async function confirmed({ connection }: NodeNetworkInputs): Promise<boolean> {
   const { stdout } = await runScript(connection, confirmScript, [], {
     sudo: true,
-    timeoutSeconds: 20,
+    timeoutSeconds: 10,
     patience: once,
     purpose: "keeping the new network",
   });
