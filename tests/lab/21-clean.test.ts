@@ -44,7 +44,10 @@ function nothingIsLeft(): Promise<number> {
 
 /** Runs a command of the lab, and kills it with all it started once `point` holds. */
 function killedAt(command: string, point: () => boolean): Promise<void> {
+  // With nodes from the start, which guests would not be.
+  const env = { ...process.env, MOORAGE_LAB_PLATFORM: "existing" };
   const child = spawn(path.join(checkout(), "node_modules/.bin/tsx"), ["lab/main.ts", command], {
+    env,
     cwd: checkout(),
     detached: true,
     stdio: "ignore",
