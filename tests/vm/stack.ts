@@ -7,9 +7,8 @@ import { program } from "../component/program";
 import { plain } from "../support/mocks";
 import type { RawConfig } from "../support/stacks";
 
-/** What lies under the overlay, smaller than the 1500 that Docker takes it for. */
-export const underlayMtu = 1400;
-export const vlan = { name: "v3000", id: 3000 } as const;
+/** Where the overlay's traffic goes. Its MTU is smaller than the 1500 that Docker takes it for. */
+export const vlan = { name: "v3000", id: 3000, mtu: 1400 } as const;
 
 /** An overlay network as the program has Docker's provider make it. */
 export interface NetworkInputs {
@@ -25,15 +24,15 @@ export interface NetworkInputs {
  */
 function rawMachines(): RawConfig {
   return rawConfig((raw) => {
-    raw.network = { subnet: "10.30.0.0/24", mtu: underlayMtu };
+    raw.network = { subnet: "10.30.0.0/24" };
     raw.edge = { vip: "10.30.0.10" };
     raw.etcd = { enabled: false };
     const nodes = Object.entries(raw.nodes ?? {}) as [string, Record<string, unknown>][];
     for (const [at, [name, node]] of nodes.entries()) {
       node.address = `10.30.0.${11 + at}`;
       node.interface = "eth1";
-      node.vlans = { [vlan.name]: { id: vlan.id, address: `${vlanAddress(name)}/24` } };
-      node.dataPathAddr = vlanAddress(name);
+      node.vlans = { [vlan.name]: { id: vlan.id, mtu: vlan.mtu, address: `${vlanAddress(name)}/24` } };
+      node.advertiseAddr = vlanAddress(name);
       node.dataDisk = `/dev/disk/by-id/virtio-${name}-data`;
     }
   });
@@ -79,8 +78,6 @@ export class Stack {
   }
 
   network(): NetworkInputs {
-    const inputs = this.inputsOf("swarm-services") as NetworkInputs;
-    const options = { "com.docker.network.driver.mtu": String(underlayMtu), ...inputs.options }; // TODO(merge): the program's
-    return { ...inputs, options };
+    return this.inputsOf("swarm-services") as NetworkInputs;
   }
 }

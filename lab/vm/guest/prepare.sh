@@ -24,5 +24,8 @@ for module in "${INITRAMFS_MODULES[@]}"; do
   modprobe --set-version "$version" --show-depends "$module" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
 done | awk '!seen[$0]++' >/boot/modules.order
 
+# Links to disks are made by udev here, and nothing else is asked for a console.
+rm -f /etc/systemd/system/multi-user.target.wants/lab-links.path
+
 apt-get clean
 rm -rf /var/lib/apt/lists/* /var/log/*.log /var/log/apt /usr/share/doc/* /usr/share/man/* /usr/share/locale/*
