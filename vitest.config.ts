@@ -10,7 +10,7 @@ export default defineConfig({
       {
         test: {
           name: "quick",
-          include: ["tests/{unit,golden,property,component,provider}/**/*.test.ts"],
+          include: ["tests/{unit,golden,property,component,provider,parity}/**/*.test.ts"],
           testTimeout: 20_000,
           hookTimeout: 60_000,
         },

@@ -1,0 +1,148 @@
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import type { TestContext } from "vitest";
+import { writeStarter } from "../../toolchain/standIns";
+import { checkedArchive } from "../../toolchain/plugins";
+import { defaultSetting } from "../../toolchain/setting";
+import { archiveName } from "../../toolchain/versions";
+import { notRun } from "../support/reporter";
+import { Plugin, type Diffed, type Recorded, type Wire } from "./plugin";
+
+/** A backend that stands for the lab's. */
+export const backend = "file:///the/lab/of/this/test";
+
+/** A published plugin and its stand-in, side by side. */
+export interface Both {
+  readonly published: Plugin;
+  readonly standIn: Plugin;
+  stop(): void;
+}
+
+const setting = defaultSetting(() => undefined);
+
+/** Starts both; undefined, with the reason, where there is no archive of the published one. */
+export async function startBoth(
+  name: string,
+  env: Record<string, string> = {},
+): Promise<Both | { missing: string }> {
+  const plugin = setting.pins.plugins.find((one) => one.name === name);
+  if (!plugin) throw new Error(`package.json has no plugin ${name}`);
+  const archive = checkedArchive(setting, archiveName(plugin));
+  if (archive === undefined) return { missing: `there is no archive ${archiveName(plugin)}` };
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-parity-"));
+  execFileSync("tar", ["-xzf", archive, "-C", folder]);
+  const own = { PULUMI_BACKEND_URL: backend, MOORAGE_STAND_INS_FOR: backend, ...env };
+  const published = await Plugin.start(path.join(folder, `pulumi-resource-${name}`), env);
+  const standIn = await Plugin.start(writeStarter(setting, plugin, path.join(folder, "stand-in")), own);
+  const stop = (): void => {
+    published.stop();
+    standIn.stop();
+    fs.rmSync(folder, { recursive: true, force: true });
+  };
+  return { published, standIn, stop };
+}
+
+/** Both plugins, or a test that counts as not run. */
+export function orSkip(both: Both | { missing: string }, context: TestContext): Both {
+  return "missing" in both ? context.skip(notRun + both.missing) : both;
+}
+
+const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+const secretKey = "4dabf18193072939515e22adb298388d";
+
+export function secretOf(value: unknown): Wire {
+  return { [secretKey]: "1b47061264138c4ac30d75fd1eb44270", value };
+}
+
+/** Bookkeeping of the published plugins' framework, which they do without where it is missing. */
+const bookkeeping = ["__pulumi_raw_state_delta", "__meta", "__defaults"];
+
+/**
+ * Values as far as two runs can agree on them: those of `own` are their type, and, of a text, its pattern.
+ * @param own properties whose values each plugin makes up
+ */
+export function shapeOf(value: unknown, own: readonly string[], key = ""): unknown {
+  if (own.includes(key) && value !== UNKNOWN && !isSecret(value)) return patternOf(value);
+  if (Array.isArray(value)) return value.map((one) => shapeOf(one, own));
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([name]) => !bookkeeping.includes(name));
+  const inner = (name: string): string => (name === "value" && isSecret(value) ? key : name);
+  return Object.fromEntries(entries.map(([name, one]) => [name, shapeOf(one, own, inner(name))]));
+}
+
+function isSecret(value: unknown): boolean {
+  return typeof value === "object" && value !== null && secretKey in value;
+}
+
+function patternOf(value: unknown): unknown {
+  if (typeof value !== "string") return typeof value;
+  const head = /^-----BEGIN [^-]*-----\n/.exec(value)?.[0];
+  if (head) return `${head}… ${value.endsWith("-----\n") ? "with" : "without"} a line's end`;
+  if (/^\d{4}-\d\d-\d\dT/.test(value)) return "time";
+  return value.replace(/[A-Za-z0-9+/._=-]/g, "x").replace(/x+/g, "x");
+}
+
+export interface Round {
+  readonly both: Both;
+  readonly type: string;
+  /** What the program gives. */
+  readonly inputs: Wire;
+  /** Outputs that each plugin makes up. */
+  readonly own: readonly string[];
+}
+
+/** The same resource, as each of the two made it. */
+export interface Pair {
+  readonly published: Recorded;
+  readonly standIn: Recorded;
+}
+
+/** What a plugin answers from the check to the refresh of one resource. */
+async function lifeOf(plugin: Plugin, { type, inputs, own }: Round) {
+  const checked = await plugin.check(type, inputs);
+  const preview = await plugin.create(type, checked.inputs, true);
+  const made = await plugin.create(type, checked.inputs);
+  const unchanged = await plugin.diff(type, made, checked.inputs);
+  const read = await plugin.read(type, made);
+  const seen = {
+    checked: { ...checked, inputs: shapeOf(checked.inputs, own) },
+    preview: shapeOf(preview.outputs, own),
+    made: shapeOf(made.outputs, own),
+    unchanged,
+    read: {
+      same: read.id === made.id,
+      outputs: shapeOf(read.outputs, own),
+      inputs: shapeOf(read.inputs, own),
+    },
+    unchangedAfterRead: await plugin.diff(type, read, checked.inputs),
+  };
+  return { seen, made };
+}
+
+/** Both lives of a resource. */
+export async function lives(round: Round) {
+  const published = await lifeOf(round.both.published, round);
+  const standIn = await lifeOf(round.both.standIn, round);
+  return { published, standIn, pair: { published: published.made, standIn: standIn.made } satisfies Pair };
+}
+
+/** What each says of new inputs for the resource it made, and of those for the one that the other made. */
+export async function changesOf(
+  { both, type }: Round,
+  pair: Pair,
+  news: Wire,
+): Promise<Record<string, Diffed>> {
+  const diff = async (plugin: Plugin, old: Recorded): Promise<Diffed> => {
+    const { inputs, failures } = await plugin.check(type, news, old.inputs);
+    if (failures.length > 0) throw new Error(JSON.stringify(failures));
+    return plugin.diff(type, old, inputs);
+  };
+  return {
+    published: await diff(both.published, pair.published),
+    standIn: await diff(both.standIn, pair.standIn),
+    publishedOfStandIn: await diff(both.published, pair.standIn),
+    standInOfPublished: await diff(both.standIn, pair.published),
+  };
+}
