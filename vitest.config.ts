@@ -10,9 +10,21 @@ export default defineConfig({
       {
         test: {
           name: "quick",
-          include: ["tests/{unit,golden,property,component,provider,parity}/**/*.test.ts"],
+          include: [
+            "tests/{unit,golden,property,component,provider}/**/*.test.ts",
+            "tests/parity/light.test.ts",
+          ],
           testTimeout: 20_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        // Plugins against their stand-ins, with a Docker daemon of its own.
+        test: {
+          name: "parity",
+          include: ["tests/parity/docker.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 180_000,
         },
       },
       {

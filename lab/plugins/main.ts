@@ -5,6 +5,7 @@ import type { StandIn } from "./standIn";
 /** The stand-ins by the names of the plugins, each loaded where it is wanted. */
 export const standIns: Readonly<Record<string, () => Promise<StandIn>>> = {
   command: async () => (await import("./command")).commandPlugin,
+  docker: async () => (await import("./docker")).docker,
   random: async () => (await import("./random")).random,
   tls: async () => (await import("./tls")).tls,
 };

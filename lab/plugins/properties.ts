@@ -14,7 +14,12 @@ export interface Property {
   readonly secret?: boolean;
   /** What the published plugin records where nothing is given. */
   readonly default?: unknown;
+  /** Keeps the value it has where nothing is given. @default false */
+  readonly computed?: boolean;
+  /** Whether a list's order means nothing. @default false */
+  readonly set?: boolean;
   readonly oneOf?: readonly string[];
+  readonly pattern?: RegExp;
   readonly minimum?: number;
 }
 
@@ -45,13 +50,16 @@ export function mistakesOf(properties: Properties, values: Values, at = ""): Mis
 }
 
 function mistakesIn(property: Property, value: unknown, at: string): Mistake[] {
-  const { kind, oneOf, minimum } = property;
+  const { kind, oneOf, minimum, pattern } = property;
   const mistake = (reason: string): Mistake[] => [{ property: at, reason }];
   if (value === UNKNOWN) return [];
   if (typeof kind === "string") {
     if (typeof value !== kind) return mistake(`wanted: a ${kind}, found: a ${typeof value}`);
     if (oneOf && !oneOf.includes(String(value))) {
       return mistake(`value must be one of: ${oneOf.join(", ")}, got: ${JSON.stringify(value)}`);
+    }
+    if (pattern && !pattern.test(String(value))) {
+      return mistake(`${JSON.stringify(value)} does not match ${String(pattern)}`);
     }
     if (minimum !== undefined && Number(value) < minimum) {
       return mistake(`value must be at least ${minimum}, got: ${String(value)}`);

@@ -10,7 +10,7 @@ import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { Struct, type JavaScriptValue } from "google-protobuf/google/protobuf/struct_pb";
 import { refuseOtherStacks } from "./lab";
 import { mistakesOf } from "./properties";
-import { StandInError, type Change, type ResourceType, type StandIn, type State } from "./standIn";
+import { same, StandInError, type Change, type ResourceType, type StandIn, type State } from "./standIn";
 import { defined, marked, plain, secretKeys, type Values } from "./values";
 
 /** What requests about a resource have in common. */
@@ -127,14 +127,17 @@ class Handler {
     if (mistakes.length === 0) mistakes.push(...(type.check?.(given) ?? []));
     const olds = plain(valuesOf(request.getOlds())) as Values;
     const completed = type.complete?.(given, olds, this.contextOf(request)) ?? given;
-    const all = { ...completed, ...pick(news, Object.keys(completed)) };
+    const all = Object.fromEntries(
+      Object.entries(completed).map(([key, value]) => [key, same(value, inputs[key]) ? news[key] : value]),
+    );
     const secrets = Object.keys(type.properties).filter((key) => type.properties[key]?.secret);
     return Promise.resolve(checkResponse(marked(all, secrets), mistakes));
   }
 
   diff(request: messages.DiffRequest): Promise<messages.DiffResponse> {
     const type = this.typeOf(request);
-    return Promise.resolve(diffResponse(type.diff(oldOf(request), inputsOf(request.getNews()))));
+    const news = plain(valuesOf(request.getNews())) as Values;
+    return Promise.resolve(diffResponse(type.diff(oldOf(request), news)));
   }
 
   async create(request: messages.CreateRequest): Promise<messages.CreateResponse> {
@@ -244,7 +247,7 @@ function diffResponse(change: Change): messages.DiffResponse {
 
 /** Outputs keep the mark of the inputs that they repeat. */
 function outputsOf(type: ResourceType, outputs: Values, given: Struct | undefined): Struct {
-  return structOf(marked(defined(outputs), [...(type.secretOutputs ?? []), ...secretKeys(valuesOf(given))]));
+  return structOf(marked(outputs, [...(type.secretOutputs ?? []), ...secretKeys(valuesOf(given))]));
 }
 
 function inputsOf(struct: Struct | undefined): Values {
@@ -257,11 +260,7 @@ function valuesOf(struct: Struct | undefined): Values {
 }
 
 function structOf(values: Values): Struct {
-  return Struct.fromJavaScript(values as Record<string, JavaScriptValue>);
-}
-
-function pick(values: Values, keys: readonly string[]): Values {
-  return Object.fromEntries(keys.filter((key) => key in values).map((key) => [key, values[key]]));
+  return Struct.fromJavaScript(defined(values) as Record<string, JavaScriptValue>);
 }
 
 /** Settings of a provider arrive as texts; those that are no texts are JSON. */

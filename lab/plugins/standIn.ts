@@ -39,6 +39,7 @@ export interface ResourceType {
   /** Outputs as a preview shows them. @param state of the resource, where there is one */
   readonly plan: (inputs: Values, state?: State) => Values;
   readonly create: (inputs: Values, context: Context) => Promise<Omit<State, "inputs">>;
+  /** @param inputs as {@link complete} made them */
   readonly diff: (state: State, inputs: Values) => Change;
   /** @throws where nothing can be changed without a replacement */
   readonly update?: (state: State, inputs: Values, context: Context) => Promise<Values>;

@@ -38,9 +38,10 @@ export function marked(values: Values, keys: readonly string[]): Values {
   return Object.fromEntries(Object.entries(values).map(mark));
 }
 
-/** Properties without those that have no value. */
-export function defined(values: Values): Values {
-  return Object.fromEntries(
-    Object.entries(values).filter(([, value]) => value !== undefined && value !== null),
-  );
+/** A value without what in it has none. */
+export function defined(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(defined);
+  if (typeof value !== "object" || value === null) return value;
+  const there = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  return Object.fromEntries(there.map(([key, inner]) => [key, defined(inner)]));
 }

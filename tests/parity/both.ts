@@ -65,11 +65,23 @@ const bookkeeping = ["__pulumi_raw_state_delta", "__meta", "__defaults"];
  */
 export function shapeOf(value: unknown, own: readonly string[], key = ""): unknown {
   if (own.includes(key) && value !== UNKNOWN && !isSecret(value)) return patternOf(value);
-  if (Array.isArray(value)) return value.map((one) => shapeOf(one, own));
+  if (Array.isArray(value)) return sortedObjects(value.map((one) => shapeOf(one, own)));
   if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).filter(([name]) => !bookkeeping.includes(name));
+  const entries = Object.entries(value).filter(([name, one]) => !bookkeeping.includes(name) && !isEmpty(one));
   const inner = (name: string): string => (name === "value" && isSecret(value) ? key : name);
   return Object.fromEntries(entries.map(([name, one]) => [name, shapeOf(one, own, inner(name))]));
+}
+
+/** The published docker plugin writes down what is empty at one time, and leaves it out at another. */
+function isEmpty(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return !value;
+  return Object.values(value).every(isEmpty);
+}
+
+/** The published docker plugin sorts what has no order by a hash of its own. */
+function sortedObjects(list: unknown[]): unknown[] {
+  if (!list.every((one) => typeof one === "object")) return list;
+  return [...list].sort((one, other) => (JSON.stringify(one) < JSON.stringify(other) ? -1 : 1));
 }
 
 function isSecret(value: unknown): boolean {
@@ -91,6 +103,10 @@ export interface Round {
   readonly inputs: Wire;
   /** Outputs that each plugin makes up. */
   readonly own: readonly string[];
+  /** What the resource is outside of Pulumi. @param id of the resource */
+  readonly look?: (id: string) => Promise<unknown>;
+  /** Changes the resource outside of Pulumi. */
+  readonly spoil?: (id: string) => Promise<void>;
 }
 
 /** The same resource, as each of the two made it. */
@@ -99,50 +115,90 @@ export interface Pair {
   readonly standIn: Recorded;
 }
 
-/** What a plugin answers from the check to the refresh of one resource. */
-async function lifeOf(plugin: Plugin, { type, inputs, own }: Round) {
+/** What a plugin answers from the check to the deletion of one resource, and the other plugin on the way. */
+async function lifeOf(plugin: Plugin, other: Plugin, { type, inputs, own, look, spoil }: Round) {
   const checked = await plugin.check(type, inputs);
   const preview = await plugin.create(type, checked.inputs, true);
   const made = await plugin.create(type, checked.inputs);
-  const unchanged = await plugin.diff(type, made, checked.inputs);
+  const shape = ({ id, ...read }: Recorded) => ({
+    same: id === made.id,
+    outputs: shapeOf(read.outputs, own),
+    inputs: shapeOf(read.inputs, own),
+  });
   const read = await plugin.read(type, made);
   const seen = {
     checked: { ...checked, inputs: shapeOf(checked.inputs, own) },
     preview: shapeOf(preview.outputs, own),
     made: shapeOf(made.outputs, own),
-    unchanged,
-    read: {
-      same: read.id === made.id,
-      outputs: shapeOf(read.outputs, own),
-      inputs: shapeOf(read.inputs, own),
-    },
-    unchangedAfterRead: await plugin.diff(type, read, checked.inputs),
+    looked: await look?.(made.id),
+    read: shape(read),
+    unchanged: [
+      diffShape(await plugin.diff(type, made, checked.inputs)),
+      diffShape(await plugin.diff(type, read, checked.inputs)),
+    ],
+    readByOther: shape(await other.read(type, made)),
+    unchangedByOther: diffShape(
+      await other.diff(type, made, (await other.check(type, inputs, made.inputs)).inputs),
+    ),
+    spoilt: spoil && (await spoilt()),
+    gone: await gone(),
   };
   return { seen, made };
+
+  async function spoilt() {
+    await spoil?.(made.id);
+    const found = await plugin.read(type, made);
+    return { ...shape(found), diff: diffShape(await plugin.diff(type, found, checked.inputs)) };
+  }
+
+  async function gone() {
+    await plugin.delete(type, made);
+    return look && (await plugin.read(type, made)).id;
+  }
+}
+
+/** What counts of a diff: places in lists do not, nor does the bookkeeping that some replacements are told by. */
+export function diffShape({ detailed, ...diff }: Diffed) {
+  // Of maps that are empty the published docker plugin tells a change wherever something else changes.
+  const known = (path: string): boolean => !/^__|\.(env|sysctl)$/.test(path);
+  const places = [...new Set(Object.keys(detailed).filter(known))].map((path) =>
+    path.replace(/\[\d+\].*/, ""),
+  );
+  const tops =
+    places.length > 0 ? places.map((path) => path.replace(/[.[].*/, "")) : diff.diffs.filter(known);
+  return {
+    ...diff,
+    replaces: diff.replaces.length > 0,
+    diffs: [...new Set(tops)].sort(),
+    detailed: [...new Set(places)].sort(),
+  };
 }
 
 /** Both lives of a resource. */
 export async function lives(round: Round) {
-  const published = await lifeOf(round.both.published, round);
-  const standIn = await lifeOf(round.both.standIn, round);
-  return { published, standIn, pair: { published: published.made, standIn: standIn.made } satisfies Pair };
+  const { published, standIn } = round.both;
+  const first = await lifeOf(published, standIn, round);
+  const second = await lifeOf(standIn, published, round);
+  const pair: Pair = { published: first.made, standIn: second.made };
+  return { published: first.seen, standIn: second.seen, pair };
 }
 
 /** What each says of new inputs for the resource it made, and of those for the one that the other made. */
-export async function changesOf(
-  { both, type }: Round,
-  pair: Pair,
-  news: Wire,
-): Promise<Record<string, Diffed>> {
-  const diff = async (plugin: Plugin, old: Recorded): Promise<Diffed> => {
+export async function changesOf({ both, type }: Round, pair: Pair, news: Wire) {
+  const diff = async (plugin: Plugin, old: Recorded) => {
     const { inputs, failures } = await plugin.check(type, news, old.inputs);
     if (failures.length > 0) throw new Error(JSON.stringify(failures));
-    return plugin.diff(type, old, inputs);
+    return diffShape(await plugin.diff(type, old, inputs));
+  };
+  /** Without the bookkeeping of its own framework, the published plugin tells the same by fewer paths. */
+  const ofOther = async (plugin: Plugin, old: Recorded) => {
+    const { detailed: _paths, ...rest } = await diff(plugin, old);
+    return rest;
   };
   return {
     published: await diff(both.published, pair.published),
     standIn: await diff(both.standIn, pair.standIn),
-    publishedOfStandIn: await diff(both.published, pair.standIn),
-    standInOfPublished: await diff(both.standIn, pair.published),
+    publishedOfStandIn: await ofOther(both.published, pair.standIn),
+    standInOfPublished: await ofOther(both.standIn, pair.published),
   };
 }

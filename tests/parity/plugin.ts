@@ -77,14 +77,17 @@ export class Plugin {
   }
 
   /** Checks a provider's settings and takes them up, as at the start of every operation. */
-  async configure(settings: Wire): Promise<Checked> {
+  async configure(packageName: string, settings: Wire = {}): Promise<Checked> {
     const check = new messages.CheckRequest();
-    check.setUrn(urnOf("pulumi:providers:any", "provider"));
+    check.setUrn(urnOf(`pulumi:providers:${packageName}`, "provider"));
     check.setOlds(struct({}));
     check.setNews(struct(settings));
     const answer = await ask<messages.CheckResponse>((done) => this.client.checkConfig(check, done));
     const request = new messages.ConfigureRequest();
     request.setArgs(answer.getInputs() ?? struct({}));
+    for (const [key, value] of Object.entries(settings)) {
+      request.getVariablesMap().set(`${packageName}:config:${key}`, String(value));
+    }
     request.setAcceptsecrets(true);
     request.setAcceptresources(true);
     request.setSendsOldInputs(true);
