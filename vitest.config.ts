@@ -22,7 +22,7 @@ export default defineConfig({
         // Plugins against their stand-ins, with a Docker daemon of its own.
         test: {
           name: "parity",
-          include: ["tests/parity/docker.test.ts"],
+          include: ["tests/parity/{docker,engine}.test.ts"],
           testTimeout: 60_000,
           hookTimeout: 180_000,
         },

@@ -134,7 +134,6 @@ function networkOutputs(found: Values): Values {
 /** A Docker config or secret: all of it is fixed, so that another one takes its place under another name. */
 function content(kind: "secrets" | "configs"): ResourceType {
   const properties: Properties = {
-    name: { kind: "string", replaces: true },
     data: { kind: "string", required: true, replaces: true, secret: kind === "secrets" },
     labels: labels(true),
   };
@@ -146,8 +145,8 @@ function content(kind: "secrets" | "configs"): ResourceType {
         : [{ property: "data", reason: "the value is not base64 decodeable" }],
     complete: (inputs, olds, { name }) => ({
       ...inputs,
-      name: inputs.name ?? olds.name ?? `${name}-${randomBytes(4).toString("hex").slice(0, 7)}`,
-      __defaults: inputs.name === undefined ? ["name"] : [],
+      name: olds.name ?? `${name}-${randomBytes(4).toString("hex").slice(0, 7)}`,
+      __defaults: ["name"],
     }),
     plan: (inputs) => ({ ...inputs, id: UNKNOWN }),
     create: async (inputs, context) => {
@@ -158,12 +157,11 @@ function content(kind: "secrets" | "configs"): ResourceType {
       });
       return { id: String(ID), outputs: { ...inputs, id: ID } };
     },
-    diff: ({ outputs }, inputs) => {
-      const change = changesOf(properties, outputs, inputs);
-      // Only one with a name that is made up can stand beside the one it replaces.
-      const madeUp = ((inputs.__defaults ?? []) as string[]).includes("name");
-      return { ...change, deleteBeforeReplace: change.replaces.length > 0 && !madeUp };
-    },
+    // With a name of its own the new one can stand beside the one it replaces.
+    diff: ({ outputs }, inputs) => ({
+      ...changesOf(properties, outputs, inputs),
+      deleteBeforeReplace: false,
+    }),
     read: async (state, context) => {
       const found = await apiOf(context).find(`/${kind}/${state.id}`);
       if (!found) return undefined;

@@ -55,7 +55,6 @@ const containerSpec: Properties = {
   sysctl: { kind: { map: "string" }, replaces: true },
   readOnly: { kind: "boolean" },
   init: { kind: "boolean" },
-  capAdds: texts,
   capDrops: texts,
   stopGracePeriod: { ...duration, computed: true },
   healthcheck: {
@@ -143,10 +142,6 @@ export const serviceProperties: Properties = {
           },
           required: true,
         },
-        resources: {
-          kind: { object: { limits: { kind: { object: { memoryBytes: number } } } } },
-          computed: true,
-        },
       },
     },
     required: true,
@@ -158,14 +153,13 @@ export function specOf(service: Values): Values {
   const task = object(service.taskSpec);
   const container = object(task.containerSpec);
   const mode = object(service.mode);
-  const { limits } = object(task.resources);
   return {
     Name: service.name,
     Labels: labelMap(service.labels),
     Mode: mode.global ? { Global: {} } : { Replicated: { Replicas: object(mode.replicated).replicas ?? 1 } },
     TaskTemplate: {
       ContainerSpec: containerOf(container),
-      Resources: limits ? { Limits: { MemoryBytes: object(limits).memoryBytes } } : {},
+      Resources: {},
       RestartPolicy: restartOf(object(task.restartPolicy)),
       Placement: { Constraints: object(task.placement).constraints },
       Networks: list(task.networksAdvanceds).map(({ id }) => ({ Target: id })),
@@ -224,7 +218,6 @@ function containerOf(container: Values): Values {
     })),
     Isolation: "default",
     Sysctls: container.sysctl,
-    CapabilityAdd: container.capAdds,
     CapabilityDrop: container.capDrops,
   };
 }
@@ -255,7 +248,6 @@ export function outputsOf({ ID: id, Spec }: Values): Values {
   const { Replicated } = object(spec.Mode);
   const endpoint = object(spec.EndpointSpec);
   const restart = object(task.RestartPolicy);
-  const { Limits } = object(task.Resources);
   return {
     id,
     name: spec.Name,
@@ -279,7 +271,7 @@ export function outputsOf({ ID: id, Spec }: Values): Values {
       containerSpec: recordedContainer(object(task.ContainerSpec)),
       networksAdvanceds: list(task.Networks).map(({ Target }) => ({ id: Target })),
       placement: { constraints: object(task.Placement).Constraints, maxReplicas: 0 },
-      resources: { limits: Limits ? { memoryBytes: object(Limits).MemoryBytes, nanoCpus: 0 } : null },
+      resources: { limits: null },
       restartPolicy: {
         condition: restart.Condition,
         delay: durationOf(restart.Delay),
@@ -338,7 +330,6 @@ function recordedContainer(container: Values): Values {
     stopSignal: "",
     isolation: container.Isolation,
     sysctl: container.Sysctls,
-    capAdds: container.CapabilityAdd,
     capDrops: container.CapabilityDrop,
   };
 }

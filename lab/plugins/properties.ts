@@ -85,10 +85,15 @@ export function withDefaults(properties: Properties, values: Values): Values {
 }
 
 /** Every path of properties, such as `taskSpec.containerSpec.image`, lists and maps by their own name. */
-export function pathsOf(properties: Properties, at = ""): string[] {
-  return Object.entries(properties).flatMap(([key, { kind }]) => {
+export function pathsOf(
+  properties: Properties,
+  wanted: (property: Property) => boolean = () => true,
+  at = "",
+): string[] {
+  return Object.entries(properties).flatMap(([key, property]) => {
+    const { kind } = property;
     const inner = typeof kind === "object" && "list" in kind ? kind.list : kind;
-    const isObject = typeof inner === "object" && "object" in inner;
-    return isObject ? pathsOf(inner.object, `${at}${key}.`) : [at + key];
+    if (typeof inner === "object" && "object" in inner) return pathsOf(inner.object, wanted, `${at}${key}.`);
+    return wanted(property) ? [at + key] : [];
   });
 }

@@ -1,4 +1,3 @@
-import type { Properties } from "./properties";
 import {
   changedInputs,
   StandInError,
@@ -7,7 +6,7 @@ import {
   type StandIn,
   type State,
 } from "./standIn";
-import { withDefaults } from "./properties";
+import { withDefaults, type Properties, type Property } from "./properties";
 import { describeKey, makeKey } from "./tlsKeys";
 import { issue, request, type Validity } from "./tlsCertificates";
 import { UNKNOWN, type Values } from "./values";
@@ -62,10 +61,11 @@ const text = { kind: "string", required: true, replaces: true } as const;
 const texts = { kind: { list: "string" }, replaces: true } as const;
 const pem = { ...text, secret: true } as const;
 const uses = ["cert_signing", "client_auth", "crl_signing", "digital_signature", "server_auth"];
-const subject = {
-  kind: { object: { commonName: { kind: "string" }, organization: { kind: "string" } } },
+/** Who a certificate is for. */
+const subjectOf = (...keys: string[]): Property => ({
+  kind: { object: Object.fromEntries(keys.map((key) => [key, { kind: "string" }])) },
   replaces: true,
-} as const;
+});
 
 const certificateProperties = {
   allowedUses: { ...texts, required: true, oneOf: uses },
@@ -80,7 +80,7 @@ const certificateOutputs = ["id", "certPem", "maxPathLength", "validityStartTime
 const selfSignedProperties: Properties = {
   ...certificateProperties,
   privateKeyPem: pem,
-  subject,
+  subject: subjectOf("commonName", "organization"),
   isCaCertificate: { kind: "boolean", replaces: true, default: false },
 };
 
@@ -108,7 +108,12 @@ function recorded(inputs: Values): Values {
   };
 }
 
-const requestProperties: Properties = { privateKeyPem: pem, subject, dnsNames: texts, ipAddresses: texts };
+const requestProperties: Properties = {
+  privateKeyPem: pem,
+  subject: subjectOf("commonName"),
+  dnsNames: texts,
+  ipAddresses: texts,
+};
 
 const certRequest: ResourceType = {
   properties: requestProperties,

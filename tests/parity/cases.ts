@@ -141,7 +141,6 @@ export const cases: readonly Case[] = [
     changes: {
       privateKeyPem: async (plugin) => ({ privateKeyPem: await keyOf(plugin, "other") }),
       "subject.commonName": () => ({ subject: { commonName: "another" } }),
-      "subject.organization": () => ({ subject: { commonName: "leaf", organization: "Moorage" } }),
       dnsNames: () => ({ dnsNames: [] }),
       ipAddresses: () => ({ ipAddresses: ["10.0.2.12"] }),
     },

@@ -40,7 +40,6 @@ const change = {
 
 const port = { publishedPort: 443, targetPort: 8443, protocol: "tcp", publishMode: "host" };
 const healthcheck = { tests: ["CMD", "true"], interval: "5s", timeout: "3s", retries: 3, startPeriod: "10s" };
-const limits = { memoryBytes: 64 * 1024 * 1024 };
 
 async function service(plugin: Plugin): Promise<Wire> {
   const config = await once(plugin, "config", configType, { data: base64("config"), labels });
@@ -72,7 +71,6 @@ async function service(plugin: Plugin): Promise<Wire> {
         readOnly: true,
         init: true,
         capDrops: ["ALL"],
-        capAdds: ["CHOWN", "NET_BIND_SERVICE"],
         stopGracePeriod: "30s",
         healthcheck,
         configs: [{ ...file, configId: config.id, configName: config.name, fileName: "/etc/registry.yml" }],
@@ -85,7 +83,6 @@ async function service(plugin: Plugin): Promise<Wire> {
       networksAdvanceds: [{ id }],
       placement: { constraints: ["node.labels.moorage.node==coreos1"] },
       restartPolicy: { condition: "any", delay: "2s", window: "0s" },
-      resources: { limits },
     },
   };
 }
@@ -93,12 +90,11 @@ async function service(plugin: Plugin): Promise<Wire> {
 /** A service as the program has it where a component asks for nothing special. */
 async function plainService(plugin: Plugin): Promise<Wire> {
   const inputs = structuredClone(await service(plugin)) as {
-    taskSpec: { containerSpec: Wire; resources?: unknown };
+    taskSpec: { containerSpec: Wire };
   } & Wire;
   const { image, labels: own, readOnly, init, capDrops, stopGracePeriod } = inputs.taskSpec.containerSpec;
   inputs.taskSpec.containerSpec = { image, labels: own, readOnly, init, capDrops, stopGracePeriod };
   Object.assign(inputs.taskSpec.containerSpec, { configs: [], secrets: [], mounts: [] });
-  delete inputs.taskSpec.resources;
   return { ...inputs, name: "plain", mode: { global: true }, endpointSpec: { mode: "dnsrr", ports: [] } };
 }
 
@@ -155,7 +151,6 @@ export const dockerCases: readonly Case[] = [
     own: ["id", "name"],
     inputs: () => ({ data: secretOf(base64("word")), labels }),
     changes: changesAt(() => ({ data: secretOf(base64("word")), labels }), {
-      name: "another",
       data: secretOf(base64("another")),
       "labels.label": "another",
       "labels.value": "another",
@@ -167,7 +162,6 @@ export const dockerCases: readonly Case[] = [
     own: ["id", "name"],
     inputs: () => ({ data: base64("text"), labels }),
     changes: changesAt(() => ({ data: base64("text"), labels }), {
-      name: "another",
       data: base64("another"),
       "labels.label": "another",
       "labels.value": "another",
@@ -180,7 +174,6 @@ export const dockerCases: readonly Case[] = [
     inputs: plainService,
     changes: changesAt(plainService, {
       "taskSpec.containerSpec.healthcheck, added": healthcheck,
-      "taskSpec.resources, added": { limits },
       "mode, replicated": { replicated: { replicas: 1 } },
     }),
   },
@@ -221,7 +214,6 @@ export const dockerCases: readonly Case[] = [
         readOnly: false,
         init: false,
         capDrops: [],
-        capAdds: ["CHOWN"],
         stopGracePeriod: "1m30s",
         "healthcheck, taken away": undefined,
         "healthcheck.tests": ["CMD", "false"],
@@ -252,8 +244,6 @@ export const dockerCases: readonly Case[] = [
       "taskSpec.placement.constraints": ["node.role==worker"],
       "taskSpec.restartPolicy.delay": "3s",
       "taskSpec.restartPolicy.window": "5s",
-      "taskSpec.resources, taken away": undefined,
-      "taskSpec.resources.limits.memoryBytes": 1024,
     }),
   },
 ];
