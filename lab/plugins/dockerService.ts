@@ -33,11 +33,11 @@ const file = (what: string) =>
       list: {
         object: {
           [`${what}Id`]: { kind: "string", required: true },
-          [`${what}Name`]: text,
+          [`${what}Name`]: { kind: "string", required: true },
           fileName: { kind: "string", required: true },
-          fileMode: number,
-          fileUid: text,
-          fileGid: text,
+          fileMode: { kind: "number", required: true },
+          fileUid: { kind: "string", required: true },
+          fileGid: { kind: "string", required: true },
         },
       },
     },
@@ -223,7 +223,7 @@ function containerOf(container: Values): Values {
 }
 
 function fileOf({ fileName, fileUid, fileGid, fileMode }: Values): Values {
-  return { File: { Name: fileName, UID: fileUid ?? "0", GID: fileGid ?? "0", Mode: fileMode ?? 0o444 } };
+  return { File: { Name: fileName, UID: fileUid, GID: fileGid, Mode: fileMode } };
 }
 
 function restartOf({ condition, delay, window }: Values): Values {

@@ -87,7 +87,8 @@ async function shapeOfState(stack: string, who: Who): Promise<unknown> {
         .filter((key) => !key.startsWith("__") && outputs[key] !== null && !isEmpty(outputs[key]))
         .map((key) => `${key}${isSecret(outputs[key]) ? " secret" : ""}`)
         .sort(),
-    ]);
+    ])
+    .sort(([one], [other]) => ((one ?? "") < (other ?? "") ? -1 : 1));
 }
 
 const isEmpty = (value: unknown): boolean =>
@@ -102,6 +103,7 @@ const changed: string[][] = [];
 
 test.for(pairs)(
   "a stack of the %s shows no change under the %s, and goes on there",
+  { timeout: 240_000 },
   async ([one, other], context) => {
     if (!homes) return context.skip(`${notRun}there are no archives of the published plugins`);
     await must(one, one, ["up", ...now]);
@@ -118,15 +120,8 @@ test.for(pairs)(
     await must(one, other, ["refresh", "--expect-no-changes", ...now]);
     await must(one, one, ["preview", "--expect-no-changes", "--non-interactive", "--color", "never"]);
     changed.push(steps(await must(one, other, ["up", ...now], "second")));
-    await must(
-      one,
-      one,
-      ["preview", "--expect-no-changes", "--non-interactive", "--color", "never"],
-      "second",
-    );
     await must(one, other, ["destroy", ...now], "second");
   },
-  240_000,
 );
 
 test("both record the same outputs and secrets, and change in the same steps", (context) => {

@@ -66,6 +66,7 @@ const secret = new docker.Secret(
   { provider },
 );
 const config = new docker.ServiceConfig("config", { data: base64(word), labels }, { provider });
+const file = { fileMode: 0o400, fileUid: "0", fileGid: "0" };
 const change = { parallelism: 1, delay: "2s", monitor: "10s", maxFailureRatio: "0.0", order: "stop-first" };
 const service = new docker.Service(
   "service",
@@ -85,13 +86,13 @@ const service = new docker.Service(
         init: true,
         capDrops: ["ALL"],
         stopGracePeriod: "30s",
-        configs: [{ configId: config.id, configName: config.name, fileName: "/config", fileMode: 0o444 }],
+        configs: [{ ...file, configId: config.id, configName: config.name, fileName: "/config" }],
         secrets: [
           {
             secretId: pulumi.unsecret(secret.id),
             secretName: pulumi.unsecret(secret.name),
+            ...file,
             fileName: "/run/secrets/key",
-            fileMode: 0o400,
           },
         ],
         mounts: [{ type: "tmpfs", target: "/tmp" }],
