@@ -12,7 +12,7 @@ export default defineConfig({
           name: "quick",
           include: [
             "tests/{unit,golden,property,component,provider}/**/*.test.ts",
-            "tests/parity/light.test.ts",
+            "tests/parity/{light,refusals}.test.ts",
           ],
           testTimeout: 20_000,
           hookTimeout: 60_000,

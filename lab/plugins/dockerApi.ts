@@ -8,10 +8,14 @@ import type { Values } from "./values";
 /** More at a time than sshd lets one client ask for would only wait. */
 const CONNECTIONS = 4;
 
+/** How long a connection that broke may take to say why. */
+const LAST_WORDS_MS = 2000;
+
 /** Docker, reached through the local `ssh` and the host's `docker system dial-stdio`. */
 export class DockerApi {
   private readonly agent: http.Agent;
-  private lastError = "";
+  /** What `ssh` said last, once it has ended. */
+  private lastWords = Promise.resolve("");
 
   constructor(settings: Values) {
     const command = sshCommand(settings);
@@ -38,8 +42,12 @@ export class DockerApi {
       ...(text && { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) }),
     };
     return new Promise((resolve, reject) => {
-      const failed = (error: Error): void =>
-        reject(new StandInError(`Docker cannot be reached: ${this.lastError || error.message}`));
+      const failed = (error: Error): void => {
+        const patience = new Promise<string>((giveUp) => setTimeout(giveUp, LAST_WORDS_MS, ""));
+        void Promise.race([this.lastWords, patience]).then((said) =>
+          reject(new StandInError(`Docker cannot be reached: ${said || error.message}`)),
+        );
+      };
       const request = http.request({ agent: this.agent, method, path, headers }, (answer) => {
         let body = "";
         answer.setEncoding("utf8").on("data", (part: string) => (body += part));
@@ -57,10 +65,10 @@ export class DockerApi {
     child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
     const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
     child.on("error", (error) => stream.destroy(error));
-    child.on("close", (code) => {
-      if (code !== 0) this.lastError = said.trim();
-      stream.destroy();
-    });
+    this.lastWords = new Promise((resolve) =>
+      child.on("close", (code) => resolve(code === 0 ? "" : said.trim())),
+    );
+    child.on("close", () => stream.destroy());
     stream.on("close", () => child.kill());
     return asSocket(stream);
   }

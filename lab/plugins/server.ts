@@ -71,14 +71,17 @@ function methodsOf(handler: Handler, version: string): grpc.UntypedServiceImplem
 /** A method whose failures reach the engine as their message; a stack trace only where the fault is here. */
 function unary<In, Out>(method: (request: In) => Promise<Out>) {
   return ({ request }: { readonly request: In }, answer: Answer<Out>): void => {
-    method(request).then(
-      (value) => answer(null, value),
-      (error: Error & { code?: grpc.status }) => {
-        const known = error instanceof StandInError || error.code === grpc.status.UNIMPLEMENTED;
-        const code = typeof error.code === "number" ? error.code : grpc.status.UNKNOWN;
-        answer({ code, details: known ? error.message : (error.stack ?? error.message) });
-      },
-    );
+    // Whatever is thrown on the way is an answer too.
+    void Promise.resolve(request)
+      .then(method)
+      .then(
+        (value) => answer(null, value),
+        (error: Error & { code?: grpc.status }) => {
+          const known = error instanceof StandInError || error.code === grpc.status.UNIMPLEMENTED;
+          const code = typeof error.code === "number" ? error.code : grpc.status.UNKNOWN;
+          answer({ code, details: known ? error.message : (error.stack ?? error.message) });
+        },
+      );
   };
 }
 
