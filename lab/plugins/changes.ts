@@ -13,7 +13,7 @@ export function filled(value: unknown): unknown {
   return there.length === 0 ? undefined : Object.fromEntries(there);
 }
 
-/** The inputs, and what the resource has for those that keep their value where nothing is given. */
+/** The inputs, and what the resource has besides them or for those that keep their value where nothing is given. */
 export function kept(properties: Properties, inputs: Values, outputs: Values): Values {
   const entries = Object.entries(properties).map(([key, { kind, computed }]) => {
     const [given, had] = [inputs[key], outputs[key]];
@@ -21,7 +21,8 @@ export function kept(properties: Properties, inputs: Values, outputs: Values): V
     const hasParts = typeof kind === "object" && "object" in kind && had;
     return [key, hasParts ? kept(kind.object, given as Values, had as Values) : given];
   });
-  return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
+  const others = Object.entries(outputs).filter(([key]) => !(key in properties));
+  return Object.fromEntries([...others, ...entries.filter(([, value]) => value !== undefined)]);
 }
 
 /** What changes from recorded outputs to new inputs, by the rules of the published plugin's schema. */

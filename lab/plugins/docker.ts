@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { changesOf, followed, kept } from "./changes";
 import { DockerApi } from "./dockerApi";
-import { labelList, labelMap, labels, outputsOf, serviceProperties, specOf } from "./dockerService";
+import { fromApi, labelCodec, toApi } from "./dockerFields";
+import { labels, outputsOf, serviceProperties, specOf } from "./dockerService";
 import type { Mistake, Properties } from "./properties";
 import { StandInError, type Context, type ResourceType, type StandIn, type State } from "./standIn";
 import { UNKNOWN, type Values } from "./values";
@@ -26,23 +27,24 @@ function foundAs(properties: Properties, state: State, outputs: Values): State {
 }
 
 const networkProperties: Properties = {
-  name: { kind: "string", required: true, replaces: true },
-  driver: { kind: "string", required: true, replaces: true, oneOf: ["overlay"] },
+  name: { kind: "string", required: true, replaces: true, api: "Name" },
+  driver: { kind: "string", required: true, replaces: true, oneOf: ["overlay"], api: "Driver" },
   ipamConfigs: {
     kind: {
       list: {
         object: {
-          subnet: { kind: "string", replaces: true },
-          gateway: { kind: "string", replaces: true },
-          auxAddress: { kind: { map: "string" }, replaces: true },
+          subnet: { kind: "string", replaces: true, api: "Subnet" },
+          gateway: { kind: "string", replaces: true, api: "Gateway" },
+          auxAddress: { kind: { map: "string" }, replaces: true, api: "AuxiliaryAddresses" },
         },
       },
     },
     set: true,
     computed: true,
+    api: "IPAM.Config",
   },
   labels: labels(true),
-  options: { kind: { map: "string" }, replaces: true, computed: true },
+  options: { kind: { map: "string" }, replaces: true, computed: true, api: "Options" },
 };
 
 const network: ResourceType = {
@@ -51,21 +53,9 @@ const network: ResourceType = {
   plan: (inputs) => ({ ...inputs, id: UNKNOWN, internal: UNKNOWN, scope: UNKNOWN }),
   create: async (inputs, context) => {
     const api = apiOf(context);
-    const { Id } = await api.change("POST", "/networks/create", {
-      Name: inputs.name,
-      CheckDuplicate: true,
-      Driver: inputs.driver,
-      IPAM: {
-        Driver: "default",
-        Config: ((inputs.ipamConfigs ?? []) as Values[]).map(({ subnet, gateway, auxAddress }) => ({
-          Subnet: subnet,
-          Gateway: gateway,
-          AuxAddress: auxAddress,
-        })),
-      },
-      Options: inputs.options,
-      Labels: labelMap(inputs.labels),
-    });
+    const { IPAM, ...wanted } = toApi(networkProperties, inputs);
+    const ipam = { Driver: "default", ...(IPAM as Values | undefined) };
+    const { Id } = await api.change("POST", "/networks/create", { ...wanted, IPAM: ipam });
     const id = String(Id);
     return { id, outputs: networkOutputs(await allocated(api, id)) };
   },
@@ -106,27 +96,11 @@ function pause(): Promise<void> {
 }
 
 function networkOutputs(found: Values): Values {
-  const ipam = (found.IPAM ?? {}) as Values;
   return {
+    ...fromApi(networkProperties, found),
     id: found.Id,
-    name: found.Name,
-    driver: found.Driver,
     scope: found.Scope,
-    internal: found.Internal,
-    attachable: found.Attachable,
-    ingress: found.Ingress,
-    ipv6: found.EnableIPv6,
-    ipamDriver: ipam.Driver,
-    ipamConfigs: ((ipam.Config ?? []) as Values[]).map(
-      ({ Subnet, Gateway, IPRange, AuxiliaryAddresses }) => ({
-        subnet: Subnet,
-        gateway: Gateway,
-        ipRange: IPRange ?? "",
-        auxAddress: AuxiliaryAddresses,
-      }),
-    ),
-    labels: labelList(found.Labels),
-    options: found.Options,
+    ipamDriver: (found.IPAM as Values | undefined)?.Driver,
     __meta: '{"schema_version":"1"}',
   };
 }
@@ -152,7 +126,7 @@ function content(kind: "secrets" | "configs"): ResourceType {
     create: async (inputs, context) => {
       const { ID } = await apiOf(context).change("POST", `/${kind}/create`, {
         Name: inputs.name,
-        Labels: labelMap(inputs.labels),
+        Labels: labelCodec.to(inputs.labels),
         Data: inputs.data,
       });
       return { id: String(ID), outputs: { ...inputs, id: ID } };
@@ -167,7 +141,7 @@ function content(kind: "secrets" | "configs"): ResourceType {
       if (!found) return undefined;
       const { Name, Labels, Data } = found.Spec as Values;
       // Of a secret the published plugin reads no labels either.
-      const seen = kind === "configs" ? { labels: labelList(Labels), data: Data } : {};
+      const seen = kind === "configs" ? { labels: labelCodec.from(Labels), data: Data } : {};
       const outputs = { ...state.outputs, name: Name, ...seen };
       return foundAs(properties, state, outputs);
     },
@@ -180,7 +154,7 @@ function content(kind: "secrets" | "configs"): ResourceType {
 const service: ResourceType = {
   properties: serviceProperties,
   plan: (inputs, state) => {
-    if (state) return { ...state.outputs, ...kept(serviceProperties, inputs, state.outputs) };
+    if (state) return kept(serviceProperties, inputs, state.outputs);
     const task = inputs.taskSpec as Values;
     const container = task.containerSpec as Values;
     return {

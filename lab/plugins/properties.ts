@@ -3,6 +3,12 @@ import { UNKNOWN, type Values } from "./values";
 /** What a property holds. */
 export type Kind = "string" | "number" | "boolean" | { list: Kind } | { map: Kind } | { object: Properties };
 
+/** How a value is written where a plugin keeps it, and read from there. */
+export interface Codec {
+  readonly to: (value: unknown) => unknown;
+  readonly from: (value: unknown) => unknown;
+}
+
 /** One property that the program sets. */
 export interface Property {
   readonly kind: Kind;
@@ -20,6 +26,10 @@ export interface Property {
   readonly set?: boolean;
   readonly oneOf?: readonly string[];
   readonly pattern?: RegExp;
+  /** Where Docker's API has it: its key, or those of an object and of what is in it with a dot between. */
+  readonly api?: string;
+  /** @default as it is */
+  readonly codec?: Codec;
   readonly minimum?: number;
 }
 

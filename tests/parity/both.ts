@@ -105,6 +105,8 @@ export interface Round {
   readonly own: readonly string[];
   /** What the resource is outside of Pulumi. @param id of the resource */
   readonly look?: (id: string) => Promise<unknown>;
+  /** Other inputs for a change in place. */
+  readonly update?: Wire;
   /** Changes the resource outside of Pulumi. */
   readonly spoil?: (id: string) => Promise<void>;
 }
@@ -116,7 +118,7 @@ export interface Pair {
 }
 
 /** What a plugin answers from the check to the deletion of one resource, and the other plugin on the way. */
-async function lifeOf(plugin: Plugin, other: Plugin, { type, inputs, own, look, spoil }: Round) {
+async function lifeOf(plugin: Plugin, other: Plugin, { type, inputs, own, look, spoil, update }: Round) {
   const checked = await plugin.check(type, inputs);
   const preview = await plugin.create(type, checked.inputs, true);
   const made = await plugin.create(type, checked.inputs);
@@ -140,10 +142,23 @@ async function lifeOf(plugin: Plugin, other: Plugin, { type, inputs, own, look, 
     unchangedByOther: diffShape(
       await other.diff(type, made, (await other.check(type, inputs, made.inputs)).inputs),
     ),
+    updated: update && (await updated(update)),
     spoilt: spoil && (await spoilt()),
     gone: await gone(),
   };
   return { seen, made };
+
+  async function updated(news: Wire) {
+    const wanted = await plugin.check(type, news, made.inputs);
+    const planned = await plugin.update(type, made, wanted.inputs, true);
+    const done = await plugin.update(type, made, wanted.inputs);
+    return {
+      planned: shapeOf(planned.outputs, own),
+      done: shapeOf(done.outputs, own),
+      looked: await look?.(made.id),
+      diff: diffShape(await plugin.diff(type, done, wanted.inputs)),
+    };
+  }
 
   async function spoilt() {
     await spoil?.(made.id);

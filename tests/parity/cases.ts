@@ -8,6 +8,8 @@ export interface Case {
   /** Outputs that no two plugins make alike. */
   readonly own: readonly string[];
   readonly inputs: (published: Plugin) => Wire | Promise<Wire>;
+  /** What of the inputs an update changes in place. */
+  readonly update?: (published: Plugin) => Wire | Promise<Wire>;
   /** By the property's path: what is given in place of the first inputs; undefined takes a property away. */
   readonly changes: Readonly<Record<string, (published: Plugin) => Wire | Promise<Wire>>>;
 }
@@ -98,6 +100,7 @@ export const cases: readonly Case[] = [
     type: "command:local:Command",
     own: [],
     inputs: () => command,
+    update: () => ({ ...command, create: "tr a-z A-Z" }),
     changes: {
       create: () => ({ create: "true" }),
       stdin: () => ({ stdin: secretOf("another") }),
@@ -157,6 +160,7 @@ export const cases: readonly Case[] = [
     type: "tls:index/locallySignedCert:LocallySignedCert",
     own: certificateOutputs,
     inputs: leafInputs,
+    update: async (plugin) => ({ ...(await leafInputs(plugin)), earlyRenewalHours: 1 }),
     changes: {
       certRequestPem: () => ({ certRequestPem: "another" }),
       caPrivateKeyPem: async (plugin) => ({ caPrivateKeyPem: await keyOf(plugin, "other") }),

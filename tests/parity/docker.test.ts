@@ -80,7 +80,8 @@ describe.each(dockerCases)("$title", (one: Case) => {
   test("lives as by the published plugin", async (context) => {
     const of = orSkip(both, context);
     base = await one.inputs(of.published);
-    const { published, standIn, pair: made } = await lives(round(of));
+    const update = await one.update?.(of.published);
+    const { published, standIn, pair: made } = await lives({ ...round(of), update });
     pair = made;
     expect(standIn).toEqual(published);
   });

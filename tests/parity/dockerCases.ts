@@ -172,6 +172,7 @@ export const dockerCases: readonly Case[] = [
     type: serviceType,
     own: ["id"],
     inputs: plainService,
+    update: async (plugin) => ({ ...(await plainService(plugin)), labels: otherLabels }),
     changes: changesAt(plainService, {
       "taskSpec.containerSpec.healthcheck, added": healthcheck,
       "mode, replicated": { replicated: { replicas: 1 } },
@@ -182,6 +183,19 @@ export const dockerCases: readonly Case[] = [
     type: serviceType,
     own: ["id"],
     inputs: service,
+    update: async (plugin) => {
+      const { healthcheck: _gone, ...container } = (
+        (await service(plugin)).taskSpec as { containerSpec: Tree }
+      ).containerSpec;
+      const containerSpec = {
+        ...container,
+        args: ["serve"],
+        env: { WORD: "another" },
+        mounts: [],
+        secrets: [],
+      };
+      return put((await service(plugin)) as Tree, ["taskSpec", "containerSpec"], containerSpec);
+    },
     changes: changesAt(service, {
       name: "another",
       "labels.label": "another",

@@ -27,7 +27,13 @@ describe.each(cases)("$title", (one: Case) => {
       published,
       standIn,
       pair: made,
-    } = await lives({ both, type: one.type, inputs: base, own: one.own });
+    } = await lives({
+      both,
+      type: one.type,
+      inputs: base,
+      own: one.own,
+      update: await one.update?.(both.published),
+    });
     pair = made;
     expect(standIn).toEqual(published);
   });
