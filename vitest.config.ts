@@ -23,6 +23,8 @@ export default defineConfig({
         test: {
           name: "parity",
           include: ["tests/parity/{docker,engine}.test.ts"],
+          pool: "forks",
+          poolOptions: { forks: { singleFork: true } },
           testTimeout: 60_000,
           hookTimeout: 180_000,
         },

@@ -11,7 +11,7 @@ import { Struct, type JavaScriptValue } from "google-protobuf/google/protobuf/st
 import { refuseOtherStacks } from "./lab";
 import { mistakesOf } from "./properties";
 import { same, StandInError, type Change, type ResourceType, type StandIn, type State } from "./standIn";
-import { defined, marked, plain, secretKeys, type Values } from "./values";
+import { defined, marked, plain, secretKeys, without, type Values } from "./values";
 
 /** What requests about a resource have in common. */
 interface Request {
@@ -99,7 +99,7 @@ class Handler {
   checkConfig(request: messages.CheckRequest): Promise<messages.CheckResponse> {
     refuseOtherStacks(request.getUrn());
     const settings = plain(valuesOf(request.getNews())) as Values;
-    const { version: _version, ...own } = settings;
+    const own = without(settings, "version");
     return Promise.resolve(
       checkResponse(valuesOf(request.getNews()), mistakesOf(this.plugin.settings, parsed(own))),
     );
@@ -125,7 +125,7 @@ class Handler {
     const type = this.typeOf(request);
     const news = valuesOf(request.getNews());
     const inputs = plain(news) as Values;
-    const { __defaults: _made, ...given } = inputs;
+    const given = without(inputs, "__defaults");
     const mistakes = mistakesOf(type.properties, given);
     if (mistakes.length === 0) mistakes.push(...(type.check?.(given) ?? []));
     const olds = plain(valuesOf(request.getOlds())) as Values;
@@ -254,8 +254,7 @@ function outputsOf(type: ResourceType, outputs: Values, given: Struct | undefine
 }
 
 function inputsOf(struct: Struct | undefined): Values {
-  const { __defaults: _made, ...inputs } = plain(valuesOf(struct)) as Values;
-  return inputs;
+  return without(plain(valuesOf(struct)) as Values, "__defaults");
 }
 
 function valuesOf(struct: Struct | undefined): Values {

@@ -38,6 +38,11 @@ export function marked(values: Values, keys: readonly string[]): Values {
   return Object.fromEntries(Object.entries(values).map(mark));
 }
 
+/** Properties without those named. */
+export function without(values: Values, ...keys: string[]): Values {
+  return Object.fromEntries(Object.entries(values).filter(([key]) => !keys.includes(key)));
+}
+
 /** A value without what in it has none. */
 export function defined(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(defined);

@@ -6,7 +6,8 @@ import type { TestContext } from "vitest";
 import { writeStarter } from "../../toolchain/standIns";
 import { checkedArchive } from "../../toolchain/plugins";
 import { defaultSetting } from "../../toolchain/setting";
-import { archiveName } from "../../toolchain/versions";
+import { archiveName, type PluginPin } from "../../toolchain/versions";
+import { without } from "../../lab/plugins/values";
 import { notRun } from "../support/reporter";
 import { Plugin, type Diffed, type Recorded, type Wire } from "./plugin";
 
@@ -22,20 +23,33 @@ export interface Both {
 
 const setting = defaultSetting(() => undefined);
 
-/** Starts both; undefined, with the reason, where there is no archive of the published one. */
+/** Why there is no published plugin here; undefined where there is one. */
+export function missingArchive(name: string): string | undefined {
+  return archiveOf(name) === undefined ? `there is no archive of the plugin ${name}` : undefined;
+}
+
+function pinOf(name: string): PluginPin {
+  const plugin = setting.pins.plugins.find((one) => one.name === name);
+  if (plugin) return plugin;
+  throw new Error(`package.json has no plugin ${name}`);
+}
+
+function archiveOf(name: string): string | undefined {
+  return checkedArchive(setting, archiveName(pinOf(name)));
+}
+
+/** Starts both, or says why there is no published one. */
 export async function startBoth(
   name: string,
   env: Record<string, string> = {},
 ): Promise<Both | { missing: string }> {
-  const plugin = setting.pins.plugins.find((one) => one.name === name);
-  if (!plugin) throw new Error(`package.json has no plugin ${name}`);
-  const archive = checkedArchive(setting, archiveName(plugin));
-  if (archive === undefined) return { missing: `there is no archive ${archiveName(plugin)}` };
+  const archive = archiveOf(name);
+  if (archive === undefined) return { missing: missingArchive(name) ?? "" };
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-parity-"));
   execFileSync("tar", ["-xzf", archive, "-C", folder]);
   const own = { PULUMI_BACKEND_URL: backend, MOORAGE_STAND_INS_FOR: backend, ...env };
   const published = await Plugin.start(path.join(folder, `pulumi-resource-${name}`), env);
-  const standIn = await Plugin.start(writeStarter(setting, plugin, path.join(folder, "stand-in")), own);
+  const standIn = await Plugin.start(writeStarter(setting, pinOf(name), path.join(folder, "stand-in")), own);
   const stop = (): void => {
     published.stop();
     standIn.stop();
@@ -207,8 +221,7 @@ export async function changesOf({ both, type }: Round, pair: Pair, news: Wire) {
   };
   /** Without the bookkeeping of its own framework, the published plugin tells the same by fewer paths. */
   const ofOther = async (plugin: Plugin, old: Recorded) => {
-    const { detailed: _paths, ...rest } = await diff(plugin, old);
-    return rest;
+    return without(await diff(plugin, old), "detailed");
   };
   return {
     published: await diff(both.published, pair.published),

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { changesOf, lives, orSkip, startBoth, type Both, type Pair } from "./both";
+import { without } from "../../lab/plugins/values";
+import { changesOf, lives, missingArchive, orSkip, startBoth, type Both, type Pair } from "./both";
 import { Daemon } from "./daemon";
 import { dockerCases } from "./dockerCases";
 import type { Case } from "./cases";
@@ -10,6 +11,8 @@ const settings = { host: "ssh://moorage@swarm", sshOpts: JSON.stringify(["-o", "
 let daemon: Daemon | undefined;
 let both: Both | { missing: string } = { missing: "there is no Docker" };
 beforeAll(async () => {
+  const missing = missingArchive("docker");
+  if (missing !== undefined) return void (both = { missing });
   daemon = await Daemon.start();
   both = await startBoth("docker", { PATH: `${daemon.ssh()}:${process.env.PATH}`, DOCKER_HOST: "" });
   if ("missing" in both) return;
@@ -32,15 +35,14 @@ const folders: Readonly<Record<string, string>> = {
 async function look(type: string, id: string): Promise<unknown> {
   const { body } = await (daemon as Daemon).ask("GET", `/${folders[type.split(":").at(-1) ?? ""]}/${id}`);
   if (!type.endsWith(":Network")) {
-    const { Name: _name, ...spec } = body.Spec as Wire & {
+    const spec = without(body.Spec as Wire, "Name") as {
       TaskTemplate?: { ContainerSpec: { Env?: string[] } };
     };
     // The published plugin gives them in any order.
     spec.TaskTemplate?.ContainerSpec.Env?.sort();
     return spec;
   }
-  const { Id: _id, Created: _created, ...rest } = body;
-  return rest;
+  return without(body, "Id", "Created");
 }
 
 /** A change by hand: of what can be changed, the labels. */

@@ -1,3 +1,4 @@
+import { without } from "../../lab/plugins/values";
 import type { Case } from "./cases";
 import { secretOf } from "./both";
 import type { Plugin, Wire } from "./plugin";
@@ -184,9 +185,8 @@ export const dockerCases: readonly Case[] = [
     own: ["id"],
     inputs: service,
     update: async (plugin) => {
-      const { healthcheck: _gone, ...container } = (
-        (await service(plugin)).taskSpec as { containerSpec: Tree }
-      ).containerSpec;
+      const { containerSpec: before } = (await service(plugin)).taskSpec as { containerSpec: Tree };
+      const container = without(before, "healthcheck");
       const containerSpec = {
         ...container,
         args: ["serve"],
