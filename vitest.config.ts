@@ -10,9 +10,23 @@ export default defineConfig({
       {
         test: {
           name: "quick",
-          include: ["tests/{unit,golden,property,component,provider}/**/*.test.ts"],
+          include: [
+            "tests/{unit,golden,property,component,provider}/**/*.test.ts",
+            "tests/parity/{light,refusals}.test.ts",
+          ],
           testTimeout: 20_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        // Plugins against their stand-ins, with a Docker daemon of its own.
+        test: {
+          name: "parity",
+          include: ["tests/parity/{docker,engine}.test.ts"],
+          pool: "forks",
+          poolOptions: { forks: { singleFork: true } },
+          testTimeout: 60_000,
+          hookTimeout: 180_000,
         },
       },
       {

@@ -5,6 +5,7 @@ import { withLock } from "./cache";
 import { quietEnvironment, type Cli } from "./pulumi";
 import { isExecutable, lastWords, run, secondsSince, ToolError } from "./run";
 import type { Setting } from "./setting";
+import { hasStandIn, homeWithStandIns, rememberedRefusal, rememberRefusal } from "./standIns";
 import { archiveName, type PluginPin } from "./versions";
 
 /** How long one plugin may take from the download site before the next source has its turn. */
@@ -39,11 +40,11 @@ export async function ensurePlugins(setting: Setting, cli: Cli): Promise<Plugins
   return withLock(lock, "plugins", setting.log, async () => {
     const wanted = absent();
     if (wanted.length === 0) return ready;
-    return { home, report: await installFrom(sources(setting, cli), wanted, setting, { cli, home }) };
+    return installFrom(sources(setting, cli), wanted, setting, { cli, home });
   });
 }
 
-/** The sources in the order they are asked. A last resort, where none of these has a plugin, goes at the end. */
+/** The sources in the order they are asked; where none of them has a plugin, a stand-in takes its place. */
 function sources(setting: Setting, cli: Cli): Source[] {
   return [archives(setting, cli), downloadSite(setting, cli)];
 }
@@ -53,7 +54,7 @@ async function installFrom(
   wanted: readonly PluginPin[],
   setting: Setting,
   { cli, home }: { readonly cli: Cli; readonly home: string },
-): Promise<string[]> {
+): Promise<Plugins> {
   const report: string[] = [];
   const refusals: string[] = [];
   let left = wanted;
@@ -74,9 +75,15 @@ async function installFrom(
       setting.log(`${report.at(-1)}, in ${secondsSince(start)}`);
     }
     left = still;
-    if (left.length === 0) return report;
+    if (left.length === 0) return { home, report };
   }
-  throw new ToolError(missingMessage(left, refusals, `PULUMI_HOME=${home} ${cli.bin}`));
+  if (!left.every((plugin) => hasStandIn(setting, plugin))) {
+    throw new ToolError(missingMessage(left, refusals, `PULUMI_HOME=${home} ${cli.bin}`));
+  }
+  const names = left.map(({ name }) => name).join(", ");
+  report.push(`plugins ${names}: stand-ins serve, for the lab's stack alone (docs/lab.md)`);
+  setting.log(report.at(-1) ?? "");
+  return { home: homeWithStandIns(setting, home, left), report };
 }
 
 function missingMessage(missing: readonly PluginPin[], refusals: readonly string[], command: string): string {
@@ -148,16 +155,23 @@ function archives(setting: Setting, cli: Cli): Source {
   };
 }
 
-/** Pulumi's download site is tried once: after a first failure it is taken to be out of reach. */
+/**
+ * Pulumi's download site is tried once: after a first failure it is taken to be out of reach, and where stand-ins
+ * serve for a day.
+ */
 function downloadSite(setting: Setting, cli: Cli): Source {
-  let outOfReach: string | undefined;
+  let outOfReach = setting.pins.plugins.every((one) => hasStandIn(setting, one))
+    ? rememberedRefusal(setting)
+    : undefined;
   return {
     name: "Pulumi's download site",
     install: async (plugin, home) => {
       if (outOfReach !== undefined) return outOfReach;
       setting.log(`plugins: asking Pulumi's download site for ${plugin.name} ${plugin.version}`);
       const refusal = await pluginInstall(setting, cli, plugin, home, []);
-      if (refusal !== undefined) outOfReach = `Pulumi's download site: ${refusal}`;
+      if (refusal === undefined) return undefined;
+      outOfReach = `Pulumi's download site: ${refusal}`;
+      rememberRefusal(setting, outOfReach);
       return outOfReach;
     },
   };

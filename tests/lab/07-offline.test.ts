@@ -49,6 +49,7 @@ describe("a clean stack is previewed as a whole without any host", () => {
       const env = {
         ...lab.env,
         PULUMI_BACKEND_URL: `file://${folder}`,
+        MOORAGE_STAND_INS_FOR: `file://${folder}`,
         PULUMI_OPTION_CONFIG_FILE: file,
         PULUMI_STACK: name,
       };

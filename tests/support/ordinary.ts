@@ -29,6 +29,7 @@ export class OrdinaryCheckout {
       PULUMI_HOME,
       HOME: process.env.HOME ?? "/root",
       PULUMI_BACKEND_URL: `file://${backend}`,
+      MOORAGE_STAND_INS_FOR: `file://${backend}`,
       PULUMI_CONFIG_PASSPHRASE: randomBytes(18).toString("base64url"),
       SSH_AUTH_SOCK: socket,
     };

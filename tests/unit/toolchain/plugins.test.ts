@@ -128,6 +128,56 @@ describe("plugins", () => {
     expect(world.installs()).toHaveLength(1);
   });
 
+  describe("that no source has", () => {
+    const standInsFor = (...names: string[]) =>
+      names.forEach((name) => world.write(`lab/plugins/${name}.ts`, ""));
+    const line = "plugins random, tls: stand-ins serve, for the lab's stack alone (docs/lab.md)";
+
+    it("are stood in for, in a home of the checkout's own, which one line says each time", async () => {
+      standInsFor("random", "tls");
+      const { home, report } = await ensurePlugins(world.setting, cli());
+      expect(home.startsWith(path.join(world.cache, "stand-ins/"))).toBe(true);
+      expect(report).toEqual([line]);
+      const starter = path.join(home, "plugins/resource-tls-v5.5.1/pulumi-resource-tls");
+      expect(fs.readFileSync(starter, "utf8")).toContain(
+        `'${world.checkout}/lab/plugins/main.ts' 'tls' '5.5.1' "$@"`,
+      );
+      await ensurePlugins(world.setting, cli());
+      expect(world.lines.filter((one) => one === line)).toHaveLength(2);
+      expect(fs.existsSync(path.join(world.cache, "pulumi-home/plugins/resource-tls-v5.5.1"))).toBe(false);
+    });
+
+    it("let the download site alone for a day", async () => {
+      standInsFor("random", "tls");
+      await ensurePlugins(world.setting, cli());
+      await ensurePlugins(world.setting, cli());
+      expect(world.installs()).toHaveLength(1);
+      const yesterday = Date.now() / 1000 - 25 * 3600;
+      fs.utimesSync(path.join(world.cache, "stand-ins/site-refused"), yesterday, yesterday);
+      await ensurePlugins(world.setting, cli());
+      expect(world.installs()).toHaveLength(2);
+    });
+
+    it("stand beside those that a source has, and give way once one has them all", async () => {
+      standInsFor("random", "tls");
+      world.env.MOORAGE_PLUGINS = archives(path.join(world.root, "archives"), [NAMES[0] ?? ""]);
+      const { home } = await ensurePlugins(world.setting, cli());
+      const random = path.join(home, "plugins/resource-random-v4.21.1");
+      expect(fs.realpathSync(random)).toBe(
+        path.join(world.cache, "pulumi-home/plugins/resource-random-v4.21.1"),
+      );
+      archives(path.join(world.root, "archives"));
+      expect((await ensurePlugins(world.setting, cli())).home).toBe(path.join(world.cache, "pulumi-home"));
+    });
+
+    it("are an error where one has no stand-in", async () => {
+      standInsFor("random");
+      expect(await message(ensurePlugins(world.setting, cli()))).toContain(
+        "missing: random 4.21.1, tls 5.5.1",
+      );
+    });
+  });
+
   it("are refused where MOORAGE_PLUGINS names no folder", async () => {
     world.env.MOORAGE_PLUGINS = "/nowhere/at/all";
     expect(await message(ensurePlugins(world.setting, cli()))).toBe(

@@ -1,0 +1,81 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { standIns } from "../../lab/plugins/main";
+import { mistakesOf, pathsOf } from "../../lab/plugins/properties";
+import type { ResourceType } from "../../lab/plugins/standIn";
+import { plain, type Recorder, type Registered } from "../support/mocks";
+import { rawStack } from "../support/stacks";
+import { cases } from "../parity/cases";
+import { dockerCases } from "../parity/dockerCases";
+import { rawConfig } from "./parts";
+import { program } from "./program";
+
+/** Everything of published plugins that the program registers, whatever it is configured to do. */
+const used: Registered[] = [];
+const types: Record<string, ResourceType> = {};
+
+beforeAll(async () => {
+  const images = rawConfig().images ?? {};
+  const stacks = [
+    rawConfig(),
+    rawConfig((raw) => {
+      raw.os = { ...raw.os, users: { operator: { password: true } } };
+    }),
+    ...["existing", "metal", "virtualbox"].map((name) => ({ ...rawStack(name), images })),
+  ];
+  for (const raw of stacks) used.push(...published(await program(raw)));
+  for (const load of Object.values(standIns)) Object.assign(types, (await load()).types);
+});
+
+function published(recorder: Recorder): Registered[] {
+  return recorder.resources.filter(
+    ({ custom, type }) => custom && /^(command|docker|random|tls):/.test(type),
+  );
+}
+
+/** Paths of properties as {@link pathsOf} gives them. */
+function pathsIn(type: ResourceType, inputs: unknown): string[] {
+  const known = pathsOf(type.properties);
+  const isMap = (path: string): boolean => known.includes(path);
+  const walk = (value: unknown, path: string): string[] => {
+    if (Array.isArray(value)) return value.flatMap((one) => walk(one, path));
+    if (typeof value !== "object" || value === null || isMap(path)) return [path];
+    return Object.entries(value).flatMap(([key, one]) => walk(one, path === "" ? key : `${path}.${key}`));
+  };
+  return walk(inputs, "");
+}
+
+describe("the stand-ins for the published plugins", () => {
+  test("know every type that the program uses, and no other", () => {
+    expect(Object.keys(types).sort()).toEqual([...new Set(used.map(({ type }) => type))].sort());
+  });
+
+  test("find nothing wrong with any inputs of the program", () => {
+    for (const { type, name, inputs } of used) {
+      const found = types[type];
+      expect(found && mistakesOf(found.properties, plain(inputs) as Record<string, unknown>), name).toEqual(
+        [],
+      );
+    }
+  });
+
+  test("know every property that the program uses, and no other", () => {
+    for (const [type, found] of Object.entries(types)) {
+      const paths = used
+        .filter((one) => one.type === type)
+        .flatMap((one) => pathsIn(found, plain(one.inputs)));
+      expect(pathsOf(found.properties).sort(), type).toEqual([...new Set(paths)].sort());
+    }
+  });
+
+  test("have a case of parity for each property that can change", () => {
+    for (const [type, found] of Object.entries(types)) {
+      const changed = [...cases, ...dockerCases]
+        .filter((one) => one.type === type)
+        .flatMap((one) => Object.keys(one.changes).map((path) => path.replace(/,.*/, "")));
+      const uncovered = pathsOf(found.properties, (one) => one.oneOf?.length !== 1).filter(
+        (path) => !changed.some((one) => path === one || path.startsWith(`${one}.`)),
+      );
+      expect(uncovered, type).toEqual([]);
+    }
+  });
+});

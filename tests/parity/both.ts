@@ -1,0 +1,232 @@
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import type { TestContext } from "vitest";
+import { writeStarter } from "../../toolchain/standIns";
+import { checkedArchive } from "../../toolchain/plugins";
+import { defaultSetting } from "../../toolchain/setting";
+import { archiveName, type PluginPin } from "../../toolchain/versions";
+import { without } from "../../lab/plugins/values";
+import { notRun } from "../support/reporter";
+import { Plugin, type Diffed, type Recorded, type Wire } from "./plugin";
+
+/** A backend that stands for the lab's. */
+export const backend = "file:///the/lab/of/this/test";
+
+/** A published plugin and its stand-in, side by side. */
+export interface Both {
+  readonly published: Plugin;
+  readonly standIn: Plugin;
+  stop(): void;
+}
+
+const setting = defaultSetting(() => undefined);
+
+/** Why there is no published plugin here; undefined where there is one. */
+export function missingArchive(name: string): string | undefined {
+  return archiveOf(name) === undefined ? `there is no archive of the plugin ${name}` : undefined;
+}
+
+function pinOf(name: string): PluginPin {
+  const plugin = setting.pins.plugins.find((one) => one.name === name);
+  if (plugin) return plugin;
+  throw new Error(`package.json has no plugin ${name}`);
+}
+
+function archiveOf(name: string): string | undefined {
+  return checkedArchive(setting, archiveName(pinOf(name)));
+}
+
+/** Starts both, or says why there is no published one. */
+export async function startBoth(
+  name: string,
+  env: Record<string, string> = {},
+): Promise<Both | { missing: string }> {
+  const archive = archiveOf(name);
+  if (archive === undefined) return { missing: missingArchive(name) ?? "" };
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-parity-"));
+  execFileSync("tar", ["-xzf", archive, "-C", folder]);
+  const own = { PULUMI_BACKEND_URL: backend, MOORAGE_STAND_INS_FOR: backend, ...env };
+  const published = await Plugin.start(path.join(folder, `pulumi-resource-${name}`), env);
+  const standIn = await Plugin.start(writeStarter(setting, pinOf(name), path.join(folder, "stand-in")), own);
+  const stop = (): void => {
+    published.stop();
+    standIn.stop();
+    fs.rmSync(folder, { recursive: true, force: true });
+  };
+  return { published, standIn, stop };
+}
+
+/** Both plugins, or a test that counts as not run. */
+export function orSkip(both: Both | { missing: string }, context: TestContext): Both {
+  return "missing" in both ? context.skip(notRun + both.missing) : both;
+}
+
+const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+const secretKey = "4dabf18193072939515e22adb298388d";
+
+export function secretOf(value: unknown): Wire {
+  return { [secretKey]: "1b47061264138c4ac30d75fd1eb44270", value };
+}
+
+/** Bookkeeping of the published plugins' framework, which they do without where it is missing. */
+const bookkeeping = ["__pulumi_raw_state_delta", "__meta", "__defaults"];
+
+/**
+ * Values as far as two runs can agree on them: those of `own` are their type, and, of a text, its pattern.
+ * @param own properties whose values each plugin makes up
+ */
+export function shapeOf(value: unknown, own: readonly string[], key = ""): unknown {
+  if (own.includes(key) && value !== UNKNOWN && !isSecret(value)) return patternOf(value);
+  if (Array.isArray(value)) return sortedObjects(value.map((one) => shapeOf(one, own)));
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).filter(([name, one]) => !bookkeeping.includes(name) && !isEmpty(one));
+  const inner = (name: string): string => (name === "value" && isSecret(value) ? key : name);
+  return Object.fromEntries(entries.map(([name, one]) => [name, shapeOf(one, own, inner(name))]));
+}
+
+/** The published docker plugin writes down what is empty at one time, and leaves it out at another. */
+function isEmpty(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return !value;
+  return Object.values(value).every(isEmpty);
+}
+
+/** The published docker plugin sorts what has no order by a hash of its own. */
+function sortedObjects(list: unknown[]): unknown[] {
+  if (!list.every((one) => typeof one === "object")) return list;
+  return [...list].sort((one, other) => (JSON.stringify(one) < JSON.stringify(other) ? -1 : 1));
+}
+
+function isSecret(value: unknown): boolean {
+  return typeof value === "object" && value !== null && secretKey in value;
+}
+
+function patternOf(value: unknown): unknown {
+  if (typeof value !== "string") return typeof value;
+  const head = /^-----BEGIN [^-]*-----\n/.exec(value)?.[0];
+  if (head) return `${head}… ${value.endsWith("-----\n") ? "with" : "without"} a line's end`;
+  if (/^\d{4}-\d\d-\d\dT/.test(value)) return "time";
+  return value.replace(/[A-Za-z0-9+/._=-]/g, "x").replace(/x+/g, "x");
+}
+
+export interface Round {
+  readonly both: Both;
+  readonly type: string;
+  /** What the program gives. */
+  readonly inputs: Wire;
+  /** Outputs that each plugin makes up. */
+  readonly own: readonly string[];
+  /** What the resource is outside of Pulumi. @param id of the resource */
+  readonly look?: (id: string) => Promise<unknown>;
+  /** Other inputs for a change in place. */
+  readonly update?: Wire;
+  /** Changes the resource outside of Pulumi. */
+  readonly spoil?: (id: string) => Promise<void>;
+}
+
+/** The same resource, as each of the two made it. */
+export interface Pair {
+  readonly published: Recorded;
+  readonly standIn: Recorded;
+}
+
+/** What a plugin answers from the check to the deletion of one resource, and the other plugin on the way. */
+async function lifeOf(plugin: Plugin, other: Plugin, { type, inputs, own, look, spoil, update }: Round) {
+  const checked = await plugin.check(type, inputs);
+  const preview = await plugin.create(type, checked.inputs, true);
+  const made = await plugin.create(type, checked.inputs);
+  const shape = ({ id, ...read }: Recorded) => ({
+    same: id === made.id,
+    outputs: shapeOf(read.outputs, own),
+    inputs: shapeOf(read.inputs, own),
+  });
+  const read = await plugin.read(type, made);
+  const seen = {
+    checked: { ...checked, inputs: shapeOf(checked.inputs, own) },
+    preview: shapeOf(preview.outputs, own),
+    made: shapeOf(made.outputs, own),
+    looked: await look?.(made.id),
+    read: shape(read),
+    unchanged: [
+      diffShape(await plugin.diff(type, made, checked.inputs)),
+      diffShape(await plugin.diff(type, read, checked.inputs)),
+    ],
+    readByOther: shape(await other.read(type, made)),
+    unchangedByOther: diffShape(
+      await other.diff(type, made, (await other.check(type, inputs, made.inputs)).inputs),
+    ),
+    updated: update && (await updated(update)),
+    spoilt: spoil && (await spoilt()),
+    gone: await gone(),
+  };
+  return { seen, made };
+
+  async function updated(news: Wire) {
+    const wanted = await plugin.check(type, news, made.inputs);
+    const planned = await plugin.update(type, made, wanted.inputs, true);
+    const done = await plugin.update(type, made, wanted.inputs);
+    return {
+      planned: shapeOf(planned.outputs, own),
+      done: shapeOf(done.outputs, own),
+      looked: await look?.(made.id),
+      diff: diffShape(await plugin.diff(type, done, wanted.inputs)),
+    };
+  }
+
+  async function spoilt() {
+    await spoil?.(made.id);
+    const found = await plugin.read(type, made);
+    return { ...shape(found), diff: diffShape(await plugin.diff(type, found, checked.inputs)) };
+  }
+
+  async function gone() {
+    await plugin.delete(type, made);
+    return look && (await plugin.read(type, made)).id;
+  }
+}
+
+/** What counts of a diff: places in lists do not, nor does the bookkeeping that some replacements are told by. */
+export function diffShape({ detailed, ...diff }: Diffed) {
+  // Of maps that are empty the published docker plugin tells a change wherever something else changes.
+  const known = (path: string): boolean => !/^__|\.(env|sysctl)$/.test(path);
+  const places = [...new Set(Object.keys(detailed).filter(known))].map((path) =>
+    path.replace(/\[\d+\].*/, ""),
+  );
+  const tops =
+    places.length > 0 ? places.map((path) => path.replace(/[.[].*/, "")) : diff.diffs.filter(known);
+  return {
+    ...diff,
+    replaces: diff.replaces.length > 0,
+    diffs: [...new Set(tops)].sort(),
+    detailed: [...new Set(places)].sort(),
+  };
+}
+
+/** Both lives of a resource. */
+export async function lives(round: Round) {
+  const { published, standIn } = round.both;
+  const first = await lifeOf(published, standIn, round);
+  const second = await lifeOf(standIn, published, round);
+  const pair: Pair = { published: first.made, standIn: second.made };
+  return { published: first.seen, standIn: second.seen, pair };
+}
+
+/** What each says of new inputs for the resource it made, and of those for the one that the other made. */
+export async function changesOf({ both, type }: Round, pair: Pair, news: Wire) {
+  const diff = async (plugin: Plugin, old: Recorded) => {
+    const { inputs, failures } = await plugin.check(type, news, old.inputs);
+    if (failures.length > 0) throw new Error(JSON.stringify(failures));
+    return diffShape(await plugin.diff(type, old, inputs));
+  };
+  /** Without the bookkeeping of its own framework, the published plugin tells the same by fewer paths. */
+  const ofOther = async (plugin: Plugin, old: Recorded) => {
+    return without(await diff(plugin, old), "detailed");
+  };
+  return {
+    published: await diff(both.published, pair.published),
+    standIn: await diff(both.standIn, pair.standIn),
+    publishedOfStandIn: await ofOther(both.published, pair.standIn),
+    standInOfPublished: await ofOther(both.standIn, pair.published),
+  };
+}

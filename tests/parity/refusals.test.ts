@@ -1,0 +1,92 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { defaultSetting } from "../../toolchain/setting";
+import { writeStarter } from "../../toolchain/standIns";
+import { Plugin } from "./plugin";
+
+const setting = defaultSetting(() => undefined);
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-refusals-"));
+const started: Plugin[] = [];
+
+async function standIn(name: string, env: Record<string, string>): Promise<Plugin> {
+  const program = writeStarter(setting, { name, version: "1.0.0" }, folder);
+  const plugin = await Plugin.start(program, { MOORAGE_LAB_DIR: "/the/labs", ...env });
+  started.push(plugin);
+  return plugin;
+}
+
+let random: Plugin;
+let docker: Plugin;
+beforeAll(async () => {
+  random = await standIn("random", { PULUMI_BACKEND_URL: "file:///the/labs/0/backend" });
+  docker = await standIn("docker", {
+    PULUMI_BACKEND_URL: "file:///the/labs/0/backend",
+    PATH: `${folder}:${process.env.PATH}`,
+  });
+  await random.configure("random");
+});
+afterAll(() => {
+  started.forEach((plugin) => plugin.stop());
+  fs.rmSync(folder, { recursive: true });
+});
+
+const idType = "random:index/randomId:RandomId";
+
+describe("a stand-in", () => {
+  test.each([
+    "",
+    "file:///another/folder",
+    "file:///the/labs",
+    "file:///the/labs/../other",
+    "s3://the/labs/0/backend",
+  ])("refuses a stack whose state lies in '%s'", async (backend) => {
+    const plugin = await standIn("random", { PULUMI_BACKEND_URL: backend });
+    await expect(plugin.check(idType, { byteLength: 8 })).rejects.toThrow(
+      "stack dev is none of the lab's, and the lab's stand-ins for provider plugins work for no other",
+    );
+  });
+
+  test("refuses a type that it does not have, by name", async () => {
+    await expect(random.check("random:index/randomPet:RandomPet", {})).rejects.toThrow(
+      "the lab's stand-in for the plugin random makes no random:index/randomPet:RandomPet",
+    );
+  });
+
+  test("refuses a property that it does not have, by name", async () => {
+    expect((await random.check(idType, { byteLength: 8, prefix: "x" })).failures).toEqual([
+      { property: "prefix", reason: expect.stringContaining("does not have this property") },
+    ]);
+  });
+
+  test.each([
+    [{}, "Missing required property 'byteLength'"],
+    [{ byteLength: 0 }, "value must be at least 1, got: 0"],
+    [{ byteLength: "8" }, "wanted: a number, found: a string"],
+  ])("refuses %j as inputs", async (inputs, reason) => {
+    expect((await random.check(idType, inputs)).failures).toEqual([{ property: "byteLength", reason }]);
+  });
+
+  test("refuses a Docker that is not reached by SSH", async () => {
+    await docker.configure("docker", { host: "tcp://127.0.0.1:2375" });
+    const config = "docker:index/serviceConfig:ServiceConfig";
+    const { inputs } = await docker.check(config, { data: "eA==", labels: [] });
+    await expect(docker.create(config, inputs)).rejects.toThrow("reaches hosts by ssh:// only");
+  });
+
+  test("asks ssh for a known host key, unless the settings say another thing first", async () => {
+    fs.writeFileSync(
+      path.join(folder, "ssh"),
+      `#!/bin/sh\necho "$@" >>${folder}/asked\necho refused >&2\nexit 255\n`,
+      { mode: 0o755 },
+    );
+    await docker.configure("docker", { host: "ssh://me@host:2022", sshOpts: '["-o","LogLevel=ERROR"]' });
+    const config = "docker:index/serviceConfig:ServiceConfig";
+    const { inputs } = await docker.check(config, { data: "eA==", labels: [] });
+    await expect(docker.create(config, inputs)).rejects.toThrow("Docker cannot be reached: refused");
+    expect(fs.readFileSync(path.join(folder, "asked"), "utf8")).toBe(
+      "-l me -p 2022 -o LogLevel=ERROR -o ConnectTimeout=30 -o StrictHostKeyChecking=yes -T -- host docker system dial-stdio\n",
+    );
+  });
+});

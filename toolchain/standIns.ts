@@ -1,0 +1,70 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { pointTo } from "./cache";
+import type { Setting } from "./setting";
+import type { PluginPin } from "./versions";
+
+/** How long a download site that could not be reached is left alone where stand-ins serve. */
+const PATIENCE_MS = 24 * 3_600_000;
+
+/** Whether this checkout has something to take the place of a published plugin. */
+export function hasStandIn(setting: Setting, plugin: PluginPin): boolean {
+  return fs.existsSync(path.join(setting.checkout, "lab/plugins", `${plugin.name}.ts`));
+}
+
+/**
+ * A `PULUMI_HOME` of this checkout's own with stand-ins for what is missing beside the plugins that `home` has, so
+ * that nobody takes one for a published plugin.
+ */
+export function homeWithStandIns(setting: Setting, home: string, missing: readonly PluginPin[]): string {
+  const own = path.join(setting.cache, "stand-ins", keyOf(setting));
+  for (const plugin of setting.pins.plugins) {
+    const name = `resource-${plugin.name}-v${plugin.version}`;
+    const folder = path.join(own, "plugins", name);
+    const isLink = fs.lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink();
+    if (missing.includes(plugin)) {
+      if (isLink) fs.rmSync(folder);
+      writeStarter(setting, plugin, folder);
+    } else {
+      if (!isLink) fs.rmSync(folder, { recursive: true, force: true });
+      pointTo(folder, path.join(home, "plugins", name));
+    }
+  }
+  return own;
+}
+
+/** Why the download site was not reached a while ago, where that is to be taken as still true. */
+export function rememberedRefusal(setting: Setting): string | undefined {
+  const file = refusalFile(setting);
+  const noted = fs.statSync(file, { throwIfNoEntry: false });
+  if (!noted || Date.now() - noted.mtimeMs > PATIENCE_MS) return undefined;
+  return fs.readFileSync(file, "utf8");
+}
+
+export function rememberRefusal(setting: Setting, refusal: string): void {
+  fs.mkdirSync(path.dirname(refusalFile(setting)), { recursive: true });
+  fs.writeFileSync(refusalFile(setting), refusal);
+}
+
+/** Writes the program that starts the stand-in of a plugin, `pulumi-resource-NAME` in `folder`; gives back its path. */
+export function writeStarter(setting: Setting, plugin: PluginPin, folder: string): string {
+  const file = path.join(folder, `pulumi-resource-${plugin.name}`);
+  const loader = path.join(setting.checkout, "node_modules/tsx/dist/loader.mjs");
+  const main = path.join(setting.checkout, "lab/plugins/main.ts");
+  const words = ["--import", `file://${loader}`, main, plugin.name, plugin.version];
+  const command = ["exec", "node", ...words.map((word) => `'${word.replaceAll("'", "'\\''")}'`)].join(" ");
+  fs.mkdirSync(folder, { recursive: true });
+  const temporary = `${file}.${process.pid}`;
+  fs.writeFileSync(temporary, `#!/bin/sh\n${command} "$@"\n`, { mode: 0o755 });
+  fs.renameSync(temporary, file);
+  return file;
+}
+
+function keyOf({ checkout }: Setting): string {
+  return createHash("sha256").update(fs.realpathSync(checkout)).digest("hex").slice(0, 12);
+}
+
+function refusalFile(setting: Setting): string {
+  return path.join(setting.cache, "stand-ins", "site-refused");
+}
