@@ -28,13 +28,10 @@ test("a node that is installed otherwise leaves the Swarm, is reinstalled by its
   await lab.mustRoot(founder, "touch /etc/of-the-old-system");
   await lab.mustRoot(founder, `echo '{"installHash":"another"}' > /etc/moorage/install.json`);
   expect((await lab.refresh()).output).toMatch(/coreos1: runs another installation than the recorded one/);
-  expect((await lab.pulumi(["preview"])).output).toMatch(
-    /coreos1: this update reinstalls the node, out of the Swarm meanwhile, and keeps its data disk/,
-  );
 
   const output = await lab.mustUp();
   expect(output).toMatch(
-    /coreos1: drained[^]*coreos1: left the Swarm[^]*coreos1: installed and up[^]*coreos1: serves again/,
+    /coreos1: this update reinstalls the node[^]*coreos1: drained[^]*coreos1: left the Swarm[^]*coreos1: installed and up[^]*coreos1: serves again/,
   );
   expect((await lab.root(founder, "test -e /etc/of-the-old-system")).code).toBe(1);
   expect(await runningThere()).toEqual(ran);
@@ -53,8 +50,8 @@ test("nothing was lost by it: what was pushed before is pulled, and a plain upda
   const image = `${access.host}/demo/hello@${digest}`;
   await lab.client("client2", `docker image rm --force ${image}`);
   expect(await lab.client("client2", `docker pull --quiet ${image}`)).toContain(digest);
-  expect(await lab.plan()).toEqual([]);
   const { code, output } = await lab.up();
   expect(code, output).toBe(0);
+  expect(output).toMatch(/\d+ unchanged/);
   expect(output).not.toMatch(/created|updated|replaced|deleted|warning/i);
 });
