@@ -25,23 +25,23 @@ export async function within<T>(
   }
 }
 
-/** A point in time that is waited for at most. */
+/** A point in time that is waited for at most, whatever becomes of the machine's clock meanwhile. */
 export class Deadline {
-  private readonly start = Date.now();
+  private readonly start = performance.now();
   private readonly end: number;
   constructor(readonly seconds: number) {
     this.end = this.start + seconds * 1000;
   }
   get passed(): boolean {
-    return Date.now() >= this.end;
+    return performance.now() >= this.end;
   }
   /** Seconds left, never below `floor`. */
   left(floor = 0): number {
-    return Math.max(floor, (this.end - Date.now()) / 1000);
+    return Math.max(floor, (this.end - performance.now()) / 1000);
   }
   /** Seconds since the start, rounded. */
   get elapsed(): number {
-    return Math.round((Date.now() - this.start) / 1000);
+    return Math.round((performance.now() - this.start) / 1000);
   }
 }
 

@@ -131,14 +131,14 @@ const SILENCE_SECONDS = 20;
  * forward that was never asked for) is sent instead, by a timer that does not.
  */
 function watchOver(client: Client, socket: Socket): void {
-  let answered = Date.now();
+  let answered = performance.now();
   const timer = setInterval(() => {
-    if (Date.now() - answered > SILENCE_SECONDS * 1000) {
+    if (performance.now() - answered > SILENCE_SECONDS * 1000) {
       socket.destroy(new Error(`the host has not answered for ${SILENCE_SECONDS} s`));
       return;
     }
     try {
-      client.unforwardIn("", 0, () => (answered = Date.now()));
+      client.unforwardIn("", 0, () => (answered = performance.now()));
     } catch {
       clearInterval(timer);
     }

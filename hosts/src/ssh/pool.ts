@@ -91,7 +91,7 @@ class Host {
     }
     const { failure } = this;
     const trusting = patience.attempts === 1 && patience.forgetful !== true;
-    if (failure && trusting && Date.now() - failure.at < REMEMBER_FAILURE_SECONDS * 1000) throw failure.error;
+    if (failure && trusting && performance.now() - failure.at < REMEMBER_FAILURE_SECONDS * 1000) throw failure.error;
     return this.begin(connection, patience);
   }
 
@@ -113,7 +113,7 @@ class Host {
       (made) => this.watch(session, made),
       (error: unknown) => {
         if (this.session === session) this.session = undefined;
-        if (error instanceof UnreachableError) this.failure = { at: Date.now(), error };
+        if (error instanceof UnreachableError) this.failure = { at: performance.now(), error };
       },
     );
     return session;
