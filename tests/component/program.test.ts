@@ -103,9 +103,6 @@ describe("secrets of the program", () => {
     const secrets = everywhere(recorder, secretPaths);
     expect(normalized(secrets.filter((line) => !isLogin(line)))).toEqual([
       "NODE-base files.[/etc/docker/tls/key.pem].content",
-      "NODE-base installation",
-      "NODE-data-disk installation",
-      "NODE-images installation",
       "NODE-installation userData",
       "acceptance-checks password",
       "ca-certificate privateKeyPem",
@@ -117,11 +114,8 @@ describe("secrets of the program", () => {
       "ca-etcd-operator-request privateKeyPem",
       "ca-front-certificate caPrivateKeyPem",
       "ca-front-request privateKeyPem",
-      "edge-keepalived-NODE installation",
       "etcd-NODE files.[/etc/moorage/etcd/member-key.pem].content",
       "etcd-cluster clientKey",
-      "etcd-cluster installations.NODE",
-      "fleet-preflight hosts.NODE.installHash",
       "minio-NODE-root-password data",
       "minio-NODE-root-user data",
       "nginx-key data",
@@ -130,7 +124,6 @@ describe("secrets of the program", () => {
       "store-bucket rootPassword",
       "store-bucket rootUser",
       "store-bucket secretKey",
-      "swarm-NODE installation",
     ]);
   });
 
@@ -172,6 +165,9 @@ describe("the first preview", () => {
       "NODE-base files.[/etc/docker/tls/ca.pem].content",
       "NODE-base files.[/etc/docker/tls/cert.pem].content",
       "NODE-base files.[/etc/docker/tls/key.pem].content",
+      "NODE-base installation",
+      "NODE-data-disk installation",
+      "NODE-images installation",
       "NODE-installation installHash",
       "NODE-installation userData",
       "acceptance-checks caCertificate",
@@ -195,6 +191,7 @@ describe("the first preview", () => {
       "ca-front-certificate caPrivateKeyPem",
       "ca-front-certificate certRequestPem",
       "ca-front-request privateKeyPem",
+      "edge-keepalived-NODE installation",
       "etcd-NODE files.[/etc/moorage/etcd/ca.pem].content",
       "etcd-NODE files.[/etc/moorage/etcd/member-key.pem].content",
       "etcd-NODE files.[/etc/moorage/etcd/member.env].content",
@@ -203,6 +200,8 @@ describe("the first preview", () => {
       "etcd-cluster caCertificate",
       "etcd-cluster clientCertificate",
       "etcd-cluster clientKey",
+      "etcd-cluster installations.NODE",
+      "fleet-preflight hosts.NODE.installHash",
       "minio-NODE-converged fingerprint",
       "minio-NODE-root-password data",
       "minio-NODE-root-user data",
@@ -216,6 +215,7 @@ describe("the first preview", () => {
       "store-bucket rootPassword",
       "store-bucket rootUser",
       "store-bucket secretKey",
+      "swarm-NODE installation",
     ]);
   });
 });
