@@ -31,6 +31,8 @@ let done = (): void => undefined;
 let running: Promise<void>;
 
 beforeAll(async () => {
+  // Where the run is killed its workers would go on, and the machines with them.
+  process.once("disconnect", () => process.exit(1));
   stack = await Stack.run();
   const start = Date.now();
   const ended = new Promise<void>((resolve) => (done = resolve));
