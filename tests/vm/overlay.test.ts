@@ -32,7 +32,7 @@ let running: Promise<void>;
 
 beforeAll(async () => {
   // Where the run is killed its workers would go on, and the machines with them.
-  process.once("disconnect", () => process.exit(1));
+  process.once("disconnect", () => process.kill(process.pid, "SIGKILL"));
   stack = await Stack.run();
   const start = Date.now();
   const ended = new Promise<void>((resolve) => (done = resolve));
