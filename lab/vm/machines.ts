@@ -196,12 +196,12 @@ interface Hardware extends MachineArgs {
 
 function optionsOf(args: Hardware): string[] {
   const { image, initramfs, dir, name, address, port, clockAhead = 0, payload } = args;
-  const clock = new Date(Date.now() + clockAhead * 1000).toISOString().slice(0, 19);
+  const ahead = new Date(Date.now() + clockAhead * 1000).toISOString().slice(0, 19);
   const mac = (card: number): string => `${MAC}:0${card}:${address.split(".")[3]?.padStart(2, "0")}`;
   return [
     ...["-name", name, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
     ...["-machine", "pc", "-accel", "tcg", "-cpu", "max,la57=off", "-smp", "1", "-m", String(MEMORY_MIB)],
-    ...["-kernel", image.kernel, "-initrd", initramfs, "-rtc", `base=${clock}`],
+    ...["-kernel", image.kernel, "-initrd", initramfs, "-rtc", `base=${clockAhead === 0 ? "utc" : ahead}`],
     ...["-append", "console=ttyS0 quiet net.ifnames=0 mitigations=off systemd.show_status=no"],
     ...["-serial", `file:${path.join(dir, "console.log")}`],
     ...disk("root", image.root, "snapshot=on"),

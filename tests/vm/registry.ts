@@ -29,6 +29,7 @@ http:
 /** Puts a blob ($3, its digest $2), and an image that consists of it, into the registry at $1. */
 const PUSH = `
 set -eu
+curl() { command curl --connect-timeout 60 "$@"; }
 base=http://$1:${PORT}/v2/demo/payload
 put() { # file, digest
   location=$(curl -fsS -X POST -D - -o /dev/null "$base/blobs/uploads/" | tr -d '\\r' | sed -n 's/^[Ll]ocation: //p')
