@@ -16,7 +16,7 @@ echo idle
 /** Ends an installation begun with other settings, whoever started it, and whatever a killed one left running. */
 export const stopScript = `
 pid=$(cat ${INSTALL_FOLDER}/pid 2>/dev/null || :)
-if [ -n "$pid" ]; then kill -TERM -- "-$pid" 2>/dev/null || :; fi
+if [ -n "$pid" ]; then kill -s TERM -- "-$pid" 2>/dev/null || :; fi
 busy() { for name in flatcar-install coreos-install coreos-installer; do pgrep -x "$name" || pgrep -f "/$name " || :; done; }
 for signal in TERM KILL; do
   for each in $(busy); do kill -s "$signal" "$each" 2>/dev/null || :; done

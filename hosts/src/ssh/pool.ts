@@ -91,7 +91,8 @@ class Host {
     }
     const { failure } = this;
     const trusting = patience.attempts === 1 && patience.forgetful !== true;
-    if (failure && trusting && performance.now() - failure.at < REMEMBER_FAILURE_SECONDS * 1000) throw failure.error;
+    if (failure && trusting && performance.now() - failure.at < REMEMBER_FAILURE_SECONDS * 1000)
+      throw failure.error;
     return this.begin(connection, patience);
   }
 

@@ -121,13 +121,7 @@ export class EtcdNode {
   /** Ends the unit and everything of it. */
   kill(): void {
     const pid = this.sandbox.read("unit.pid")?.trim();
-    if (pid) {
-      try {
-        process.kill(-Number(pid), "SIGKILL");
-      } catch {
-        // It has ended already.
-      }
-    }
+    if (pid) this.sandbox.kill(pid);
     rmSync(this.sandbox.at("unit.pid"), { force: true });
   }
 

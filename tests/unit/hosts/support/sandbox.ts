@@ -2,7 +2,7 @@
  * A host to run real scripts on: the test's SSH server, with /etc, /run, /var/lib and /var/tmp of its own and its own processes
  * (namespaces, so it takes root), and stand-ins for systemctl, journalctl and sudo that note what they are told.
  */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -39,6 +39,8 @@ esac
 export class Sandbox {
   readonly folder = temporaryFolder();
   server!: TestServer;
+  /** What a shell line is run by in there. */
+  private wrap: readonly string[] = [];
 
   static async start(tools: Record<string, string> = {}, options: TestServerOptions = {}): Promise<Sandbox> {
     const sandbox = new Sandbox();
@@ -64,9 +66,9 @@ export class Sandbox {
     await once(keeper.stdout, "data");
     // The first process in there: its end is that of all the others.
     const first = readFileSync(`/proc/${keeper.pid}/task/${keeper.pid}/children`, "utf8").trim();
-    const wrap = ["nsenter", "-t", first, "-m", "-p", "sh", "-c"];
+    sandbox.wrap = ["nsenter", "-t", first, "-m", "-p", "sh", "-c"];
     sandbox.server = await startServer({
-      wrap,
+      wrap: [...sandbox.wrap],
       ...options,
       env: { PATH: path, FAKE: folder, ...options.env },
     });
@@ -77,6 +79,12 @@ export class Sandbox {
     const path = join(this.folder, "bin", name);
     writeFileSync(path, text);
     chmodSync(path, 0o755);
+  }
+
+  /** Ends a process group of the host. Its number means nothing, or somebody else, outside. */
+  kill(group: string): void {
+    const [program = "", ...args] = [...this.wrap, 'kill -s KILL -- "-$1"', "sh", group];
+    spawnSync(program, args);
   }
 
   /** Where a file of the host is on this machine. */
