@@ -120,7 +120,10 @@ test("an update that makes everything shows no secret, neither in its output nor
   const secrets = await secretsOf(lab);
   expect(secrets.length).toBeGreaterThan(20);
   expect(update.commandLines.filter((line) => line.includes("docker")).length).toBeGreaterThan(10);
-  const places = { output: update.output, "command lines": update.commandLines.join("\n") };
+  // Ignition's own, on the first boot, before anybody can log in: it hands users' password hashes to useradd.
+  const isIgnitions = (line: string) => /^(\S*\/)?user(add|mod) --root /.test(line);
+  const lines = update.commandLines.filter((line) => !isIgnitions(line));
+  const places = { output: update.output, "command lines": lines.join("\n") };
   for (const [place, text] of Object.entries(places)) {
     expect(
       secrets.filter((secret) => text.includes(secret)),
