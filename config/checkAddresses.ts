@@ -18,6 +18,7 @@ export function addressChecks(config: Understood): Problem[] {
     ...checkGateway(config),
     ...checkVip(config),
     ...checkSwarmAddresses(config),
+    ...checkEncryption(config),
   ];
 }
 
@@ -132,6 +133,25 @@ function checkSwarmAddresses(config: Understood): Problem[] {
             : undefined;
       return reason ? [{ path: `nodes.${name}.${key}`, found: address, wanted: reason }] : [];
     }),
+  );
+}
+
+/**
+ * Docker encrypts between the addresses that nodes advertise, and drops what comes by others: nothing gets through
+ * (https://github.com/moby/libnetwork/issues/2324, open; seen with Docker 26.1 in the emulated machines).
+ */
+function checkEncryption({ nodes, network: { overlay } }: Understood): Problem[] {
+  if (!overlay?.encrypted) return [];
+  return Object.entries(nodes).flatMap(([name, { address, advertiseAddr = address, dataPathAddr }]) =>
+    dataPathAddr === undefined || dataPathAddr === advertiseAddr
+      ? []
+      : [
+          {
+            path: `nodes.${name}.dataPathAddr`,
+            found: dataPathAddr,
+            wanted: `the node's advertiseAddr, as Docker carries an encrypted overlay between no others: set advertiseAddr to it too, or network.overlay.encrypted to false`,
+          },
+        ],
   );
 }
 

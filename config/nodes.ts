@@ -75,7 +75,11 @@ export const node = z.strictObject({
   nics,
   vlans,
   advertiseAddr: ipv4.optional().describe("Address the Swarm uses for this node; `address` by default."),
-  dataPathAddr: ipv4.optional().describe("Address for the overlay's traffic; `advertiseAddr` by default."),
+  dataPathAddr: ipv4
+    .optional()
+    .describe(
+      "Address for the overlay's traffic; `advertiseAddr` by default, and that alone where it is encrypted.",
+    ),
   guest: guest
     .optional()
     .describe("The node's guest where it is another than `hypervisor` says (platform `virtualbox`)."),

@@ -84,6 +84,14 @@ describe("addresses", () => {
       }),
     ).toEqual([]);
   });
+
+  test("for the overlay's traffic is the one that the node advertises where the overlay is encrypted", () => {
+    const encrypted = { "network.overlay.encrypted": true, "nodes.coreos1.dataPathAddr": "10.30.0.11" };
+    expect(mistakesWith(encrypted)).toEqual([
+      "nodes.coreos1.dataPathAddr: 10.30.0.11; the node's advertiseAddr, as Docker carries an encrypted overlay between no others: set advertiseAddr to it too, or network.overlay.encrypted to false",
+    ]);
+    expect(mistakesWith({ ...encrypted, "nodes.coreos1.advertiseAddr": "10.30.0.11" })).toEqual([]);
+  });
 });
 
 describe("the overlay's subnet", () => {

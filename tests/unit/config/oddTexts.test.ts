@@ -38,7 +38,7 @@ function withEveryKey(raw: RawConfig): RawConfig {
     "nodes.coreos1.ssh.hostKey": publicKeys.usera,
     "nodes.coreos1.ssh.identityFile": "key",
     "os.users.userc": { groups: ["kvm"], sshAuthorizedKeys: [publicKeys.usera] },
-    "network.overlay": { subnet: "10.20.1.0/24" },
+    "network.overlay": { subnet: "10.20.1.0/24", encrypted: false },
     "network.searchDomains": ["lab.domain.com"],
     "swarm.logMaxSize": "10m",
     storage: { bucket: "registry", mountPoint: "/data" },

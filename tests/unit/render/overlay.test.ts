@@ -44,7 +44,7 @@ describe("the network below the overlay", () => {
     const byVlan =
       (own: object) =>
       (raw: RawConfig, coreos1: Record<string, unknown>): void => {
-        set(raw, 9000);
+        Object.assign(raw.network ?? {}, { mtu: 9000, overlay: { encrypted: false } });
         coreos1.vlans = { v30: { id: 30, address: "10.30.0.11/24", ...own } };
         coreos1.dataPathAddr = "10.30.0.11";
       };
