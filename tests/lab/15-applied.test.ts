@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Document } from "yaml";
+import { installation, type InstallationInputs } from "@moorage/hosts";
 import { must, run, type Finished } from "../../lab/exec";
 import { consoleRun } from "../../lab/hosts";
 import { checkout, claimInstance, hostNamed, type Host, type Instance } from "../../lab/instance";
@@ -210,5 +211,35 @@ describe("a host that was installed with a cloud-config", () => {
     await eventually(30, async () => expect(await differences(wanted, asRoot(place))).toEqual([]));
     const docker = await login(place, "docker ps --quiet && id -Gn");
     expect(docker.stdout.trim().split(" ").sort(), docker.stderr).toEqual(["docker", "sudo", user, "video"]);
+  });
+
+  test("takes another one by a reboot, and loses what that leaves out", async (context) => {
+    cloudinitFor(context);
+    const before = await lab.withConfig(enrich, () => rendered("--whole"));
+    const after = await lab.withConfig(
+      (config) => {
+        enrich(config);
+        config.setIn(["config", "moorage:os", "timeZone"], "Europe/Paris");
+        for (const key of ["files", "units"]) config.deleteIn(["config", "moorage:os", key]);
+      },
+      () => rendered("--whole"),
+    );
+    const connection = { ...access, node, host: "127.0.0.1", port: place.host.sshPort, user: "core" };
+    const inputsOf = (userData: string): InstallationInputs => ({
+      node,
+      installer: connection,
+      target: connection,
+      userData,
+      format: "cloud-config",
+      installHash: /"installHash\\?":\\?"([0-9a-f]{64})/.exec(userData)?.[1] ?? "",
+      disk: `/dev/disk/by-id/lab-${node}-system`,
+      timeoutSeconds: 120,
+    });
+    await installation.update(node, { ...inputsOf(before), firstBootId: "first" }, inputsOf(after));
+    await applied();
+    expect(await differences(appliedCloudConfig(after), asRoot(place))).toEqual([]);
+    const left =
+      "ls /opt/bin/own /etc/systemd/system/own.* /etc/systemd/system/docker.service.d/80-own.conf 2>&1; :";
+    expect((await asRoot(place)(left)).match(/No such file/g)).toHaveLength(3);
   });
 });

@@ -1,5 +1,5 @@
 /** Another cloud-config for a node that is installed: it is applied at every boot, so a reboot is all it takes. */
-import type { InstallationInputs, InstallationOutputs } from "../contract";
+import type { Connection, InstallationInputs, InstallationOutputs } from "../contract";
 import { equal } from "../diff";
 import { HostError } from "../errors";
 import { awaitMember, memberServes } from "../etcd/back";
@@ -8,9 +8,12 @@ import { rebootAndWait } from "../reboot";
 import { exec, runScript } from "../ssh/exec";
 import { quote } from "../ssh/quote";
 import { outOfService } from "../swarm/out-of-service";
+import { Deadline, poll } from "../time";
 import { leavingIn, type Leaving } from "./changed";
 
 const REBOOT_SECONDS = 600;
+/** SSH answers before all that a boot starts has run, what applies the user data among it. */
+const APPLY_SECONDS = 300;
 
 /** Where the installers put it, by distribution; read by coreos-cloudinit at boot. */
 const places = ["/var/lib/flatcar-install/user_data", "/var/lib/coreos-install/user_data"];
@@ -52,6 +55,11 @@ export async function rewrite(
 ): Promise<void> {
   const { node, target, userData, installHash, cluster = { managers: [] } } = inputs;
   const leaving = leavingIn(state.userData, userData);
+  /** Whether it is in force; nothing while the boot is under way. */
+  const isApplied = async (): Promise<boolean | undefined> => {
+    const isOver = await hasBooted(target);
+    return (await appliedHash()) === installHash || (isOver ? false : undefined);
+  };
   await exec(target, ["sh", "-c", replaceScript], {
     sudo: true,
     stdin: userData,
@@ -62,16 +70,23 @@ export async function rewrite(
     const member = await memberServes(target);
     await takeAway(inputs, leaving);
     await rebootAndWait(target, REBOOT_SECONDS);
-    if (member) await awaitMember(target);
-    if ((await appliedHash()) !== installHash) {
+    if (!(await poll(new Deadline(APPLY_SECONDS), 2, isApplied))) {
       throw new HostError(
         node,
         "rebooted, but its new user data was not applied: see there `journalctl -b -t coreos-cloudinit`, and run again",
       );
     }
+    if (member) await awaitMember(target);
   });
   note(node, "runs with its new user data");
   for (const each of leaving.stays) warn(node, `${each} is no longer configured, and stays there`);
+}
+
+async function hasBooted(target: Connection): Promise<boolean> {
+  const { stdout } = await runScript(target, "systemctl is-system-running || :", [], {
+    purpose: "looking whether it has booted",
+  });
+  return !["initializing", "starting"].includes(stdout.trim());
 }
 
 async function takeAway({ target }: InstallationInputs, { files, units }: Leaving): Promise<void> {
