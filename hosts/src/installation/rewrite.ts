@@ -13,7 +13,7 @@ import { leavingIn, type Leaving } from "./changed";
 
 const REBOOT_SECONDS = 600;
 /** SSH answers before all that a boot starts has run, what applies the user data among it. */
-const APPLY_SECONDS = 300;
+const BOOT_SECONDS = 300;
 
 /** Where the installers put it, by distribution; read by coreos-cloudinit at boot. */
 const places = ["/var/lib/flatcar-install/user_data", "/var/lib/coreos-install/user_data"];
@@ -55,11 +55,6 @@ export async function rewrite(
 ): Promise<void> {
   const { node, target, userData, installHash, cluster = { managers: [] } } = inputs;
   const leaving = leavingIn(state.userData, userData);
-  /** Whether it is in force; nothing while the boot is under way. */
-  const isApplied = async (): Promise<boolean | undefined> => {
-    const isOver = await hasBooted(target);
-    return (await appliedHash()) === installHash || (isOver ? false : undefined);
-  };
   await exec(target, ["sh", "-c", replaceScript], {
     sudo: true,
     stdin: userData,
@@ -70,7 +65,8 @@ export async function rewrite(
     const member = await memberServes(target);
     await takeAway(inputs, leaving);
     await rebootAndWait(target, REBOOT_SECONDS);
-    if (!(await poll(new Deadline(APPLY_SECONDS), 2, isApplied))) {
+    await poll(new Deadline(BOOT_SECONDS), 2, async () => (await hasBooted(target)) || undefined);
+    if ((await appliedHash()) !== installHash) {
       throw new HostError(
         node,
         "rebooted, but its new user data was not applied: see there `journalctl -b -t coreos-cloudinit`, and run again",
