@@ -18,14 +18,17 @@ const BOOT_SECONDS = 300;
 /** Where the installers put it, by distribution; read by coreos-cloudinit at boot. */
 const places = ["/var/lib/flatcar-install/user_data", "/var/lib/coreos-install/user_data"];
 
-/** Reads a cloud-config from standard input and puts it, once it is found valid, in the place of the one there is. */
-const replaceScript = `set -eu
+/**
+ * Reads a cloud-config from standard input and validates it. With `$1` replace it takes the place of the one there is.
+ */
+const userDataScript = `set -eu
 umask 077
 for file in ${places.join(" ")} ""; do if [ -f "$file" ]; then break; fi; done
 if [ -z "$file" ]; then echo "there is no user data in ${places.join(" nor in ")}" >&2; exit 1; fi
 trap 'rm -f "$file.new"' EXIT
 cat > "$file.new"
 coreos-cloudinit --validate --from-file="$file.new" >&2
+[ "$1" = replace ] || exit 0
 sync "$file.new"
 mv "$file.new" "$file"
 sync "$(dirname "$file")"`;
@@ -55,14 +58,10 @@ export async function rewrite(
 ): Promise<void> {
   const { node, target, userData, installHash, cluster = { managers: [] } } = inputs;
   const leaving = leavingIn(state.userData, userData);
-  await exec(target, ["sh", "-c", replaceScript], {
-    sudo: true,
-    stdin: userData,
-    purpose: "replacing the user data",
-    advice: "The one that was there before is still in force",
-  });
+  await hand(inputs, "check");
   await outOfService(target, cluster, async () => {
     const member = await memberServes(target);
+    await hand(inputs, "replace");
     await takeAway(inputs, leaving);
     await rebootAndWait(target, REBOOT_SECONDS);
     await poll(new Deadline(BOOT_SECONDS), 2, async () => (await hasBooted(target)) || undefined);
@@ -76,6 +75,16 @@ export async function rewrite(
   });
   note(node, "runs with its new user data");
   for (const each of leaving.stays) warn(node, `${each} is no longer configured, and stays there`);
+}
+
+/** Sent once to be checked while the node serves, and once more when nobody else is away. */
+async function hand({ target, userData }: InstallationInputs, what: "check" | "replace"): Promise<void> {
+  await exec(target, ["sh", "-c", userDataScript, "sh", what], {
+    sudo: true,
+    stdin: userData,
+    purpose: what === "check" ? "validating the user data" : "replacing the user data",
+    advice: "The one that was there before is still in force",
+  });
 }
 
 async function hasBooted(target: Connection): Promise<boolean> {

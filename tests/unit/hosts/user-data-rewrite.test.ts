@@ -84,7 +84,7 @@ describe.skipIf(!canSandbox)("another cloud-config for an installed node", () =>
     const { host, state, changed } = await installedNode();
     host.write("faulty", "");
     await expect(installation.update("swarm-1", state, changed)).rejects.toThrow(
-      /swarm-1: replacing the user data failed .*\n.*unrecognized key[^]*The one that was there before is still in force/,
+      /swarm-1: validating the user data failed .*\n.*unrecognized key[^]*The one that was there before is still in force/,
     );
     expect(host.read(stored)).toBe(before);
     expect(host.read(`${stored}.new`)).toBeUndefined();
