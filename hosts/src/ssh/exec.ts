@@ -46,6 +46,8 @@ export async function exec(
   const asRoot = options.sudo === true && connection.user !== "root";
   const line = commandLine(asRoot ? ["sudo", "-n", "--", ...argv] : argv);
   const attempted = options.purpose ?? redact(line, secrets);
+  // One that fails while the connection is made is asked for its error afterwards.
+  if (options.stdin instanceof Readable) options.stdin.on("error", () => undefined);
   const { channel, release } = await openSession(connection, line, patience);
   try {
     const result = await within(
@@ -107,10 +109,12 @@ function finished(
     });
     if (!(stdin instanceof Readable)) return void channel.end(stdin ?? "");
     channel.on("close", () => stdin.destroy());
-    stdin.on("error", (error) => {
+    const unread = (error: Error): void => {
       reject(new HostError(node, `${attempted}: ${error.message}`));
       channel.destroy();
-    });
+    };
+    if (stdin.errored) return unread(stdin.errored);
+    stdin.on("error", unread);
     stdin.pipe(channel);
   });
 }
