@@ -109,6 +109,11 @@ function finished(
     });
     if (!(stdin instanceof Readable)) return void channel.end(stdin ?? "");
     channel.on("close", () => stdin.destroy());
+    // A channel that is still written to may never be closed by the other side.
+    channel.on("exit", () => {
+      stdin.destroy();
+      channel.end();
+    });
     const unread = (error: Error): void => {
       reject(new HostError(node, `${attempted}: ${error.message}`));
       channel.destroy();
