@@ -19,7 +19,7 @@ export const network = z.strictObject({
     .describe(
       "MTU of the nodes' interface; 1500 where nothing is said. Containers on the overlay have 50 less for VXLAN, and 26 less again (and a multiple of four) where it is encrypted; another MTU makes another overlay network.",
     ),
-  tryoutSeconds: whole(10, 3600)
+  tryoutSeconds: whole(15, 3600)
     .default(60)
     .describe("How long after a change of its network a node waits for SSH before it goes back by itself."),
   overlay: z

@@ -39,8 +39,9 @@ export const live: Command = {
     }
     const state = await recordedState(stack, secrets);
     const told = liveUserData(node, config, state, { format: options.format, secrets });
+    if (secrets && !told.complete) throw keysNotMade(node);
     if (drive === undefined) process.stdout.write(told.text);
-    else writeDrive(drive, node, told);
+    else writeDrive(drive, told.text);
     return 0;
   },
 };
@@ -158,14 +159,15 @@ export function liveUserData(
   return { text, complete: known.complete };
 }
 
-function writeDrive(file: string, node: string, told: ReturnType<typeof liveUserData>): void {
-  if (!told.complete) {
-    throw new Error(
-      `${node}: the keys of its live system are not made yet. Run pulumi up once: it makes them, and ends at its preflight, as nobody answers yet`,
-    );
-  }
+function keysNotMade(node: string): Error {
+  return new Error(
+    `${node}: the keys of its live system are not made yet. Run pulumi up once: it makes them, and ends at its preflight, as nobody answers yet`,
+  );
+}
+
+function writeDrive(file: string, text: string): void {
   try {
-    fs.writeFileSync(file, configDriveOf(told.text), { mode: 0o600, flag: "wx" });
+    fs.writeFileSync(file, configDriveOf(text), { mode: 0o600, flag: "wx" });
   } catch (error) {
     throw new Error(`the config drive cannot be written: ${(error as Error).message}`);
   }

@@ -50,6 +50,10 @@ disk_kept() {
     if [ "$(blkid -p -s LABEL -o value -- "$part" 2>/dev/null)" = "$2" ]; then
       echo "$part is a data disk (label $2)"; return 0
     fi
+    member=$(blkid -p -s TYPE -o value -- "$part" 2>/dev/null || :)
+    case "$member" in LVM2_member|*_raid_member|zfs_member)
+      echo "$part is part of a volume ($member)"; return 0 ;;
+    esac
   done
   lsblk -nr -o TYPE,MOUNTPOINT -- "$real" 2>/dev/null | while read -r type mountpoint; do
     if [ -n "$mountpoint" ]; then echo "it is mounted there on $mountpoint"; break; fi

@@ -125,7 +125,11 @@ class Running {
     });
     fs.closeSync(log);
     const running = new Running(child, instance, { name, dir, port });
-    await running.until("the emulator", async () => (fs.existsSync(wireSocket()) ? true : undefined), 15_000);
+    const hasWire = async () => (fs.existsSync(wireSocket()) ? true : undefined);
+    await running.until("the emulator", hasWire, 15_000).catch(async (error: unknown) => {
+      await running.stop();
+      throw error;
+    });
     return running;
   }
 

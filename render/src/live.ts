@@ -71,7 +71,7 @@ function bodyOf({ distribution, channel, release, mirror, ignition }: IpxeArgs):
       const file = (part: string) => `\${base-url}/fedora-coreos-${version}-live-${part}`;
       return [
         `set base-url ${mirror === undefined ? server : plainUrl(mirror)}`,
-        `kernel ${file("kernel-x86_64")} initrd=main coreos.live.rootfs_url=${file("rootfs.x86_64.img")} ignition.firstboot ignition.platform.id=metal ignition.config.url=${url}`,
+        `kernel ${file("kernel.x86_64")} initrd=main coreos.live.rootfs_url=${file("rootfs.x86_64.img")} ignition.firstboot ignition.platform.id=metal ignition.config.url=${url}`,
         `initrd --name main ${file("initramfs.x86_64.img")}`,
       ];
     }

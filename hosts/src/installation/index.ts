@@ -9,7 +9,7 @@ import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { couldNotAsk, dropConnection } from "../ssh/pool";
 import { awayForInstallation, reinstalled } from "../swarm/leave-for-installation";
-import { inTurn } from "../swarm/out-of-service";
+import { endAbsence, inTurn } from "../swarm/out-of-service";
 import { Deadline, poll } from "../time";
 import { bootInstallerAgain, isBeingInstalled } from "../virtualbox/again";
 import { afterInstallation, beforeReboot } from "../virtualbox/guest";
@@ -117,6 +117,7 @@ async function reinstall(
     },
   );
   if (found?.kind === "installed" && found.installed.installHash === inputs.installHash) {
+    if (isRewritable(state, inputs)) await endAbsence(inputs.target, inputs.cluster ?? { managers: [] });
     return adopted(inputs, found.installed);
   }
   if (found?.kind === "installed" && isRewritable(state, inputs)) {

@@ -19,7 +19,8 @@ const BOOT_SECONDS = 300;
 const places = ["/var/lib/flatcar-install/user_data", "/var/lib/coreos-install/user_data"];
 
 /**
- * Reads a cloud-config from standard input and validates it. With `$1` replace it takes the place of the one there is.
+ * Reads a cloud-config of `$2` bytes from standard input and validates it: a connection that is lost looks like its end.
+ * With `$1` replace it takes the place of the one there is.
  */
 const userDataScript = `set -eu
 umask 077
@@ -27,6 +28,7 @@ for file in ${places.join(" ")} ""; do if [ -f "$file" ]; then break; fi; done
 if [ -z "$file" ]; then echo "there is no user data in ${places.join(" nor in ")}" >&2; exit 1; fi
 trap 'rm -f "$file.new"' EXIT
 cat > "$file.new"
+if [ "$(wc -c < "$file.new")" -ne "$2" ]; then echo "it did not come as a whole" >&2; exit 1; fi
 coreos-cloudinit --validate --from-file="$file.new" >&2
 [ "$1" = replace ] || exit 0
 sync "$file.new"
@@ -61,8 +63,9 @@ export async function rewrite(
   await hand(inputs, "check");
   await outOfService(target, cluster, async () => {
     const member = await memberServes(target);
-    await hand(inputs, "replace");
+    // Cut off in between, the former one brings back at the next boot what was taken away.
     await takeAway(inputs, leaving);
+    await hand(inputs, "replace");
     await rebootAndWait(target, REBOOT_SECONDS);
     await poll(new Deadline(BOOT_SECONDS), 2, async () => (await hasBooted(target)) || undefined);
     if ((await appliedHash()) !== installHash) {
@@ -79,7 +82,7 @@ export async function rewrite(
 
 /** Sent once to be checked while the node serves, and once more when nobody else is away. */
 async function hand({ target, userData }: InstallationInputs, what: "check" | "replace"): Promise<void> {
-  await exec(target, ["sh", "-c", userDataScript, "sh", what], {
+  await exec(target, ["sh", "-c", userDataScript, "sh", what, String(Buffer.byteLength(userData))], {
     sudo: true,
     stdin: userData,
     purpose: what === "check" ? "validating the user data" : "replacing the user data",

@@ -7,6 +7,7 @@ import { asFound } from "../node-files/parse";
 import { plannedFor } from "../node-files/plan";
 import { placedFiles } from "../node-files/scripts";
 import { brief } from "../ssh/connect";
+import { endAbsence } from "../swarm/out-of-service";
 import { leftToChange, look, settleEarlier } from "./look";
 import { tryInTurn } from "./try";
 
@@ -25,6 +26,8 @@ async function ensure(inputs: NodeNetworkInputs, before?: NodeNetworkOutputs): P
   const looked = await settleEarlier(inputs.connection, [...wanted.map(({ path }) => path), ...gone]);
   const change = leftToChange({ wanted, gone }, looked);
   if (change.wanted.length + change.gone.length > 0) await tryInTurn(inputs, change);
+  // Confirmed by a run that was cut off before the node was back.
+  else if (inputs.cluster) await endAbsence(inputs.connection, inputs.cluster);
   return withoutProvider(inputs);
 }
 

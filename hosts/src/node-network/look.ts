@@ -5,7 +5,7 @@ import { note } from "../log";
 import { parseFound, type Found } from "../node-files/parse";
 import type { Patience } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
-import { couldNotAsk, dropConnection } from "../ssh/pool";
+import { dropConnection } from "../ssh/pool";
 import { Deadline, poll } from "../time";
 import { BACK_UNIT, CHANGE_FOLDER, lookScript, returnScript, type Change } from "./scripts";
 
@@ -59,7 +59,8 @@ export async function settleEarlier(connection: Connection, paths: readonly stri
       });
       return now.change === "none" ? now : undefined;
     } catch (error) {
-      if (!couldNotAsk(error)) throw error;
+      // One that is cut off half way is no other than one that could not begin.
+      if (!(error instanceof HostError)) throw error;
       return undefined;
     }
   });

@@ -36,12 +36,19 @@ const named = (paths: readonly string[], pattern: RegExp): string[] =>
  */
 function applyFunction(service: Service, paths: readonly string[]): string {
   if (service === "NetworkManager") {
-    const ids = named(paths, /\/([^/]+)\.nmconnection$/).map(quote);
+    const files = named(paths, /^(.*\.nmconnection)$/).map(quote);
     return `
 apply() {
   systemctl is-active -q NetworkManager.service || return 0
   timeout 30 nmcli connection reload || return 1
-  for id in ${ids.join(" ")}; do nmcli --wait 15 connection up id "$id" || :; done
+  for file in ${files.join(" ")}; do
+    id=$(basename "$file" .nmconnection)
+    if grep -qsx 'method=manual' "$file"; then
+      # Where it does not come up the former one stays in force until the next boot, and would pass for the new one.
+      nmcli --wait 15 connection up id "$id" || return 1
+    else nmcli --wait 0 connection up id "$id" || :
+    fi
+  done
 }`;
   }
   const devices = named(paths, /\/\d+-([^/]+)\.netdev$/).map(quote);

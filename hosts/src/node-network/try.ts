@@ -37,8 +37,17 @@ export async function tryInTurn(inputs: NodeNetworkInputs, change: Change): Prom
     }
     if (member) await awaitMember(connection);
   };
-  await (cluster ? outOfService(connection, cluster, work) : work());
+  try {
+    await (cluster ? outOfService(connection, cluster, work) : work());
+  } catch (error) {
+    if (!wentBack) throw error;
+    throw new HostError(connection.node, `${reasonOf(wentBack)}\nAfter that: ${reasonOf(error)}`);
+  }
   if (wentBack) throw wentBack;
+
+  function reasonOf(error: unknown): string {
+    return messageOf(error).replace(`${connection.node}: `, "");
+  }
 }
 
 async function tryOut(inputs: NodeNetworkInputs, change: Change): Promise<void> {

@@ -58,6 +58,12 @@ export async function outOfService(
   );
 }
 
+/** Puts a node back into service that an interrupted run has left out of it; leaves every other alone. */
+export async function endAbsence(connection: Connection, cluster: Cluster): Promise<void> {
+  if ((await readAbsence(connection)) === undefined) return;
+  await outOfService(connection, cluster, () => Promise.resolve());
+}
+
 export function memberOf(connection: Connection, cluster: Cluster, { Swarm }: DockerInfo): Member {
   const isSelf = ({ node }: Connection) => node === connection.node;
   const others = cluster.managers.filter((manager) => !isSelf(manager));

@@ -87,6 +87,16 @@ describe.skipIf(!canSandbox)("a system disk that holds something", () => {
     );
     expect(machine.live.read("wiped")).toBeUndefined();
   }, 40_000);
+
+  it("is left alone although it is named: a partition of it belongs to a volume that the live system has not put together", async () => {
+    const blkid =
+      '#!/bin/sh\ncase "$*" in *export*) echo PTTYPE=gpt ;; *TYPE*p2) echo linux_raid_member ;; *) exit 2 ;; esac\n';
+    const machine = await occupied("S4X 7", { blkid });
+    await expect(installation.create(machine.inputs)).rejects.toThrow(
+      /\/dev\/loop0p2 is part of a volume \(linux_raid_member\), and such a disk is never erased/,
+    );
+    expect(machine.live.read("wiped")).toBeUndefined();
+  }, 40_000);
 });
 
 describe("whether an installation may take a disk", () => {

@@ -202,11 +202,31 @@ describe.skipIf(!canSandbox)("a node's network", () => {
   it("of Fedora CoreOS is taken over by NetworkManager, connection by connection", async () => {
     const node = await Node.start();
     const path = (name: string) => `/etc/NetworkManager/system-connections/${name}.nmconnection`;
-    const files = { [path("moorage")]: file("one", 0o600), [path("moorage-v7")]: file("two", 0o600) };
+    const files = {
+      [path("moorage")]: file("[ipv4]\nmethod=manual\n", 0o600),
+      [path("moorage-eno2")]: file("[ipv4]\nmethod=auto\n", 0o600),
+    };
     await nodeNetwork.create(node.inputs(files, { service: "NetworkManager" }));
     expect(node.told()).toBe(
-      "nmcli connection reload\nnmcli --wait 15 connection up id moorage\nnmcli --wait 15 connection up id moorage-v7\n",
+      "nmcli connection reload\nnmcli --wait 15 connection up id moorage\nnmcli --wait 0 connection up id moorage-eno2\n",
     );
+  }, 30_000);
+
+  it("of Fedora CoreOS goes back where NetworkManager cannot bring up an address, as the former one would pass for it", async () => {
+    const node = await Node.start();
+    const path = "/etc/NetworkManager/system-connections/moorage.nmconnection";
+    const former = "[ipv4]\nmethod=manual\n";
+    node.sandbox.write(path.slice(1), former);
+    node.sandbox.tool(
+      "nmcli",
+      `#!/bin/sh\nif grep -qs eno2 ${path}; then case "$*" in *up*) echo "no carrier" >&2; exit 4 ;; esac; fi\n`,
+    );
+    const inputs = node.inputs({ [path]: file(`${former}[connection]\ninterface-name=eno2\n`, 0o600) });
+    await expect(nodeNetwork.create({ ...inputs, service: "NetworkManager" })).rejects.toThrow(
+      /NetworkManager refused the new one: .*no carrier/,
+    );
+    expect(node.text(path)).toBe(former);
+    node.expectNothingLeft();
   }, 30_000);
 });
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Cluster } from "../../../hosts/src/contract";
 import { swarmMember } from "../../../hosts/src/swarm/member";
-import { outOfService, quorumNeeds, row } from "../../../hosts/src/swarm/out-of-service";
+import { endAbsence, outOfService, quorumNeeds, row } from "../../../hosts/src/swarm/out-of-service";
 import type { SwarmNode } from "../../../hosts/src/swarm/types";
 import { canSandbox } from "./support/sandbox";
 import { engines, memberInputs } from "./support/sim-swarm";
@@ -78,6 +78,17 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     row.stoppedBy = undefined;
     await outOfService(all[1].connection, cluster, () => Promise.resolve());
     expect(swarm.moves).toEqual(["b drain", "b active"]);
+    expect(all[1].sandbox.read(absence)).toBeUndefined();
+  }, 60_000);
+
+  it("that an interrupted run has left out of it is put back by the next one, and no other is touched", async () => {
+    const { all, cluster, swarm } = await whole();
+    const cut = outOfService(all[1].connection, cluster, () => Promise.reject(new Error("cut off")));
+    await expect(cut).rejects.toThrow("cut off");
+    row.stoppedBy = undefined;
+    for (const { connection } of all) await endAbsence(connection, cluster);
+    expect(swarm.moves.at(-1)).toBe("b active");
+    expect(swarm.moves.filter((move) => !move.startsWith("b "))).toEqual([]);
     expect(all[1].sandbox.read(absence)).toBeUndefined();
   }, 60_000);
 

@@ -92,6 +92,16 @@ describe.skipIf(!canSandbox)("another cloud-config for an installed node", () =>
     expect(host.read("systemctl.log")).toBeUndefined();
   }, 40_000);
 
+  it("that did not come as a whole leaves everything as it is", async () => {
+    const { host, state, changed } = await installedNode();
+    host.tool("cat", cat("first").replace("*) exec", '"") head -c 20 ;; *) exec'));
+    await expect(installation.update("swarm-1", state, changed)).rejects.toThrow(
+      /swarm-1: validating the user data failed .*\nit did not come as a whole/,
+    );
+    expect(host.read(stored)).toBe(before);
+    expect(host.read("validated")).toBeUndefined();
+  }, 40_000);
+
   it("that the reboot did not apply is an error, and is written again by the next update", async () => {
     const { host, state, changed } = await installedNode();
     const refused = expect(installation.update("swarm-1", state, changed)).rejects.toThrow(
