@@ -2,7 +2,7 @@
 import type { Connection } from "../contract";
 import { HostError } from "../errors";
 import { brief } from "../ssh/connect";
-import { exec } from "../ssh/exec";
+import { exec, runScript } from "../ssh/exec";
 import { Deadline, poll } from "../time";
 
 const SECONDS = 60;
@@ -24,6 +24,22 @@ export async function memberServes(connection: Connection): Promise<boolean> {
     if (!(error instanceof HostError)) throw error;
     return false;
   }
+}
+
+/** Whether a member's data lie here, whether it serves or not. */
+export async function hasMemberData(connection: Connection): Promise<boolean> {
+  const { stdout } = await runScript(
+    connection,
+    "[ ! -e /etc/moorage/etcd/member ] || sh /etc/moorage/etcd/member look",
+    [],
+    {
+      sudo: true,
+      patience: brief,
+      timeoutSeconds: 30,
+      purpose: "looking at etcd's member",
+    },
+  );
+  return /^data=(yes|unknown)$/m.test(stdout);
 }
 
 export async function awaitMember(connection: Connection): Promise<void> {

@@ -8,7 +8,7 @@ import { bootId, startReboot } from "../reboot";
 import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { couldNotAsk, dropConnection } from "../ssh/pool";
-import { awayForInstallation, reinstalled } from "../swarm/leave-for-installation";
+import { awayForInstallation } from "../swarm/leave-for-installation";
 import { endAbsence, inTurn } from "../swarm/out-of-service";
 import { Deadline, poll } from "../time";
 import { bootInstallerAgain, isBeingInstalled } from "../virtualbox/again";
@@ -16,6 +16,7 @@ import { afterInstallation, beforeReboot } from "../virtualbox/guest";
 import { changedIn } from "./changed";
 import { isRewritable, rewrite, rewritePlanned } from "./rewrite";
 import { install } from "./run";
+import { claimScript } from "./scripts";
 
 const MARKER = "/etc/moorage/install.json";
 /** How long both systems may be silent at the start: the node may be in the reboot of an interrupted run. */
@@ -43,6 +44,15 @@ async function installedOn(target: Connection): Promise<Installed> {
     // No marker, or half a one: installed by something else.
   }
   return { installHash, bootId: await bootId(target, brief) };
+}
+
+/** Whether the live installer answers, on a machine whose system disk is empty. */
+async function isLeftBlank({ installer, disk }: InstallationInputs): Promise<boolean> {
+  const options = { sudo: true, patience: brief, timeoutSeconds: 15, purpose: `looking at ${disk}` };
+  return runScript(installer, claimScript, [disk], options).then(
+    ({ stdout }) => /^state=blank$/m.test(stdout),
+    () => false,
+  );
 }
 
 type Found =
@@ -130,9 +140,7 @@ async function reinstall(
       if (!guest) throw mustBoot(inputs);
       await bootInstallerAgain(guest, installer, inputs.target);
     }
-    const outs = await installed(inputs, await bootId(installer));
-    reinstalled.add(node);
-    return outs;
+    return installed(inputs, await bootId(installer));
   };
   // Whoever sits in the live installer serves nobody, and takes its turn all the same.
   if (found?.kind !== "installed") return inTurn(node, () => Promise.resolve(), fromInstaller);
@@ -253,7 +261,11 @@ export const installation: Operation<InstallationInputs, InstallationOutputs> = 
   },
   read(id, state) {
     return readOrRecorded(state.node, id, state, async () => {
-      const { installHash } = await installedOn(state.target);
+      const { installHash } = await installedOn(state.target).catch(async (error: unknown) => {
+        // Left there by an update that was cut off: nothing is installed, which the next one has to know.
+        if (couldNotAsk(error) && (await isLeftBlank(state))) return { installHash: "" };
+        throw error;
+      });
       if (installHash !== state.installHash)
         warn(state.node, "runs another installation than the recorded one");
       return { id, outs: { ...state, installHash } };

@@ -1,7 +1,7 @@
 /** A node that serves leaves the Swarm before it is reinstalled: only while all others are there, and one at a time. */
 import type { Cluster, Connection } from "../contract";
 import { messageOf, PutOffError, RefusedError } from "../errors";
-import { memberServes } from "../etcd/back";
+import { hasMemberData, memberServes } from "../etcd/back";
 import { membershipLock } from "../locks";
 import { note } from "../log";
 import { Deadline } from "../time";
@@ -14,11 +14,8 @@ import { drain, gate, inTurn, managersNeed, memberOf } from "./out-of-service";
 import type { Member, Needs } from "./out-of-service";
 import type { SwarmNode } from "./types";
 
-/** How long a member of etcd that comes back with its data may take. */
-const ETCD_SECONDS = 60;
-
-/** Nodes that this update has reinstalled. */
-export const reinstalled = new Set<string>();
+/** How long what comes back by itself may take, such as a member of etcd that has its data. */
+const PATIENCE_SECONDS = 60;
 
 /**
  * Does `work`, which reinstalls the node, when nobody else is away. A member of a Swarm is drained, demoted and taken
@@ -59,10 +56,11 @@ async function leaveSwarm(member: Member): Promise<void> {
 
 /** What the gate asks again and again; it remembers for how long a member of etcd has been silent. */
 function needsOf(): Needs {
-  const silence = new Deadline(ETCD_SECONDS);
+  const silence = new Deadline(PATIENCE_SECONDS);
   return async (member) => {
     const nodes = await onManager(member.managers, "listing nodes", ({ api }) => listNodes(api));
     refuseLast(member, nodes);
+    if (silence.passed) putOffForMissing(member, nodes);
     return (
       (await managersNeed(member)) ??
       awayFrom(nodes, member.cluster.members ?? [], member.connection.node) ??
@@ -81,6 +79,22 @@ function refuseLast({ connection, nodeId }: Member, nodes: readonly SwarmNode[])
   );
 }
 
+/** What an earlier update has taken out, or what is new, joins later in this one: to wait for it would be for ever. */
+function putOffForMissing({ connection, cluster }: Member, nodes: readonly SwarmNode[]): void {
+  const { node } = connection;
+  const missing = cluster.members?.find((name) => name !== node && entriesOf(nodes, name).length === 0);
+  if (missing === undefined) return;
+  throw new PutOffError(
+    node,
+    `is reinstalled by the next update, as ${missing} is not in the Swarm, and joins it in this one. Run \`pulumi up\` again`,
+  );
+}
+
+const entriesOf = (nodes: readonly SwarmNode[], name: string): SwarmNode[] =>
+  nodes.filter(({ Spec, Description }) =>
+    [Spec.Labels?.["moorage.node"], Description.Hostname].includes(name),
+  );
+
 /** Which of the others is not there, in words. Pure. */
 export function awayFrom(
   nodes: readonly SwarmNode[],
@@ -88,11 +102,8 @@ export function awayFrom(
   self: string,
 ): string | undefined {
   for (const name of names.filter((each) => each !== self)) {
-    const entries = nodes.filter(({ Spec, Description }) =>
-      [Spec.Labels?.["moorage.node"], Description.Hostname].includes(name),
-    );
-    if (entries.length === 0)
-      return `${name} is not in the Swarm; where it is new, let an update add it before others are reinstalled`;
+    const entries = entriesOf(nodes, name);
+    if (entries.length === 0) return `${name} is not in the Swarm`;
     if (!entries.some(isReady)) return `${name} is not ready in the Swarm`;
   }
   return undefined;
@@ -103,14 +114,19 @@ async function etcdNeeds({ connection, cluster }: Member, silence: Deadline): Pr
     cluster.managers.map(async (manager) => ({ node: manager.node, serves: await memberServes(manager) })),
   );
   const isMember = answers.some(({ node }) => node === connection.node);
-  if (!isMember || !answers.some(({ serves }) => serves)) return undefined;
+  if (!isMember) return undefined;
+  if (!answers.some(({ serves }) => serves)) {
+    // There may be no etcd. Where there is, the data here may be the last.
+    return (await hasMemberData(connection)) ? "none of etcd's members serves" : undefined;
+  }
   const silent = answers.find(({ node, serves }) => !serves && node !== connection.node)?.node;
   if (silent === undefined) return undefined;
-  if (silence.passed && reinstalled.has(silent)) {
+  if (silence.passed) {
+    // Reinstalled by this update or by one before, it waits for what comes at an update's end.
     throw new PutOffError(
       connection.node,
-      `is reinstalled by the next update, as etcd's member on ${silent} has lost its data with the installation and ` +
-        "is added again at the end of this one. Run `pulumi up` again",
+      `is reinstalled by the next update, as etcd's member on ${silent} does not serve: one that has lost its data with ` +
+        "an installation is added again at the end of this one. Run `pulumi up` again",
     );
   }
   return `etcd's member on ${silent} does not serve`;

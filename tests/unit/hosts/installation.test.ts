@@ -244,6 +244,15 @@ describe.skipIf(!canSandbox)("an installation", () => {
     expect(logged).toHaveLength(1);
   });
 
+  it("of a machine that an update has left empty in its live installer is gone, which a refresh shows", async () => {
+    const machine = await Machine.start();
+    const state = { ...machine.inputs, firstBootId: "installed" };
+    expect((await installation.read("swarm-1", state))?.outs.installHash).toBe("");
+    // Booted into it by its owner, with its system where it was, it is what is recorded.
+    machine.live.tool("blkid", "#!/bin/sh\necho TYPE=ext4\n");
+    expect((await installation.read("swarm-1", state))?.outs).toEqual(state);
+  }, 40_000);
+
   it("shows another installation as drift, and a host that is off as recorded", async () => {
     const machine = await Machine.start();
     await machine.comeUp("hash-0");

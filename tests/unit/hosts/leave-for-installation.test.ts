@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Cluster } from "../../../hosts/src/contract";
-import { awayForInstallation, awayFrom, reinstalled } from "../../../hosts/src/swarm/leave-for-installation";
+import { awayForInstallation, awayFrom } from "../../../hosts/src/swarm/leave-for-installation";
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { row } from "../../../hosts/src/swarm/out-of-service";
 import { canSandbox } from "./support/sandbox";
@@ -13,7 +13,6 @@ const nothing = (): Promise<void> => Promise.resolve();
 /** Managers a, b and c and a worker d, all in, with a service that runs on every node. */
 async function whole() {
   row.stoppedBy = undefined;
-  reinstalled.clear();
   const all = (await engines("a", "b", "c", "d")) as [Engine, Engine, Engine, Engine];
   const managers = all.slice(0, 3);
   for (const engine of all) await swarmMember.create(memberInputs(engine, managers));
@@ -112,12 +111,46 @@ describe.skipIf(!canSandbox)("a node that is reinstalled", () => {
     await expect
       .poll(() => logged.join("\n"), { timeout: 15_000 })
       .toMatch(/b: waits to be changed: etcd's member on a does not serve/);
-    reinstalled.add("a");
     const later = performance.now() + 61_000;
     vi.spyOn(performance, "now").mockReturnValue(later);
     await refused;
     expect(swarm.moves).toEqual([]);
     expect(row.stoppedBy).toBeUndefined();
+  }, 60_000);
+
+  it("is put off where another one is not in the Swarm, and joins it later in this update", async () => {
+    const { all, cluster, swarm } = await whole();
+    const done = awayForInstallation(
+      all[1].connection,
+      { ...cluster, members: ["a", "b", "new"] },
+      goes,
+      nothing,
+    );
+    const refused = expect(done).rejects.toThrow(
+      /b: is reinstalled by the next update, as new is not in the Swarm/,
+    );
+    await expect
+      .poll(() => logged.join("\n"), { timeout: 15_000 })
+      .toMatch(/b: waits to be changed: new is not in the Swarm/);
+    const later = performance.now() + 61_000;
+    vi.spyOn(performance, "now").mockReturnValue(later);
+    await refused;
+    expect(swarm.moves).toEqual([]);
+  }, 60_000);
+
+  it("stays while none of etcd's members serves: the data that lie there may be the last", async () => {
+    const { all, managers, cluster, swarm } = await whole();
+    for (const { sandbox } of managers) sandbox.tool("docker", "#!/bin/sh\nexit 1\n");
+    all[1].sandbox.write("etc/moorage/etcd/member", "echo data=yes\n");
+    const done = awayForInstallation(all[1].connection, cluster, goes, nothing).catch(String);
+    await expect
+      .poll(() => logged.join("\n"), { timeout: 15_000 })
+      .toMatch(/b: waits to be changed: none of etcd's members serves/);
+    expect(swarm.moves).toEqual([]);
+    // Once they do it goes.
+    for (const { sandbox } of managers) sandbox.tool("docker", "#!/bin/sh\nexit 0\n");
+    await done;
+    expect(swarm.moves).toContain("b drain");
   }, 60_000);
 
   it("and left in an earlier run is not asked for anything", async () => {
@@ -145,7 +178,7 @@ describe("who is away", () => {
   it("is whoever is not listed, or not ready, under its name or its label", () => {
     const nodes = [node("a", "ready"), node("host-b", "ready", "b"), node("c", "down"), node("c", "ready")];
     expect(awayFrom(nodes, ["a", "b", "c"], "a")).toBeUndefined();
-    expect(awayFrom(nodes, ["a", "d"], "a")).toMatch(/^d is not in the Swarm; where it is new/);
+    expect(awayFrom(nodes, ["a", "d"], "a")).toMatch(/^d is not in the Swarm$/);
     expect(awayFrom([node("c", "down")], ["a", "c"], "a")).toBe("c is not ready in the Swarm");
     expect(awayFrom([], ["a"], "a")).toBeUndefined();
   });
