@@ -45,7 +45,10 @@ fi
 shift 4
 missing=
 for wanted do
-  if [ ! -e "/sys/class/net/$(named "$wanted")" ]; then missing="$missing $wanted"; fi
+  # Of the network that the host is in, which the one that /sys was mounted in need not be.
+  if ! tr -d ' ' < /proc/net/dev | cut -d : -f 1 | grep -qxF -- "$(named "$wanted")"; then
+    missing="$missing $wanted"
+  fi
 done
 say missing_nics "$missing"
 say tcp "$(awk '$4 == "0A" { n = split($2, a, ":"); print a[n] }' /proc/net/tcp /proc/net/tcp6 2>/dev/null | sort -u)"
