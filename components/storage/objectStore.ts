@@ -12,6 +12,12 @@ const minioPort = 9000;
 export const storageRegion = "us-east-1";
 const bucketTimeoutSeconds = 300;
 
+/** Where MinIO finds its root user in its containers. */
+const rootFiles = {
+  rootUserFile: "/run/secrets/root-user",
+  rootPasswordFile: "/run/secrets/root-password",
+};
+
 export interface ObjectStoreArgs {
   readonly swarm: Swarm;
   readonly storage: StorageConfig;
@@ -85,19 +91,19 @@ export class ObjectStore extends pulumi.ComponentResource {
             constraints: [placement.onNode(node)],
             // MinIO finds itself among its peers by this name.
             hostname: storageServiceOf(node),
+            command: render.minioStart(rootFiles),
             args: render.minioCommand({ names, port: minioPort }),
             environment: {
               HOME: "/tmp",
               ...render.minioEnvironment({
-                rootUserFile: "/run/secrets/root-user",
-                rootPasswordFile: "/run/secrets/root-password",
+                ...rootFiles,
                 region: storageRegion,
               }),
             },
             files: {
-              "root-user": { path: "/run/secrets/root-user", content: secrets.rootUser, secret: true },
+              "root-user": { path: rootFiles.rootUserFile, content: secrets.rootUser, secret: true },
               "root-password": {
-                path: "/run/secrets/root-password",
+                path: rootFiles.rootPasswordFile,
                 content: secrets.rootPassword,
                 secret: true,
               },

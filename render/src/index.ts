@@ -16,7 +16,13 @@ export { renderNetwork, type NetworkModel, type NetworkService, type NodeNetwork
 export { isMacAddress } from "./network/match";
 export { renderInstallerUserData, type InstallerModel } from "./installer";
 export { computeNoProxy, type NoProxyArgs } from "./no-proxy";
-export { minioCommand, minioEnvironment, type MinioArgs, type MinioEnvironmentArgs } from "./minio";
+export {
+  minioCommand,
+  minioEnvironment,
+  minioStart,
+  type MinioArgs,
+  type MinioEnvironmentArgs,
+} from "./minio";
 export { renderRegistryConfig, type RegistryConfigArgs } from "./registry";
 export { defaultHealthFrom, nginxCommand, renderNginx, type NginxArgs } from "./nginx";
 export * as rightsEngine from "./rights/engine";

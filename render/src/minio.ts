@@ -19,6 +19,19 @@ export function minioCommand(args: MinioArgs): string[] {
   return ["server", "--address", `:${port}`, ...drives];
 }
 
+/**
+ * What the container starts in the place of `minio` itself. A node that loses its power while it makes a container
+ * starts it afterwards without its secrets (Docker keeps them in memory alone), and MinIO without a user takes its
+ * well-known default. Ended, the container is replaced by one that has them.
+ */
+export function minioStart(args: Pick<MinioEnvironmentArgs, "rootUserFile" | "rootPasswordFile">): string[] {
+  const files = [args.rootUserFile, args.rootPasswordFile]
+    .map((file) => word(file, "MinIO's secret"))
+    .join(" ");
+  const check = `for file in ${files}; do [ -s "$file" ] || { echo "$file is not in this container" >&2; exit 1; }; done`;
+  return ["/bin/sh", "-c", `${check}; exec "$0" "$@"`, "minio"];
+}
+
 export interface MinioEnvironmentArgs {
   readonly rootUserFile: string;
   readonly rootPasswordFile: string;

@@ -1,5 +1,6 @@
 import {
   minioCommand,
+  minioStart,
   minioEnvironment,
   renderNginx,
   renderRegistryConfig,
@@ -64,11 +65,8 @@ it("the S3 balancer", () => {
 
 it("MinIO's command and environment", () => {
   const names = nodes.map(({ name }) => `minio-${name}`);
-  const environment = minioEnvironment({
-    rootUserFile: "/run/secrets/root-user",
-    rootPasswordFile: "/run/secrets/root-password",
-    region: "us-east-1",
-  });
+  const files = { rootUserFile: "/run/secrets/root-user", rootPasswordFile: "/run/secrets/root-password" };
+  const environment = minioEnvironment({ ...files, region: "us-east-1" });
   const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}\n`);
-  expectGolden("minio.txt", `${minioCommand({ names }).join("\n")}\n\n${variables.join("")}`);
+  expectGolden("minio.txt", `${[...minioStart(files), ...minioCommand({ names })].join("\n")}\n\n${variables.join("")}`);
 });
