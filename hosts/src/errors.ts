@@ -85,6 +85,11 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** What an error says, without the node's name: for a message that has it already. */
+export function reasonOf(error: unknown, node: string): string {
+  return messageOf(error).replace(`${node}: `, "");
+}
+
 /** What to do where a command, or Docker, says that a disk is full. */
 export function fullDiskAdvice(said: string): string | undefined {
   if (!/no space left on device/i.test(said)) return undefined;

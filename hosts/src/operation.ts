@@ -1,6 +1,6 @@
 /** Shapes that all operations share. */
 import type { ReadResult } from "./contract";
-import { HostError, PartialFailure, messageOf } from "./errors";
+import { HostError, PartialFailure, messageOf, reasonOf } from "./errors";
 import { warn } from "./log";
 import { couldNotAsk } from "./ssh/pool";
 
@@ -18,7 +18,7 @@ export async function readOrRecorded<Outputs>(
     return await ask();
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
-    warn(node, `not refreshed, the recorded state stays: ${messageOf(error).replace(`${error.node}: `, "")}`);
+    warn(node, `not refreshed, the recorded state stays: ${reasonOf(error, error.node)}`);
     return { id, outs: state };
   }
 }

@@ -1,6 +1,6 @@
 /** The members as their nodes and the cluster itself show them. */
 import type { EtcdClusterInputs, EtcdMember } from "../contract";
-import { HostError, messageOf } from "../errors";
+import { HostError, reasonOf } from "../errors";
 import { brief } from "../ssh/connect";
 import { exec } from "../ssh/exec";
 import { EtcdClient, type Listed } from "./client";
@@ -104,6 +104,6 @@ async function said<T extends object | void>(ask: () => Promise<T>): Promise<T |
     return await ask();
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
-    return messageOf(error).replace(`${error.node}: `, "").split("\n")[0] ?? "";
+    return reasonOf(error, error.node).split("\n")[0] ?? "";
   }
 }

@@ -1,7 +1,7 @@
 /** Installation of one node: from its live installer to the installed system, proved to be the one installed. */
 import type { Connection, InstallationInputs, InstallationOutputs, Operation } from "../contract";
 import { diffOf, equal, UNKNOWN } from "../diff";
-import { HostError, messageOf, PutOffError } from "../errors";
+import { HostError, messageOf, PutOffError, reasonOf } from "../errors";
 import { note, warn } from "../log";
 import { readOrRecorded, withoutProvider } from "../operation";
 import { bootId, startReboot } from "../reboot";
@@ -149,7 +149,7 @@ async function reinstall(
     return await awayForInstallation(inputs.target, cluster, { stays: guest === undefined }, fromInstaller);
   } catch (error) {
     if (!(error instanceof PutOffError)) throw error;
-    warn(node, messageOf(error).replace(`${node}: `, ""));
+    warn(node, reasonOf(error, node));
     return withoutProvider(state);
   }
 }

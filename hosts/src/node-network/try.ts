@@ -1,6 +1,6 @@
 /** Trying another network on a node: kept once SSH was reached anew, taken back by the node otherwise. */
 import type { NodeNetworkInputs } from "../contract";
-import { HostError, UnreachableError, messageOf } from "../errors";
+import { HostError, UnreachableError, reasonOf } from "../errors";
 import { awaitMember, memberServes } from "../etcd/back";
 import { note } from "../log";
 import type { Patience } from "../ssh/connect";
@@ -41,13 +41,10 @@ export async function tryInTurn(inputs: NodeNetworkInputs, change: Change): Prom
     await (cluster ? outOfService(connection, cluster, work) : work());
   } catch (error) {
     if (!wentBack) throw error;
-    throw new HostError(connection.node, `${reasonOf(wentBack)}\nAfter that: ${reasonOf(error)}`);
+    const { node } = connection;
+    throw new HostError(node, `${reasonOf(wentBack, node)}\nAfter that: ${reasonOf(error, node)}`);
   }
   if (wentBack) throw wentBack;
-
-  function reasonOf(error: unknown): string {
-    return messageOf(error).replace(`${connection.node}: `, "");
-  }
 }
 
 async function tryOut(inputs: NodeNetworkInputs, change: Change): Promise<void> {
@@ -73,7 +70,7 @@ async function tryOut(inputs: NodeNetworkInputs, change: Change): Promise<void> 
       return left.wanted.length + left.gone.length === 0 ? { problem: undefined } : { problem: seen.problem };
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
-      last = messageOf(error).replace(`${node}: `, "");
+      last = reasonOf(error, node);
       return undefined;
     }
   });

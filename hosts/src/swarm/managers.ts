@@ -2,7 +2,7 @@
 import type { Connection } from "../contract";
 import { dockerApi } from "../docker/api";
 import type { DockerApi } from "../docker/api";
-import { DockerError, HostError, messageOf } from "../errors";
+import { DockerError, HostError, messageOf, reasonOf } from "../errors";
 import { brief } from "../ssh/connect";
 import { couldNotAsk } from "../ssh/pool";
 import { sleep } from "../time";
@@ -123,7 +123,7 @@ async function askManager(connection: Connection, seconds: number): Promise<Mana
   const api = dockerApi(connection, brief);
   await listNodes(api, seconds).catch((error: unknown) => {
     throw failedItself(error) && !couldNotAsk(error)
-      ? new UnreadableError(connection.node, messageOf(error).replace(`${connection.node}: `, ""))
+      ? new UnreadableError(connection.node, reasonOf(error, connection.node))
       : error;
   });
   return { connection, api, info };

@@ -1,5 +1,5 @@
 /** Checks that end in time, and whose failures are findings. */
-import { HostError, messageOf } from "../errors";
+import { HostError, messageOf, reasonOf } from "../errors";
 import { within } from "../time";
 import type { Check } from "./report";
 
@@ -24,7 +24,7 @@ export async function asked(work: () => Promise<unknown>): Promise<string | unde
     return undefined;
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
-    return messageOf(error).replace(`${error.node}: `, "").split("\n")[0];
+    return reasonOf(error, error.node).split("\n")[0];
   }
 }
 

@@ -1,6 +1,6 @@
 /** One node: its units, its Docker, its clock, its certificates, and the overlay as it sees it. */
 import { X509Certificate } from "node:crypto";
-import { HostError, messageOf } from "../errors";
+import { HostError, reasonOf } from "../errors";
 import { lookAtNode, type Facts } from "../etcd/look";
 import { skewOf } from "../preflight";
 import { brief } from "../ssh/connect";
@@ -39,7 +39,7 @@ export async function verifyNode(node: RecordedNode, { etcd }: RecordedStack): P
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
     return {
-      checks: [{ name: "reached", green: false, detail: messageOf(error).replace(`${error.node}: `, "") }],
+      checks: [{ name: "reached", green: false, detail: reasonOf(error, error.node) }],
     };
   }
 }

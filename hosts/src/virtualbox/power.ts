@@ -1,6 +1,6 @@
 /** A guest's power. */
 import type { Connection } from "../contract";
-import { HostError, messageOf } from "../errors";
+import { HostError, messageOf, reasonOf } from "../errors";
 import { disruptionLock } from "../locks";
 import { note } from "../log";
 import { bootId } from "../reboot";
@@ -101,7 +101,7 @@ export async function awaitSystem(system: Connection, seconds: number, otherwise
       return await bootId(system, { ...brief, forgetful: true });
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
-      last = messageOf(error).replace(`${error.node}: `, "");
+      last = reasonOf(error, error.node);
       dropConnection(system);
       return undefined;
     }
