@@ -54,8 +54,12 @@ describe.each(changes)("with %s powered off", (name, change) => {
     const touched = new Set((await lab.plan()).map((step) => step.name));
     expect(touched.size).toBeGreaterThan(0);
     const output = await lab.mustUp();
-    for (const resource of touched)
-      expect(output).toMatch(new RegExp(` ${resource} (updated|created|replaced)`));
+    const isDone = (resource: string): boolean =>
+      new RegExp(` ${resource} (updated|created|replaced)`).test(output);
+    expect(
+      [...touched].filter((resource) => !isDone(resource)),
+      output,
+    ).toEqual([]);
   });
 
   test("a front and a balancer that are started do start, and are found within 3 s", async () => {

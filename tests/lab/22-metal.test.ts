@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { journey, type Arrived } from "../../lab/journey/journey";
+import { reinstall } from "../../lab/lab";
 import { OwnLab } from "../support/ownLab";
 import { expectInService } from "../support/service";
 import { TestLab } from "../support/testLab";
@@ -58,6 +59,27 @@ test("a network that SSH does not come back through is taken back by the node, a
   expect(await state()).toEqual(had);
   await expectInService(lab, tried);
   lab.changeConfig(before);
+});
+
+test("a node that must be reinstalled stays in service until its live installer is booted, and comes back by an update", async () => {
+  const [node, survivor] = ["coreos4", "coreos2"];
+  const member = `docker node ls --format '{{.Hostname}} {{.Status}} {{.Availability}}' | grep ${node}`;
+  await lab.mustRoot(node, `echo '{"installHash":"another"}' > /etc/moorage/install.json`);
+  expect((await lab.refresh()).output).toMatch(`${node}: runs another installation than the recorded one`);
+  const stopped = await lab.up();
+  expect(stopped.code).not.toBe(0);
+  expect(stopped.output).toMatch(
+    /coreos4: must be reinstalled.*nothing was touched.*boot its live installer/,
+  );
+  expect(await lab.mustRoot(survivor, member)).toBe(`${node} Ready Active\n`);
+
+  await reinstall(lab.instance, lab.host(node));
+  expect(await lab.mustUp()).toMatch(/coreos4: installed and up[^]*coreos4: serves again/);
+  expect(await lab.mustRoot(survivor, member)).toBe(`${node} Ready Active\n`);
+  const image = `${arrived.access.host}/demo/hello@${arrived.digest}`;
+  await lab.client("client2", `docker image rm --force ${image}`);
+  expect(await lab.client("client2", `docker pull --quiet ${image}`)).toContain(arrived.digest);
+  expect(await lab.plan()).toEqual([]);
 });
 
 test("once the stack is destroyed the hosts are out of the Swarm, and nothing of ours runs", async () => {
