@@ -5,6 +5,7 @@ import type { DockerApi } from "../docker/api";
 import { DockerError, HostError, messageOf } from "../errors";
 import { note, warn } from "../log";
 import { couldNotAsk } from "../ssh/pool";
+import { forgetAbsence } from "./absence";
 import { allOut, forgetNode, isOut, leave, otherManagers } from "./join";
 import { dockerInfo, listNodes, workingManager } from "./managers";
 import { removeMark } from "./mark";
@@ -43,6 +44,7 @@ export async function removeMember(state: Leaving): Promise<void> {
   }
   if (listed !== undefined) await removeNode(others, nodeId);
   await removeMark(connection);
+  await forgetAbsence(connection);
   note(connection.node, "left the Swarm");
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Cluster } from "../../../hosts/src/contract";
+import type { Cluster, NodeFilesInputs, NodeFilesOutputs } from "../../../hosts/src/contract";
+import { nodeFiles } from "../../../hosts/src/node-files";
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { endAbsence, outOfService, quorumNeeds, row } from "../../../hosts/src/swarm/out-of-service";
 import type { SwarmNode } from "../../../hosts/src/swarm/types";
@@ -91,6 +92,50 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     expect(swarm.moves.filter((move) => !move.startsWith("b "))).toEqual([]);
     expect(all[1].sandbox.read(absence)).toBeUndefined();
   }, 60_000);
+
+  it("is seen by a refresh where the change was taken back, and put back by the update after it", async () => {
+    const { all, cluster, swarm } = await whole();
+    const { connection } = all[1];
+    const inputs: NodeFilesInputs = { connection, part: "base", files: {}, units: {}, cluster };
+    const { id, outs } = await nodeFiles.create(inputs);
+    const cut = outOfService(connection, cluster, () => Promise.reject(new Error("cut off")));
+    await expect(cut).rejects.toThrow("cut off");
+    row.stoppedBy = undefined;
+    const found = (await nodeFiles.read(id, outs))?.outs as NodeFilesOutputs;
+    expect(nodeFiles.diff(found, inputs)).toMatchObject({ changedKeys: ["outOfService"], replaces: [] });
+    expect(logged.slice(-2)).toEqual([
+      "warning: b: a change that was cut off has left it drained",
+      "b: this update puts it back into service",
+    ]);
+    // Of a part that never takes its node out it is no business.
+    const other = { ...outs, part: "etcd", cluster: undefined };
+    expect((await nodeFiles.read(id, other))?.outs).not.toHaveProperty("outOfService");
+    expect(await nodeFiles.update(id, found, inputs)).toEqual(outs);
+    expect(swarm.moves).toEqual(["b drain", "b active"]);
+    expect((await nodeFiles.read(id, found))?.outs).toEqual(outs);
+  }, 60_000);
+
+  it("is put back whoever else is away", async () => {
+    const { all, cluster, swarm } = await whole();
+    const cut = outOfService(all[1].connection, cluster, () => Promise.reject(new Error("cut off")));
+    await expect(cut).rejects.toThrow("cut off");
+    row.stoppedBy = undefined;
+    const away = all[2].member();
+    if (away) away.down = true;
+    await endAbsence(all[1].connection, cluster);
+    expect(swarm.moves).toEqual(["b drain", "b active"]);
+  }, 20_000);
+
+  it("comes back without services that were replaced or removed meanwhile", async () => {
+    const { all, cluster, swarm } = await whole();
+    await outOfService(all[3].connection, cluster, () => {
+      expect(JSON.parse(all[3].sandbox.read(absence) ?? "")).toMatchObject({ services: ["front", "store"] });
+      swarm.everywhere = ["front", "another-store"];
+      return Promise.resolve();
+    });
+    expect(swarm.moves).toEqual(["d drain", "d active"]);
+    expect(all[3].sandbox.read(absence)).toBeUndefined();
+  }, 20_000);
 
   it("waits while another manager is away, and says for what", async () => {
     const { all, cluster } = await whole();
