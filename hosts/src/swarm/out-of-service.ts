@@ -10,10 +10,11 @@ import { isFor } from "../services/placement";
 import { mc, storageContainer } from "../storage/mc";
 import { Deadline, poll } from "../time";
 import { isOut } from "./join";
-import { dockerInfo, listNodes, onManager } from "./managers";
+import { awaitDocker, dockerInfo, listNodes, onManager } from "./managers";
 import { awaitNode, findNode, isReady, updateNode } from "./nodes";
 import { forgetAbsence, readAbsence, recordAbsence } from "./absence";
 import type { Absence } from "./absence";
+import { isLocked, unlockManagers } from "./unlock";
 import type { DockerInfo, SwarmNode, SwarmService, SwarmTask } from "./types";
 
 /** How long the others may take to be strong enough to do without this node. */
@@ -47,9 +48,8 @@ export async function outOfService(
   cluster: Cluster,
   work: () => Promise<void>,
 ): Promise<void> {
-  const info = await dockerInfo(connection).catch(() => undefined);
-  if (info === undefined || isOut(info)) return work();
-  const member = memberOf(connection, cluster, info);
+  const member = await membership(connection, cluster);
+  if (member === undefined) return work();
   return inTurn(
     connection.node,
     () => gate(member, managersNeed),
@@ -68,14 +68,27 @@ export async function outOfService(
 export async function endAbsence(connection: Connection, cluster: Cluster): Promise<void> {
   const absence = await readAbsence(connection);
   if (absence === undefined) return;
-  const info = await dockerInfo(connection).catch(() => undefined);
-  if (info === undefined || isOut(info)) return;
-  const member = memberOf(connection, cluster, info);
+  const member = await membership(connection, cluster);
+  if (member === undefined) return;
   await inTurn(
     connection.node,
     () => Promise.resolve(),
     () => comeBack(member, absence, () => storageHeals(member)),
   );
+}
+
+async function membership(connection: Connection, cluster: Cluster): Promise<Member | undefined> {
+  const info = await unlocked(connection, cluster);
+  return info === undefined || isOut(info) ? undefined : memberOf(connection, cluster, info);
+}
+
+/** What the node's Docker says; with autolock it starts locked, and knows nothing of its Swarm until it has the key. */
+async function unlocked(connection: Connection, { managers }: Cluster): Promise<DockerInfo | undefined> {
+  const info = await dockerInfo(connection).catch(() => undefined);
+  if (info === undefined || !isLocked(info)) return info;
+  await unlockManagers({ node: connection.node, managers });
+  await awaitDocker(connection);
+  return dockerInfo(connection);
 }
 
 export function memberOf(connection: Connection, cluster: Cluster, { Swarm }: DockerInfo): Member {
@@ -259,8 +272,9 @@ async function comeBack(
   { availability, services }: Absence,
   healed: (secondsLeft: number) => Promise<void>,
 ): Promise<void> {
-  const { connection, managers, nodeId } = member;
+  const { connection, cluster, managers, nodeId } = member;
   const deadline = new Deadline(STRENGTH_SECONDS);
+  await unlocked(connection, cluster);
   await awaitNode(managers, nodeId, READY_SECONDS, "ready", isReady);
   await updateNode(managers, nodeId, (spec) => ({ ...spec, Availability: availability }));
   // A service that was replaced or removed meanwhile has another id, or none.

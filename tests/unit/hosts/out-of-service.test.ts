@@ -51,6 +51,18 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     expect(swarm.moves).toEqual(["d drain", "d pause"]);
   }, 60_000);
 
+  it("that restarts locked gets its key from another manager", async () => {
+    const { all, cluster, swarm } = await whole();
+    await outOfService(all[1].connection, cluster, () => {
+      all[1].locked = true;
+      return Promise.resolve();
+    });
+    expect(all[1].locked).toBe(false);
+    all[2].locked = true;
+    await outOfService(all[2].connection, cluster, () => Promise.resolve());
+    expect(swarm.moves).toEqual(["b drain", "b active", "c drain", "c active"]);
+  }, 20_000);
+
   it("whose change fails stops the row: those after it are left as they are", async () => {
     const { all, cluster, swarm } = await whole();
     const fails = outOfService(all[1].connection, cluster, () => Promise.reject(new Error("no paint")));

@@ -66,6 +66,8 @@ export class Engine {
   nodeId = "";
   /** Containers of the Swarm's tasks that are still there, by id. */
   readonly containers = new Set<string>();
+  /** Its Docker has restarted with autolock, and waits for the key. */
+  locked = false;
   /** What MinIO's client on it ends with; it hangs where there is none. */
   mcEnds: number | undefined = 0;
   /** How many node updates are refused as out of sequence. */
@@ -76,7 +78,7 @@ export class Engine {
     private readonly all: Map<string, Engine>,
   ) {
     const self = this.member.bind(this);
-    const manager = () => self()?.role === "manager";
+    const manager = () => self()?.role === "manager" && !this.locked;
     const guarded = (answer: () => object) => () =>
       manager() ? answer() : { status: 503, json: { message: "This node is not a swarm manager." } };
     const { docker } = this;
@@ -109,6 +111,15 @@ export class Engine {
         json: { ID: "x", Version: { Index: 1 }, Spec: {}, JoinTokens: { Manager: "M", Worker: "W" } },
       })),
     );
+    docker.on(
+      "GET",
+      /^\/swarm\/unlockkey$/,
+      guarded(() => ({ json: { UnlockKey: "key" } })),
+    );
+    docker.on("POST", /^\/swarm\/unlock$/, ({ body }) => {
+      this.locked = this.locked && (JSON.parse(body) as { UnlockKey?: string }).UnlockKey !== "key";
+      return { json: {} };
+    });
     docker.on("POST", /^\/swarm\/init$/, () =>
       this.enter(new Cluster(`cluster-${(serial += 1)}`), "manager"),
     );
@@ -226,12 +237,12 @@ export class Engine {
 
   private info() {
     const member = this.member();
-    const state = this.cluster ? "active" : "inactive";
-    const manager = member?.role === "manager";
+    const state = this.locked ? "locked" : this.cluster ? "active" : "inactive";
+    const manager = member?.role === "manager" && !this.locked;
     return {
       Name: this.name,
       Swarm: {
-        NodeID: this.nodeId,
+        NodeID: this.locked ? "" : this.nodeId,
         LocalNodeState: state,
         ControlAvailable: manager,
         Error: "",
@@ -247,7 +258,7 @@ export class Engine {
       Version: { Index: member.version },
       Spec: { Role: member.role, Availability: member.availability, Labels: member.labels },
       Description: { Hostname: member.hostname },
-      Status: { State: member.down ? "down" : "ready" },
+      Status: { State: member.down || this.all.get(member.hostname)?.locked ? "down" : "ready" },
       ...(member.role === "manager" ? { ManagerStatus: { Reachability: "reachable", Addr: "x" } } : {}),
     }));
   }
