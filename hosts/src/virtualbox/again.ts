@@ -4,7 +4,7 @@ import { HostError } from "../errors";
 import { note } from "../log";
 import { dropConnection } from "../ssh/pool";
 import type { InstalledGuest } from "./contract";
-import { infoOf } from "./guest";
+import { infoOf, isInstalling } from "./guest";
 import { Manage } from "./manage";
 import { PHASE_KEY, STACK_KEY, readMark, writeMark } from "./mark";
 import { ensureDisk, filesOf, insertInstaller, ports, removeSystemDisk } from "./media";
@@ -13,7 +13,8 @@ import { awaitInstaller, isOff, powerOff, powerOn } from "./power";
 /** Whether an earlier update began to reinstall the guest: nothing that has to be kept is on its system disk. */
 export async function isBeingInstalled({ hypervisor, name }: InstalledGuest): Promise<boolean> {
   const manage = await Manage.on(hypervisor);
-  return (await readMark(manage, name, PHASE_KEY)) === "installing";
+  const info = await infoOf(manage, name);
+  return info !== undefined && (await isInstalling(manage, name, info));
 }
 
 /**
@@ -37,8 +38,9 @@ export async function bootInstallerAgain(
   note(name, "switching off, to be installed anew; its data disk stays");
   await powerOff(manage, name, { gently: true });
   for (const connection of [installer, target]) dropConnection(connection);
-  await writeMark(manage, name, PHASE_KEY, "installing");
   await removeSystemDisk(manage, hypervisor, name, info);
+  // Not before: cut off by then, a guest has its system still, and a change that is taken back leaves it at that.
+  await writeMark(manage, name, PHASE_KEY, "installing");
   const emptied = (await infoOf(manage, name)) ?? info;
   const system = { port: ports.system, file: filesOf(manage.folder, name).system, size: again.systemDisk };
   await ensureDisk(manage, hypervisor, name, emptied, system);

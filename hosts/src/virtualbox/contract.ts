@@ -1,5 +1,5 @@
 /** Inputs and outputs of what is done on a VirtualBox host. Plain values: they pass through the state of a stack. */
-import type { Connection } from "../contract";
+import type { Cluster, Connection } from "../contract";
 
 /** The machine VirtualBox runs on: this one, or one reached over SSH. */
 export interface Hypervisor {
@@ -103,6 +103,8 @@ export interface GuestInputs {
   readonly installer: Connection;
   /** The installed system; after a power cycle it is waited for. */
   readonly target: Connection;
+  /** What the node is taken out of for a power cycle. A change of it alone means nothing. */
+  readonly cluster?: Cluster;
 }
 export interface GuestOutputs extends GuestInputs {
   /** VirtualBox's id of the guest. */

@@ -5,6 +5,7 @@ import { HostError } from "../errors";
 import { note } from "../log";
 import { readOrRecorded, recording, unlessUnreachable, withoutProvider } from "../operation";
 import { brief } from "../ssh/connect";
+import { endAbsence } from "../swarm/out-of-service";
 import type { GuestInputs, GuestOutputs, InstalledGuest } from "./contract";
 import { isMissing, Manage } from "./manage";
 import { PHASE_KEY, STACK_KEY, notOurs, readMark, writeMark } from "./mark";
@@ -90,14 +91,15 @@ async function ensure(inputs: GuestInputs): Promise<GuestOutputs> {
   refuseSmaller(name, "data disk", found.dataDisk, wanted.dataDisk);
   const installing = await isInstalling(manage, name, info);
   if (diffOf(found, { ...wanted }).changes || missesParts(info)) {
-    await switchedOff(manage, inputs.target, name, { installed: !installing }, async () => {
+    await switchedOff(manage, inputs, { installed: !installing }, async () => {
       await manage.run(["modifyvm", name, ...settingArguments(manage.version, wanted, network)], {
         purpose: `setting up the guest ${name}`,
       });
       await furnish(manage, inputs, info, installing);
     });
-  } else if (networkOf(info, network) !== network) {
-    await moveCable(manage, name, network, info);
+  } else {
+    if (networkOf(info, network) !== network) await moveCable(manage, name, network, info);
+    if (!installing && !isOff(info)) await backInService(inputs);
   }
   if (installing) await bootInstaller(manage, inputs);
   return { ...withoutProvider(inputs), uuid };
@@ -148,13 +150,21 @@ function missesParts(info: VmInfo): boolean {
   );
 }
 
-/** Until its system disk is installed. One that has none has nothing installed, whoever made it. */
-async function isInstalling(manage: Manage, name: string, info: VmInfo): Promise<boolean> {
+/** Until its system disk is installed. One that has none has nothing installed, whoever made it, or took it away. */
+export async function isInstalling(manage: Manage, name: string, info: VmInfo): Promise<boolean> {
   const phase = await readMark(manage, name, PHASE_KEY);
-  if (phase !== undefined || (mediumIn(info, ports.system) ?? "none") !== "none")
+  if (phase === "installing" || (mediumIn(info, ports.system) ?? "none") !== "none")
     return phase === "installing";
+  const { system } = filesOf(manage.folder, name);
+  if (phase === "installed" && (await capacityOf(manage, system)) !== undefined) return false;
   await writeMark(manage, name, PHASE_KEY, "installing");
   return true;
+}
+
+/** An earlier update may have been cut off between the power cycle and the node's return. */
+async function backInService({ name, target, cluster }: GuestInputs): Promise<void> {
+  if (cluster === undefined) return;
+  await unlessUnreachable(name, "may be out of service still", () => endAbsence(target, cluster));
 }
 
 /** Before a guest is switched off for it. */
@@ -196,6 +206,12 @@ async function remove({ hypervisor, name, stack, keepDataDisk }: GuestOutputs): 
   note(name, "the guest is deleted");
 }
 
+/** Names of the settings that take a power cycle, as far as they are known. */
+function changedSettings(state: GuestInputs, inputs: GuestInputs): readonly string[] {
+  const [before, after] = [state.withPowerCycle, inputs.withPowerCycle];
+  return typeof after === "object" ? diffOf(before, after).changedKeys : [];
+}
+
 export const guest: Operation<GuestInputs, GuestOutputs> = {
   async create(inputs) {
     // What a failed creation has made is known by its name from then on.
@@ -213,7 +229,13 @@ export const guest: Operation<GuestInputs, GuestOutputs> = {
     });
   },
   diff(state, inputs) {
-    return diffOf(state, inputs, { outputOnly: ["uuid"], replace: ["name"] });
+    const settings = changedSettings(state, inputs);
+    if (settings.length > 0)
+      note(
+        state.name,
+        `this update switches it off, the node drained meanwhile; other: ${settings.join(", ")}`,
+      );
+    return diffOf(state, inputs, { outputOnly: ["uuid"], ignored: ["cluster"], replace: ["name"] });
   },
   async update(_id, state, inputs) {
     // Another one in its place would have to be installed, which an update of this one cannot tell anybody.

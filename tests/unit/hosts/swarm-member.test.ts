@@ -142,9 +142,11 @@ describe.skipIf(!canSandbox)("leaving", () => {
     }
     expect([...(cluster?.members.values() ?? [])].map(({ hostname }) => hostname)).toEqual(["a"]);
     const last = outs[0] as NonNullable<(typeof outs)[0]>;
+    all[0].sandbox.write("etc/moorage/out-of-service", "{}");
     await swarmMember.delete("a", last);
     expect(all.map((engine) => engine.cluster)).toEqual([undefined, undefined, undefined, undefined]);
     expect(all[0].sandbox.read("etc/moorage/swarm")).toBeUndefined();
+    expect(all[0].sandbox.read("etc/moorage/out-of-service")).toBeUndefined();
   }, 30_000);
 
   it("leaves no container of a task that Docker was about to make or to remove", async () => {
