@@ -4,14 +4,14 @@
  */
 import type { Cluster, Connection } from "../contract";
 import { HostError, messageOf, reasonOf, RefusedError } from "../errors";
-import { disruptionLock } from "../locks";
+import { disruptionLock, membershipLock } from "../locks";
 import { note, warn } from "../log";
 import { isFor } from "../services/placement";
 import { mc, storageContainer } from "../storage/mc";
 import { Deadline, poll } from "../time";
-import { isOut } from "./join";
+import { forgetNode, isOut } from "./join";
 import { awaitDocker, dockerInfo, listNodes, onManager } from "./managers";
-import { awaitNode, findNode, isReady, updateNode } from "./nodes";
+import { awaitNode, findNode, isDown, isReady, nameOf, updateNode } from "./nodes";
 import { forgetAbsence, readAbsence, recordAbsence } from "./absence";
 import type { Absence } from "./absence";
 import { isLocked, unlockManagers } from "./unlock";
@@ -148,8 +148,24 @@ export async function gate(member: Member, needs: Needs): Promise<void> {
   await storageSpares(member, deadline.left(10));
 }
 
-export async function managersNeed({ managers, nodeId }: Member): Promise<string | undefined> {
-  return quorumNeeds(await onManager(managers, "listing nodes", ({ api }) => listNodes(api)), nodeId);
+/** Why the managers' quorum needs the node. One that is down, and not configured any more, is given up for it. */
+export async function managersNeed(member: Member): Promise<string | undefined> {
+  const { cluster, managers, nodeId } = member;
+  const nodes = await onManager(managers, "listing nodes", ({ api }) => listNodes(api));
+  const kept = nodes.filter((node) => !isGivenUp(node, cluster));
+  const reason = quorumNeeds(nodes, nodeId);
+  if (reason === undefined || kept.length === nodes.length) return reason;
+  for (const node of nodes.filter((each) => !kept.includes(each))) {
+    note(nameOf(node), "is down, and not configured any more; taken off the Swarm's list");
+    await membershipLock.use(() => forgetNode(managers, node));
+  }
+  return quorumNeeds(kept, nodeId);
+}
+
+/** An update takes it off the list at its very end: what comes before would wait for it in vain. */
+function isGivenUp(node: SwarmNode, { members }: Cluster): boolean {
+  const isOurs = node.Spec.Labels?.["moorage.node"] !== undefined;
+  return isOurs && isDown(node) && members !== undefined && !members.includes(nameOf(node));
 }
 
 /** Why the managers' quorum needs this node; a lone manager, or one of two, has nothing that could be kept. */

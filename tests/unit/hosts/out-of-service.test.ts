@@ -161,6 +161,17 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     await done;
   }, 60_000);
 
+  it("does not wait for a manager that is down and not configured any more, which is taken off the list", async () => {
+    const { all, cluster, swarm } = await whole();
+    const gone = all[2].member();
+    if (!gone) throw new Error("it is no member");
+    Object.assign(gone, { down: true, labels: { "moorage.node": "c" } });
+    const configured = { ...cluster, members: ["a", "b", "d"] };
+    await outOfService(all[1].connection, configured, () => Promise.resolve());
+    expect([...swarm.members.values()].map(({ hostname }) => hostname)).toEqual(["a", "b", "d"]);
+    expect(logged).toContain("c: is down, and not configured any more; taken off the Swarm's list");
+  }, 20_000);
+
   it("that is in no Swarm is changed at once", async () => {
     row.stoppedBy = undefined;
     const [alone] = await engines("alone");

@@ -1,5 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { swarmMember } from "../../../hosts/src/swarm/member";
+import { sleep } from "../../../hosts/src/time";
 import { canSandbox } from "./support/sandbox";
 import { Cluster, engines, memberInputs } from "./support/sim-swarm";
 import type { Engine } from "./support/sim-swarm";
@@ -114,6 +115,55 @@ describe.skipIf(!canSandbox)("a Swarm's members", () => {
     await swarmMember.create(memberInputs(all[2], managers));
     expect(roles(all[0])).toEqual(["a manager", "b manager", "c manager", "d worker"]);
     expect(all[0].cluster?.members.has(former)).toBe(false);
+  }, 30_000);
+});
+
+describe.skipIf(!canSandbox)("a node that is another machine now", () => {
+  /** Managers a and b, a dead one that was node c, and a machine with another host name to take its place. */
+  async function replaced() {
+    const [a, b, dead, fresh] = (await engines("a", "b", "dead", "fresh")) as [
+      Engine,
+      Engine,
+      Engine,
+      Engine,
+    ];
+    const labels = { "moorage.node": "c" };
+    for (const engine of [a, b]) await swarmMember.create(memberInputs(engine, [a, b, dead]));
+    const { outs } = await swarmMember.create(memberInputs(dead, [a, b, dead], { node: "c", labels }));
+    await dead.sandbox.server.stop();
+    const inputs = memberInputs(fresh, [a, b, fresh], { node: "c", labels });
+    return { a, dead, fresh, inputs, state: outs };
+  }
+
+  it("takes its place in the Swarm, once that is seen to be down", async () => {
+    const { a, dead, inputs, state } = await replaced();
+    const done = swarmMember.update("c", state, inputs);
+    expect(await Promise.race([done, sleep(1000)])).toBeUndefined();
+    (dead.member() as { down: boolean }).down = true;
+    await done;
+    expect(roles(a)).toEqual(["a manager", "b manager", "fresh manager"]);
+  }, 30_000);
+
+  it("joins beside it where that is still alive, with a warning", async () => {
+    const { a, dead, inputs, state } = await replaced();
+    const done = swarmMember.update("c", state, inputs);
+    await sleep(1000);
+    const later = performance.now() + 41_000;
+    const clock = vi.spyOn(performance, "now").mockReturnValue(later);
+    await expect
+      .poll(() => logged.join("\n"), { timeout: 15_000 })
+      .toMatch(/warning: c: another machine is in the Swarm by its name.*docker node rm --force node-\d+/);
+    clock.mockRestore();
+    await done;
+    expect(roles(a)).toContain("fresh manager");
+    expect(dead.member()).toBeDefined();
+  }, 30_000);
+
+  it("is gone from the list when it is removed, though its id is not known", async () => {
+    const { a, dead, state } = await replaced();
+    (dead.member() as { down: boolean }).down = true;
+    await swarmMember.delete("c", { ...state, nodeId: "" });
+    expect(roles(a)).toEqual(["a manager", "b manager"]);
   }, 30_000);
 });
 
