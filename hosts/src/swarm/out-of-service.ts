@@ -207,6 +207,7 @@ export async function storageHeals(
   member: Pick<Member, "connection" | "cluster" | "managers">,
 ): Promise<void> {
   const { node } = member.connection;
+  const deadline = new Deadline(HEAL_SECONDS);
   try {
     await storageSpares(member, HEAL_SECONDS);
   } catch (error) {
@@ -215,7 +216,7 @@ export async function storageHeals(
     const why = missing.length > 0 ? missing.join(", ") : reasonOf(error, node);
     warn(
       node,
-      `serves, but MinIO has not said within ${HEAL_SECONDS} s that all its drives are whole: ${why}`,
+      `serves, but MinIO does not say that all its drives are whole (waited ${deadline.elapsed} s): ${why}`,
     );
   }
 }

@@ -109,6 +109,8 @@ export interface GuestInputs {
 export interface GuestOutputs extends GuestInputs {
   /** VirtualBox's id of the guest. */
   readonly uuid: string;
+  /** Found on a guest that a change which was cut off has switched off: drift, so that an update starts it again. */
+  readonly leftOff?: true;
 }
 
 /** The guest that an installation is to take the installer's drives out of, and to put them into again. */

@@ -2,7 +2,7 @@
 import type { Operation } from "../contract";
 import { diffOf } from "../diff";
 import { HostError } from "../errors";
-import { note } from "../log";
+import { note, warn } from "../log";
 import { readOrRecorded, recording, unlessUnreachable, withoutProvider } from "../operation";
 import { brief } from "../ssh/connect";
 import { endAbsence } from "../swarm/out-of-service";
@@ -25,7 +25,7 @@ import {
 } from "./media";
 import type { VmInfo } from "./parse";
 import { parseVmInfo } from "./parse";
-import { awaitInstaller, isOff, powerOff, powerOn, switchedOff } from "./power";
+import { awaitInstaller, isOff, leftOffFor, powerOff, powerOn, switchedOff } from "./power";
 import { nameOf } from "./run";
 import { settingArguments, settingsOf } from "./settings";
 
@@ -90,18 +90,19 @@ async function ensure(inputs: GuestInputs): Promise<GuestOutputs> {
   refuseSmaller(name, "system disk", found.systemDisk, wanted.systemDisk);
   refuseSmaller(name, "data disk", found.dataDisk, wanted.dataDisk);
   const installing = await isInstalling(manage, name, info);
-  if (diffOf(found, { ...wanted }).changes || missesParts(info)) {
+  const leftOff = !installing && (await leftOffFor(manage, name, info)) !== undefined;
+  if (leftOff || diffOf(found, { ...wanted }).changes || missesParts(info)) {
     await switchedOff(manage, inputs, { installed: !installing }, async () => {
       await manage.run(["modifyvm", name, ...settingArguments(manage.version, wanted, network)], {
         purpose: `setting up the guest ${name}`,
       });
       await furnish(manage, inputs, info, installing);
     });
-  } else {
-    if (networkOf(info, network) !== network) await moveCable(manage, name, network, info);
-    if (!installing && !isOff(info)) await backInService(inputs);
+  } else if (networkOf(info, network) !== network) {
+    await moveCable(manage, name, network, info);
   }
   if (installing) await bootInstaller(manage, inputs);
+  else if (leftOff || !isOff(info)) await backInService(inputs);
   return { ...withoutProvider(inputs), uuid };
 }
 
@@ -225,7 +226,18 @@ export const guest: Operation<GuestInputs, GuestOutputs> = {
       if (!info) return undefined;
       const withPowerCycle = await current(manage, info, state);
       const network = networkOf(info, state.network);
-      return { id, outs: { ...state, uuid: info.get("UUID") ?? "", network, withPowerCycle } };
+      const outs: { -readonly [Key in keyof GuestOutputs]: GuestOutputs[Key] } = {
+        ...state,
+        uuid: info.get("UUID") ?? "",
+        network,
+        withPowerCycle,
+      };
+      delete outs.leftOff;
+      if ((await leftOffFor(manage, state.name, info)) !== undefined) {
+        warn(state.name, "a change that was cut off has left it switched off");
+        outs.leftOff = true;
+      }
+      return { id, outs };
     });
   },
   diff(state, inputs) {
@@ -235,6 +247,7 @@ export const guest: Operation<GuestInputs, GuestOutputs> = {
         state.name,
         `this update switches it off, the node drained meanwhile; other: ${settings.join(", ")}`,
       );
+    if (state.leftOff) note(state.name, "this update starts it again");
     return diffOf(state, inputs, { outputOnly: ["uuid"], ignored: ["cluster"], replace: ["name"] });
   },
   async update(_id, state, inputs) {

@@ -12,6 +12,7 @@ import { Deadline, poll } from "../time";
 import type { GuestInputs } from "./contract";
 import { isMissing } from "./manage";
 import type { Manage } from "./manage";
+import { OFF_KEY, readMark, writeMark } from "./mark";
 import type { VmInfo } from "./parse";
 import { parseVmInfo } from "./parse";
 
@@ -59,12 +60,23 @@ export async function powerOff(manage: Manage, name: string, { gently }: { gentl
   if (!off) throw new HostError(name, "the guest does not go off; see it in VirtualBox's window");
 }
 
+/** What an update that was cut off has switched the guest off for; nothing where it runs, or its owner did it. */
+export async function leftOffFor(
+  manage: Manage,
+  name: string,
+  info: VmInfo,
+): Promise<"settings" | "installation" | undefined> {
+  if (!isOff(info)) return undefined;
+  const mark = await readMark(manage, name, OFF_KEY);
+  return mark === "settings" || mark === "installation" ? mark : undefined;
+}
+
 /** What of a guest has to do with its power. */
 export type Powered = Pick<GuestInputs, "name" | "target" | "cluster">;
 
 /**
- * Runs `work` while the guest is off. One that ran before runs again afterwards. An installed one is a node, which is
- * taken out of service meanwhile, and waited for.
+ * Runs `work` while the guest is off. One that ran before, or that an update which was cut off left off, runs again
+ * afterwards. An installed one is a node, which is taken out of service meanwhile, and waited for.
  */
 export async function switchedOff(
   manage: Manage,
@@ -82,7 +94,7 @@ export async function switchedOff(
       `the guest's state was saved, so VirtualBox changes none of its settings. Start it, or run \`VBoxManage discardstate ${name}\` there`,
     );
   }
-  if (isOff(info)) return work();
+  if (isOff(info) && (!installed || (await leftOffFor(manage, name, info)) === undefined)) return work();
   if (installed) return outOfService(target, cluster, () => powerCycle(manage, guest, work));
   note(name, "switching off for changed settings");
   await powerOff(manage, name, { gently: false });
@@ -99,12 +111,14 @@ async function powerCycle(
   const member = await memberServes(target);
   const swarm = await dockerInfo(target).catch(() => undefined);
   note(name, "switching off for changed settings");
+  await writeMark(manage, name, OFF_KEY, "settings");
   await powerOff(manage, name, { gently: true });
   dropConnection(target);
   try {
     await work();
   } finally {
     await powerOn(manage, name);
+    await writeMark(manage, name, OFF_KEY);
   }
   await awaitSystem(target, RETURN_SECONDS, "it did not come back after its power cycle");
   if (swarm?.Swarm.LocalNodeState === "active") await awaitDocker(target);

@@ -94,10 +94,9 @@ describe.skipIf(!canSandbox)("a node that is reinstalled", () => {
     vi.spyOn(globalThis, "setTimeout").mockImplementation(impatient);
     const inputs = memberInputs(founder, managers, { installation: "boot-2", storageService: "store-a" });
     await swarmMember.update("a", { ...inputs, installation: "boot-1", nodeId: founder.nodeId }, inputs);
-    expect(logged.filter((line) => line.startsWith("warning"))).toEqual([
-      "warning: a: serves, but MinIO has not said within 300 s that all its drives are whole: " +
-        "c is not ready in the Swarm, store-d does not run on d",
-    ]);
+    expect(logged.find((line) => line.startsWith("warning"))).toMatch(
+      /^warning: a: serves, but MinIO does not say .*: c is not ready in the Swarm, store-d does not run on d$/,
+    );
   }, 20_000);
 
   it("waits for every other node to be there, and says for which", async () => {

@@ -3,7 +3,7 @@ import type { Cluster, Connection } from "../../../hosts/src/contract";
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { outOfService, row } from "../../../hosts/src/swarm/out-of-service";
 import { bootInstallerAgain, isBeingInstalled } from "../../../hosts/src/virtualbox/again";
-import type { GuestInputs } from "../../../hosts/src/virtualbox/contract";
+import type { GuestInputs, GuestOutputs } from "../../../hosts/src/virtualbox/contract";
 import { afterInstallation, beforeReboot, guest } from "../../../hosts/src/virtualbox/guest";
 import { canSandbox } from "./support/sandbox";
 import { engines, memberInputs, type Engine } from "./support/sim-swarm";
@@ -27,6 +27,19 @@ const withMemory = (inputs: GuestInputs, memory: number): GuestInputs => ({
   ...inputs,
   withPowerCycle: { ...inputs.withPowerCycle, memory },
 });
+
+/** A refresh finds it off, and the update after it starts it. */
+async function startedAgain({ box, inputs, id, outs }: Awaited<ReturnType<typeof installed>>) {
+  const found = (await guest.read(id, outs))?.outs as GuestOutputs;
+  expect(guest.diff(found, inputs)).toMatchObject({ changedKeys: ["leftOff"], replaces: [] });
+  expect(logged.slice(-2)).toEqual([
+    "warning: coreos1: a change that was cut off has left it switched off",
+    "coreos1: this update starts it again",
+  ]);
+  expect(await guest.update(id, found, inputs)).toEqual(outs);
+  expect(await box.info("coreos1")).toContain('VMState="running"');
+  box.changes();
+}
 
 /** Three managers and a worker, which is a guest. */
 async function node() {
@@ -59,7 +72,7 @@ describe.skipIf(!canSandbox)("a guest that is a member of the Swarm", () => {
       "c: back in service",
     ]);
     expect(swarm.moves).toEqual(["c drain", "c active"]);
-    expect(box.changes()[0]).toBe("controlvm c acpipowerbutton");
+    expect(box.changes()).toContain("controlvm c acpipowerbutton");
     expect(manager.sandbox.read(absence)).toBeUndefined();
   }, 60_000);
 
@@ -119,17 +132,35 @@ describe("a guest whose reinstallation was cut off", () => {
     return { ...made, reinstalled };
   }
 
-  it("before it lost its system is an installed one still, should the change be taken back", async () => {
+  it("before it lost its system is reinstalled from there, or started again should the change be taken back", async () => {
     const { box, inputs, id, outs, reinstalled } = await cutOffAt("storageattach");
+    expect(await box.info("coreos1")).toContain('VMState="poweroff"');
+    expect(await isBeingInstalled(reinstalled)).toBe(true);
+    await startedAgain({ box, inputs, id, outs });
     expect(await isBeingInstalled(reinstalled)).toBe(false);
-    await box.manage("startvm", "coreos1", "--type", "headless");
+    // It is an installed one still.
     await guest.update(id, outs, withMemory(inputs, 4096));
-    expect(box.changes()[0]).toBe("controlvm coreos1 acpipowerbutton");
+    expect(box.changes()).toContain("controlvm coreos1 acpipowerbutton");
     expect(box.configDrive("coreos1")).toBeUndefined();
   }, 60_000);
 
   it("after it lost its system has nothing to lose", async () => {
-    const { reinstalled } = await cutOffAt("setextradata");
+    const { box, reinstalled } = await cutOffAt("createmedium");
+    await box.manage("setextradata", "coreos1", "moorage/phase", "installed");
     expect(await isBeingInstalled(reinstalled)).toBe(true);
+  }, 60_000);
+});
+
+describe("a guest whose power cycle was cut off while it was off", () => {
+  it("is found so by a refresh, and started again; one that its owner has switched off is not", async () => {
+    const made = await installed((await answeringSystem()).connection());
+    const { box, inputs, id, outs } = made;
+    await box.manage("controlvm", "coreos1", "poweroff");
+    expect((await guest.read(id, outs))?.outs).toEqual(outs);
+    await box.manage("setextradata", "coreos1", "moorage/off-for", "settings");
+    await startedAgain(made);
+    expect((await guest.read(id, { ...outs, leftOff: true }))?.outs).toEqual(outs);
+    await guest.update(id, outs, inputs);
+    expect(await box.info("coreos1")).toContain('VMState="running"');
   }, 60_000);
 });
