@@ -109,7 +109,8 @@ export class Fleet extends pulumi.ComponentResource {
     const network = new VirtualBoxNetwork("virtualbox", { config }, { parent: this });
     return Object.fromEntries(
       Object.entries(config.nodes).map(([name, node]) => {
-        const args = { node, config, access: access[name], network, identity };
+        const cluster = clusterOf(config, access, name);
+        const args = { node, config, access: access[name], network, identity, cluster };
         return [name, new Guest(name, args, { parent: this })];
       }),
     );

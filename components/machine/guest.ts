@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as render from "@moorage/render";
-import type { InstalledGuest } from "@moorage/hosts";
+import type { Cluster, InstalledGuest } from "@moorage/hosts";
 import type { HypervisorConfig } from "../../config/hypervisor";
 import { interfaceModel } from "../../config/models";
 import type { NodeConfig } from "../../config/nodes";
@@ -21,6 +21,8 @@ export interface GuestArgs {
   readonly access?: NodeAccess;
   readonly network: VirtualBoxNetwork;
   readonly identity?: Identity;
+  /** What the node is taken out of for a power cycle. */
+  readonly cluster: ArgsOf<Cluster>;
 }
 
 /** The VirtualBox guest that is one node's machine; it boots the live installer until its disk is installed. */
@@ -50,6 +52,7 @@ export class Guest extends pulumi.ComponentResource {
         keepDataDisk: config.hypervisor.keepDataDisks,
         installer: access.installer,
         target: access.connection,
+        cluster: args.cluster,
       },
       // A guest does not start without its network, nor without the image in its drive.
       { parent: this, dependsOn: network.ready },

@@ -178,7 +178,10 @@ export interface NodeFilesInputs {
   readonly cluster?: Cluster;
   readonly installation?: Installed;
 }
-export type NodeFilesOutputs = NodeFilesInputs;
+export interface NodeFilesOutputs extends NodeFilesInputs {
+  /** Found on a node that a change which was cut off has drained: drift, so that an update puts it back. */
+  readonly outOfService?: true;
+}
 
 // A node's network, changed as the node runs.
 

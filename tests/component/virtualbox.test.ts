@@ -146,7 +146,10 @@ describe("a guest", () => {
     });
     const [unit] = (parse(text) as { coreos: { units: { content: string }[] } }).coreos.units;
     expect(unit?.content).toMatch(/Name=enp0s3[^]*Address=10\.0\.2\.11\/24\nGateway=10\.0\.2\.1/);
-    expect(secretPaths(inputs)).toEqual(["installer.privateKey", "installerUserData", "target.privateKey"]);
+    expect(secretPaths(inputs)).toEqual([
+      ...[0, 1, 2].map((at) => `cluster.managers.${at}.privateKey`),
+      ...["installer.privateKey", "installerUserData", "target.privateKey"],
+    ]);
   });
 
   test("is pinned from the first contact, by another key than the installed system's", () => {

@@ -1,6 +1,6 @@
 /** What changed files and units take: reloads, restarts and reboots, each once, and proof that units run. */
 import type { Connection, NodeFilesInputs } from "../contract";
-import { HostError, messageOf } from "../errors";
+import { HostError } from "../errors";
 import { awaitMember, memberServes } from "../etcd/back";
 import { disruptionLock } from "../locks";
 import { note } from "../log";
@@ -8,7 +8,7 @@ import { rebootAndWait } from "../reboot";
 import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { quote } from "../ssh/quote";
-import { dockerInfo } from "../swarm/managers";
+import { awaitDocker, dockerInfo } from "../swarm/managers";
 import { outOfService } from "../swarm/out-of-service";
 import { Deadline, poll } from "../time";
 import { parseFound } from "./parse";
@@ -30,7 +30,7 @@ export async function settle(inputs: NodeFilesInputs, pending: Pending): Promise
   const work = async () => {
     const member = stops(pending, restart) && (await memberServes(connection));
     await runActions(connection, pending.daemonReload, restart, reload, on, off);
-    if (restart.includes(DOCKER)) await waitForDocker(connection);
+    if (restart.includes(DOCKER)) await awaitDocker(connection);
     if (pending.reboot) await rebootOnce(connection);
     if (member) await awaitMember(connection);
     await verify(connection, on);
@@ -107,28 +107,10 @@ act() {
 }
 `;
 
-/** Until Docker answers; a node of a Swarm must be in it again too, before another one's Docker goes down. */
-async function waitForDocker(connection: Connection): Promise<void> {
-  const deadline = new Deadline(SETTLE_SECONDS);
-  let last = "";
-  const ready = await poll(deadline, 1, async () => {
-    try {
-      const { Swarm } = await dockerInfo(connection);
-      if (Swarm.LocalNodeState !== "pending") return true;
-      last = "it has not rejoined its Swarm yet";
-    } catch (error) {
-      last = messageOf(error);
-    }
-    return undefined;
-  });
-  if (!ready)
-    throw new HostError(connection.node, `Docker is not back ${SETTLE_SECONDS} s after its restart: ${last}`);
-}
-
 async function rebootOnce(connection: Connection): Promise<void> {
   const member = await dockerInfo(connection).catch(() => undefined);
   await rebootAndWait(connection, REBOOT_SECONDS);
-  if (member?.Swarm.LocalNodeState === "active") await waitForDocker(connection);
+  if (member?.Swarm.LocalNodeState === "active") await awaitDocker(connection);
 }
 
 async function verify(connection: Connection, units: readonly string[]): Promise<void> {

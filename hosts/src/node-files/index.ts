@@ -2,7 +2,7 @@
 import type { Connection, NodeFilesInputs, NodeFilesOutputs, Operation } from "../contract";
 import { diffOf } from "../diff";
 import { HostError } from "../errors";
-import { note } from "../log";
+import { note, warn } from "../log";
 import { isReinstalled, readOrRecorded, recording, unlessUnreachable, withoutProvider } from "../operation";
 import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
@@ -95,12 +95,15 @@ export const nodeFiles: Operation<NodeFilesInputs, NodeFilesOutputs> = {
         patience: brief,
         purpose: `reading the files of ${state.part}`,
       });
-      return { id, outs: asFound(state, parseFound(stdout)) };
+      const outs = asFound(state, parseFound(stdout));
+      if (outs.outOfService) warn(state.connection.node, "a change that was cut off has left it drained");
+      return { id, outs };
     });
   },
   diff(state, inputs) {
     const planned = plannedFor(state, inputs);
     if (planned !== undefined) note(state.connection.node, `this update ${planned}`);
+    if (state.outOfService) note(state.connection.node, "this update puts it back into service");
     return diffOf(state, inputs, { replace: ["part"], connections: ["connection"], ignored: ["cluster"] });
   },
   update(_id, state, inputs) {

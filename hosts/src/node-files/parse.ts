@@ -17,6 +17,8 @@ export interface FoundUnit {
 export interface Found {
   readonly files: ReadonlyMap<string, FoundFile>;
   readonly units: ReadonlyMap<string, FoundUnit>;
+  /** The node is out of service for a change, by its own note. */
+  readonly outOfService: boolean;
 }
 
 export function parseFound(output: string): Found {
@@ -42,10 +44,13 @@ export function parseFound(output: string): Found {
       });
     }
   }
-  return { files, units };
+  return { files, units, outOfService: /^out-of-service$/m.test(output) };
 }
 
-/** The recorded part with what is really there in it: missing files are absent, changed ones show their content. */
+/**
+ * The recorded part with what is really there in it: missing files are absent, changed ones show their content, and a
+ * part that has its node drained for changes shows one that was left so.
+ */
 export function asFound(state: NodeFilesOutputs, found: Found): NodeFilesOutputs {
   const files = Object.entries(state.files).flatMap(([path, recorded]) => {
     const actual = found.files.get(path);
@@ -54,7 +59,14 @@ export function asFound(state: NodeFilesOutputs, found: Found): NodeFilesOutputs
   const units = Object.entries(state.units).map(
     ([name, recorded]) => [name, foundUnit(name, recorded, found)] as const,
   );
-  return { ...state, files: Object.fromEntries(files), units: Object.fromEntries(units) };
+  const outs: { -readonly [Key in keyof NodeFilesOutputs]: NodeFilesOutputs[Key] } = {
+    ...state,
+    files: Object.fromEntries(files),
+    units: Object.fromEntries(units),
+  };
+  if (found.outOfService && state.cluster !== undefined) outs.outOfService = true;
+  else delete outs.outOfService;
+  return outs;
 }
 
 function foundFile(recorded: ManagedFile, actual: FoundFile): ManagedFile {

@@ -167,7 +167,7 @@ const actionsOf = (file: Placed) =>
 
 export const forgetPending = (part: string) => `rm -f /run/moorage/pending-${part}`;
 
-/** Prints one line a path: `file PATH MODE OWNER BASE64`, and one a unit: `unit NAME ENABLED ACTIVE`. */
+/** Prints one line a path: `file PATH MODE OWNER BASE64`, one a unit, `unit NAME ENABLED ACTIVE`, and `out-of-service`. */
 export function readScript(paths: readonly string[], units: readonly string[]): string {
   return `
 show() {
@@ -177,6 +177,7 @@ show() {
 ${unitStateFunction}
 ${paths.map((path) => `show ${quote(path)}`).join("\n")}
 ${units.map((name) => `state ${quote(name)}`).join("\n")}
+if [ -e ${ABSENCE_FILE} ]; then echo out-of-service; fi
 `;
 }
 

@@ -13,14 +13,19 @@ export function satisfies(node: SwarmNode, constraints: readonly string[]): bool
 }
 
 /** Whether a service has a task on this very node: it is global, or bound to the node by name. */
-export function isFor({ Spec }: SwarmService, node: SwarmNode): boolean {
-  const constraints = Spec.TaskTemplate.Placement?.Constraints ?? [];
-  const bound = constraints.some((each) =>
-    /^\s*(node\.labels\.moorage\.node|node\.hostname)\s*==/.test(each),
-  );
-  const replicas = Spec.Mode.Replicated?.Replicas ?? 0;
-  return (Spec.Mode.Global !== undefined || (bound && replicas > 0)) && satisfies(node, constraints);
+export function isFor(service: SwarmService, node: SwarmNode): boolean {
+  const { Global } = service.Spec.Mode;
+  return (Global !== undefined || isBound(service)) && satisfies(node, constraintsOf(service));
 }
+
+/** Whether a service has a task on one node, named by its constraints, and on no other. */
+export function isBound(service: SwarmService): boolean {
+  const byName = /^\s*(node\.labels\.moorage\.node|node\.hostname)\s*==/;
+  const replicas = service.Spec.Mode.Replicated?.Replicas ?? 0;
+  return replicas > 0 && constraintsOf(service).some((each) => byName.test(each));
+}
+
+const constraintsOf = ({ Spec }: SwarmService): string[] => Spec.TaskTemplate.Placement?.Constraints ?? [];
 
 function valueOf(node: SwarmNode, key: string): string {
   const label = (prefix: string, labels: Record<string, string> | null | undefined) =>

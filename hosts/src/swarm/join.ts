@@ -3,13 +3,13 @@ import type { Connection, SwarmMemberInputs } from "../contract";
 import { dockerApi } from "../docker/api";
 import { DockerError, HostError, messageOf } from "../errors";
 import { membershipLock } from "../locks";
-import { note } from "../log";
+import { note, warn } from "../log";
 import { patient } from "../ssh/connect";
 import { Deadline, poll } from "../time";
 import { readMark, writeMark } from "./mark";
 import { dockerInfo, listNodes, workingManager } from "./managers";
 import type { Manager } from "./managers";
-import { findNode, removeNode, retrying, updateNode } from "./nodes";
+import { findNode, isDown, nameOf, removeNode, retrying, updateNode } from "./nodes";
 import type { DockerInfo, SwarmNode } from "./types";
 import { isLocked, unlockManagers } from "./unlock";
 
@@ -18,6 +18,8 @@ const JOIN_SECONDS = 90;
 const WAKE_SECONDS = 30;
 /** The same where the manager was its Swarm's only one. */
 const ALONE_SECONDS = 8;
+/** How long Swarm may take to see that a machine is gone. */
+const FORMER_SECONDS = 40;
 
 /** Managers other than this node. */
 export function otherManagers({
@@ -195,7 +197,7 @@ async function init(inputs: SwarmMemberInputs): Promise<void> {
 
 async function join(inputs: SwarmMemberInputs, manager: Manager, hostname: string): Promise<void> {
   const work = async () => {
-    await forgetEarlier(otherManagers(inputs), hostname);
+    await forgetEarlier(inputs, hostname);
     await retrying(JOIN_SECONDS, () => joinOnce(inputs, manager));
   };
   note(inputs.node, `joining the Swarm as ${inputs.role}`);
@@ -226,17 +228,36 @@ async function joinOnce(inputs: SwarmMemberInputs, manager: Manager): Promise<vo
   });
 }
 
-/** A node that was installed anew has left its former self on the list, which as a manager counts against the quorum. */
-async function forgetEarlier(managers: readonly Connection[], hostname: string): Promise<void> {
-  const { api } = await workingManager(managers, "looking for earlier entries of the node");
-  const nodes = await api.get<SwarmNode[]>("/nodes", { purpose: "listing the Swarm's nodes" });
-  for (const node of nodes.filter(
-    (each) => each.Description.Hostname === hostname && each.Status.State === "down",
-  )) {
-    note(hostname, `taking its former entry ${node.ID} off the Swarm's list`);
-    await forgetNode(managers, node);
+/**
+ * A node that is another machine now, or was installed anew, has left its former self on the list, which as a manager
+ * counts against the quorum. One that died a moment ago is not seen to be down yet.
+ */
+async function forgetEarlier(inputs: SwarmMemberInputs, hostname: string): Promise<void> {
+  const { node } = inputs;
+  const managers = otherManagers(inputs);
+  let alive: SwarmNode[] = [];
+  await poll(new Deadline(FORMER_SECONDS), 2, async () => {
+    const { api } = await workingManager(managers, "looking for earlier entries of the node");
+    const former = (await listNodes(api)).filter((each) => isFormer(each, node, hostname));
+    for (const each of former.filter(isDown)) {
+      note(node, `taking its former entry ${each.ID} off the Swarm's list`);
+      await forgetNode(managers, each);
+    }
+    alive = former.filter((each) => !isDown(each));
+    return alive.length === 0 ? true : undefined;
+  });
+  for (const { ID, Status } of alive) {
+    warn(
+      node,
+      `another machine is in the Swarm by its name, at ${Status.Addr ?? "an unknown address"}. Switch that one off, and run ` +
+        `\`docker node demote ${ID}; docker node rm --force ${ID}\` on a manager`,
+    );
   }
 }
+
+/** An entry without our label is of a host that never got so far. */
+const isFormer = (entry: SwarmNode, node: string, hostname: string): boolean =>
+  nameOf(entry) === (entry.Spec.Labels?.["moorage.node"] === undefined ? hostname : node);
 
 /** Demotes a node that is gone, then removes it. */
 export async function forgetNode(managers: readonly Connection[], { ID, Spec }: SwarmNode): Promise<void> {

@@ -5,11 +5,12 @@ import type { DockerApi } from "../docker/api";
 import { DockerError, HostError, messageOf } from "../errors";
 import { note, warn } from "../log";
 import { couldNotAsk } from "../ssh/pool";
+import { forgetAbsence } from "./absence";
 import { allOut, forgetNode, isOut, leave, otherManagers } from "./join";
-import { dockerInfo, listNodes, workingManager } from "./managers";
+import { dockerInfo, listNodes, onManager, workingManager } from "./managers";
 import { removeMark } from "./mark";
 import { Deadline, poll } from "../time";
-import { awaitNode, findNode, removeNode, updateNode } from "./nodes";
+import { awaitNode, findNode, isDown, nameOf, removeNode, updateNode } from "./nodes";
 import type { DockerInfo, SwarmNode } from "./types";
 
 /** How long Swarm may take to see that a manager is down. */
@@ -43,6 +44,7 @@ export async function removeMember(state: Leaving): Promise<void> {
   }
   if (listed !== undefined) await removeNode(others, nodeId);
   await removeMark(connection);
+  await forgetAbsence(connection);
   note(connection.node, "left the Swarm");
 }
 
@@ -129,8 +131,12 @@ async function forgetAbsentManagers(node: string, others: readonly Connection[])
 async function removeAbsent(state: Leaving, reason: HostError): Promise<void> {
   const others = otherManagers(state);
   try {
-    const node = await findNode(others, state.nodeId);
-    if (node) await forgetNode(others, node);
+    const nodes = await onManager(others, "listing nodes", ({ api }) => listNodes(api));
+    // Its id is not known of one that died half way through joining, or once a refresh found it to be no member.
+    const entries = nodes.filter((each) =>
+      state.nodeId === "" ? nameOf(each) === state.node && isDown(each) : each.ID === state.nodeId,
+    );
+    for (const each of entries) await forgetNode(others, each);
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
     if (others.length === 0 || !(await allOut(others))) throw stuck(state.node, reason, error);

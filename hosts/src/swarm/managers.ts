@@ -5,8 +5,11 @@ import type { DockerApi } from "../docker/api";
 import { DockerError, HostError, messageOf, reasonOf } from "../errors";
 import { brief } from "../ssh/connect";
 import { couldNotAsk } from "../ssh/pool";
-import { sleep } from "../time";
+import { Deadline, poll, sleep } from "../time";
 import type { DockerInfo, SwarmNode } from "./types";
+
+/** How long Docker may take to be back after it, or its node, went down. */
+const DOCKER_SECONDS = 60;
 
 export interface Manager {
   readonly connection: Connection;
@@ -20,6 +23,24 @@ export function dockerInfo(
   timeoutSeconds = 10,
 ): Promise<DockerInfo> {
   return dockerApi(connection).get<DockerInfo>("/info", { patience, timeoutSeconds, purpose: "docker info" });
+}
+
+/** Until Docker answers; a node of a Swarm must be in it again too, before another one's Docker goes down. */
+export async function awaitDocker(connection: Connection): Promise<void> {
+  const deadline = new Deadline(DOCKER_SECONDS);
+  let last = "";
+  const ready = await poll(deadline, 1, async () => {
+    try {
+      const { Swarm } = await dockerInfo(connection);
+      if (Swarm.LocalNodeState !== "pending") return true;
+      last = "it has not rejoined its Swarm yet";
+    } catch (error) {
+      last = messageOf(error);
+    }
+    return undefined;
+  });
+  if (!ready)
+    throw new HostError(connection.node, `Docker is not back ${DOCKER_SECONDS} s after its restart: ${last}`);
 }
 
 /** How long before the next manager is asked as well, while an earlier one has not answered. */

@@ -6,15 +6,15 @@ import { HostError } from "../errors";
 import { membershipLock } from "../locks";
 import { note } from "../log";
 import { isReinstalled, readOrRecorded, recording, withoutProvider } from "../operation";
-import { isFor } from "../services/placement";
+import { isBound } from "../services/placement";
 import { Deadline } from "../time";
 import { enter, isOut } from "./join";
 import { removeMember } from "./leave";
-import { dockerInfo, onManager } from "./managers";
+import { dockerInfo } from "./managers";
 import { writeMark } from "./mark";
 import { awaitNode, findNode, isReady, updateNode } from "./nodes";
-import { untilWhole } from "./out-of-service";
-import type { DockerInfo, NodeSpec, SwarmNode, SwarmService } from "./types";
+import { placedOn, storageHeals, untilServing } from "./out-of-service";
+import type { DockerInfo, NodeSpec, SwarmNode } from "./types";
 import { isLocked, unlockKey } from "./unlock";
 
 const READY_SECONDS = 90;
@@ -36,24 +36,29 @@ function wantedSpec(spec: NodeSpec, { role, labels, availability }: SwarmMemberI
   return { ...spec, Role: role, Labels: labels, Availability: availability ?? spec.Availability };
 }
 
+/** Makes the node a member; one that has come back to its services is waited for. */
+async function join(inputs: SwarmMemberInputs, state?: SwarmMemberOutputs): Promise<SwarmMemberOutputs> {
+  const outs = await ensure(inputs, state?.unlockKey);
+  if (await isBack(outs, state)) await untilPlaced(outs);
+  return outs;
+}
+
+/**
+ * Whether the node was reinstalled. A refresh meanwhile has forgotten the member: then services that are bound to the
+ * node show that it is not new.
+ */
+async function isBack(outs: SwarmMemberOutputs, state: SwarmMemberOutputs | undefined): Promise<boolean> {
+  if (state !== undefined && isReinstalled(state, outs)) return true;
+  return outs.nodeId !== state?.nodeId && (await placedOn(outs)).some(isBound);
+}
+
 /** Until the services that are placed on the node run there again, and MinIO has healed its drive. */
-async function untilPlaced({
-  connection,
-  managers,
-  nodeId,
-  storageService,
-}: SwarmMemberOutputs): Promise<void> {
+async function untilPlaced(outs: SwarmMemberOutputs): Promise<void> {
+  const { connection, managers, storageService } = outs;
   const elapsed = new Deadline(0);
-  const member = { connection, managers, nodeId, cluster: { managers, storageService } };
-  await untilWhole(member, async () => {
-    const purpose = "listing services";
-    const services = await onManager(managers, purpose, ({ api }) =>
-      api.get<SwarmService[]>("/services", { purpose }),
-    );
-    const node = await findNode(managers, nodeId);
-    return node === undefined ? [] : services.filter((each) => isFor(each, node)).map(({ ID }) => ID);
-  });
-  note(connection.node, `serves again after its installation, ${elapsed.elapsed} s after it joined`);
+  await untilServing(outs, async () => (await placedOn(outs)).map(({ ID }) => ID));
+  await storageHeals({ connection, managers, cluster: { managers, storageService } });
+  note(connection.node, `serves again, ${elapsed.elapsed} s after it joined anew`);
 }
 
 interface SwarmCluster {
@@ -133,7 +138,7 @@ async function read(id: string, state: SwarmMemberOutputs): Promise<ReadResult<S
 export const swarmMember: Operation<SwarmMemberInputs, SwarmMemberOutputs> = {
   async create(inputs) {
     const id = inputs.node;
-    return { id, outs: await recording(id, { ...inputs, nodeId: "" }, () => ensure(inputs)) };
+    return { id, outs: await recording(id, { ...inputs, nodeId: "" }, () => join(inputs)) };
   },
   read(id, state) {
     return readOrRecorded(state.node, id, state, () => read(id, state));
@@ -146,10 +151,8 @@ export const swarmMember: Operation<SwarmMemberInputs, SwarmMemberOutputs> = {
       connections: ["connection"],
     });
   },
-  async update(_id, state, inputs) {
-    const outs = await ensure(inputs, state.unlockKey);
-    if (isReinstalled(state, inputs)) await untilPlaced(outs);
-    return outs;
+  update(_id, state, inputs) {
+    return join(inputs, state);
   },
   async delete(_id, state) {
     await membershipLock.use(() => removeMember(state));

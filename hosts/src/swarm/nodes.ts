@@ -111,3 +111,9 @@ export const isReady = (node: SwarmNode | undefined): boolean =>
   (node.Spec.Role === "worker"
     ? !node.ManagerStatus
     : node.ManagerStatus?.Reachability === "reachable" && node.ManagerStatus.Addr !== "");
+
+export const isDown = ({ Status }: SwarmNode): boolean => Status.State === "down";
+
+/** Whose an entry of the Swarm's list is: by our label, or by its host's name while it has none yet. */
+export const nameOf = ({ Spec, Description }: SwarmNode): string =>
+  Spec.Labels?.["moorage.node"] ?? Description.Hostname;

@@ -3,17 +3,19 @@
  * it, one node at a time. The first that does not come back stops the row.
  */
 import type { Cluster, Connection } from "../contract";
-import { HostError, messageOf, RefusedError } from "../errors";
-import { disruptionLock } from "../locks";
-import { note } from "../log";
+import { HostError, messageOf, reasonOf, RefusedError } from "../errors";
+import { disruptionLock, membershipLock } from "../locks";
+import { note, warn } from "../log";
+import { isFor } from "../services/placement";
 import { mc, storageContainer } from "../storage/mc";
 import { Deadline, poll } from "../time";
-import { isOut } from "./join";
-import { dockerInfo, listNodes, onManager } from "./managers";
-import { awaitNode, isReady, updateNode } from "./nodes";
+import { forgetNode, isOut } from "./join";
+import { awaitDocker, dockerInfo, listNodes, onManager } from "./managers";
+import { awaitNode, findNode, isDown, isReady, nameOf, updateNode } from "./nodes";
 import { forgetAbsence, readAbsence, recordAbsence } from "./absence";
 import type { Absence } from "./absence";
-import type { DockerInfo, SwarmNode, SwarmTask } from "./types";
+import { isLocked, unlockManagers } from "./unlock";
+import type { DockerInfo, SwarmNode, SwarmService, SwarmTask } from "./types";
 
 /** How long the others may take to be strong enough to do without this node. */
 const GATE_SECONDS = 600;
@@ -21,6 +23,8 @@ const DRAIN_SECONDS = 120;
 const READY_SECONDS = 180;
 /** How long its tasks may take to run again, and its drive to be healed. */
 const STRENGTH_SECONDS = 600;
+/** How long its drive may take to be healed where nobody else is about to go. */
+const HEAL_SECONDS = 300;
 /** How long a wait may be before it is said what for. */
 const PATIENCE_MS = 5000;
 
@@ -44,24 +48,47 @@ export async function outOfService(
   cluster: Cluster,
   work: () => Promise<void>,
 ): Promise<void> {
-  const info = await dockerInfo(connection).catch(() => undefined);
-  if (info === undefined || isOut(info)) return work();
-  const member = memberOf(connection, cluster, info);
+  const member = await membership(connection, cluster);
+  if (member === undefined) return work();
   return inTurn(
     connection.node,
     () => gate(member, managersNeed),
     async () => {
       const absence = await drain(member);
       await work();
-      await comeBack(member, absence);
+      await comeBack(member, absence, (secondsLeft) => storageSpares(member, secondsLeft));
     },
   );
 }
 
-/** Puts a node back into service that an interrupted run has left out of it; leaves every other alone. */
+/**
+ * Puts a node back into service that an interrupted run has left out of it; leaves every other alone. Whoever else is
+ * away is no reason to leave it out.
+ */
 export async function endAbsence(connection: Connection, cluster: Cluster): Promise<void> {
-  if ((await readAbsence(connection)) === undefined) return;
-  await outOfService(connection, cluster, () => Promise.resolve());
+  const absence = await readAbsence(connection);
+  if (absence === undefined) return;
+  const member = await membership(connection, cluster);
+  if (member === undefined) return;
+  await inTurn(
+    connection.node,
+    () => Promise.resolve(),
+    () => comeBack(member, absence, () => storageHeals(member)),
+  );
+}
+
+async function membership(connection: Connection, cluster: Cluster): Promise<Member | undefined> {
+  const info = await unlocked(connection, cluster);
+  return info === undefined || isOut(info) ? undefined : memberOf(connection, cluster, info);
+}
+
+/** What the node's Docker says; with autolock it starts locked, and knows nothing of its Swarm until it has the key. */
+async function unlocked(connection: Connection, { managers }: Cluster): Promise<DockerInfo | undefined> {
+  const info = await dockerInfo(connection).catch(() => undefined);
+  if (info === undefined || !isLocked(info)) return info;
+  await unlockManagers({ node: connection.node, managers });
+  await awaitDocker(connection);
+  return dockerInfo(connection);
 }
 
 export function memberOf(connection: Connection, cluster: Cluster, { Swarm }: DockerInfo): Member {
@@ -121,8 +148,24 @@ export async function gate(member: Member, needs: Needs): Promise<void> {
   await storageSpares(member, deadline.left(10));
 }
 
-export async function managersNeed({ managers, nodeId }: Member): Promise<string | undefined> {
-  return quorumNeeds(await onManager(managers, "listing nodes", ({ api }) => listNodes(api)), nodeId);
+/** Why the managers' quorum needs the node. One that is down, and not configured any more, is given up for it. */
+export async function managersNeed(member: Member): Promise<string | undefined> {
+  const { cluster, managers, nodeId } = member;
+  const nodes = await onManager(managers, "listing nodes", ({ api }) => listNodes(api));
+  const kept = nodes.filter((node) => !isGivenUp(node, cluster));
+  const reason = quorumNeeds(nodes, nodeId);
+  if (reason === undefined || kept.length === nodes.length) return reason;
+  for (const node of nodes.filter((each) => !kept.includes(each))) {
+    note(nameOf(node), "is down, and not configured any more; taken off the Swarm's list");
+    await membershipLock.use(() => forgetNode(managers, node));
+  }
+  return quorumNeeds(kept, nodeId);
+}
+
+/** An update takes it off the list at its very end: what comes before would wait for it in vain. */
+function isGivenUp(node: SwarmNode, { members }: Cluster): boolean {
+  const isOurs = node.Spec.Labels?.["moorage.node"] !== undefined;
+  return isOurs && isDown(node) && members !== undefined && !members.includes(nameOf(node));
 }
 
 /** Why the managers' quorum needs this node; a lone manager, or one of two, has nothing that could be kept. */
@@ -157,6 +200,47 @@ export async function storageSpares(
     purpose: "waiting until MinIO can do without this node",
     timeoutSeconds,
   }).finally(() => clearTimeout(patience));
+}
+
+/** Waits for the same, but not for others that are away: what is missing is a warning, and keeps nobody from going on. */
+export async function storageHeals(
+  member: Pick<Member, "connection" | "cluster" | "managers">,
+): Promise<void> {
+  const { node } = member.connection;
+  const deadline = new Deadline(HEAL_SECONDS);
+  try {
+    await storageSpares(member, HEAL_SECONDS);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    const missing = await missingElsewhere(member).catch(() => []);
+    const why = missing.length > 0 ? missing.join(", ") : reasonOf(error, node);
+    warn(
+      node,
+      `serves, but MinIO does not say that all its drives are whole (waited ${deadline.elapsed} s): ${why}`,
+    );
+  }
+}
+
+/** Nodes and services that are not there, in words. */
+async function missingElsewhere({ managers }: Pick<Member, "managers">): Promise<string[]> {
+  const purpose = "looking for what is missing";
+  return onManager(managers, purpose, async ({ api }) => {
+    const nodes = await listNodes(api);
+    const services = await api.get<SwarmService[]>("/services", { purpose });
+    const query = { filters: { "desired-state": ["running"] } };
+    const tasks = await api.get<SwarmTask[]>("/tasks", { query, purpose });
+    const runs = (service: SwarmService, node: SwarmNode) =>
+      tasks.some(
+        ({ ServiceID, NodeID, Status }) =>
+          ServiceID === service.ID && NodeID === node.ID && Status.State === "running",
+      );
+    return nodes.flatMap((node) => {
+      const { Hostname } = node.Description;
+      if (!isReady(node)) return [`${Hostname} is not ready in the Swarm`];
+      const idle = services.filter((service) => isFor(service, node) && !runs(service, node));
+      return idle.map(({ Spec }) => `${Spec.Name} does not run on ${Hostname}`);
+    });
+  });
 }
 
 /** Moves tasks away and waits until none runs here. What was so before is noted on the host, to be put back. */
@@ -199,45 +283,62 @@ export async function runningTasks({
   return tasks.filter(({ Status }) => Status.State === "running");
 }
 
-/** Takes tasks again, and waits until those it had run here, and MinIO could do without it. */
-async function comeBack(member: Member, { availability, services }: Absence): Promise<void> {
-  const { connection, managers, nodeId } = member;
+/** Takes tasks again, and waits until those it had run here and its drive is `healed`. */
+async function comeBack(
+  member: Member,
+  { availability, services }: Absence,
+  healed: (secondsLeft: number) => Promise<void>,
+): Promise<void> {
+  const { connection, cluster, managers, nodeId } = member;
   const deadline = new Deadline(STRENGTH_SECONDS);
+  await unlocked(connection, cluster);
   await awaitNode(managers, nodeId, READY_SECONDS, "ready", isReady);
   await updateNode(managers, nodeId, (spec) => ({ ...spec, Availability: availability }));
-  const wanted = availability === "active" ? services : [];
-  await untilWhole(member, () => Promise.resolve(wanted));
+  // A service that was replaced or removed meanwhile has another id, or none.
+  await untilServing(member, async () =>
+    (await placedOn(member)).map(({ ID }) => ID).filter((id) => services.includes(id)),
+  );
+  await healed(deadline.left(10));
   await forgetAbsence(connection);
   note(connection.node, `back in service after ${deadline.elapsed} s`);
 }
 
-/** Waits until the services run on a node that it is to have, and until MinIO could do without it, its drive healed. */
-export async function untilWhole(
-  member: Pick<Member, "connection" | "cluster" | "managers" | "nodeId">,
+/** A member as the Swarm's managers know it. */
+type Listed = Pick<Member, "managers" | "nodeId">;
+
+/** Services that are to have a task on this very node, as they are now: none where it takes no tasks. */
+export async function placedOn({ managers, nodeId }: Listed): Promise<SwarmService[]> {
+  const purpose = "listing services";
+  const services = await onManager(managers, purpose, ({ api }) =>
+    api.get<SwarmService[]>("/services", { purpose }),
+  );
+  const node = await findNode(managers, nodeId);
+  if (node?.Spec.Availability !== "active") return [];
+  return services.filter((service) => isFor(service, node));
+}
+
+/** Waits until the services run on a node that it is to have. */
+export async function untilServing(
+  member: Pick<Member, "connection" | "managers" | "nodeId">,
   wanted: () => Promise<readonly string[]>,
 ): Promise<void> {
   const deadline = new Deadline(STRENGTH_SECONDS);
   let missing = "";
-  const whole = await poll(deadline, 2, async () => {
+  const serves = await poll(deadline, 2, async () => {
     missing = await wanted()
       .then((services) => missingFrom(member, services))
       .catch(messageOf);
     return missing === "" ? true : undefined;
   });
-  if (!whole) {
-    throw new HostError(
-      member.connection.node,
-      `is not whole ${deadline.seconds} s after its change: ${missing}`,
-    );
-  }
-  await storageSpares(member, deadline.left(10));
+  if (serves) return;
+  throw new HostError(
+    member.connection.node,
+    `is not whole ${deadline.seconds} s after its change: ${missing}`,
+  );
 }
 
 /** Says how many of the services have no task here, or nothing. */
-async function missingFrom(
-  member: Pick<Member, "managers" | "nodeId">,
-  services: readonly string[],
-): Promise<string> {
+async function missingFrom(member: Listed, services: readonly string[]): Promise<string> {
   const running = new Set((await runningTasks(member)).map(({ ServiceID }) => ServiceID));
   const missing = services.filter((service) => !running.has(service));
   return missing.length === 0

@@ -20,7 +20,10 @@ export async function unlockKey(manager: Connection): Promise<string> {
  * Unlocks every manager in reach that is locked, since one alone has no quorum. The key comes from a manager that
  * serves; from the record where all are locked.
  */
-export async function unlockManagers({ node, managers }: SwarmMemberInputs, recordedKey = ""): Promise<void> {
+export async function unlockManagers(
+  { node, managers }: Pick<SwarmMemberInputs, "node" | "managers">,
+  recordedKey = "",
+): Promise<void> {
   const states = await Promise.allSettled(managers.map((manager) => dockerInfo(manager)));
   const locked = managers.filter((_, index) => {
     const state = states[index];

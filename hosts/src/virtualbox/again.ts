@@ -4,16 +4,20 @@ import { HostError } from "../errors";
 import { note } from "../log";
 import { dropConnection } from "../ssh/pool";
 import type { InstalledGuest } from "./contract";
-import { infoOf } from "./guest";
+import { infoOf, isInstalling } from "./guest";
 import { Manage } from "./manage";
-import { PHASE_KEY, STACK_KEY, readMark, writeMark } from "./mark";
+import { OFF_KEY, PHASE_KEY, STACK_KEY, readMark, writeMark } from "./mark";
 import { ensureDisk, filesOf, insertInstaller, ports, removeSystemDisk } from "./media";
-import { awaitInstaller, isOff, powerOff, powerOn } from "./power";
+import { awaitInstaller, isOff, leftOffFor, powerOff, powerOn } from "./power";
 
 /** Whether an earlier update began to reinstall the guest: nothing that has to be kept is on its system disk. */
 export async function isBeingInstalled({ hypervisor, name }: InstalledGuest): Promise<boolean> {
   const manage = await Manage.on(hypervisor);
-  return (await readMark(manage, name, PHASE_KEY)) === "installing";
+  const info = await infoOf(manage, name);
+  if (info === undefined) return false;
+  // Switched off for it, it has left the Swarm.
+  if ((await leftOffFor(manage, name, info)) === "installation") return true;
+  return isInstalling(manage, name, info);
 }
 
 /**
@@ -35,10 +39,13 @@ export async function bootInstallerAgain(
     );
   }
   note(name, "switching off, to be installed anew; its data disk stays");
+  await writeMark(manage, name, OFF_KEY, "installation");
   await powerOff(manage, name, { gently: true });
   for (const connection of [installer, target]) dropConnection(connection);
-  await writeMark(manage, name, PHASE_KEY, "installing");
   await removeSystemDisk(manage, hypervisor, name, info);
+  // Not before: cut off by then, a guest has its system still, and a change that is taken back leaves it at that.
+  await writeMark(manage, name, PHASE_KEY, "installing");
+  await writeMark(manage, name, OFF_KEY);
   const emptied = (await infoOf(manage, name)) ?? info;
   const system = { port: ports.system, file: filesOf(manage.folder, name).system, size: again.systemDisk };
   await ensureDisk(manage, hypervisor, name, emptied, system);

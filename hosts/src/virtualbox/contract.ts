@@ -1,5 +1,5 @@
 /** Inputs and outputs of what is done on a VirtualBox host. Plain values: they pass through the state of a stack. */
-import type { Connection } from "../contract";
+import type { Cluster, Connection } from "../contract";
 
 /** The machine VirtualBox runs on: this one, or one reached over SSH. */
 export interface Hypervisor {
@@ -103,10 +103,14 @@ export interface GuestInputs {
   readonly installer: Connection;
   /** The installed system; after a power cycle it is waited for. */
   readonly target: Connection;
+  /** What the node is taken out of for a power cycle. A change of it alone means nothing. */
+  readonly cluster?: Cluster;
 }
 export interface GuestOutputs extends GuestInputs {
   /** VirtualBox's id of the guest. */
   readonly uuid: string;
+  /** Found on a guest that a change which was cut off has switched off: drift, so that an update starts it again. */
+  readonly leftOff?: true;
 }
 
 /** The guest that an installation is to take the installer's drives out of, and to put them into again. */

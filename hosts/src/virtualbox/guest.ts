@@ -2,9 +2,10 @@
 import type { Operation } from "../contract";
 import { diffOf } from "../diff";
 import { HostError } from "../errors";
-import { note } from "../log";
+import { note, warn } from "../log";
 import { readOrRecorded, recording, unlessUnreachable, withoutProvider } from "../operation";
 import { brief } from "../ssh/connect";
+import { endAbsence } from "../swarm/out-of-service";
 import type { GuestInputs, GuestOutputs, InstalledGuest } from "./contract";
 import { isMissing, Manage } from "./manage";
 import { PHASE_KEY, STACK_KEY, notOurs, readMark, writeMark } from "./mark";
@@ -24,7 +25,7 @@ import {
 } from "./media";
 import type { VmInfo } from "./parse";
 import { parseVmInfo } from "./parse";
-import { awaitInstaller, isOff, powerOff, powerOn, switchedOff } from "./power";
+import { awaitInstaller, isOff, leftOffFor, powerOff, powerOn, switchedOff } from "./power";
 import { nameOf } from "./run";
 import { settingArguments, settingsOf } from "./settings";
 
@@ -89,8 +90,9 @@ async function ensure(inputs: GuestInputs): Promise<GuestOutputs> {
   refuseSmaller(name, "system disk", found.systemDisk, wanted.systemDisk);
   refuseSmaller(name, "data disk", found.dataDisk, wanted.dataDisk);
   const installing = await isInstalling(manage, name, info);
-  if (diffOf(found, { ...wanted }).changes || missesParts(info)) {
-    await switchedOff(manage, inputs.target, name, { installed: !installing }, async () => {
+  const leftOff = !installing && (await leftOffFor(manage, name, info)) !== undefined;
+  if (leftOff || diffOf(found, { ...wanted }).changes || missesParts(info)) {
+    await switchedOff(manage, inputs, { installed: !installing }, async () => {
       await manage.run(["modifyvm", name, ...settingArguments(manage.version, wanted, network)], {
         purpose: `setting up the guest ${name}`,
       });
@@ -100,6 +102,7 @@ async function ensure(inputs: GuestInputs): Promise<GuestOutputs> {
     await moveCable(manage, name, network, info);
   }
   if (installing) await bootInstaller(manage, inputs);
+  else if (leftOff || !isOff(info)) await backInService(inputs);
   return { ...withoutProvider(inputs), uuid };
 }
 
@@ -148,13 +151,21 @@ function missesParts(info: VmInfo): boolean {
   );
 }
 
-/** Until its system disk is installed. One that has none has nothing installed, whoever made it. */
-async function isInstalling(manage: Manage, name: string, info: VmInfo): Promise<boolean> {
+/** Until its system disk is installed. One that has none has nothing installed, whoever made it, or took it away. */
+export async function isInstalling(manage: Manage, name: string, info: VmInfo): Promise<boolean> {
   const phase = await readMark(manage, name, PHASE_KEY);
-  if (phase !== undefined || (mediumIn(info, ports.system) ?? "none") !== "none")
+  if (phase === "installing" || (mediumIn(info, ports.system) ?? "none") !== "none")
     return phase === "installing";
+  const { system } = filesOf(manage.folder, name);
+  if (phase === "installed" && (await capacityOf(manage, system)) !== undefined) return false;
   await writeMark(manage, name, PHASE_KEY, "installing");
   return true;
+}
+
+/** An earlier update may have been cut off between the power cycle and the node's return. */
+async function backInService({ name, target, cluster }: GuestInputs): Promise<void> {
+  if (cluster === undefined) return;
+  await unlessUnreachable(name, "may be out of service still", () => endAbsence(target, cluster));
 }
 
 /** Before a guest is switched off for it. */
@@ -196,6 +207,12 @@ async function remove({ hypervisor, name, stack, keepDataDisk }: GuestOutputs): 
   note(name, "the guest is deleted");
 }
 
+/** Names of the settings that take a power cycle, as far as they are known. */
+function changedSettings(state: GuestInputs, inputs: GuestInputs): readonly string[] {
+  const [before, after] = [state.withPowerCycle, inputs.withPowerCycle];
+  return typeof after === "object" ? diffOf(before, after).changedKeys : [];
+}
+
 export const guest: Operation<GuestInputs, GuestOutputs> = {
   async create(inputs) {
     // What a failed creation has made is known by its name from then on.
@@ -209,11 +226,29 @@ export const guest: Operation<GuestInputs, GuestOutputs> = {
       if (!info) return undefined;
       const withPowerCycle = await current(manage, info, state);
       const network = networkOf(info, state.network);
-      return { id, outs: { ...state, uuid: info.get("UUID") ?? "", network, withPowerCycle } };
+      const outs: { -readonly [Key in keyof GuestOutputs]: GuestOutputs[Key] } = {
+        ...state,
+        uuid: info.get("UUID") ?? "",
+        network,
+        withPowerCycle,
+      };
+      delete outs.leftOff;
+      if ((await leftOffFor(manage, state.name, info)) !== undefined) {
+        warn(state.name, "a change that was cut off has left it switched off");
+        outs.leftOff = true;
+      }
+      return { id, outs };
     });
   },
   diff(state, inputs) {
-    return diffOf(state, inputs, { outputOnly: ["uuid"], replace: ["name"] });
+    const settings = changedSettings(state, inputs);
+    if (settings.length > 0)
+      note(
+        state.name,
+        `this update switches it off, the node drained meanwhile; other: ${settings.join(", ")}`,
+      );
+    if (state.leftOff) note(state.name, "this update starts it again");
+    return diffOf(state, inputs, { outputOnly: ["uuid"], ignored: ["cluster"], replace: ["name"] });
   },
   async update(_id, state, inputs) {
     // Another one in its place would have to be installed, which an update of this one cannot tell anybody.

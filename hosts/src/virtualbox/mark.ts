@@ -8,6 +8,9 @@ export const STACK_KEY = "moorage/stack";
 /** On a guest: `installing` until its system disk is installed, then `installed`. */
 export const PHASE_KEY = "moorage/phase";
 
+/** On a guest: what an update has switched it off for, until that has started it again. */
+export const OFF_KEY = "moorage/off-for";
+
 /** Networks have no extra data of their own; theirs is VirtualBox's. */
 export const networkKey = (name: string): string => `moorage/natnetwork/${name}`;
 

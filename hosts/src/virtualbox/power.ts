@@ -1,14 +1,18 @@
 /** A guest's power. */
 import type { Connection } from "../contract";
 import { HostError, messageOf, reasonOf } from "../errors";
-import { disruptionLock } from "../locks";
+import { awaitMember, memberServes } from "../etcd/back";
 import { note } from "../log";
 import { bootId } from "../reboot";
 import { brief } from "../ssh/connect";
 import { dropConnection } from "../ssh/pool";
+import { awaitDocker, dockerInfo } from "../swarm/managers";
+import { outOfService } from "../swarm/out-of-service";
 import { Deadline, poll } from "../time";
+import type { GuestInputs } from "./contract";
 import { isMissing } from "./manage";
 import type { Manage } from "./manage";
+import { OFF_KEY, readMark, writeMark } from "./mark";
 import type { VmInfo } from "./parse";
 import { parseVmInfo } from "./parse";
 
@@ -56,17 +60,31 @@ export async function powerOff(manage: Manage, name: string, { gently }: { gentl
   if (!off) throw new HostError(name, "the guest does not go off; see it in VirtualBox's window");
 }
 
+/** What an update that was cut off has switched the guest off for; nothing where it runs, or its owner did it. */
+export async function leftOffFor(
+  manage: Manage,
+  name: string,
+  info: VmInfo,
+): Promise<"settings" | "installation" | undefined> {
+  if (!isOff(info)) return undefined;
+  const mark = await readMark(manage, name, OFF_KEY);
+  return mark === "settings" || mark === "installation" ? mark : undefined;
+}
+
+/** What of a guest has to do with its power. */
+export type Powered = Pick<GuestInputs, "name" | "target" | "cluster">;
+
 /**
- * Runs `work` while the guest is off. One that ran before runs again afterwards, and an installed one is waited for:
- * guests that serve go off one at a time.
+ * Runs `work` while the guest is off. One that ran before, or that an update which was cut off left off, runs again
+ * afterwards. An installed one is a node, which is taken out of service meanwhile, and waited for.
  */
 export async function switchedOff(
   manage: Manage,
-  target: Connection,
-  name: string,
+  guest: Powered,
   { installed }: { readonly installed: boolean },
   work: () => Promise<void>,
 ): Promise<void> {
+  const { name, target, cluster = { managers: [] } } = guest;
   const info = parseVmInfo(
     await manage.run(["showvminfo", name, "--machinereadable"], { purpose: `looking at ${name}` }),
   );
@@ -76,20 +94,35 @@ export async function switchedOff(
       `the guest's state was saved, so VirtualBox changes none of its settings. Start it, or run \`VBoxManage discardstate ${name}\` there`,
     );
   }
-  if (isOff(info)) return work();
-  await disruptionLock.use(async () => {
-    note(name, "switching off for changed settings");
-    await powerOff(manage, name, { gently: installed });
-    dropConnection(target);
-    try {
-      await work();
-    } finally {
-      // One that is being installed is started later, with its drives in.
-      if (installed) await powerOn(manage, name);
-    }
-    if (!installed) return;
-    await awaitSystem(target, RETURN_SECONDS, "it did not come back after its power cycle");
-  });
+  if (isOff(info) && (!installed || (await leftOffFor(manage, name, info)) === undefined)) return work();
+  if (installed) return outOfService(target, cluster, () => powerCycle(manage, guest, work));
+  note(name, "switching off for changed settings");
+  await powerOff(manage, name, { gently: false });
+  dropConnection(target);
+  // It is started later, with the installer's drives in.
+  await work();
+}
+
+async function powerCycle(
+  manage: Manage,
+  { name, target }: Powered,
+  work: () => Promise<void>,
+): Promise<void> {
+  const member = await memberServes(target);
+  const swarm = await dockerInfo(target).catch(() => undefined);
+  note(name, "switching off for changed settings");
+  await writeMark(manage, name, OFF_KEY, "settings");
+  await powerOff(manage, name, { gently: true });
+  dropConnection(target);
+  try {
+    await work();
+  } finally {
+    await powerOn(manage, name);
+    await writeMark(manage, name, OFF_KEY);
+  }
+  await awaitSystem(target, RETURN_SECONDS, "it did not come back after its power cycle");
+  if (swarm?.Swarm.LocalNodeState === "active") await awaitDocker(target);
+  if (member) await awaitMember(target);
 }
 
 /** Waits until a system answers by its pinned key. */

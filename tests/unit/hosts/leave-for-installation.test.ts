@@ -2,10 +2,16 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { Cluster } from "../../../hosts/src/contract";
 import { awayForInstallation, awayFrom } from "../../../hosts/src/swarm/leave-for-installation";
 import { swarmMember } from "../../../hosts/src/swarm/member";
+import { removeMember } from "../../../hosts/src/swarm/leave";
+import { sleep } from "../../../hosts/src/time";
 import { row } from "../../../hosts/src/swarm/out-of-service";
 import { canSandbox } from "./support/sandbox";
-import { engines, memberInputs, type Engine } from "./support/sim-swarm";
+import { engines, global, memberInputs, type Engine } from "./support/sim-swarm";
 import { logged } from "./support/stop";
+
+/** A clock by which minutes pass at once. */
+const after = globalThis.setTimeout;
+const impatient = ((work: () => void, ms = 0) => after(work, ms > 100_000 ? 10 : ms)) as typeof setTimeout;
 
 const goes = { stays: false };
 const nothing = (): Promise<void> => Promise.resolve();
@@ -23,7 +29,6 @@ async function whole() {
   const swarm = all[0].cluster;
   if (!swarm) throw new Error("no Swarm was made");
   swarm.everywhere = ["front"];
-  swarm.services = [{ ID: "front", Spec: { Name: "front", Mode: { Global: {} }, TaskTemplate: {} } }];
   return { all, managers, cluster, swarm };
 }
 
@@ -51,8 +56,48 @@ describe.skipIf(!canSandbox)("a node that is reinstalled", () => {
     expect(founder.cluster).toBe(swarm);
     expect(names(other)).toEqual(["a manager", "b manager", "c manager", "d worker"]);
     expect(founder.member()?.labels).toEqual({ region: "dc1" });
-    expect(logged.join("\n")).toMatch(/a: serves again after its installation/);
+    expect(logged.join("\n")).toMatch(/a: serves again, \d+ s after it joined anew/);
   }, 60_000);
+
+  it("is waited for also where a refresh has forgotten its membership meanwhile", async () => {
+    const { all, managers, swarm } = await whole();
+    const [, , , worker] = all;
+    const store = { node: "d", runs: false };
+    swarm.bound.set("store-d", store);
+    await removeMember({ ...memberInputs(worker, managers), nodeId: worker.nodeId });
+    const done = swarmMember.create(memberInputs(worker, managers));
+    expect(await Promise.race([done, sleep(4000)])).toBeUndefined();
+    expect(worker.cluster).toBe(swarm);
+    store.runs = true;
+    expect((await done).outs.nodeId).toBe(worker.nodeId);
+    expect(logged.at(-1)).toMatch(/^d: serves again, \d+ s after it joined anew$/);
+  }, 60_000);
+
+  it("is not waited for when it is new, as its services are yet to come", async () => {
+    const [founder, added] = (await engines("founder", "added")) as [Engine, Engine];
+    await swarmMember.create(memberInputs(founder, [founder]));
+    founder.cluster?.bound.set("store-founder", { node: "founder", runs: false });
+    // One for all nodes may have to be changed in this update before it runs there.
+    founder.cluster?.services.push(global("front"));
+    await swarmMember.create(memberInputs(added, [founder]));
+    expect(added.cluster).toBe(founder.cluster);
+  }, 20_000);
+
+  it("does not wait for ever for MinIO, which may miss what comes later: a warning names that", async () => {
+    const { all, managers, swarm } = await whole();
+    const [founder, , lost] = all;
+    swarm.bound.set("store-d", { node: "d", runs: false });
+    founder.containers.add("store-a");
+    founder.mcEnds = undefined;
+    const gone = lost.member();
+    if (gone) gone.down = true;
+    vi.spyOn(globalThis, "setTimeout").mockImplementation(impatient);
+    const inputs = memberInputs(founder, managers, { installation: "boot-2", storageService: "store-a" });
+    await swarmMember.update("a", { ...inputs, installation: "boot-1", nodeId: founder.nodeId }, inputs);
+    expect(logged.find((line) => line.startsWith("warning"))).toMatch(
+      /^warning: a: serves, but MinIO does not say .*: c is not ready in the Swarm, store-d does not run on d$/,
+    );
+  }, 20_000);
 
   it("waits for every other node to be there, and says for which", async () => {
     const { all, cluster, swarm } = await whole();

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Cluster } from "../../../hosts/src/contract";
+import type { Cluster, NodeFilesInputs, NodeFilesOutputs } from "../../../hosts/src/contract";
+import { nodeFiles } from "../../../hosts/src/node-files";
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { endAbsence, outOfService, quorumNeeds, row } from "../../../hosts/src/swarm/out-of-service";
 import type { SwarmNode } from "../../../hosts/src/swarm/types";
@@ -50,6 +51,18 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     expect(swarm.moves).toEqual(["d drain", "d pause"]);
   }, 60_000);
 
+  it("that restarts locked gets its key from another manager", async () => {
+    const { all, cluster, swarm } = await whole();
+    await outOfService(all[1].connection, cluster, () => {
+      all[1].locked = true;
+      return Promise.resolve();
+    });
+    expect(all[1].locked).toBe(false);
+    all[2].locked = true;
+    await outOfService(all[2].connection, cluster, () => Promise.resolve());
+    expect(swarm.moves).toEqual(["b drain", "b active", "c drain", "c active"]);
+  }, 20_000);
+
   it("whose change fails stops the row: those after it are left as they are", async () => {
     const { all, cluster, swarm } = await whole();
     const fails = outOfService(all[1].connection, cluster, () => Promise.reject(new Error("no paint")));
@@ -92,6 +105,50 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     expect(all[1].sandbox.read(absence)).toBeUndefined();
   }, 60_000);
 
+  it("is seen by a refresh where the change was taken back, and put back by the update after it", async () => {
+    const { all, cluster, swarm } = await whole();
+    const { connection } = all[1];
+    const inputs: NodeFilesInputs = { connection, part: "base", files: {}, units: {}, cluster };
+    const { id, outs } = await nodeFiles.create(inputs);
+    const cut = outOfService(connection, cluster, () => Promise.reject(new Error("cut off")));
+    await expect(cut).rejects.toThrow("cut off");
+    row.stoppedBy = undefined;
+    const found = (await nodeFiles.read(id, outs))?.outs as NodeFilesOutputs;
+    expect(nodeFiles.diff(found, inputs)).toMatchObject({ changedKeys: ["outOfService"], replaces: [] });
+    expect(logged.slice(-2)).toEqual([
+      "warning: b: a change that was cut off has left it drained",
+      "b: this update puts it back into service",
+    ]);
+    // Of a part that never takes its node out it is no business.
+    const other = { ...outs, part: "etcd", cluster: undefined };
+    expect((await nodeFiles.read(id, other))?.outs).not.toHaveProperty("outOfService");
+    expect(await nodeFiles.update(id, found, inputs)).toEqual(outs);
+    expect(swarm.moves).toEqual(["b drain", "b active"]);
+    expect((await nodeFiles.read(id, found))?.outs).toEqual(outs);
+  }, 60_000);
+
+  it("is put back whoever else is away", async () => {
+    const { all, cluster, swarm } = await whole();
+    const cut = outOfService(all[1].connection, cluster, () => Promise.reject(new Error("cut off")));
+    await expect(cut).rejects.toThrow("cut off");
+    row.stoppedBy = undefined;
+    const away = all[2].member();
+    if (away) away.down = true;
+    await endAbsence(all[1].connection, cluster);
+    expect(swarm.moves).toEqual(["b drain", "b active"]);
+  }, 20_000);
+
+  it("comes back without services that were replaced or removed meanwhile", async () => {
+    const { all, cluster, swarm } = await whole();
+    await outOfService(all[3].connection, cluster, () => {
+      expect(JSON.parse(all[3].sandbox.read(absence) ?? "")).toMatchObject({ services: ["front", "store"] });
+      swarm.everywhere = ["front", "another-store"];
+      return Promise.resolve();
+    });
+    expect(swarm.moves).toEqual(["d drain", "d active"]);
+    expect(all[3].sandbox.read(absence)).toBeUndefined();
+  }, 20_000);
+
   it("waits while another manager is away, and says for what", async () => {
     const { all, cluster } = await whole();
     const away = all[2].member();
@@ -103,6 +160,17 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     if (away) away.down = false;
     await done;
   }, 60_000);
+
+  it("does not wait for a manager that is down and not configured any more, which is taken off the list", async () => {
+    const { all, cluster, swarm } = await whole();
+    const gone = all[2].member();
+    if (!gone) throw new Error("it is no member");
+    Object.assign(gone, { down: true, labels: { "moorage.node": "c" } });
+    const configured = { ...cluster, members: ["a", "b", "d"] };
+    await outOfService(all[1].connection, configured, () => Promise.resolve());
+    expect([...swarm.members.values()].map(({ hostname }) => hostname)).toEqual(["a", "b", "d"]);
+    expect(logged).toContain("c: is down, and not configured any more; taken off the Swarm's list");
+  }, 20_000);
 
   it("that is in no Swarm is changed at once", async () => {
     row.stoppedBy = undefined;

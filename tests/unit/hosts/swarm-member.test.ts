@@ -1,5 +1,6 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { swarmMember } from "../../../hosts/src/swarm/member";
+import { sleep } from "../../../hosts/src/time";
 import { canSandbox } from "./support/sandbox";
 import { Cluster, engines, memberInputs } from "./support/sim-swarm";
 import type { Engine } from "./support/sim-swarm";
@@ -117,6 +118,55 @@ describe.skipIf(!canSandbox)("a Swarm's members", () => {
   }, 30_000);
 });
 
+describe.skipIf(!canSandbox)("a node that is another machine now", () => {
+  /** Managers a and b, a dead one that was node c, and a machine with another host name to take its place. */
+  async function replaced() {
+    const [a, b, dead, fresh] = (await engines("a", "b", "dead", "fresh")) as [
+      Engine,
+      Engine,
+      Engine,
+      Engine,
+    ];
+    const labels = { "moorage.node": "c" };
+    for (const engine of [a, b]) await swarmMember.create(memberInputs(engine, [a, b, dead]));
+    const { outs } = await swarmMember.create(memberInputs(dead, [a, b, dead], { node: "c", labels }));
+    await dead.sandbox.server.stop();
+    const inputs = memberInputs(fresh, [a, b, fresh], { node: "c", labels });
+    return { a, dead, fresh, inputs, state: outs };
+  }
+
+  it("takes its place in the Swarm, once that is seen to be down", async () => {
+    const { a, dead, inputs, state } = await replaced();
+    const done = swarmMember.update("c", state, inputs);
+    expect(await Promise.race([done, sleep(1000)])).toBeUndefined();
+    (dead.member() as { down: boolean }).down = true;
+    await done;
+    expect(roles(a)).toEqual(["a manager", "b manager", "fresh manager"]);
+  }, 30_000);
+
+  it("joins beside it where that is still alive, with a warning", async () => {
+    const { a, dead, inputs, state } = await replaced();
+    const done = swarmMember.update("c", state, inputs);
+    await sleep(1000);
+    const later = performance.now() + 41_000;
+    const clock = vi.spyOn(performance, "now").mockReturnValue(later);
+    await expect
+      .poll(() => logged.join("\n"), { timeout: 15_000 })
+      .toMatch(/warning: c: another machine is in the Swarm by its name.*docker node rm --force node-\d+/);
+    clock.mockRestore();
+    await done;
+    expect(roles(a)).toContain("fresh manager");
+    expect(dead.member()).toBeDefined();
+  }, 30_000);
+
+  it("is gone from the list when it is removed, though its id is not known", async () => {
+    const { a, dead, state } = await replaced();
+    (dead.member() as { down: boolean }).down = true;
+    await swarmMember.delete("c", { ...state, nodeId: "" });
+    expect(roles(a)).toEqual(["a manager", "b manager"]);
+  }, 30_000);
+});
+
 describe.skipIf(!canSandbox)("a host in a stranger's Swarm", () => {
   it("is refused, and so is a manager of one", async () => {
     const [a, b] = (await engines("a", "b")) as [Engine, Engine];
@@ -142,9 +192,11 @@ describe.skipIf(!canSandbox)("leaving", () => {
     }
     expect([...(cluster?.members.values() ?? [])].map(({ hostname }) => hostname)).toEqual(["a"]);
     const last = outs[0] as NonNullable<(typeof outs)[0]>;
+    all[0].sandbox.write("etc/moorage/out-of-service", "{}");
     await swarmMember.delete("a", last);
     expect(all.map((engine) => engine.cluster)).toEqual([undefined, undefined, undefined, undefined]);
     expect(all[0].sandbox.read("etc/moorage/swarm")).toBeUndefined();
+    expect(all[0].sandbox.read("etc/moorage/out-of-service")).toBeUndefined();
   }, 30_000);
 
   it("leaves no container of a task that Docker was about to make or to remove", async () => {

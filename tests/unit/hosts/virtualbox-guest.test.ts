@@ -117,8 +117,14 @@ describe("a guest's settings", () => {
     const after = await guest.update(id, outs, news);
     expect(after.uuid).toBe(outs.uuid);
     const changes = box.changes();
-    expect(changes[0]).toBe("controlvm coreos1 acpipowerbutton");
-    expect(changes.at(-1)).toBe("startvm coreos1 --type headless");
+    expect(changes.slice(0, 2)).toEqual([
+      "setextradata coreos1 moorage/off-for settings",
+      "controlvm coreos1 acpipowerbutton",
+    ]);
+    expect(changes.slice(-2)).toEqual([
+      "startvm coreos1 --type headless",
+      "setextradata coreos1 moorage/off-for",
+    ]);
     expect(changes.filter((line) => line.startsWith("createmedium"))).toEqual([]);
     expect(await box.info("coreos1")).toMatch(/memory=4096\ncpus=4/);
     expect(await box.info("coreos1")).toContain('macaddress1="080027000011"');

@@ -14,15 +14,39 @@ interface Member {
   down: boolean;
 }
 
+export const global = (id: string) => ({
+  ID: id,
+  Spec: { Name: id, Mode: { Global: {} }, TaskTemplate: {} },
+});
+
+const boundTo = (id: string, node: string) => {
+  const TaskTemplate = { Placement: { Constraints: [`node.hostname==${node}`] } };
+  return { ID: id, Spec: { Name: id, Mode: { Replicated: { Replicas: 1 } }, TaskTemplate } };
+};
+
 /** One cluster: the list that all its managers share. */
 export class Cluster {
   readonly members = new Map<string, Member>();
   services: object[] = [];
-  /** Each service that has a task on every node that takes tasks. */
+  /** Ids of global services, which have a task on every node that takes tasks. */
   everywhere: string[] = [];
+  /** Services that are bound to one node, by id: the node's name, and whether they run there. */
+  readonly bound = new Map<string, { readonly node: string; runs: boolean }>();
   /** What each change of a node's availability was, in order. */
   readonly moves: string[] = [];
   constructor(readonly id: string) {}
+
+  /** As `docker service ls` lists them. */
+  listed(): object[] {
+    const bound = [...this.bound].map(([id, { node }]) => boundTo(id, node));
+    return [...this.services, ...bound, ...this.everywhere.map(global)];
+  }
+
+  /** Ids of the services that run on a node which takes tasks. */
+  runningOn(name: string): string[] {
+    const own = [...this.bound].filter(([, { node, runs }]) => node === name && runs);
+    return [...this.everywhere, ...own.map(([id]) => id)];
+  }
 
   managersUp(): number {
     return [...this.members.values()].filter((member) => member.role === "manager" && !member.down).length;
@@ -42,6 +66,10 @@ export class Engine {
   nodeId = "";
   /** Containers of the Swarm's tasks that are still there, by id. */
   readonly containers = new Set<string>();
+  /** Its Docker has restarted with autolock, and waits for the key. */
+  locked = false;
+  /** What MinIO's client on it ends with; it hangs where there is none. */
+  mcEnds: number | undefined = 0;
   /** How many node updates are refused as out of sequence. */
   busy = 0;
 
@@ -50,7 +78,7 @@ export class Engine {
     private readonly all: Map<string, Engine>,
   ) {
     const self = this.member.bind(this);
-    const manager = () => self()?.role === "manager";
+    const manager = () => self()?.role === "manager" && !this.locked;
     const guarded = (answer: () => object) => () =>
       manager() ? answer() : { status: 503, json: { message: "This node is not a swarm manager." } };
     const { docker } = this;
@@ -63,12 +91,15 @@ export class Engine {
     docker.on(
       "GET",
       /^\/services$/,
-      guarded(() => ({ json: this.cluster?.services ?? [] })),
+      guarded(() => ({ json: this.cluster?.listed() ?? [] })),
     );
     docker.on("GET", /^\/tasks$/, ({ query }) =>
       guarded(() => ({ json: this.tasks(query.get("filters")) }))(),
     );
     docker.on("GET", /^\/containers\/json$/, () => ({ json: [...this.containers].map((Id) => ({ Id })) }));
+    docker.on("POST", /^\/containers\/[\w-]+\/exec$/, () => ({ json: { Id: "exec" } }));
+    docker.on("GET", /^\/exec\/exec\/json$/, () => ({ json: { ExitCode: this.mcEnds } }));
+    docker.onUpgrade = (_seen, socket) => void (this.mcEnds === undefined || socket.end());
     docker.on("DELETE", /^\/containers\/[\w-]+$/, ({ path }) => {
       this.containers.delete(path.split("/")[2] ?? "");
       return { json: {} };
@@ -80,6 +111,15 @@ export class Engine {
         json: { ID: "x", Version: { Index: 1 }, Spec: {}, JoinTokens: { Manager: "M", Worker: "W" } },
       })),
     );
+    docker.on(
+      "GET",
+      /^\/swarm\/unlockkey$/,
+      guarded(() => ({ json: { UnlockKey: "key" } })),
+    );
+    docker.on("POST", /^\/swarm\/unlock$/, ({ body }) => {
+      this.locked = this.locked && (JSON.parse(body) as { UnlockKey?: string }).UnlockKey !== "key";
+      return { json: {} };
+    });
     docker.on("POST", /^\/swarm\/init$/, () =>
       this.enter(new Cluster(`cluster-${(serial += 1)}`), "manager"),
     );
@@ -184,8 +224,8 @@ export class Engine {
     return members
       .filter(({ ID }) => node?.includes(ID) ?? true)
       .filter(({ availability, down }) => availability === "active" && !down)
-      .flatMap(({ ID }) =>
-        (this.cluster?.everywhere ?? []).map((service) => ({
+      .flatMap(({ ID, hostname }) =>
+        (this.cluster?.runningOn(hostname) ?? []).map((service) => ({
           ID: `${service}-${ID}`,
           ServiceID: service,
           NodeID: ID,
@@ -197,12 +237,12 @@ export class Engine {
 
   private info() {
     const member = this.member();
-    const state = this.cluster ? "active" : "inactive";
-    const manager = member?.role === "manager";
+    const state = this.locked ? "locked" : this.cluster ? "active" : "inactive";
+    const manager = member?.role === "manager" && !this.locked;
     return {
       Name: this.name,
       Swarm: {
-        NodeID: this.nodeId,
+        NodeID: this.locked ? "" : this.nodeId,
         LocalNodeState: state,
         ControlAvailable: manager,
         Error: "",
@@ -218,7 +258,7 @@ export class Engine {
       Version: { Index: member.version },
       Spec: { Role: member.role, Availability: member.availability, Labels: member.labels },
       Description: { Hostname: member.hostname },
-      Status: { State: member.down ? "down" : "ready" },
+      Status: { State: member.down || this.all.get(member.hostname)?.locked ? "down" : "ready" },
       ...(member.role === "manager" ? { ManagerStatus: { Reachability: "reachable", Addr: "x" } } : {}),
     }));
   }

@@ -1,0 +1,166 @@
+import { describe, expect, it } from "vitest";
+import type { Cluster, Connection } from "../../../hosts/src/contract";
+import { swarmMember } from "../../../hosts/src/swarm/member";
+import { outOfService, row } from "../../../hosts/src/swarm/out-of-service";
+import { bootInstallerAgain, isBeingInstalled } from "../../../hosts/src/virtualbox/again";
+import type { GuestInputs, GuestOutputs } from "../../../hosts/src/virtualbox/contract";
+import { afterInstallation, beforeReboot, guest } from "../../../hosts/src/virtualbox/guest";
+import { canSandbox } from "./support/sandbox";
+import { engines, memberInputs, type Engine } from "./support/sim-swarm";
+import { logged } from "./support/stop";
+import { answeringSystem, TestVirtualBox } from "./support/virtualbox";
+
+const absence = "etc/moorage/out-of-service";
+
+/** A guest whose system disk is installed. */
+async function installed(system: Connection, changes: Partial<GuestInputs> = {}) {
+  const box = new TestVirtualBox();
+  const inputs = box.guest(system, changes);
+  const { id, outs } = await guest.create(inputs);
+  await beforeReboot({ ...outs, id });
+  await afterInstallation({ ...outs, id });
+  box.changes();
+  return { box, inputs, id, outs };
+}
+
+const withMemory = (inputs: GuestInputs, memory: number): GuestInputs => ({
+  ...inputs,
+  withPowerCycle: { ...inputs.withPowerCycle, memory },
+});
+
+/** A refresh finds it off, and the update after it starts it. */
+async function startedAgain({ box, inputs, id, outs }: Awaited<ReturnType<typeof installed>>) {
+  const found = (await guest.read(id, outs))?.outs as GuestOutputs;
+  expect(guest.diff(found, inputs)).toMatchObject({ changedKeys: ["leftOff"], replaces: [] });
+  expect(logged.slice(-2)).toEqual([
+    "warning: coreos1: a change that was cut off has left it switched off",
+    "coreos1: this update starts it again",
+  ]);
+  expect(await guest.update(id, found, inputs)).toEqual(outs);
+  expect(await box.info("coreos1")).toContain('VMState="running"');
+  box.changes();
+}
+
+/** Three managers and a worker, which is a guest. */
+async function node() {
+  row.stoppedBy = undefined;
+  const all = (await engines("a", "b", "c", "d")) as [Engine, Engine, Engine, Engine];
+  const managers = all.slice(0, 3);
+  for (const engine of all) await swarmMember.create(memberInputs(engine, managers));
+  const cluster: Cluster = { managers: managers.map(({ connection }) => connection) };
+  const [, , manager] = all;
+  const swarm = manager.cluster;
+  if (!swarm) throw new Error("no Swarm was made");
+  swarm.everywhere = ["front"];
+  const made = await installed(manager.connection, { name: "c", cluster });
+  return { ...made, all, manager, swarm, cluster };
+}
+
+describe.skipIf(!canSandbox)("a guest that is a member of the Swarm", () => {
+  it("is drained before it is switched off, and takes tasks again after it", async () => {
+    const { box, inputs, id, outs, swarm, manager } = await node();
+    const news = withMemory(inputs, 4096);
+    expect(guest.diff(outs, news)).toMatchObject({ changedKeys: ["withPowerCycle"], replaces: [] });
+    expect(logged.at(-1)).toBe("c: this update switches it off, the node drained meanwhile; other: memory");
+    logged.length = 0;
+    await guest.update(id, outs, news);
+    const told = logged.filter((line) => /drained, to be|switching off|answers after|back in/.test(line));
+    expect(told.map((line) => line.replace(/ after \d+ s$/, ""))).toEqual([
+      "c: drained, to be changed",
+      "c: switching off for changed settings",
+      "c: answers",
+      "c: back in service",
+    ]);
+    expect(swarm.moves).toEqual(["c drain", "c active"]);
+    expect(box.changes()).toContain("controlvm c acpipowerbutton");
+    expect(manager.sandbox.read(absence)).toBeUndefined();
+  }, 60_000);
+
+  it("stays on while the managers need it, and says so", async () => {
+    const { box, inputs, id, outs, all } = await node();
+    const away = all[1].member();
+    if (away) away.down = true;
+    const done = guest.update(id, outs, withMemory(inputs, 4096));
+    await expect
+      .poll(() => logged.join("\n"), { timeout: 15_000 })
+      .toMatch(/c: waits to be changed: .*as b is not there/);
+    expect(box.changes()).toEqual([]);
+    if (away) away.down = false;
+    await done;
+    expect(await box.info("c")).toContain("memory=4096");
+  }, 60_000);
+
+  it("whose change fails half way runs again, is no reason to go on, and comes back by the next update", async () => {
+    const { box, inputs, id, outs, swarm, manager } = await node();
+    box.fail("modifyvm", "VBoxManage: error: no paint");
+    const news = withMemory(inputs, 4096);
+    await expect(guest.update(id, outs, news)).rejects.toThrow(/no paint/);
+    expect(row.stoppedBy).toBe("c");
+    expect(await box.info("c")).toContain('VMState="running"');
+    expect(manager.sandbox.read(absence)).toBeDefined();
+    row.stoppedBy = undefined;
+    await guest.update(id, outs, news);
+    expect(swarm.moves).toEqual(["c drain", "c active"]);
+    expect(await box.info("c")).toContain("memory=4096");
+  }, 60_000);
+
+  it("is put back into service where only that is left to do", async () => {
+    const { box, inputs, id, outs, swarm, manager, cluster } = await node();
+    const cut = outOfService(manager.connection, cluster, () => Promise.reject(new Error("cut off")));
+    await expect(cut).rejects.toThrow("cut off");
+    row.stoppedBy = undefined;
+    await guest.update(id, outs, inputs);
+    expect(swarm.moves).toEqual(["c drain", "c active"]);
+    expect(box.changes()).toEqual([]);
+    // What it is taken out of means nothing by itself.
+    expect(guest.diff(outs, { ...inputs, cluster: { managers: [] } }).changes).toBe(false);
+  }, 60_000);
+});
+
+describe("a guest whose reinstallation was cut off", () => {
+  /** Its update was cut off at the next call of that command. */
+  async function cutOffAt(command: string) {
+    const made = await installed((await answeringSystem()).connection());
+    const { box, inputs, id, outs } = made;
+    const { stack, iso, installerUserData, withPowerCycle } = inputs;
+    const again = { stack, iso, installerUserData, systemDisk: withPowerCycle.systemDisk };
+    const reinstalled = { ...outs, id, again };
+    box.fail(command, "VBoxManage: error: cut off");
+    const { installer, target } = inputs;
+    await expect(bootInstallerAgain(reinstalled, installer, target)).rejects.toThrow("cut off");
+    box.changes();
+    return { ...made, reinstalled };
+  }
+
+  it("before it lost its system is reinstalled from there, or started again should the change be taken back", async () => {
+    const { box, inputs, id, outs, reinstalled } = await cutOffAt("storageattach");
+    expect(await box.info("coreos1")).toContain('VMState="poweroff"');
+    expect(await isBeingInstalled(reinstalled)).toBe(true);
+    await startedAgain({ box, inputs, id, outs });
+    expect(await isBeingInstalled(reinstalled)).toBe(false);
+    // It is an installed one still.
+    await guest.update(id, outs, withMemory(inputs, 4096));
+    expect(box.changes()).toContain("controlvm coreos1 acpipowerbutton");
+    expect(box.configDrive("coreos1")).toBeUndefined();
+  }, 60_000);
+
+  it("after it lost its system has nothing to lose", async () => {
+    const { box, reinstalled } = await cutOffAt("createmedium");
+    await box.manage("setextradata", "coreos1", "moorage/phase", "installed");
+    expect(await isBeingInstalled(reinstalled)).toBe(true);
+  }, 60_000);
+});
+
+describe("a guest whose power cycle was cut off while it was off", () => {
+  it("is found so by a refresh, and started again; one that its owner has switched off is not", async () => {
+    const made = await installed((await answeringSystem()).connection());
+    const { box, inputs, id, outs } = made;
+    await box.manage("controlvm", "coreos1", "poweroff");
+    expect((await guest.read(id, outs))?.outs).toEqual(outs);
+    await box.manage("setextradata", "coreos1", "moorage/off-for", "settings");
+    await startedAgain(made);
+    expect((await guest.read(id, { ...outs, leftOff: true }))?.outs).toEqual(outs);
+    await guest.update(id, outs, inputs);
+    expect(await box.info("coreos1")).toContain('VMState="running"');
+  }, 60_000);
+});
