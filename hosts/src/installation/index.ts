@@ -15,8 +15,7 @@ import { bootInstallerAgain, isBeingInstalled } from "../virtualbox/again";
 import { afterInstallation, beforeReboot } from "../virtualbox/guest";
 import { changedIn } from "./changed";
 import { isRewritable, rewrite, rewritePlanned } from "./rewrite";
-import { install } from "./run";
-import { claimScript } from "./scripts";
+import { install, lookAtDisk } from "./run";
 
 const MARKER = "/etc/moorage/install.json";
 /** How long both systems may be silent at the start: the node may be in the reboot of an interrupted run. */
@@ -47,10 +46,9 @@ async function installedOn(target: Connection): Promise<Installed> {
 }
 
 /** Whether the live installer answers, on a machine whose system disk is empty. */
-async function isLeftBlank({ installer, disk }: InstallationInputs): Promise<boolean> {
-  const options = { sudo: true, patience: brief, timeoutSeconds: 15, purpose: `looking at ${disk}` };
-  return runScript(installer, claimScript, [disk], options).then(
-    ({ stdout }) => /^state=blank$/m.test(stdout),
+async function isLeftBlank(state: InstallationInputs): Promise<boolean> {
+  return lookAtDisk(state, { patience: brief, timeoutSeconds: 15 }).then(
+    ({ state }) => state === "blank",
     () => false,
   );
 }

@@ -21,6 +21,7 @@ export interface Facts {
   readonly disk?: string;
   readonly diskReal?: string;
   readonly diskSerial: string;
+  readonly diskData: string;
   readonly diskKept: string;
   readonly missingNics: readonly string[];
   readonly data?: string;
@@ -59,6 +60,7 @@ export function parseFacts(output: string): Facts {
     disk: optional("disk"),
     diskReal: optional("disk_real"),
     diskSerial: text("disk_serial"),
+    diskData: text("disk_data"),
     diskKept: text("disk_kept"),
     missingNics: text("missing_nics")
       .split(/\s+/)
@@ -200,6 +202,7 @@ function systemDiskProblems(host: PreflightHost, facts: Facts): Problem[] {
     real: facts.diskReal,
     state: facts.disk ?? "",
     serial: facts.diskSerial,
+    data: facts.diskData,
     kept: facts.diskKept,
   };
   const problems =

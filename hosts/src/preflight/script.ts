@@ -29,7 +29,7 @@ fi
 say interface "$interface"
 if [ -n "$interface" ] && [ -r "/sys/class/net/$interface/mtu" ]; then say mtu "$(cat "/sys/class/net/$interface/mtu")"; fi
 if [ -n "$2" ]; then say disk "$(disk_state "$2")"; say disk_real "$(readlink -f -- "$2")"; fi
-if [ -n "$2" ]; then say disk_serial "$(disk_serial "$2")"; say disk_kept "$(disk_kept "$2" "$4")"; fi
+if [ -n "$2" ]; then say disk_serial "$(disk_serial "$2")"; say disk_data "$(disk_data "$2" "$4")"; say disk_kept "$(disk_kept "$2")"; fi
 if [ -n "$3" ]; then
   say data_real "$(readlink -f -- "$3")"
   real=$(readlink -f -- "$3") || real=

@@ -130,6 +130,13 @@ describe("each thing in the way", () => {
     ]);
     expect(problems({ disk: "missing" }, "installer")).toEqual([expect.stringMatching(/no disk \/dev\/sda/)]);
     expect(problems({ disk: "ours" }, "installer")).toEqual([]);
+    expect(
+      problems({ disk: "ours", disk_data: "/dev/sda9 is a data disk (label moorage-data)" }, "installer"),
+    ).toEqual([
+      expect.stringMatching(
+        /disk \/dev\/sda is not empty \(an installation of ours\), .*; \/dev\/sda9 is a data disk .*never erased -> name another disk/,
+      ),
+    ]);
     expect(problems({ disk: "blank", disk_real: "/dev/sdb" }, "installer")).toEqual([
       expect.stringMatching(/data disk .* is the system disk/),
     ]);
