@@ -28,6 +28,8 @@ export interface Facts {
   readonly dataReal?: string;
   readonly tcp: ReadonlySet<number>;
   readonly udp: ReadonlySet<number>;
+  /** What the member of etcd that runs here listens on. */
+  readonly etcd: ReadonlySet<number>;
   readonly docker?: DockerFound;
   readonly dockerCli: boolean;
   readonly dockerError?: string;
@@ -44,13 +46,11 @@ export function parseFacts(output: string): Facts {
   }
   const optional = (key: string) => values.get(key);
   const text = (key: string) => values.get(key) ?? "";
-  const ports = (key: string) =>
-    new Set(
-      text(key)
-        .split(/\s+/)
-        .filter((port) => port !== "")
-        .map((port) => parseInt(port, 16)),
-    );
+  const words = (key: string) =>
+    text(key)
+      .split(/\s+/)
+      .filter((word) => word !== "");
+  const ports = (key: string, base: number) => new Set(words(key).map((port) => parseInt(port, base)));
   const mtu = optional("mtu");
   return {
     now: Number(text("now")),
@@ -62,13 +62,12 @@ export function parseFacts(output: string): Facts {
     diskSerial: text("disk_serial"),
     diskData: text("disk_data"),
     diskKept: text("disk_kept"),
-    missingNics: text("missing_nics")
-      .split(/\s+/)
-      .filter((name) => name !== ""),
+    missingNics: words("missing_nics"),
     data: optional("data"),
     dataReal: optional("data_real"),
-    tcp: ports("tcp"),
-    udp: ports("udp"),
+    tcp: ports("tcp", 16),
+    udp: ports("udp", 16),
+    etcd: ports("etcd", 10),
     docker: parseDocker(optional("docker")),
     dockerCli: text("docker_cli") === "yes",
     dockerError: optional("docker_error"),
@@ -281,7 +280,7 @@ const UDP_PORTS = new Set([4789, 7946]);
 
 function portProblems(host: PreflightHost, facts: Facts): Problem[] {
   const taken = host.ports.flatMap((port) => [
-    ...(facts.tcp.has(port) && port !== 4789 ? [`${port}/tcp`] : []),
+    ...(facts.tcp.has(port) && port !== 4789 && !facts.etcd.has(port) ? [`${port}/tcp`] : []),
     ...(UDP_PORTS.has(port) && facts.udp.has(port) ? [`${port}/udp`] : []),
   ]);
   if (taken.length === 0) return [];

@@ -4,6 +4,9 @@ import { diskStateFunction } from "../disk-claim";
 /** Where a member of the Swarm keeps which cluster it is in; see the Swarm member. */
 export const SWARM_MARK = "/etc/moorage/swarm";
 
+/** Name of the container that is a member of etcd. */
+const ETCD_CONTAINER = "moorage-etcd";
+
 /** `$1` interface or "", `$2` system disk or "", `$3` data disk or "", `$4` the data disk's label; further interfaces follow. */
 export const preflightScript = `
 ${diskStateFunction}
@@ -60,6 +63,9 @@ if command -v docker >/dev/null; then
   else say docker_error "$(printf '%s' "$info" | tail -n 1)"
   fi
 fi
+# Ports of the member of etcd that runs here, as it was started: whoever left the Swarm to be installed anew may have it still.
+say etcd "$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' ${ETCD_CONTAINER} 2>/dev/null |
+  sed -n 's/^ETCD_LISTEN_[A-Z]*_URLS=//p' | tr ',' '\\n' | sed -n 's/.*:\\([0-9][0-9]*\\)$/\\1/p')"
 say mark "$(cat ${SWARM_MARK} 2>/dev/null)"
 folder=/var/lib/docker
 while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done

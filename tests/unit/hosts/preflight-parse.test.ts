@@ -195,6 +195,19 @@ describe("a host in a Swarm", () => {
     expect(isOurs(docker("n1", ""), parseMark("rubbish"), new Set(["c1"]))).toBe(false);
   });
 
+  it("that it has left has its own member of etcd still, whose ports are not another's", () => {
+    const taken = { tcp: "094B 094C 01BB", etcd: "2379 2380" };
+    const of = (etcd: string) =>
+      problemsOf(
+        { ...host, ports: [...host.ports, 2379, 2380] },
+        { stage: "installed", facts: parseFacts(output({ ...taken, etcd })), skew: 0 },
+        inputs,
+        new Set(),
+      ).map(({ what }) => what);
+    expect(of("2379 2380")).toEqual(["these ports are taken: 443/tcp"]);
+    expect(of("")).toEqual(["these ports are taken: 443/tcp, 2379/tcp, 2380/tcp"]);
+  });
+
   it("keeps its ports when it is ours", () => {
     const mark = '{"joining":false,"cluster":"c1","node":"n1"}';
     expect(problems({ docker: "28.5.0|active|n1|c1|/x", tcp: "01BB 0949", mark })).toEqual([]);

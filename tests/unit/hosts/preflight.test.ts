@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { PreflightHost, PreflightInputs } from "../../../hosts/src/contract";
 import { preflight } from "../../../hosts/src/preflight";
@@ -91,6 +91,30 @@ describe.skipIf(!canSandbox)("preflight", () => {
       expect(message).toMatch(line);
     }
   }, 30_000);
+
+  it("takes the ports of a host's own member of etcd for its own, as that was started", async () => {
+    const env = [
+      "ETCD_NAME=a",
+      "ETCD_LISTEN_CLIENT_URLS=https://h:$port,https://h:1",
+      "ETCD_LISTEN_PEER_URLS=https://h:2",
+    ];
+    // Debian's awk is a link into /etc, which is the host's own here.
+    const awk = `#!/bin/sh\nexec ${realpathSync("/usr/bin/awk")} "$@"\n`;
+    const { host: found, sandbox } = await host("a", { awk });
+    const { port } = found.target;
+    const ports = [port];
+    await expect(preflight.create(inputs({ a: { ...found, ports } }))).rejects.toThrow(
+      `these ports are taken: ${port}/tcp`,
+    );
+    const lines = env.map((line) => `echo "${line.replace("$port", String(port))}"`).join("; ");
+    sandbox.tool(
+      "docker",
+      `#!/bin/sh\ncase "$*" in inspect*moorage-etcd) ${lines} ;; *) echo '28.5.0|inactive|||/x' ;; esac\n`,
+    );
+    expect((await preflight.create(inputs({ a: { ...found, ports } }))).outs.findings["a"]).toMatch(
+      /^installed/,
+    );
+  });
 
   it("looks at the live installer where the installed system is not there yet", async () => {
     const { host: found } = await host("a", {
