@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Hypervisor } from "@moorage/hosts";
 import type { HypervisorConfig } from "../../config/hypervisor";
 import type { EdgeConfig } from "../../config/services";
+import { downloadProxies } from "../../config/models";
 import type { StackConfig } from "../../config/stack";
 import { IsoImage } from "../../providers/isoImage";
 import { NatNetwork } from "../../providers/natNetwork";
@@ -54,7 +55,7 @@ export class VirtualBoxNetwork extends pulumi.ComponentResource {
         version: version ?? os.version,
         sha256,
         signingKey,
-        proxy: os.proxies?.https ?? os.proxies?.http,
+        ...downloadProxies(args.config),
         timeoutSeconds: fetchSeconds,
       },
       { parent: this },

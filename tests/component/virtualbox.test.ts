@@ -63,6 +63,14 @@ describe("what guests need on their hypervisor", () => {
     });
   });
 
+  test("is fetched by the proxy of each scheme, and what is inside without one", async () => {
+    const proxies = { http: "http://plain:3128", https: "http://tls:3128", exclude: [".lab"] };
+    const other = await program(raw((own) => (own.os = { ...own.os, proxies })));
+    const told = other.named("virtualbox-iso").inputs.proxies as { none: string[] };
+    expect(told).toMatchObject({ http: "http://plain:3128", https: "http://tls:3128" });
+    expect(told.none).toEqual(expect.arrayContaining([".lab", "10.0.2.11"]));
+  });
+
   test("is reached over SSH where it is another machine, and listens for this one there", async () => {
     const other = await program(raw((own) => (own.hypervisor = { ...own.hypervisor, ssh: remote })));
     const { hypervisor, forwards } = shown(other.named("virtualbox-network").inputs) as {

@@ -1,5 +1,5 @@
 /** Inputs and outputs of what is done on a VirtualBox host. Plain values: they pass through the state of a stack. */
-import type { Connection } from "../contract";
+import type { Connection, InstallerProxies } from "../contract";
 
 /** The machine VirtualBox runs on: this one, or one reached over SSH. */
 export interface Hypervisor {
@@ -50,8 +50,8 @@ export interface IsoImageInputs {
   readonly sha256?: string;
   /** OpenPGP public key in armour; with it the signature beside the image (`.sig`) must be right. */
   readonly signingKey?: string;
-  /** Proxy for the download. */
-  readonly proxy?: string;
+  /** For the download. A change of them alone means nothing. */
+  readonly proxies?: InstallerProxies;
   readonly timeoutSeconds: number;
 }
 export interface IsoImageOutputs extends IsoImageInputs {
