@@ -25,6 +25,8 @@ export class VirtualBoxNetwork extends pulumi.ComponentResource {
   readonly hypervisor: Hypervisor;
   /** Path of the installer's image there. */
   readonly iso: pulumi.Output<string>;
+  /** Of the image as it was checked; absent where its owner may put another one there. */
+  readonly isoSha256?: pulumi.Output<string>;
   /** What has to be there before a guest is made. */
   readonly ready: pulumi.Resource[];
 
@@ -61,6 +63,7 @@ export class VirtualBoxNetwork extends pulumi.ComponentResource {
       { parent: this },
     );
     this.iso = iso.file;
+    if (path === undefined || sha256 !== undefined) this.isoSha256 = iso.fileSha256;
     this.ready = [nat, iso];
     this.registerOutputs({ name: this.name, iso: this.iso });
   }

@@ -149,6 +149,7 @@ describe("nodes", () => {
       directories: ["minio"],
     });
     expect(recorder.named("coreos1-images").inputs).toMatchObject({ images: archives });
+    expect(recorder.named("fleet-preflight").inputs).toMatchObject({ imageIds: ["sha256:1"] });
   });
 
   test("that already run are not installed, and no key is made for them", async () => {

@@ -170,6 +170,22 @@ describe("a guest", () => {
     });
   });
 
+  test("is looked at before it is reinstalled, with the installer's image as that was checked", async () => {
+    const guestOf = (one: Recorder) => {
+      const { hosts } = shown(one.named("fleet-preflight").inputs) as {
+        hosts: Record<string, { guest: object }>;
+      };
+      return hosts.coreos2?.guest;
+    };
+    const stack = "organization/moorage/dev";
+    const iso = { iso: "/vms/virtualbox-iso.iso", isoSha256: "sha256 of virtualbox-iso" };
+    expect(guestOf(recorder)).toEqual({ hypervisor: {}, name: "coreos2", stack, ...iso });
+    // Nothing says what an owner's own image has to be.
+    const path = "/isos/own.iso";
+    const other = await program(raw((all) => (all.hypervisor = { ...all.hypervisor, iso: { path } })));
+    expect(guestOf(other)).not.toHaveProperty("isoSha256");
+  });
+
   test("that is made anew is installed anew", () => {
     expect(shown(recorder.named("coreos1-installation").inputs)).toMatchObject({
       guest: { hypervisor: {}, name: "coreos1", id: "coreos1-guest-id" },

@@ -11,9 +11,10 @@ import { couldNotAsk, dropConnection } from "../ssh/pool";
 import { awayForInstallation } from "../swarm/leave-for-installation";
 import { endAbsence, inTurn } from "../swarm/out-of-service";
 import { Deadline, poll } from "../time";
-import { bootInstallerAgain, isBeingInstalled } from "../virtualbox/again";
+import { bootInstallerAgain, isBeingInstalled, requireReinstallable } from "../virtualbox/again";
 import { afterInstallation, beforeReboot } from "../virtualbox/guest";
 import { changedIn } from "./changed";
+import { imageFault } from "./image";
 import { isRewritable, rewrite, rewritePlanned } from "./rewrite";
 import { install, lookAtDisk } from "./run";
 
@@ -140,6 +141,7 @@ async function reinstall(
     }
     return installed(inputs, await bootId(installer));
   };
+  if (found?.kind === "installed") await requireMeans(inputs);
   // Whoever sits in the live installer serves nobody, and takes its turn all the same.
   if (found?.kind !== "installed") return inTurn(node, () => Promise.resolve(), fromInstaller);
   try {
@@ -150,6 +152,13 @@ async function reinstall(
     warn(node, reasonOf(error, node));
     return withoutProvider(state);
   }
+}
+
+/** The preflight has looked, of an update that goes on with a row an earlier one. */
+async function requireMeans({ node, image, guest }: InstallationInputs): Promise<void> {
+  const fault = image && (await imageFault(image));
+  if (fault !== undefined) throw new HostError(node, fault);
+  if (guest?.again) await requireReinstallable({ ...guest, ...guest.again });
 }
 
 /** A guest that is made anew has an empty disk; how its hypervisor is reached means nothing. */

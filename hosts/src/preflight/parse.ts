@@ -12,6 +12,11 @@ export interface DockerFound {
   readonly clusterId: string;
 }
 
+export interface Service {
+  readonly name: string;
+  readonly image: string;
+}
+
 /** What a host said about itself. */
 export interface Facts {
   readonly now: number;
@@ -33,7 +38,11 @@ export interface Facts {
   readonly docker?: DockerFound;
   readonly dockerCli: boolean;
   readonly dockerError?: string;
+  /** The stack's services with their images, as a manager lists them. */
+  readonly services: readonly Service[];
   readonly mark: string;
+  /** Digest of what is installed; absent where the program did not install it. */
+  readonly installHash?: string;
   readonly freeMiB: number;
   readonly complete: boolean;
 }
@@ -71,7 +80,9 @@ export function parseFacts(output: string): Facts {
     docker: parseDocker(optional("docker")),
     dockerCli: text("docker_cli") === "yes",
     dockerError: optional("docker_error"),
+    services: parseServices(words("services")),
     mark: text("mark"),
+    installHash: parseInstallHash(text("install")),
     freeMiB: Number(text("free_mib") || "NaN"),
     complete: text("end") === "yes",
   };
@@ -81,6 +92,19 @@ function parseDocker(line: string | undefined): DockerFound | undefined {
   if (line === undefined) return undefined;
   const [version = "", state = "", nodeId = "", clusterId = ""] = line.split("|");
   return { version, state, nodeId, clusterId };
+}
+
+/** Names and images, by turns. */
+function parseServices(words: readonly string[]): Service[] {
+  return words.flatMap((name, at) => (at % 2 === 0 ? [{ name, image: words[at + 1] ?? "" }] : []));
+}
+
+function parseInstallHash(marker: string): string | undefined {
+  try {
+    return (JSON.parse(marker) as { installHash?: string }).installHash;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The mark a member of ours leaves on its host: the cluster's id and the node's, or that it was about to join. */

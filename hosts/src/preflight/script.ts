@@ -59,7 +59,14 @@ say udp "$(awk 'FNR > 1 { n = split($2, a, ":"); print a[n] }' /proc/net/udp /pr
 if command -v docker >/dev/null; then
   say docker_cli yes
   format='{{.ServerVersion}}|{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}|{{if .Swarm.Cluster}}{{.Swarm.Cluster.ID}}{{end}}|{{.DockerRootDir}}'
-  if info=$(timeout 20 docker info --format "$format" 2>&1); then say docker "$info"
+  if info=$(timeout 20 docker info --format "$format" 2>&1); then
+    say docker "$info"
+    # Managers alone answer.
+    case "$info" in *"|active|"*)
+      ids=$(timeout 20 docker service ls -q --filter label=moorage.stack 2>/dev/null) || ids=
+      spec='{{.Spec.Name}} {{.Spec.TaskTemplate.ContainerSpec.Image}}'
+      if [ -n "$ids" ]; then say services "$(timeout 20 docker service inspect --format "$spec" $ids 2>/dev/null)"; fi ;;
+    esac
   else say docker_error "$(printf '%s' "$info" | tail -n 1)"
   fi
 fi

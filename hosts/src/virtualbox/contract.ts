@@ -116,8 +116,15 @@ export interface InstalledGuest {
   /** Another id is another machine. */
   readonly id: string;
   /** What booting its live installer again takes. A change of it alone means nothing. */
-  readonly again?: Pick<GuestInputs, "stack" | "iso" | "installerUserData"> & {
+  readonly again?: Pick<ReinstallableGuest, "stack" | "iso" | "isoSha256"> & {
+    readonly installerUserData: string;
     /** MB. */
     readonly systemDisk: number;
   };
+}
+
+/** A guest that boots its live installer again only where it is ours, and the installer's image is what it was. */
+export interface ReinstallableGuest extends Pick<GuestInputs, "hypervisor" | "name" | "stack" | "iso"> {
+  /** Of the image as it was checked; absent where nothing says what it has to be. */
+  readonly isoSha256?: string;
 }

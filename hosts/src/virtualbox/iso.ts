@@ -6,7 +6,7 @@ import { proxyEnvironment } from "../installation/scripts";
 import { note, warn } from "../log";
 import { readOrRecorded, withoutProvider } from "../operation";
 import { brief } from "../ssh/connect";
-import type { IsoImageInputs, IsoImageOutputs } from "./contract";
+import type { Hypervisor, IsoImageInputs, IsoImageOutputs } from "./contract";
 import { Manage } from "./manage";
 import { parseLine } from "./parse";
 import { nameOf, scriptOn } from "./run";
@@ -103,6 +103,33 @@ async function check(inputs: IsoImageInputs, file: string, url: string | undefin
   };
 }
 
+/** `$1` file, `$2` whether its sha256 is wanted. */
+const lookScript = `
+${shared}
+if [ ! -f "$1" ]; then echo "there: no"; return 0; fi
+echo "there: yes"
+if [ -n "$2" ]; then echo "sha256: $(digest 256 "$1")"; fi
+`;
+
+/** @throws HostError where the image is gone since it was checked, or another one. */
+export async function requireImage(hypervisor: Hypervisor, file: string, sha256 = ""): Promise<void> {
+  const said = await scriptOn(hypervisor, lookScript, [file, sha256], {
+    purpose: `looking at ${file}`,
+    timeoutSeconds: 300,
+  });
+  const remedy =
+    "run `pulumi refresh`, then `pulumi up`; one that hypervisor.iso.path names is yours to put there";
+  if (parseLine(said, "there") !== "yes") {
+    throw new HostError(nameOf(hypervisor), `the installer's image ${file} is gone: ${remedy}`);
+  }
+  const found = parseLine(said, "sha256") ?? "";
+  if (found === sha256) return;
+  throw new HostError(
+    nameOf(hypervisor),
+    `the installer's image ${file} is another one: its sha256 is ${found}, and was ${sha256}. Delete it there, and ${remedy}`,
+  );
+}
+
 /** Puts channel and version into a URL. */
 export function filledIn(url: string, channel: string, version: string): string {
   return url.replaceAll("{channel}", channel).replaceAll("{version}", version);
@@ -170,8 +197,7 @@ export const isoImage: Operation<IsoImageInputs, IsoImageOutputs> = {
   },
   read(id, state) {
     return readOrRecorded(nameOf(state.hypervisor), id, state, async () => {
-      const script = `if [ -f "$1" ]; then echo "there: yes"; else echo "there: no"; fi`;
-      const said = await scriptOn(state.hypervisor, script, [state.file], {
+      const said = await scriptOn(state.hypervisor, lookScript, [state.file, ""], {
         purpose: `looking for ${state.file}`,
         patience: brief,
       });

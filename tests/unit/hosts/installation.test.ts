@@ -216,6 +216,30 @@ describe.skipIf(!canSandbox)("an installation", () => {
     expect(calls.filter((call) => call.includes("data.vdi"))).toEqual([]);
   }, 60_000);
 
+  it("is not begun where the installer's image or the system's is not there: the guest serves on", async () => {
+    row.stoppedBy = undefined;
+    const box = new TestVirtualBox();
+    const { name, ...wanted } = box.guest((await answeringSystem()).connection());
+    const { outs } = await guest.create({ name, ...wanted });
+    const { stack, installerUserData } = wanted;
+    const again = { stack, installerUserData, systemDisk: 64, iso: box.file("gone.iso") };
+    const own = { hypervisor: box.hypervisor, name, id: outs.uuid, again };
+    const machine = await Machine.start({ guest: own });
+    await machine.comeUp("hash-1");
+    box.changes();
+    const update = (changes: Partial<InstallationInputs>) =>
+      installation.update(
+        name,
+        { ...machine.inputs, firstBootId: "installed" },
+        { ...machine.inputs, installHash: "hash-2", ...changes },
+      );
+    await expect(update({})).rejects.toThrow(/gone\.iso is gone/);
+    const image = { path: "/none/there.bin", sha512: "0".repeat(128) };
+    await expect(update({ image, guest: undefined })).rejects.toThrow(/\/none\/there\.bin cannot be read/);
+    expect(box.changes()).toEqual([]);
+    expect(row.stoppedBy).toBeUndefined();
+  }, 40_000);
+
   it("is announced by the names of what changed, and what only the next one needs is no change", () => {
     const text = (files: object, password = "") =>
       JSON.stringify({ storage: { files }, passwd: { users: [{ name: "usera", passwordHash: password }] } });
