@@ -133,6 +133,7 @@ export class Fleet extends pulumi.ComponentResource {
         installHash: installHashOf(node, { node: of, access: reached, config, identity }),
         address: of.address,
         ...hardwareOf(of),
+        ...(config.platform !== "existing" && config.network.mtu && { mtu: config.network.mtu }),
         ports: portsOf(of, config),
         ...(guests[node] && { guest: guests[node].reinstallable }),
       };

@@ -57,6 +57,8 @@ export interface PreflightHost {
   readonly installer?: Connection;
   readonly address: string;
   readonly interface?: string;
+  /** What the program sets the interface's MTU to; absent where it leaves it alone. */
+  readonly mtu?: number;
   /** Further network interfaces, by name or MAC address, checked to exist. */
   readonly nics?: string[];
   /** Device path of the system disk, checked on the installer to exist and to be empty. */

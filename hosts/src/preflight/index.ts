@@ -150,7 +150,8 @@ function judge(
     }
     lines.push(...problemsOf(host, result.looked, inputs, clusters).map((problem) => line(name, problem)));
     findings[name] = finding(result.looked);
-    if (result.looked.facts.mtu !== undefined) mtus[name] = result.looked.facts.mtu;
+    const { mtu } = result.looked.facts;
+    if (mtu !== undefined && !setsMtu(before?.hosts[name], host, result.looked.stage)) mtus[name] = mtu;
   }
   lines.push(...faults);
   const mtu = mtuProblem(mtus);
@@ -161,6 +162,11 @@ function judge(
     );
   }
   return { ...withoutProvider(inputs), findings };
+}
+
+/** Whether the MTU that was found is not the one that the node will have once this update is through. */
+function setsMtu(before: PreflightHost | undefined, host: PreflightHost, stage: Stage): boolean {
+  return stage === "installer" || host.mtu !== undefined || before?.mtu !== undefined;
 }
 
 /** The guest is asked for only before a reinstallation. */

@@ -158,6 +158,25 @@ describe.skipIf(!canSandbox)("preflight", () => {
     );
   });
 
+  it("compares no MTU that the update sets", async () => {
+    const jumbo = '#!/bin/sh\ncase "$*" in */mtu) echo 9000 ;; *) exec /bin/cat "$@" ;; esac\n';
+    const usual = jumbo.replace("9000", "1500");
+    const [a, b] = [(await host("a", { cat: jumbo })).host, (await host("b", { cat: usual })).host];
+    const of = (mtu?: number) => inputs({ a: { ...a, mtu }, b: { ...b, mtu } });
+    await expect(preflight.create(of())).rejects.toThrow("all nodes: the nodes' MTUs differ: a 9000, b 1500");
+    const { outs } = await preflight.create(of(9000));
+    // Taken back, it is on its way to what it was.
+    await preflight.update("preflight", outs, of());
+    await expect(preflight.update("preflight", { ...outs, ...of() }, of())).rejects.toThrow(/MTUs differ/);
+    const blank = { blkid: "#!/bin/sh\nexit 2\n", readlink: "#!/bin/sh\necho /dev/loop0\n", cat: jumbo };
+    const live = (await host("c", blank)).host;
+    const target = { ...live.target, hostKey: keyPair().public };
+    const c = { ...live, installer: live.target, target, disk: "/dev/sda" };
+    expect((await preflight.create(inputs({ b, c }))).outs.findings["c"]).toMatch(
+      /^live installer, lo MTU 9000/,
+    );
+  });
+
   it("takes a host with a third host key for one that another stack installed", async () => {
     const { host: found } = await host("a");
     const other = { ...found.target, hostKey: keyPair().public };
