@@ -1,5 +1,6 @@
 /** Whose a disk is, decided on the live installer before anything is written to it. Shared shell functions. */
 import type { Problem } from "./problem";
+import { INSTALL_MARKER } from "./rendered";
 
 /** Where an installation in progress leaves its traces on the live installer; gone with its reboot. */
 export const INSTALL_FOLDER = "/run/moorage/install";
@@ -9,7 +10,7 @@ export const DATA_LABEL = "moorage-data";
 
 /**
  * `disk_state DEVICE` prints `missing`, `blank`, `ours` (an installation of ours, whole or begun) or what was found.
- * An installation of ours holds `/etc/moorage/install.json` on one of its file systems.
+ * An installation of ours holds `INSTALL_MARKER` on one of its file systems.
  * `disk_parts DEVICE` prints it and its partitions, by lsblk: by its name alone `nvme0n10` might be one of `nvme0n1`.
  * `disk_serial DEVICE` prints the serial number that the kernel knows of it, or nothing.
  * `disk_data DEVICE LABEL` says which part of it holds a data disk's file system (LABEL), or nothing.
@@ -33,7 +34,7 @@ disk_state() {
   for part in $(disk_parts "$real"); do
     if mount -o ro -- "$part" "$directory" 2>/dev/null; then
       mine=no
-      if [ -f "$directory/etc/moorage/install.json" ]; then mine=yes; fi
+      if [ -f "$directory${INSTALL_MARKER}" ]; then mine=yes; fi
       umount -- "$directory"
       if [ "$mine" = yes ]; then rmdir "$directory"; echo ours; return 0; fi
     fi

@@ -5,6 +5,7 @@ import { HostError, messageOf, PutOffError, reasonOf } from "../errors";
 import { note, warn } from "../log";
 import { readOrRecorded, withoutProvider } from "../operation";
 import { bootId, startReboot } from "../reboot";
+import { INSTALL_MARKER } from "../rendered";
 import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { couldNotAsk, dropConnection } from "../ssh/pool";
@@ -18,7 +19,6 @@ import { imageFault } from "./image";
 import { isRewritable, rewrite, rewritePlanned } from "./rewrite";
 import { install, lookAtDisk } from "./run";
 
-const MARKER = "/etc/moorage/install.json";
 /** How long both systems may be silent at the start: the node may be in the reboot of an interrupted run. */
 const SILENCE_SECONDS = 180;
 /** The same where there was an installed system: one that is only off is not waited for as long. */
@@ -31,11 +31,11 @@ interface Installed {
 
 /** What is installed there, by the system that shows the pinned host key. */
 async function installedOn(target: Connection): Promise<Installed> {
-  const marker = await runScript(target, `cat ${MARKER} 2>/dev/null || :`, [], {
+  const marker = await runScript(target, `cat ${INSTALL_MARKER} 2>/dev/null || :`, [], {
     sudo: true,
     patience: brief,
     timeoutSeconds: 15,
-    purpose: `reading ${MARKER}`,
+    purpose: `reading ${INSTALL_MARKER}`,
   });
   let installHash = "";
   try {
@@ -205,7 +205,7 @@ async function awaitInstalled(
       if (installed.installHash === installHash) return installed.bootId;
       throw new HostError(
         node,
-        `another system than the one just installed came up (no or another hash in ${MARKER})`,
+        `another system than the one just installed came up (no or another hash in ${INSTALL_MARKER})`,
       );
     }
     // Until it is down the installer answers on the connection there is.

@@ -1,5 +1,5 @@
 /** What a reinstallation takes, looked at while every node still serves. */
-import type { PreflightInputs, PreflightOutputs } from "../contract";
+import type { PreflightInputs } from "../contract";
 import { equal } from "../diff";
 import { HostError, reasonOf } from "../errors";
 import { imageFault } from "../installation/image";

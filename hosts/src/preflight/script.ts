@@ -1,11 +1,9 @@
 /** The one command that looks at a host: prints `key=value` lines, and changes nothing. */
 import { diskStateFunction } from "../disk-claim";
+import { ETCD_CONTAINER, INSTALL_MARKER } from "../rendered";
 
 /** Where a member of the Swarm keeps which cluster it is in; see the Swarm member. */
 export const SWARM_MARK = "/etc/moorage/swarm";
-
-/** Name of the container that is a member of etcd. */
-const ETCD_CONTAINER = "moorage-etcd";
 
 /** `$1` interface or "", `$2` system disk or "", `$3` data disk or "", `$4` the data disk's label; further interfaces follow. */
 export const preflightScript = `
@@ -77,6 +75,6 @@ say mark "$(cat ${SWARM_MARK} 2>/dev/null)"
 folder=/var/lib/docker
 while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
 say free_mib "$(df -Pm "$folder" | awk 'NR == 2 { print $4 }')"
-say install "$(cat /etc/moorage/install.json 2>/dev/null)"
+say install "$(cat ${INSTALL_MARKER} 2>/dev/null)"
 say end yes
 `;
