@@ -107,7 +107,7 @@ export class Fleet extends pulumi.ComponentResource {
     access: Record<string, NodeAccess>,
     identity: Identity | undefined,
   ): Record<string, Guest> {
-    const network = new VirtualBoxNetwork("virtualbox", { config }, { parent: this });
+    const network = new VirtualBoxNetwork("virtualbox", { config, access }, { parent: this });
     return Object.fromEntries(
       Object.entries(config.nodes).map(([name, node]) => {
         const args = { node, config, access: access[name], network, identity };

@@ -41,6 +41,7 @@ export class Guest extends pulumi.ComponentResource {
       stack: stackReference(),
       iso,
       installerUserData: installerUserData(name, args, access),
+      forward: network.forwardTo(name),
     };
     this.machine = new Machine(
       `${name}-guest`,

@@ -170,6 +170,18 @@ describe("a guest", () => {
     });
   });
 
+  test("has its forward lead to it once it boots its live installer, at another address where that has changed", () => {
+    const to = { listen: "127.0.0.1", port: 2012, address: "10.0.2.12", targetPort: 22 };
+    const forward = { network: "moorage", name: "ssh-coreos2", to };
+    expect(plain(recorder.named("coreos2-guest").inputs)).toMatchObject({ forward });
+    expect(shown(recorder.named("coreos2-installation").inputs)).toMatchObject({
+      guest: { again: { forward } },
+    });
+    expect(shown(recorder.named("virtualbox-network").inputs)).toMatchObject({
+      systems: { "ssh-coreos2": { node: "coreos2", port: 2012, hostKey: "ssh-ed25519 coreos2-host-key" } },
+    });
+  });
+
   test("is looked at before it is reinstalled, with the installer's image as that was checked", async () => {
     const guestOf = (one: Recorder) => {
       const { hosts } = shown(one.named("fleet-preflight").inputs) as {

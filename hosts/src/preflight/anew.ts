@@ -21,7 +21,8 @@ export function installedAnew(
     if (old === undefined || host?.installHash === undefined) return [];
     if (stage === "installer") return [name];
     // Another cloud-config is applied by a reboot, and leaves everything else on the disk as it is.
-    const stays = facts.installHash === host.installHash || (written && equal(old.disk, host.disk));
+    const inPlace = written && equal(old.disk, host.disk) && !(host.guest && old.address !== host.address);
+    const stays = facts.installHash === host.installHash || inPlace;
     return stays ? [] : [name];
   });
 }

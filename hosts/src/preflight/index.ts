@@ -194,6 +194,18 @@ function clustersOf(results: readonly Result[]): Set<string> {
   return new Set(marks.flatMap(({ cluster }) => (cluster === undefined ? [] : [cluster])));
 }
 
+/** @throws where a node would come up at an address that another one leaves in the same update, maybe after it. */
+function refuseTaken(name: string, state: PreflightOutputs, hosts: PreflightInputs["hosts"]): void {
+  const address = hosts[name]?.address;
+  if (state.hosts[name]?.address === address) return;
+  const holder = Object.keys(hosts).find((other) => state.hosts[other]?.address === address);
+  if (holder === undefined) return;
+  throw new Error(
+    `${name} would get the address ${address}, which is that of ${holder} until this update is through; nothing was touched. ` +
+      `Give ${holder} another address first, run \`pulumi up\`, and change that of ${name} after it`,
+  );
+}
+
 /**
  * Nodes that are there and get another installation, and those before them: an update may have stopped among them.
  * @throws where a node is new as well: it joins after the Swarm's founder, which may not leave before all have joined.
@@ -211,6 +223,7 @@ function rowOf(state: PreflightOutputs, { hosts }: PreflightInputs): string[] {
         "the Swarm; nothing was touched. Take one of the two changes back, run `pulumi up`, and make it after that",
     );
   }
+  for (const name of names) refuseTaken(name, state, hosts);
   return names.filter((name) => state.row?.includes(name) === true || changed.includes(name));
 }
 

@@ -22,6 +22,13 @@ export interface PortForward {
   readonly targetPort: number;
 }
 
+/** One forward of a network. */
+export interface NamedForward {
+  readonly network: string;
+  readonly name: string;
+  readonly to: PortForward;
+}
+
 export interface NatNetworkInputs {
   readonly hypervisor: Hypervisor;
   readonly name: string;
@@ -33,6 +40,11 @@ export interface NatNetworkInputs {
   readonly dhcp: boolean;
   /** TCP forwards by name. */
   readonly forwards: Record<string, PortForward>;
+  /**
+   * By forward, the installed system that it leads to. One that still answers at its former address keeps its forward,
+   * which follows when the guest boots its live installer. A change of them alone means nothing.
+   */
+  readonly systems?: Record<string, Connection>;
 }
 export type NatNetworkOutputs = NatNetworkInputs;
 
@@ -99,6 +111,8 @@ export interface GuestInputs {
   readonly iso: string;
   /** User data of the live installer (secret), on a second optical drive until the system disk is installed. */
   readonly installerUserData: string;
+  /** The way to both of its systems. */
+  readonly forward?: NamedForward;
   /** The live installer, which a new guest boots; it is waited for. */
   readonly installer: Connection;
   /** The installed system; after a power cycle it is waited for. */
@@ -118,6 +132,7 @@ export interface InstalledGuest {
   /** What booting its live installer again takes. A change of it alone means nothing. */
   readonly again?: Pick<ReinstallableGuest, "stack" | "iso" | "isoSha256"> & {
     readonly installerUserData: string;
+    readonly forward?: NamedForward;
     /** MB. */
     readonly systemDisk: number;
   };

@@ -4,7 +4,7 @@ import type { InstallationInputs } from "../../../hosts/src/contract";
 import { UNKNOWN } from "../../../hosts/src/diff";
 import { installation } from "../../../hosts/src/installation";
 import { row } from "../../../hosts/src/swarm/out-of-service";
-import { guest } from "../../../hosts/src/virtualbox";
+import { guest, natNetwork } from "../../../hosts/src/virtualbox";
 import { Machine, failing, installer } from "./support/machine";
 import { canSandbox } from "./support/sandbox";
 import { logged } from "./support/stop";
@@ -179,14 +179,17 @@ describe.skipIf(!canSandbox)("an installation", () => {
     const wanted = box.guest((await answeringSystem()).connection());
     const { outs: guestOuts } = await guest.create(wanted);
     const { stack, iso, installerUserData, withPowerCycle } = wanted;
+    const to = { listen: "127.0.0.1", port: 2011, address: "10.0.2.21", targetPort: 22 };
+    const forward = { network: "moorage", name: "ssh-coreos1", to };
     const machine = await Machine.start({
       guest: {
         hypervisor: box.hypervisor,
         name: "coreos1",
         id: guestOuts.uuid,
-        again: { stack, iso, installerUserData, systemDisk: withPowerCycle.systemDisk },
+        again: { stack, iso, installerUserData, forward, systemDisk: withPowerCycle.systemDisk },
       },
     });
+    await natNetwork.create(box.network());
     await box.manage("setextradata", "coreos1", "moorage/phase", "installed");
     await machine.comeUp("hash-1");
     const disk = box.file("vms", "coreos1", "coreos1-system.vdi");
@@ -201,6 +204,8 @@ describe.skipIf(!canSandbox)("an installation", () => {
       await new Promise((done) => setTimeout(done, 50));
     }
     expect(readFileSync(disk, "utf8")).not.toContain("old");
+    // It comes up at another address, and its forward leads there by then.
+    expect(calls.find((call) => /port-forward-4 ssh|startvm/.test(call))).toContain("[10.0.2.21]:22");
     expect(await box.info("coreos1")).toMatch(
       /"SATA-2-0"=".*installer\.iso"\n[^]*"SATA-3-0"=".*coreos1\.iso"/,
     );

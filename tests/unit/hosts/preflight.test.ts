@@ -61,6 +61,17 @@ describe.skipIf(!canSandbox)("preflight", () => {
     expect(fewer.row).toEqual(["a"]);
   });
 
+  it("gives no node an address that another one has until the same update is through", async () => {
+    const [a, b] = [(await host("a")).host, (await host("b")).host];
+    const at = (one: string, two: string) =>
+      inputs({ a: { ...a, address: `10.0.2.${one}` }, b: { ...b, address: `10.0.2.${two}` } });
+    const { outs } = await preflight.create(at("11", "12"));
+    await expect(preflight.update("preflight", outs, at("12", "13"))).rejects.toThrow(
+      /^a would get the address 10\.0\.2\.12, which is that of b until this update is through; nothing was touched\. Give b another/,
+    );
+    expect((await preflight.update("preflight", outs, at("14", "13"))).row).toEqual([]);
+  });
+
   it("reports every problem of every host in one message", async () => {
     const [a, b] = [
       await host("a", { docker: docker("19.03.0|active|n1|foreign|/x") }),
