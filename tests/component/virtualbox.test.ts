@@ -33,7 +33,7 @@ describe("what guests need on their hypervisor", () => {
   });
 
   test("has one forward to each node, and one to the registry", () => {
-    const { inputs } = recorder.named("virtualbox-network");
+    const { systems, ...inputs } = recorder.named("virtualbox-network").inputs;
     const ssh = (port: number, last: number) => ({
       listen: "127.0.0.1",
       port,
@@ -54,6 +54,9 @@ describe("what guests need on their hypervisor", () => {
         registry: { listen: "127.0.0.1", port: 8443, address: "10.0.2.10", targetPort: 443 },
       },
     });
+    expect([...Object.keys(systems as object), "registry"].sort()).toEqual(
+      Object.keys(inputs.forwards as object).sort(),
+    );
   });
 
   test("is the live image of the channel the nodes are installed from", () => {
@@ -228,4 +231,19 @@ test("the first preview knows what will be made, and no secret is shown", async 
     expect.arrayContaining(["iso", "installerUserData"]),
   );
   expect(unknownPaths(preview.named("coreos1-guest").inputs)).not.toContain("withPowerCycle");
+});
+
+test("another address of a node installs that one anew, and no other", async () => {
+  const address = "10.0.2.23";
+  const moved = await program(raw((own) => Object.assign(own.nodes?.coreos3 as object, { address })));
+  const own = differences(recorder, moved).filter((one) =>
+    /(Guest|Installation|NodeNetwork|SwarmMember|NatNetwork) /.test(one),
+  );
+  expect(own).toEqual([
+    "~ Guest coreos3-guest",
+    "~ Installation coreos3-installation",
+    "~ NatNetwork virtualbox-network",
+    "~ NodeNetwork coreos3-network",
+    "~ SwarmMember swarm-coreos3",
+  ]);
 });
