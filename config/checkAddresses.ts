@@ -140,10 +140,12 @@ function checkSwarmAddresses(config: Understood): Problem[] {
  * Docker encrypts between the addresses that nodes advertise, and drops what comes by others: nothing gets through
  * (https://github.com/moby/libnetwork/issues/2324, open; seen with Docker 26.1 in the emulated machines).
  */
-function checkEncryption({ nodes, network: { overlay } }: Understood): Problem[] {
+function checkEncryption({ nodes, given, network: { overlay } }: Understood): Problem[] {
   if (!overlay?.encrypted) return [];
-  return Object.entries(nodes).flatMap(([name, { address, advertiseAddr = address, dataPathAddr }]) =>
-    dataPathAddr === undefined || dataPathAddr === advertiseAddr
+  return Object.entries(nodes).flatMap(([name, { address, dataPathAddr, ...node }]) => {
+    // One that is given and not understood has a mistake of its own.
+    const advertiseAddr = given[name]?.includes("advertiseAddr") ? node.advertiseAddr : address;
+    return dataPathAddr === undefined || advertiseAddr === undefined || dataPathAddr === advertiseAddr
       ? []
       : [
           {
@@ -151,8 +153,8 @@ function checkEncryption({ nodes, network: { overlay } }: Understood): Problem[]
             found: dataPathAddr,
             wanted: `the node's advertiseAddr, as Docker carries an encrypted overlay between no others: set advertiseAddr to it too, or network.overlay.encrypted to false`,
           },
-        ],
-  );
+        ];
+  });
 }
 
 /** Docker's, unless a host's Docker is told otherwise: what it gives networks without being asked for a subnet. */

@@ -169,13 +169,19 @@ function containerLinuxModel(node: NodeConfig, os: OsConfig): ContainerLinuxMode
 }
 
 /** What a node's installation does besides its user data; keys that are not used are absent. */
-export function installerSettings({ os, ...config }: StackConfig, node: NodeConfig) {
-  const { http, https } = os.proxies ?? {};
+export function installerSettings(config: StackConfig, node: NodeConfig) {
+  const { image } = config.os;
   return {
-    ...(os.image && { image: os.image }),
+    ...(image && { image }),
     ...(node.erasableDisk !== undefined && { erasableDisk: node.erasableDisk }),
-    ...((http ?? https) !== undefined && { proxies: { http, https, none: noProxyOf({ os, ...config }) } }),
+    ...downloadProxies(config),
   };
+}
+
+/** What fetches images from outside is told; nothing where there is no proxy. */
+export function downloadProxies(config: StackConfig) {
+  const { http, https } = config.os.proxies ?? {};
+  return (http ?? https) === undefined ? {} : { proxies: { http, https, none: noProxyOf(config) } };
 }
 
 /** What a node's host is looked at for before anything is touched; keys that are not used are absent. */

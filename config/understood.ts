@@ -20,6 +20,8 @@ export interface Understood {
   /** Absent where the configuration says nothing of one. */
   readonly hypervisor?: Partial<HypervisorConfig>;
   readonly nodes: Readonly<Record<string, Partial<GivenNode>>>;
+  /** By node, what of it is given, right or wrong. */
+  readonly given: Readonly<Record<string, readonly string[]>>;
   readonly os: Partial<OsConfig>;
   readonly network: Partial<NetworkConfig>;
   readonly edge: Partial<EdgeConfig>;
@@ -30,11 +32,11 @@ export interface Understood {
 }
 
 export function understood(raw: Readonly<Record<string, unknown>>): Understood {
+  const nodes = Object.entries(plain(raw.nodes));
   return {
     platform: platform.safeParse(raw.platform).data,
-    nodes: Object.fromEntries(
-      Object.entries(plain(raw.nodes)).map(([name, value]) => [name, fieldsOf(node, value)]),
-    ),
+    nodes: Object.fromEntries(nodes.map(([name, value]) => [name, fieldsOf(node, value)])),
+    given: Object.fromEntries(nodes.map(([name, value]) => [name, Object.keys(plain(value))])),
     os: fieldsOf(osKeys, raw.os),
     hypervisor: raw.hypervisor === undefined ? undefined : fieldsOf(hypervisor.unwrap(), raw.hypervisor),
     network: fieldsOf(network, raw.network),

@@ -1,6 +1,5 @@
 /** What a machine's live system is told before anything is installed: its keys, its address, who may log in. */
 import * as fs from "node:fs";
-import { parseArgs } from "node:util";
 import { configDriveOf, recordedState, type RecordedResource } from "@moorage/hosts";
 import {
   renderInstallerUserData,
@@ -11,6 +10,7 @@ import {
 } from "@moorage/render";
 import { interfaceModel, nodeOf } from "../config/models";
 import type { StackConfig } from "../config/stack";
+import { nodeOptions, oneNode, parsed, userDataFormat } from "./arguments";
 import { UsageError, type Command } from "./command";
 import { Recorded } from "./recorded";
 import { stackConfig } from "./stack";
@@ -47,15 +47,12 @@ export const live: Command = {
 };
 
 function argumentsOf(args: readonly string[]) {
-  const { values, positionals } = parsedArguments(args);
-  const [node, ...more] = positionals;
-  if (node === undefined) throw new UsageError("which node's live system?");
-  if (more.length > 0) throw new UsageError(`one node at a time, not ${positionals.join(", ")}`);
-  const { stack, secrets = false, "config-drive": drive, ipxe, release, mirror } = values;
-  const format = values.format ?? (drive === undefined ? "ignition" : "cloud-config");
-  if (format !== "ignition" && format !== "cloud-config") {
-    throw new UsageError(`--format ${format}: there is ignition and cloud-config`);
-  }
+  const text = { type: "string" } as const;
+  const options = { ...nodeOptions, "config-drive": text, ipxe: text, release: text, mirror: text };
+  const { values, positionals } = parsed({ args: [...args], allowPositionals: true, options });
+  const node = oneNode(positionals, "live system");
+  const { stack, secrets, "config-drive": drive, ipxe, release, mirror } = values;
+  const format = userDataFormat(values.format) ?? (drive === undefined ? "ignition" : "cloud-config");
   if (drive !== undefined && format !== "cloud-config") {
     throw new UsageError("--config-drive: a live system reads cloud-config from it, no Ignition");
   }
@@ -63,27 +60,6 @@ function argumentsOf(args: readonly string[]) {
     throw new UsageError("--release and --mirror are for the script of --ipxe");
   }
   return { node, stack, format, secrets, drive, ipxe, release, mirror } as const;
-}
-
-function parsedArguments(args: readonly string[]) {
-  try {
-    const text = { type: "string" } as const;
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        stack: { type: "string", short: "s" },
-        format: text,
-        secrets: { type: "boolean" },
-        "config-drive": text,
-        ipxe: text,
-        release: text,
-        mirror: text,
-      },
-    });
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
 }
 
 /** @throws Error where there is no such node, or its machine is none that boots by itself. */

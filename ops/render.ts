@@ -1,11 +1,11 @@
 /** Prints a node's user data as `pulumi up` would install it, from the configuration and the keys in the state. */
-import { parseArgs } from "node:util";
 import { recordedState, type RecordedResource } from "@moorage/hosts";
 import { installHashOf, renderUserData, type UserDataFormat } from "@moorage/render";
 import { baseFiles, nodeOf, userDataModel, usersWithPassword } from "../config/models";
 import { formatOf } from "../config/os";
 import type { StackConfig } from "../config/stack";
-import { UsageError, type Command } from "./command";
+import { nodeOptions, oneNode, parsed, userDataFormat } from "./arguments";
+import type { Command } from "./command";
 import { placeholder, Recorded } from "./recorded";
 import { stackConfig } from "./stack";
 
@@ -33,32 +33,11 @@ export const render: Command = {
 };
 
 function argumentsOf(args: readonly string[]) {
-  const { values, positionals } = parsedArguments(args);
-  const [node, ...more] = positionals;
-  if (node === undefined) throw new UsageError("which node's user data?");
-  if (more.length > 0) throw new UsageError(`one node at a time, not ${positionals.join(", ")}`);
-  const { format, stack, whole = false, secrets = false } = values;
-  if (format !== undefined && format !== "ignition" && format !== "cloud-config") {
-    throw new UsageError(`--format ${format}: there is ignition and cloud-config`);
-  }
-  return { node, stack, format, whole, secrets } as const;
-}
-
-function parsedArguments(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        stack: { type: "string", short: "s" },
-        format: { type: "string" },
-        whole: { type: "boolean" },
-        secrets: { type: "boolean" },
-      },
-    });
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
+  const options = { ...nodeOptions, whole: { type: "boolean", default: false } } as const;
+  const { values, positionals } = parsed({ args: [...args], allowPositionals: true, options });
+  const { stack, whole, secrets } = values;
+  const node = oneNode(positionals, "user data");
+  return { node, stack, format: userDataFormat(values.format), whole, secrets } as const;
 }
 
 /** @throws Error where there is no such node, or it has no user data, or not in this format. */

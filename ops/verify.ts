@@ -1,6 +1,6 @@
-import { parseArgs } from "node:util";
 import { verify as look } from "@moorage/hosts";
-import { UsageError, type Command } from "./command";
+import { parsed } from "./arguments";
+import type { Command } from "./command";
 import { verifyText } from "./verifyText";
 
 /** Looks at a running stack; 1 when anything is red. */
@@ -24,10 +24,6 @@ export const verify: Command = {
 
 function optionsOf(args: readonly string[]) {
   const flag = { type: "boolean", default: false } as const;
-  try {
-    const options = { stack: { type: "string" }, json: flag, verbose: flag, full: flag } as const;
-    return parseArgs({ args: [...args], options }).values;
-  } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
-  }
+  const options = { stack: { type: "string" }, json: flag, verbose: flag, full: flag } as const;
+  return parsed({ args: [...args], options }).values;
 }

@@ -18,14 +18,17 @@ export function freeName(
   if (pulumi.runtime.isDryRun()) {
     return name;
   }
-  return ready.apply(async () => {
+  const free = async (): Promise<string> => {
     recorded ??= recordedSwarm(stackReference());
     const { managers, names } = await recorded;
     if (!names.has(name)) {
       await removeUnrecorded(managers, kind, name, label);
     }
     return name;
-  });
+  };
+  // No output: what depends on a resource by a property that cannot change is replaced with it, and all services would
+  // go with any member of the Swarm that gets another address.
+  return new Promise((resolve, reject) => void ready.apply(() => free().then(resolve, reject)));
 }
 
 /** Read once: every service asks. */

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import type { Cluster } from "@moorage/hosts";
 import { hardwareOf, nodeOf, usersWithPassword } from "../../config/models";
+import { formatOf } from "../../config/os";
 import type { StackConfig } from "../../config/stack";
 import { warningsOf } from "../../config/warnings";
 import type { ArgsOf } from "../../providers/inputs";
@@ -62,7 +63,7 @@ export class Fleet extends pulumi.ComponentResource {
       ]),
     );
     const guests = config.platform === "virtualbox" ? this.guests(config, access, identity) : {};
-    const preflight = this.preflight(name, config, access, identity, Object.values(guests));
+    const preflight = this.preflight(name, args, access, identity, guests);
     this.row = new ReinstallationRow(managersFirst(config.nodes), preflight.row);
     this.nodes = Object.fromEntries(
       Object.entries(access).map(([node, reached]) => [
@@ -106,7 +107,7 @@ export class Fleet extends pulumi.ComponentResource {
     access: Record<string, NodeAccess>,
     identity: Identity | undefined,
   ): Record<string, Guest> {
-    const network = new VirtualBoxNetwork("virtualbox", { config }, { parent: this });
+    const network = new VirtualBoxNetwork("virtualbox", { config, access }, { parent: this });
     return Object.fromEntries(
       Object.entries(config.nodes).map(([name, node]) => {
         const cluster = clusterOf(config, access, name);
@@ -118,11 +119,13 @@ export class Fleet extends pulumi.ComponentResource {
 
   private preflight(
     name: string,
-    config: StackConfig,
+    { config, images }: FleetArgs,
     access: Record<string, NodeAccess>,
     identity: Identity | undefined,
-    guests: Guest[],
+    guests: Readonly<Record<string, Guest>>,
   ): Preflight {
+    const imageIds = Object.values(images.archives).map(({ imageId }) => imageId);
+    const format = formatOf(config.os);
     const hosts = Object.entries(access).map(([node, reached]) => {
       const of = nodeOf(config, node);
       const host = {
@@ -131,7 +134,9 @@ export class Fleet extends pulumi.ComponentResource {
         installHash: installHashOf(node, { node: of, access: reached, config, identity }),
         address: of.address,
         ...hardwareOf(of),
+        ...(config.platform !== "existing" && config.network.mtu && { mtu: config.network.mtu }),
         ports: portsOf(of, config),
+        ...(guests[node] && { guest: guests[node].reinstallable }),
       };
       return [node, host];
     });
@@ -140,12 +145,15 @@ export class Fleet extends pulumi.ComponentResource {
       {
         hosts: Object.fromEntries(hosts),
         ...(config.os.image && { image: config.os.image }),
+        // Left out where they are what they always were, so that no stack changes for them.
+        ...(format === "cloud-config" && config.platform !== "existing" && { format }),
+        ...(imageIds.length > 0 && { imageIds }),
         minimumDocker,
         maximumClockSkew,
         timeoutSeconds: preflightSeconds,
       },
       // A guest that is not there yet answers nobody.
-      { parent: this, dependsOn: guests.map((guest) => guest.machine) },
+      { parent: this, dependsOn: Object.values(guests).map(({ machine }) => machine) },
     );
   }
 

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as render from "@moorage/render";
-import type { Cluster, InstalledGuest } from "@moorage/hosts";
+import type { Cluster, InstalledGuest, ReinstallableGuest } from "@moorage/hosts";
 import type { HypervisorConfig } from "../../config/hypervisor";
 import { interfaceModel } from "../../config/models";
 import type { NodeConfig } from "../../config/nodes";
@@ -30,21 +30,25 @@ export class Guest extends pulumi.ComponentResource {
   readonly machine: Machine;
   /** For the installation, which takes the installer's drives out, or puts them in again. */
   readonly installed: ArgsOf<InstalledGuest>;
+  /** For the preflight, which sees to it that the guest can be reinstalled. */
+  readonly reinstallable: ArgsOf<ReinstallableGuest>;
 
   constructor(name: string, args: GuestArgs, options?: pulumi.ComponentResourceOptions) {
     super("moorage:machine:Guest", name, {}, options);
     const { node, config, access, network } = args;
     if (!access?.installer) throw new Error(`${name} has no live installer`);
     const withPowerCycle = settingsOf(node, config.hypervisor);
+    const { hypervisor, iso, isoSha256 } = network;
     const installer = {
       stack: stackReference(),
-      iso: network.iso,
+      iso,
       installerUserData: installerUserData(name, args, access),
+      forward: network.forwardTo(name),
     };
     this.machine = new Machine(
       `${name}-guest`,
       {
-        hypervisor: network.hypervisor,
+        hypervisor,
         name,
         ...installer,
         network: network.name,
@@ -58,11 +62,12 @@ export class Guest extends pulumi.ComponentResource {
       { parent: this, dependsOn: network.ready },
     );
     this.installed = {
-      hypervisor: network.hypervisor,
+      hypervisor,
       name,
       id: this.machine.id,
-      again: { ...installer, systemDisk: withPowerCycle.systemDisk },
+      again: { ...installer, isoSha256, systemDisk: withPowerCycle.systemDisk },
     };
+    this.reinstallable = { hypervisor, name, stack: installer.stack, iso, isoSha256 };
     this.registerOutputs({});
   }
 }

@@ -1,11 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
-import type { Hypervisor } from "@moorage/hosts";
+import type { Hypervisor, NamedForward, PortForward } from "@moorage/hosts";
 import type { HypervisorConfig } from "../../config/hypervisor";
 import type { EdgeConfig } from "../../config/services";
+import { downloadProxies } from "../../config/models";
 import type { StackConfig } from "../../config/stack";
 import { IsoImage } from "../../providers/isoImage";
 import { NatNetwork } from "../../providers/natNetwork";
 import { stackReference } from "../../providers/stack";
+import type { NodeAccess } from "./access";
 
 const localhost = "127.0.0.1";
 const everywhere = "0.0.0.0";
@@ -16,14 +18,19 @@ const fetchSeconds = 3600;
 
 export interface VirtualBoxNetworkArgs {
   readonly config: StackConfig;
+  /** By node. */
+  readonly access: Readonly<Record<string, NodeAccess>>;
 }
 
 /** What guests need on their hypervisor: a NAT network with a forward to each, and the installer's image. */
 export class VirtualBoxNetwork extends pulumi.ComponentResource {
   readonly name: string;
   readonly hypervisor: Hypervisor;
+  private readonly forwards: Readonly<Record<string, PortForward>>;
   /** Path of the installer's image there. */
   readonly iso: pulumi.Output<string>;
+  /** Of the image as it was checked; absent where its owner may put another one there. */
+  readonly isoSha256?: pulumi.Output<string>;
   /** What has to be there before a guest is made. */
   readonly ready: pulumi.Resource[];
 
@@ -32,6 +39,7 @@ export class VirtualBoxNetwork extends pulumi.ComponentResource {
     const { hypervisor, network, os } = args.config;
     this.name = hypervisor.network.name;
     this.hypervisor = hypervisorOf(hypervisor);
+    this.forwards = forwardsOf(args.config);
     const nat = new NatNetwork(
       `${name}-network`,
       {
@@ -40,7 +48,10 @@ export class VirtualBoxNetwork extends pulumi.ComponentResource {
         stack: stackReference(),
         subnet: network.subnet,
         dhcp: hypervisor.network.dhcp,
-        forwards: forwardsOf(args.config),
+        forwards: this.forwards,
+        systems: Object.fromEntries(
+          Object.entries(args.access).map(([node, { connection }]) => [forwardTo(node), connection]),
+        ),
       },
       { parent: this },
     );
@@ -54,16 +65,28 @@ export class VirtualBoxNetwork extends pulumi.ComponentResource {
         version: version ?? os.version,
         sha256,
         signingKey,
-        proxy: os.proxies?.https ?? os.proxies?.http,
+        ...downloadProxies(args.config),
         timeoutSeconds: fetchSeconds,
       },
       { parent: this },
     );
     this.iso = iso.file;
+    if (path === undefined || sha256 !== undefined) this.isoSha256 = iso.fileSha256;
     this.ready = [nat, iso];
     this.registerOutputs({ name: this.name, iso: this.iso });
   }
+
+  /** The way to a node. */
+  forwardTo(node: string): NamedForward {
+    const name = forwardTo(node);
+    const to = this.forwards[name];
+    if (!to) throw new Error(`${node} has no forward`);
+    return { network: this.name, name, to };
+  }
 }
+
+/** Name of the forward to a node's SSH server. */
+const forwardTo = (node: string): string => `ssh-${node}`;
 
 function hypervisorOf({ ssh, vboxManage, folder }: HypervisorConfig): Hypervisor {
   return {
@@ -98,10 +121,10 @@ export function reachedThrough({ platform, hypervisor, edge }: StackConfig): Edg
 }
 
 /** One forward to each node's SSH server, and one to the registry. */
-function forwardsOf({ nodes, hypervisor, edge }: StackConfig) {
+function forwardsOf({ nodes, hypervisor, edge }: StackConfig): Record<string, PortForward> {
   const listen = hypervisor.network.listen ?? (isThisMachine(hypervisor) ? localhost : everywhere);
   const forwards = Object.entries(nodes).map(([name, { address, ssh }]) => [
-    `ssh-${name}`,
+    forwardTo(name),
     { listen, port: ssh.port, address, targetPort: 22 },
   ]);
   const registry = { listen, port: hypervisor.registryPort, address: edge.vip, targetPort: edge.port };

@@ -1,6 +1,6 @@
 /** Inputs and outputs of what is done on hosts. Plain values: they pass through the state of a stack. */
 import type { ManagedFile, ManagedUnit } from "@moorage/render";
-import type { InstalledGuest } from "./virtualbox/contract";
+import type { InstalledGuest, ReinstallableGuest } from "./virtualbox/contract";
 
 /**
  * How to reach a host over SSH. Host keys are pinned: a host that shows another one is refused.
@@ -57,6 +57,8 @@ export interface PreflightHost {
   readonly installer?: Connection;
   readonly address: string;
   readonly interface?: string;
+  /** What the program sets the interface's MTU to; absent where it leaves it alone. */
+  readonly mtu?: number;
   /** Further network interfaces, by name or MAC address, checked to exist. */
   readonly nics?: string[];
   /** Device path of the system disk, checked on the installer to exist and to be empty. */
@@ -71,11 +73,17 @@ export interface PreflightHost {
   readonly ports: number[];
   /** Digest of what its installation sets; absent where the program does not install it. */
   readonly installHash?: string;
+  /** The guest it is, where it is one, checked before it is reinstalled. A change of it alone means nothing. */
+  readonly guest?: ReinstallableGuest;
 }
 export interface PreflightInputs {
   readonly hosts: Record<string, PreflightHost>;
-  /** Checked to be there while a host waits in its live installer. */
+  /** Checked to be there where a host will be installed from it. */
   readonly image?: SystemImage;
+  /** What user data is written in: another cloud-config is no reinstallation. @default "ignition" */
+  readonly format?: "ignition" | "cloud-config";
+  /** Ids of the images that come from archives: all that a system just installed has. */
+  readonly imageIds?: string[];
   /** Lowest Docker Engine version accepted, such as `20.10`. */
   readonly minimumDocker: string;
   /** Seconds between the operator's clock and a host's that are still accepted. */

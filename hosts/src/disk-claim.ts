@@ -1,5 +1,6 @@
 /** Whose a disk is, decided on the live installer before anything is written to it. Shared shell functions. */
 import type { Problem } from "./problem";
+import { INSTALL_MARKER } from "./rendered";
 
 /** Where an installation in progress leaves its traces on the live installer; gone with its reboot. */
 export const INSTALL_FOLDER = "/run/moorage/install";
@@ -9,11 +10,12 @@ export const DATA_LABEL = "moorage-data";
 
 /**
  * `disk_state DEVICE` prints `missing`, `blank`, `ours` (an installation of ours, whole or begun) or what was found.
- * An installation of ours holds `/etc/moorage/install.json` on one of its file systems.
+ * An installation of ours holds `INSTALL_MARKER` on one of its file systems.
  * `disk_parts DEVICE` prints it and its partitions, by lsblk: by its name alone `nvme0n10` might be one of `nvme0n1`.
  * `disk_serial DEVICE` prints the serial number that the kernel knows of it, or nothing.
- * `disk_kept DEVICE LABEL` prints why it is not to be erased, whoever asks: it holds a data disk's file system
- * (LABEL), it is mounted, or something is built on it; nothing where it may be.
+ * `disk_data DEVICE LABEL` says which part of it holds a data disk's file system (LABEL), or nothing.
+ * `disk_kept DEVICE` prints why else it is not to be erased, whoever asks: it is mounted, or something is built on it;
+ * nothing where it may be.
  */
 export const diskStateFunction = `
 disk_parts() {
@@ -32,7 +34,7 @@ disk_state() {
   for part in $(disk_parts "$real"); do
     if mount -o ro -- "$part" "$directory" 2>/dev/null; then
       mine=no
-      if [ -f "$directory/etc/moorage/install.json" ]; then mine=yes; fi
+      if [ -f "$directory${INSTALL_MARKER}" ]; then mine=yes; fi
       umount -- "$directory"
       if [ "$mine" = yes ]; then rmdir "$directory"; echo ours; return 0; fi
     fi
@@ -44,12 +46,14 @@ disk_state() {
 disk_serial() {
   lsblk -dn -o SERIAL -- "$(readlink -f -- "$1")" 2>/dev/null | sed 's/^ *//; s/ *$//' | head -n 1
 }
+disk_data() {
+  for part in $(disk_parts "$(readlink -f -- "$1")"); do
+    if [ "$(blkid -p -s LABEL -o value -- "$part" 2>/dev/null)" = "$2" ]; then echo "$part is a data disk (label $2)"; return 0; fi
+  done
+}
 disk_kept() {
   real=$(readlink -f -- "$1") || real=
   for part in $(disk_parts "$real"); do
-    if [ "$(blkid -p -s LABEL -o value -- "$part" 2>/dev/null)" = "$2" ]; then
-      echo "$part is a data disk (label $2)"; return 0
-    fi
     member=$(blkid -p -s TYPE -o value -- "$part" 2>/dev/null || :)
     case "$member" in LVM2_member|*_raid_member|zfs_member)
       echo "$part is part of a volume ($member)"; return 0 ;;
@@ -71,11 +75,17 @@ export interface FoundDisk {
   /** What `disk_state` printed. */
   readonly state: string;
   readonly serial: string;
+  /** Which part of it is a data disk, in words, or nothing. */
+  readonly data: string;
   readonly kept: string;
 }
 
-/** Whether an installation may take the disk: blank or ours, or named as erasable by its serial number. */
+/**
+ * Whether an installation may take the disk: blank or ours, or named as erasable by its serial number. With a data disk's
+ * file system on it, it may not, whoever installed it.
+ */
 export function claimOf(found: FoundDisk, erasable: string | undefined): "free" | "erasable" | "refused" {
+  if (found.data !== "") return "refused";
   if (found.state === "blank" || found.state === "ours") return "free";
   const named = found.serial !== "" && found.serial === erasable;
   return named && found.state !== "missing" && found.kept === "" ? "erasable" : "refused";
@@ -83,8 +93,9 @@ export function claimOf(found: FoundDisk, erasable: string | undefined): "free" 
 
 /** Why a disk is refused, and what to do about it. `node` is the name that the configuration has for it. */
 export function refusalOf(node: string, found: FoundDisk, erasable: string | undefined): Problem {
-  const { disk, real = disk, serial, kept } = found;
-  const state = found.state.trim() || "unknown";
+  const { disk, real = disk, serial } = found;
+  const state = found.state === "ours" ? "an installation of ours" : found.state.trim() || "unknown";
+  const kept = found.data || found.kept;
   if (state === "missing") {
     return {
       what: `there is no disk ${disk}`,

@@ -75,6 +75,8 @@ describe("a change of one setting touches what depends on it, and nothing else:"
           `~ Converged minio-${node}-converged`,
           `~ Service minio-${node}`,
         ]),
+        // No node may be installed anew meanwhile.
+        "~ Preflight fleet-preflight",
         ...proof,
       ].sort(),
     );

@@ -117,6 +117,8 @@ describe("nodes", () => {
     const preflight = shown(changed.named("fleet-preflight").inputs) as { hosts: Record<string, object> };
     expect(preflight).toMatchObject({ image, hosts: { coreos1: { erasableDisk: "S1", nics: ["eth1"] } } });
     expect(Object.keys(preflight.hosts.coreos2 ?? {})).not.toContain("nics");
+    const jumbo = await machines((raw) => (raw.network = { ...raw.network, mtu: 9000 }));
+    expect(shown(jumbo.named("fleet-preflight").inputs)).toMatchObject({ hosts: { coreos1: { mtu: 9000 } } });
   });
 
   test("have files of which only those with a key or a password are secret", () => {
@@ -149,6 +151,7 @@ describe("nodes", () => {
       directories: ["minio"],
     });
     expect(recorder.named("coreos1-images").inputs).toMatchObject({ images: archives });
+    expect(recorder.named("fleet-preflight").inputs).toMatchObject({ imageIds: ["sha256:1"] });
   });
 
   test("that already run are not installed, and no key is made for them", async () => {

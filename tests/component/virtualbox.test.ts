@@ -33,7 +33,7 @@ describe("what guests need on their hypervisor", () => {
   });
 
   test("has one forward to each node, and one to the registry", () => {
-    const { inputs } = recorder.named("virtualbox-network");
+    const { systems, ...inputs } = recorder.named("virtualbox-network").inputs;
     const ssh = (port: number, last: number) => ({
       listen: "127.0.0.1",
       port,
@@ -54,6 +54,9 @@ describe("what guests need on their hypervisor", () => {
         registry: { listen: "127.0.0.1", port: 8443, address: "10.0.2.10", targetPort: 443 },
       },
     });
+    expect([...Object.keys(systems as object), "registry"].sort()).toEqual(
+      Object.keys(inputs.forwards as object).sort(),
+    );
   });
 
   test("is the live image of the channel the nodes are installed from", () => {
@@ -61,6 +64,14 @@ describe("what guests need on their hypervisor", () => {
       url: "https://{channel}.release.flatcar-linux.net/amd64-usr/{version}/flatcar_production_iso_image.iso",
       channel: "alpha",
     });
+  });
+
+  test("is fetched by the proxy of each scheme, and what is inside without one", async () => {
+    const proxies = { http: "http://plain:3128", https: "http://tls:3128", exclude: [".lab"] };
+    const other = await program(raw((own) => (own.os = { ...own.os, proxies })));
+    const told = other.named("virtualbox-iso").inputs.proxies as { none: string[] };
+    expect(told).toMatchObject({ http: "http://plain:3128", https: "http://tls:3128" });
+    expect(told.none).toEqual(expect.arrayContaining([".lab", "10.0.2.11"]));
   });
 
   test("is reached over SSH where it is another machine, and listens for this one there", async () => {
@@ -165,6 +176,34 @@ describe("a guest", () => {
     });
   });
 
+  test("has its forward lead to it once it boots its live installer, at another address where that has changed", () => {
+    const to = { listen: "127.0.0.1", port: 2012, address: "10.0.2.12", targetPort: 22 };
+    const forward = { network: "moorage", name: "ssh-coreos2", to };
+    expect(plain(recorder.named("coreos2-guest").inputs)).toMatchObject({ forward });
+    expect(shown(recorder.named("coreos2-installation").inputs)).toMatchObject({
+      guest: { again: { forward } },
+    });
+    expect(shown(recorder.named("virtualbox-network").inputs)).toMatchObject({
+      systems: { "ssh-coreos2": { node: "coreos2", port: 2012, hostKey: "ssh-ed25519 coreos2-host-key" } },
+    });
+  });
+
+  test("is looked at before it is reinstalled, with the installer's image as that was checked", async () => {
+    const guestOf = (one: Recorder) => {
+      const { hosts } = shown(one.named("fleet-preflight").inputs) as {
+        hosts: Record<string, { guest: object }>;
+      };
+      return hosts.coreos2?.guest;
+    };
+    const stack = "organization/moorage/dev";
+    const iso = { iso: "/vms/virtualbox-iso.iso", isoSha256: "sha256 of virtualbox-iso" };
+    expect(guestOf(recorder)).toEqual({ hypervisor: {}, name: "coreos2", stack, ...iso });
+    // Nothing says what an owner's own image has to be.
+    const path = "/isos/own.iso";
+    const other = await program(raw((all) => (all.hypervisor = { ...all.hypervisor, iso: { path } })));
+    expect(guestOf(other)).not.toHaveProperty("isoSha256");
+  });
+
   test("that is made anew is installed anew", () => {
     expect(shown(recorder.named("coreos1-installation").inputs)).toMatchObject({
       guest: { hypervisor: {}, name: "coreos1", id: "coreos1-guest-id" },
@@ -195,4 +234,19 @@ test("the first preview knows what will be made, and no secret is shown", async 
     expect.arrayContaining(["iso", "installerUserData"]),
   );
   expect(unknownPaths(preview.named("coreos1-guest").inputs)).not.toContain("withPowerCycle");
+});
+
+test("another address of a node installs that one anew, and no other", async () => {
+  const address = "10.0.2.23";
+  const moved = await program(raw((own) => Object.assign(own.nodes?.coreos3 as object, { address })));
+  const own = differences(recorder, moved).filter((one) =>
+    /(Guest|Installation|NodeNetwork|SwarmMember|NatNetwork) /.test(one),
+  );
+  expect(own).toEqual([
+    "~ Guest coreos3-guest",
+    "~ Installation coreos3-installation",
+    "~ NatNetwork virtualbox-network",
+    "~ NodeNetwork coreos3-network",
+    "~ SwarmMember swarm-coreos3",
+  ]);
 });

@@ -185,7 +185,7 @@ function answers({ type, name }: Registered, row: readonly string[] = []): Prope
     case "pulumi-nodejs:dynamic/moorage:Installation":
       return { firstBootId: `boot of ${name}` };
     case "pulumi-nodejs:dynamic/moorage:IsoImage":
-      return { file: `/vms/${name}.iso` };
+      return { file: `/vms/${name}.iso`, fileSha256: `sha256 of ${name}` };
     case "pulumi-nodejs:dynamic/moorage:Guest":
       return { uuid: `uuid of ${name}` };
     case "pulumi-nodejs:dynamic/moorage:AcceptanceChecks":

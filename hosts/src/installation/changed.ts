@@ -1,9 +1,8 @@
 /** What of a node's user data is another, by name: contents may be secret. Pure. */
 import { parse } from "yaml";
 import { equal } from "../diff";
+import { INSTALL_MARKER } from "../rendered";
 
-/** Holds the digest of all the rest. */
-const DIGEST = "/etc/moorage/install.json";
 const UNITS = "/etc/systemd/system";
 const NETWORK = "/etc/systemd/network";
 
@@ -50,7 +49,7 @@ interface CloudConfig {
 /** Names of files, units, users and sections that differ; none where the texts cannot be compared. */
 export function changedIn(before: string, after: string): string[] {
   const [old, now] = [partsOf(before), partsOf(after)];
-  const names = [...new Set([...old.keys(), ...now.keys()])].filter((name) => name !== DIGEST);
+  const names = [...new Set([...old.keys(), ...now.keys()])].filter((name) => name !== INSTALL_MARKER);
   return names.filter((name) => !equal(old.get(name)?.value, now.get(name)?.value)).sort();
 }
 

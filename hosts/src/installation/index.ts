@@ -5,20 +5,20 @@ import { HostError, messageOf, PutOffError, reasonOf } from "../errors";
 import { note, warn } from "../log";
 import { readOrRecorded, withoutProvider } from "../operation";
 import { bootId, startReboot } from "../reboot";
+import { INSTALL_MARKER } from "../rendered";
 import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { couldNotAsk, dropConnection } from "../ssh/pool";
 import { awayForInstallation } from "../swarm/leave-for-installation";
 import { endAbsence, inTurn } from "../swarm/out-of-service";
 import { Deadline, poll } from "../time";
-import { bootInstallerAgain, isBeingInstalled } from "../virtualbox/again";
+import { bootInstallerAgain, isBeingInstalled, requireReinstallable } from "../virtualbox/again";
 import { afterInstallation, beforeReboot } from "../virtualbox/guest";
 import { changedIn } from "./changed";
+import { imageFault } from "./image";
 import { isRewritable, rewrite, rewritePlanned } from "./rewrite";
-import { install } from "./run";
-import { claimScript } from "./scripts";
+import { install, lookAtDisk } from "./run";
 
-const MARKER = "/etc/moorage/install.json";
 /** How long both systems may be silent at the start: the node may be in the reboot of an interrupted run. */
 const SILENCE_SECONDS = 180;
 /** The same where there was an installed system: one that is only off is not waited for as long. */
@@ -31,11 +31,11 @@ interface Installed {
 
 /** What is installed there, by the system that shows the pinned host key. */
 async function installedOn(target: Connection): Promise<Installed> {
-  const marker = await runScript(target, `cat ${MARKER} 2>/dev/null || :`, [], {
+  const marker = await runScript(target, `cat ${INSTALL_MARKER} 2>/dev/null || :`, [], {
     sudo: true,
     patience: brief,
     timeoutSeconds: 15,
-    purpose: `reading ${MARKER}`,
+    purpose: `reading ${INSTALL_MARKER}`,
   });
   let installHash = "";
   try {
@@ -47,10 +47,9 @@ async function installedOn(target: Connection): Promise<Installed> {
 }
 
 /** Whether the live installer answers, on a machine whose system disk is empty. */
-async function isLeftBlank({ installer, disk }: InstallationInputs): Promise<boolean> {
-  const options = { sudo: true, patience: brief, timeoutSeconds: 15, purpose: `looking at ${disk}` };
-  return runScript(installer, claimScript, [disk], options).then(
-    ({ stdout }) => /^state=blank$/m.test(stdout),
+async function isLeftBlank(state: InstallationInputs): Promise<boolean> {
+  return lookAtDisk(state, { patience: brief, timeoutSeconds: 15 }).then(
+    ({ state }) => state === "blank",
     () => false,
   );
 }
@@ -142,6 +141,7 @@ async function reinstall(
     }
     return installed(inputs, await bootId(installer));
   };
+  if (found?.kind === "installed") await requireMeans(inputs);
   // Whoever sits in the live installer serves nobody, and takes its turn all the same.
   if (found?.kind !== "installed") return inTurn(node, () => Promise.resolve(), fromInstaller);
   try {
@@ -152,6 +152,13 @@ async function reinstall(
     warn(node, reasonOf(error, node));
     return withoutProvider(state);
   }
+}
+
+/** The preflight has looked, of an update that goes on with a row an earlier one. */
+async function requireMeans({ node, image, guest }: InstallationInputs): Promise<void> {
+  const fault = image && (await imageFault(image));
+  if (fault !== undefined) throw new HostError(node, fault);
+  if (guest?.again) await requireReinstallable({ ...guest, ...guest.again });
 }
 
 /** A guest that is made anew has an empty disk; how its hypervisor is reached means nothing. */
@@ -198,7 +205,7 @@ async function awaitInstalled(
       if (installed.installHash === installHash) return installed.bootId;
       throw new HostError(
         node,
-        `another system than the one just installed came up (no or another hash in ${MARKER})`,
+        `another system than the one just installed came up (no or another hash in ${INSTALL_MARKER})`,
       );
     }
     // Until it is down the installer answers on the connection there is.

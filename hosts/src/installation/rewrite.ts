@@ -38,7 +38,14 @@ sync "$(dirname "$file")"`;
 /** Whether the change can be applied without installing the system anew. */
 export function isRewritable(state: InstallationOutputs, inputs: InstallationInputs): boolean {
   const formats = [state.format, inputs.format];
-  return formats.every((format) => format === "cloud-config") && equal(state.disk, inputs.disk);
+  const sameDisk = equal(state.disk, inputs.disk);
+  return formats.every((format) => format === "cloud-config") && sameDisk && !moves(state, inputs);
+}
+
+/** A guest's forward follows to another address while the guest is off. */
+function moves(state: InstallationOutputs, inputs: InstallationInputs): boolean {
+  const [before, after] = [state, inputs].map(({ guest }) => guest?.again?.forward?.to.address);
+  return before !== undefined && after !== undefined && before !== after;
 }
 
 /** For a preview: what stays behind is said by name. */

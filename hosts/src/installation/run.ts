@@ -3,7 +3,7 @@ import type { Connection, InstallationInputs } from "../contract";
 import { claimOf, refusalOf, type FoundDisk } from "../disk-claim";
 import { HostError, lastLines } from "../errors";
 import { note } from "../log";
-import { exec, runScript } from "../ssh/exec";
+import { exec, runScript, type ExecOptions } from "../ssh/exec";
 import type { Deadline } from "../time";
 import { sleep } from "../time";
 import { bringImage } from "./image";
@@ -51,17 +51,28 @@ async function onInstaller(
   return (await runScript(installer, script, args, { sudo: true, purpose })).stdout;
 }
 
-/** @throws HostError where the disk is not there, or holds what the installation may not erase. */
-async function claim({ installer, node, disk, erasableDisk }: InstallationInputs): Promise<FoundDisk> {
-  const text = await onInstaller(installer, claimScript, `looking at ${disk}`, [disk]);
-  const value = (key: string) => new RegExp(`^${key}=(.*)$`, "m").exec(text)?.[1]?.trim() ?? "";
-  const found = {
+/** The system disk, as the live installer that answers sees it. */
+export async function lookAtDisk(
+  { installer, disk }: Pick<InstallationInputs, "installer" | "disk">,
+  options: Pick<ExecOptions, "patience" | "timeoutSeconds"> = {},
+): Promise<FoundDisk> {
+  const purpose = `looking at ${disk}`;
+  const { stdout } = await runScript(installer, claimScript, [disk], { sudo: true, ...options, purpose });
+  const value = (key: string) => new RegExp(`^${key}=(.*)$`, "m").exec(stdout)?.[1]?.trim() ?? "";
+  return {
     disk,
     real: value("real"),
     state: value("state"),
     serial: value("serial"),
+    data: value("data"),
     kept: value("kept"),
   };
+}
+
+/** @throws HostError where the disk is not there, or holds what the installation may not erase. */
+async function claim(inputs: InstallationInputs): Promise<FoundDisk> {
+  const { node, erasableDisk } = inputs;
+  const found = await lookAtDisk(inputs);
   if (claimOf(found, erasableDisk) !== "refused") return found;
   const { what, advice } = refusalOf(node, found, erasableDisk);
   throw new HostError(node, `${what}. To do: ${advice}`);

@@ -25,12 +25,13 @@ done
 if [ -n "$(busy)" ]; then echo "an installer that is running already does not end" >&2; return 1; fi
 `;
 
-/** `$1` disk. Prints `key=value` lines: what it is there, whose, its serial number, and why it is not to be erased. */
+/** `$1` disk. Prints `key=value` lines: what it is there, whose, its serial number, its data, and why it is not to be erased. */
 export const claimScript = `${diskStateFunction}
 echo "real=$(readlink -f -- "$1")"
 echo "state=$(disk_state "$1")"
 echo "serial=$(disk_serial "$1")"
-echo "kept=$(disk_kept "$1" ${DATA_LABEL})"
+echo "data=$(disk_data "$1" ${DATA_LABEL})"
+echo "kept=$(disk_kept "$1")"
 `;
 
 /**

@@ -3,13 +3,13 @@ import type { Connection, Operation, PreflightHost, PreflightInputs, PreflightOu
 import { diffOf, equal } from "../diff";
 import { DATA_LABEL } from "../disk-claim";
 import { HostError, HostKeyError, UnreachableError } from "../errors";
-import { imageFault } from "../installation/image";
 import { note, warn } from "../log";
 import { withoutProvider } from "../operation";
 import type { Patience } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { couldNotAsk } from "../ssh/pool";
 import { within } from "../time";
+import { anewFaults, installedAnew } from "./anew";
 import { finding, mtuProblem, parseFacts, parseMark, problemsOf } from "./parse";
 import type { Facts, Looked, Problem, Stage } from "./parse";
 import { preflightScript } from "./script";
@@ -99,8 +99,8 @@ function said(error: HostError): string {
   return (error instanceof UnreachableError ? (text.split("\n")[0] ?? "") : text).replace(/\.$/, "");
 }
 
-/** Looks at all hosts. Of those in `known`, whose settings are unchanged, it is no problem that one is off now. */
-async function run(inputs: PreflightInputs, known: ReadonlySet<string>): Promise<PreflightOutputs> {
+/** Looks at all hosts. Of those whose settings are as they were in `before`, it is no problem that one is off now. */
+async function run(inputs: PreflightInputs, before?: PreflightInputs): Promise<PreflightOutputs> {
   const { hosts, timeoutSeconds } = inputs;
   note("preflight", `looking at ${Object.keys(hosts).length} hosts`);
   const results = await Promise.all(
@@ -121,24 +121,18 @@ async function run(inputs: PreflightInputs, known: ReadonlySet<string>): Promise
       return [name, result] as const;
     }),
   );
-  const image = await imageProblem(inputs, new Map(results));
-  return judge(inputs, new Map(results), known, image);
-}
-
-/** The image's file is asked for only where a node will be installed from it. */
-async function imageProblem(
-  { image }: PreflightInputs,
-  results: ReadonlyMap<string, Result>,
-): Promise<string | undefined> {
-  const waits = [...results.values()].some((one) => "looked" in one && one.looked.stage === "installer");
-  return image && waits ? imageFault(image) : undefined;
+  const looked = new Map(
+    results.flatMap(([name, result]) => ("looked" in result ? [[name, result.looked] as const] : [])),
+  );
+  const faults = await anewFaults(installedAnew(before, inputs, looked), inputs, looked);
+  return judge(inputs, before, new Map(results), faults);
 }
 
 function judge(
   inputs: PreflightInputs,
+  before: PreflightInputs | undefined,
   results: ReadonlyMap<string, Result>,
-  known: ReadonlySet<string>,
-  image: string | undefined,
+  faults: readonly string[],
 ): PreflightOutputs {
   const clusters = clustersOf([...results.values()]);
   const lines: string[] = [];
@@ -148,7 +142,7 @@ function judge(
     const result = results.get(name);
     if (result === undefined) continue;
     if ("problem" in result) {
-      if (result.unreachable && known.has(name)) {
+      if (result.unreachable && before && isSame(before.hosts[name], host)) {
         warn(name, `not looked at: ${result.problem.what}`);
         findings[name] = "not reached now";
       } else lines.push(line(name, result.problem));
@@ -156,9 +150,10 @@ function judge(
     }
     lines.push(...problemsOf(host, result.looked, inputs, clusters).map((problem) => line(name, problem)));
     findings[name] = finding(result.looked);
-    if (result.looked.facts.mtu !== undefined) mtus[name] = result.looked.facts.mtu;
+    const { mtu } = result.looked.facts;
+    if (mtu !== undefined && !setsMtu(before?.hosts[name], host, result.looked.stage)) mtus[name] = mtu;
   }
-  if (image !== undefined) lines.push(`  os.image: ${image}`);
+  lines.push(...faults);
   const mtu = mtuProblem(mtus);
   if (mtu !== undefined) lines.push(`  all nodes: ${mtu}`);
   if (lines.length > 0) {
@@ -167,6 +162,24 @@ function judge(
     );
   }
   return { ...withoutProvider(inputs), findings };
+}
+
+/** Whether the MTU that was found is not the one that the node will have once this update is through. */
+function setsMtu(before: PreflightHost | undefined, host: PreflightHost, stage: Stage): boolean {
+  return stage === "installer" || host.mtu !== undefined || before?.mtu !== undefined;
+}
+
+/** The guest is asked for only before a reinstallation. */
+const withoutGuest = (host: PreflightHost | undefined) => host && { ...host, guest: undefined };
+
+const isSame = (before: PreflightHost | undefined, host: PreflightHost): boolean =>
+  before !== undefined && equal(withoutGuest(before), withoutGuest(host));
+
+/** In a preview, hosts may not be known yet. */
+function withoutGuests<Inputs extends PreflightInputs>(inputs: Inputs): Inputs {
+  if (typeof inputs.hosts !== "object") return inputs;
+  const hosts = Object.entries(inputs.hosts).map(([name, host]) => [name, withoutGuest(host)]);
+  return { ...inputs, hosts: Object.fromEntries(hosts) as Inputs["hosts"] };
 }
 
 function line(name: string, { what, advice }: Problem): string {
@@ -179,6 +192,18 @@ function clustersOf(results: readonly Result[]): Set<string> {
     "looked" in result ? [parseMark(result.looked.facts.mark)] : [],
   );
   return new Set(marks.flatMap(({ cluster }) => (cluster === undefined ? [] : [cluster])));
+}
+
+/** @throws where a node would come up at an address that another one leaves in the same update, maybe after it. */
+function refuseTaken(name: string, state: PreflightOutputs, hosts: PreflightInputs["hosts"]): void {
+  const address = hosts[name]?.address;
+  if (state.hosts[name]?.address === address) return;
+  const holder = Object.keys(hosts).find((other) => state.hosts[other]?.address === address);
+  if (holder === undefined) return;
+  throw new Error(
+    `${name} would get the address ${address}, which is that of ${holder} until this update is through; nothing was touched. ` +
+      `Give ${holder} another address first, run \`pulumi up\`, and change that of ${name} after it`,
+  );
 }
 
 /**
@@ -198,6 +223,7 @@ function rowOf(state: PreflightOutputs, { hosts }: PreflightInputs): string[] {
         "the Swarm; nothing was touched. Take one of the two changes back, run `pulumi up`, and make it after that",
     );
   }
+  for (const name of names) refuseTaken(name, state, hosts);
   return names.filter((name) => state.row?.includes(name) === true || changed.includes(name));
 }
 
@@ -207,18 +233,17 @@ function rowOf(state: PreflightOutputs, { hosts }: PreflightInputs): string[] {
  */
 export const preflight: Operation<PreflightInputs, PreflightOutputs> = {
   async create(inputs) {
-    return { id: "preflight", outs: { ...(await run(inputs, new Set())), row: [] } };
+    return { id: "preflight", outs: { ...(await run(inputs)), row: [] } };
   },
   read(id, state) {
     return Promise.resolve({ id, outs: state });
   },
   diff(state, inputs) {
-    return diffOf(state, inputs, { outputOnly: ["findings", "row"] });
+    return diffOf(withoutGuests(state), withoutGuests(inputs), { outputOnly: ["findings", "row"] });
   },
   async update(_id, state, inputs) {
     const row = rowOf(state, inputs);
-    const known = Object.keys(inputs.hosts).filter((name) => equal(state.hosts[name], inputs.hosts[name]));
-    return { ...(await run(inputs, new Set(known))), row };
+    return { ...(await run(inputs, state)), row };
   },
   delete() {
     return Promise.resolve();

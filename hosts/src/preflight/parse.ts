@@ -12,6 +12,11 @@ export interface DockerFound {
   readonly clusterId: string;
 }
 
+export interface Service {
+  readonly name: string;
+  readonly image: string;
+}
+
 /** What a host said about itself. */
 export interface Facts {
   readonly now: number;
@@ -21,16 +26,23 @@ export interface Facts {
   readonly disk?: string;
   readonly diskReal?: string;
   readonly diskSerial: string;
+  readonly diskData: string;
   readonly diskKept: string;
   readonly missingNics: readonly string[];
   readonly data?: string;
   readonly dataReal?: string;
   readonly tcp: ReadonlySet<number>;
   readonly udp: ReadonlySet<number>;
+  /** What the member of etcd that runs here listens on. */
+  readonly etcd: ReadonlySet<number>;
   readonly docker?: DockerFound;
   readonly dockerCli: boolean;
   readonly dockerError?: string;
+  /** The stack's services with their images, as a manager lists them. */
+  readonly services: readonly Service[];
   readonly mark: string;
+  /** Digest of what is installed; absent where the program did not install it. */
+  readonly installHash?: string;
   readonly freeMiB: number;
   readonly complete: boolean;
 }
@@ -43,13 +55,11 @@ export function parseFacts(output: string): Facts {
   }
   const optional = (key: string) => values.get(key);
   const text = (key: string) => values.get(key) ?? "";
-  const ports = (key: string) =>
-    new Set(
-      text(key)
-        .split(/\s+/)
-        .filter((port) => port !== "")
-        .map((port) => parseInt(port, 16)),
-    );
+  const words = (key: string) =>
+    text(key)
+      .split(/\s+/)
+      .filter((word) => word !== "");
+  const ports = (key: string, base: number) => new Set(words(key).map((port) => parseInt(port, base)));
   const mtu = optional("mtu");
   return {
     now: Number(text("now")),
@@ -59,18 +69,20 @@ export function parseFacts(output: string): Facts {
     disk: optional("disk"),
     diskReal: optional("disk_real"),
     diskSerial: text("disk_serial"),
+    diskData: text("disk_data"),
     diskKept: text("disk_kept"),
-    missingNics: text("missing_nics")
-      .split(/\s+/)
-      .filter((name) => name !== ""),
+    missingNics: words("missing_nics"),
     data: optional("data"),
     dataReal: optional("data_real"),
-    tcp: ports("tcp"),
-    udp: ports("udp"),
+    tcp: ports("tcp", 16),
+    udp: ports("udp", 16),
+    etcd: ports("etcd", 10),
     docker: parseDocker(optional("docker")),
     dockerCli: text("docker_cli") === "yes",
     dockerError: optional("docker_error"),
+    services: parseServices(words("services")),
     mark: text("mark"),
+    installHash: parseInstallHash(text("install")),
     freeMiB: Number(text("free_mib") || "NaN"),
     complete: text("end") === "yes",
   };
@@ -80,6 +92,19 @@ function parseDocker(line: string | undefined): DockerFound | undefined {
   if (line === undefined) return undefined;
   const [version = "", state = "", nodeId = "", clusterId = ""] = line.split("|");
   return { version, state, nodeId, clusterId };
+}
+
+/** Names and images, by turns. */
+function parseServices(words: readonly string[]): Service[] {
+  return words.flatMap((name, at) => (at % 2 === 0 ? [{ name, image: words[at + 1] ?? "" }] : []));
+}
+
+function parseInstallHash(marker: string): string | undefined {
+  try {
+    return (JSON.parse(marker) as { installHash?: string }).installHash;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The mark a member of ours leaves on its host: the cluster's id and the node's, or that it was about to join. */
@@ -200,6 +225,7 @@ function systemDiskProblems(host: PreflightHost, facts: Facts): Problem[] {
     real: facts.diskReal,
     state: facts.disk ?? "",
     serial: facts.diskSerial,
+    data: facts.diskData,
     kept: facts.diskKept,
   };
   const problems =
@@ -278,7 +304,7 @@ const UDP_PORTS = new Set([4789, 7946]);
 
 function portProblems(host: PreflightHost, facts: Facts): Problem[] {
   const taken = host.ports.flatMap((port) => [
-    ...(facts.tcp.has(port) && port !== 4789 ? [`${port}/tcp`] : []),
+    ...(facts.tcp.has(port) && port !== 4789 && !facts.etcd.has(port) ? [`${port}/tcp`] : []),
     ...(UDP_PORTS.has(port) && facts.udp.has(port) ? [`${port}/udp`] : []),
   ]);
   if (taken.length === 0) return [];

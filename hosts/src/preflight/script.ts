@@ -1,5 +1,6 @@
 /** The one command that looks at a host: prints `key=value` lines, and changes nothing. */
 import { diskStateFunction } from "../disk-claim";
+import { ETCD_CONTAINER, INSTALL_MARKER } from "../rendered";
 
 /** Where a member of the Swarm keeps which cluster it is in; see the Swarm member. */
 export const SWARM_MARK = "/etc/moorage/swarm";
@@ -29,7 +30,7 @@ fi
 say interface "$interface"
 if [ -n "$interface" ] && [ -r "/sys/class/net/$interface/mtu" ]; then say mtu "$(cat "/sys/class/net/$interface/mtu")"; fi
 if [ -n "$2" ]; then say disk "$(disk_state "$2")"; say disk_real "$(readlink -f -- "$2")"; fi
-if [ -n "$2" ]; then say disk_serial "$(disk_serial "$2")"; say disk_kept "$(disk_kept "$2" "$4")"; fi
+if [ -n "$2" ]; then say disk_serial "$(disk_serial "$2")"; say disk_data "$(disk_data "$2" "$4")"; say disk_kept "$(disk_kept "$2")"; fi
 if [ -n "$3" ]; then
   say data_real "$(readlink -f -- "$3")"
   real=$(readlink -f -- "$3") || real=
@@ -56,14 +57,24 @@ say udp "$(awk 'FNR > 1 { n = split($2, a, ":"); print a[n] }' /proc/net/udp /pr
 if command -v docker >/dev/null; then
   say docker_cli yes
   format='{{.ServerVersion}}|{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}|{{if .Swarm.Cluster}}{{.Swarm.Cluster.ID}}{{end}}|{{.DockerRootDir}}'
-  if info=$(timeout 20 docker info --format "$format" 2>&1); then say docker "$info"
+  if info=$(timeout 20 docker info --format "$format" 2>&1); then
+    say docker "$info"
+    # Managers alone answer.
+    case "$info" in *"|active|"*)
+      ids=$(timeout 20 docker service ls -q --filter label=moorage.stack 2>/dev/null) || ids=
+      spec='{{.Spec.Name}} {{.Spec.TaskTemplate.ContainerSpec.Image}}'
+      if [ -n "$ids" ]; then say services "$(timeout 20 docker service inspect --format "$spec" $ids 2>/dev/null)"; fi ;;
+    esac
   else say docker_error "$(printf '%s' "$info" | tail -n 1)"
   fi
 fi
+# Ports of the member of etcd that runs here, as it was started: whoever left the Swarm to be installed anew may have it still.
+say etcd "$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' ${ETCD_CONTAINER} 2>/dev/null |
+  sed -n 's/^ETCD_LISTEN_[A-Z]*_URLS=//p' | tr ',' '\\n' | sed -n 's/.*:\\([0-9][0-9]*\\)$/\\1/p')"
 say mark "$(cat ${SWARM_MARK} 2>/dev/null)"
 folder=/var/lib/docker
 while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
 say free_mib "$(df -Pm "$folder" | awk 'NR == 2 { print $4 }')"
-say install "$(cat /etc/moorage/install.json 2>/dev/null)"
+say install "$(cat ${INSTALL_MARKER} 2>/dev/null)"
 say end yes
 `;

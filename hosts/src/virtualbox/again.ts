@@ -3,11 +3,13 @@ import type { Connection } from "../contract";
 import { HostError } from "../errors";
 import { note } from "../log";
 import { dropConnection } from "../ssh/pool";
-import type { InstalledGuest } from "./contract";
+import type { InstalledGuest, ReinstallableGuest } from "./contract";
 import { infoOf, isInstalling } from "./guest";
+import { requireImage } from "./iso";
 import { Manage } from "./manage";
 import { OFF_KEY, PHASE_KEY, STACK_KEY, readMark, writeMark } from "./mark";
 import { ensureDisk, filesOf, insertInstaller, ports, removeSystemDisk } from "./media";
+import type { VmInfo } from "./parse";
 import { awaitInstaller, isOff, leftOffFor, powerOff, powerOn } from "./power";
 
 /** Whether an earlier update began to reinstall the guest: nothing that has to be kept is on its system disk. */
@@ -20,6 +22,27 @@ export async function isBeingInstalled({ hypervisor, name }: InstalledGuest): Pr
   return isInstalling(manage, name, info);
 }
 
+/** @throws HostError where the guest is gone or another stack's. */
+async function requireOurs(manage: Manage, name: string, stack: string): Promise<VmInfo> {
+  const info = await infoOf(manage, name);
+  if (info && (await readMark(manage, name, STACK_KEY)) === stack) return info;
+  throw noGuest(name);
+}
+
+function noGuest(name: string): HostError {
+  return new HostError(
+    name,
+    "there is no guest of this stack by that name on the hypervisor. Run `pulumi refresh`, then `pulumi up`",
+  );
+}
+
+/** @throws HostError where the guest could not boot its live installer again, though its node serves. */
+export async function requireReinstallable(guest: ReinstallableGuest): Promise<void> {
+  const { hypervisor, name, stack, iso, isoSha256 } = guest;
+  await requireOurs(await Manage.on(hypervisor), name, stack);
+  await requireImage(hypervisor, iso, isoSha256);
+}
+
 /**
  * Switches the guest off, gives it an empty system disk and the installer's drives, and waits for the live installer.
  * @param target the installed system, which is gone afterwards
@@ -30,14 +53,9 @@ export async function bootInstallerAgain(
   target: Connection,
 ): Promise<void> {
   const { hypervisor, name, again } = guest;
+  if (again === undefined) throw noGuest(name);
   const manage = await Manage.on(hypervisor);
-  const info = await infoOf(manage, name);
-  if (!info || again === undefined || (await readMark(manage, name, STACK_KEY)) !== again.stack) {
-    throw new HostError(
-      name,
-      "there is no guest of this stack by that name on the hypervisor. Run `pulumi refresh`, then `pulumi up`",
-    );
-  }
+  const info = await requireOurs(manage, name, again.stack);
   note(name, "switching off, to be installed anew; its data disk stays");
   await writeMark(manage, name, OFF_KEY, "installation");
   await powerOff(manage, name, { gently: true });

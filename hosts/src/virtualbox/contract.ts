@@ -1,5 +1,5 @@
 /** Inputs and outputs of what is done on a VirtualBox host. Plain values: they pass through the state of a stack. */
-import type { Cluster, Connection } from "../contract";
+import type { Cluster, Connection, InstallerProxies } from "../contract";
 
 /** The machine VirtualBox runs on: this one, or one reached over SSH. */
 export interface Hypervisor {
@@ -22,6 +22,13 @@ export interface PortForward {
   readonly targetPort: number;
 }
 
+/** One forward of a network. */
+export interface NamedForward {
+  readonly network: string;
+  readonly name: string;
+  readonly to: PortForward;
+}
+
 export interface NatNetworkInputs {
   readonly hypervisor: Hypervisor;
   readonly name: string;
@@ -33,6 +40,11 @@ export interface NatNetworkInputs {
   readonly dhcp: boolean;
   /** TCP forwards by name. */
   readonly forwards: Record<string, PortForward>;
+  /**
+   * By forward, the installed system that it leads to. One that still answers at its former address keeps its forward,
+   * which follows when the guest boots its live installer. A change of them alone means nothing.
+   */
+  readonly systems?: Record<string, Connection>;
 }
 export type NatNetworkOutputs = NatNetworkInputs;
 
@@ -50,8 +62,8 @@ export interface IsoImageInputs {
   readonly sha256?: string;
   /** OpenPGP public key in armour; with it the signature beside the image (`.sig`) must be right. */
   readonly signingKey?: string;
-  /** Proxy for the download. */
-  readonly proxy?: string;
+  /** For the download. A change of them alone means nothing. */
+  readonly proxies?: InstallerProxies;
   readonly timeoutSeconds: number;
 }
 export interface IsoImageOutputs extends IsoImageInputs {
@@ -99,6 +111,8 @@ export interface GuestInputs {
   readonly iso: string;
   /** User data of the live installer (secret), on a second optical drive until the system disk is installed. */
   readonly installerUserData: string;
+  /** The way to both of its systems. */
+  readonly forward?: NamedForward;
   /** The live installer, which a new guest boots; it is waited for. */
   readonly installer: Connection;
   /** The installed system; after a power cycle it is waited for. */
@@ -120,8 +134,16 @@ export interface InstalledGuest {
   /** Another id is another machine. */
   readonly id: string;
   /** What booting its live installer again takes. A change of it alone means nothing. */
-  readonly again?: Pick<GuestInputs, "stack" | "iso" | "installerUserData"> & {
+  readonly again?: Pick<ReinstallableGuest, "stack" | "iso" | "isoSha256"> & {
+    readonly installerUserData: string;
+    readonly forward?: NamedForward;
     /** MB. */
     readonly systemDisk: number;
   };
+}
+
+/** A guest that boots its live installer again only where it is ours, and the installer's image is what it was. */
+export interface ReinstallableGuest extends Pick<GuestInputs, "hypervisor" | "name" | "stack" | "iso"> {
+  /** Of the image as it was checked; absent where nothing says what it has to be. */
+  readonly isoSha256?: string;
 }

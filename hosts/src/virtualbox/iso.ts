@@ -2,34 +2,33 @@
 import type { Operation } from "../contract";
 import { diffOf } from "../diff";
 import { HostError } from "../errors";
+import { proxyEnvironment } from "../installation/scripts";
 import { note, warn } from "../log";
 import { readOrRecorded, withoutProvider } from "../operation";
 import { brief } from "../ssh/connect";
-import type { IsoImageInputs, IsoImageOutputs } from "./contract";
+import type { Hypervisor, IsoImageInputs, IsoImageOutputs } from "./contract";
 import { Manage } from "./manage";
 import { parseLine } from "./parse";
 import { nameOf, scriptOn } from "./run";
 
-/** Shared: proxies as curl and every other program read them. `$proxy` may be empty. */
-const proxied = `
-if [ -n "$proxy" ]; then export http_proxy="$proxy" https_proxy="$proxy" HTTP_PROXY="$proxy" HTTPS_PROXY="$proxy"; fi
+const shared = `
 fetch() { curl --fail --location --silent --show-error --retry 3 --connect-timeout 30 "$@"; }
 digest() { if command -v "sha$1sum" >/dev/null; then "sha$1sum" "$2"; else shasum -a "$1" "$2"; fi | sed 's/^\\\\//' | cut -d' ' -f1; }
 `;
 
-/** `$1` the file that names the channel's current version, `$2` proxy. */
+/** `$1` the file that names the channel's current version. */
 const versionScript = `
 set -eu
-proxy=$2
-${proxied}
-printf 'version: %s\\n' "$(fetch "$1" | sed -n 's/^[A-Z]*_VERSION=//p' | head -n 1)"
+${shared}
+named=$(fetch "$1")
+printf 'version: %s\\n' "$(printf '%s\\n' "$named" | sed -n 's/^[A-Z]*_VERSION=//p' | head -n 1)"
 `;
 
-/** `$1` url, `$2` file, `$3` proxy. Leaves a file that is there alone, and never half a one. */
+/** `$1` url, `$2` file. Leaves a file that is there alone, and never half a one. */
 const fetchScript = `
 set -eu
-url=$1 file=$2 proxy=$3
-${proxied}
+url=$1 file=$2
+${shared}
 mkdir -p "$(dirname "$file")"
 if [ -f "$file" ]; then echo 'fetched: no'; return 0; fi
 if ! command -v curl >/dev/null; then echo "curl is not installed there" >&2; return 1; fi
@@ -41,13 +40,13 @@ echo 'fetched: yes'
 `;
 
 /**
- * `$1` file, `$2` sha256 or "", `$3` url of it or "", `$4` the key in armour or "", `$5` proxy, `$6` where the
- * program keeps its own files. Prints `sha256: …`, then `checked: …` lines; fails where something is wrong.
+ * `$1` file, `$2` sha256 or "", `$3` url of it or "", `$4` the key in armour or "". Prints `sha256: …`,
+ * then `checked: …` lines; fails where something is wrong.
  */
 const checkScript = `
 set -eu
-file=$1 wanted=$2 url=$3 key=$4 proxy=$5
-${proxied}
+file=$1 wanted=$2 url=$3 key=$4
+${shared}
 if [ ! -f "$file" ]; then echo "missing: yes"; return 0; fi
 found=$(digest 256 "$file")
 echo "sha256: $found"
@@ -78,6 +77,11 @@ else echo 'unchecked: signature not checked, as no key is configured'
 fi
 `;
 
+/** A proxy's address may hold a password: it is part of the text on standard input, and in no command line. */
+function proxied({ proxies }: IsoImageInputs, script: string): string {
+  return `${proxies ? proxyEnvironment(proxies) : ""}${script}`;
+}
+
 interface Checked {
   readonly missing: boolean;
   readonly sha256: string;
@@ -85,8 +89,9 @@ interface Checked {
 }
 
 async function check(inputs: IsoImageInputs, file: string, url: string | undefined): Promise<Checked> {
-  const { hypervisor, sha256 = "", signingKey = "", proxy = "", timeoutSeconds } = inputs;
-  const output = await scriptOn(hypervisor, checkScript, [file, sha256, url ?? "", signingKey, proxy], {
+  const { hypervisor, sha256 = "", signingKey = "", timeoutSeconds } = inputs;
+  const args = [file, sha256, url ?? "", signingKey];
+  const output = await scriptOn(hypervisor, proxied(inputs, checkScript), args, {
     purpose: `checking ${file}`,
     timeoutSeconds,
   });
@@ -98,6 +103,33 @@ async function check(inputs: IsoImageInputs, file: string, url: string | undefin
   };
 }
 
+/** `$1` file, `$2` whether its sha256 is wanted. */
+const lookScript = `
+${shared}
+if [ ! -f "$1" ]; then echo "there: no"; return 0; fi
+echo "there: yes"
+if [ -n "$2" ]; then echo "sha256: $(digest 256 "$1")"; fi
+`;
+
+/** @throws HostError where the image is gone since it was checked, or another one. */
+export async function requireImage(hypervisor: Hypervisor, file: string, sha256 = ""): Promise<void> {
+  const said = await scriptOn(hypervisor, lookScript, [file, sha256], {
+    purpose: `looking at ${file}`,
+    timeoutSeconds: 300,
+  });
+  const remedy =
+    "run `pulumi refresh`, then `pulumi up`; one that hypervisor.iso.path names is yours to put there";
+  if (parseLine(said, "there") !== "yes") {
+    throw new HostError(nameOf(hypervisor), `the installer's image ${file} is gone: ${remedy}`);
+  }
+  const found = parseLine(said, "sha256") ?? "";
+  if (found === sha256) return;
+  throw new HostError(
+    nameOf(hypervisor),
+    `the installer's image ${file} is another one: its sha256 is ${found}, and was ${sha256}. Delete it there, and ${remedy}`,
+  );
+}
+
 /** Puts channel and version into a URL. */
 export function filledIn(url: string, channel: string, version: string): string {
   return url.replaceAll("{channel}", channel).replaceAll("{version}", version);
@@ -105,9 +137,9 @@ export function filledIn(url: string, channel: string, version: string): string 
 
 /** The version of a channel at the moment, as the server names it in `version.txt` beside its current image. */
 async function currentVersion(inputs: IsoImageInputs, url: string, channel: string): Promise<string> {
-  const { hypervisor, proxy = "" } = inputs;
+  const { hypervisor } = inputs;
   const text = filledIn(url, channel, "current").replace(/[^/]*$/, "version.txt");
-  const output = await scriptOn(hypervisor, versionScript, [text, proxy], {
+  const output = await scriptOn(hypervisor, proxied(inputs, versionScript), [text], {
     purpose: `asking ${text} for the current version`,
   });
   const version = parseLine(output, "version");
@@ -125,7 +157,7 @@ async function ensure(inputs: IsoImageInputs, known?: IsoImageOutputs): Promise<
     if (checked.missing) throw new HostError(name, `there is no ISO image ${inputs.path} there`);
     return outputs(inputs, inputs.path, inputs.version ?? "", checked);
   }
-  const { url = "", channel = "", proxy = "", timeoutSeconds } = inputs;
+  const { url = "", channel = "", timeoutSeconds } = inputs;
   // A channel's version is asked for once: a newer one is no reason to fetch or to install anything.
   const resolved =
     known && known.channel === channel && known.url === url ? known.resolvedVersion : undefined;
@@ -135,7 +167,7 @@ async function ensure(inputs: IsoImageInputs, known?: IsoImageOutputs): Promise<
   const from = filledIn(url, channel, version);
   const manage = await Manage.on(inputs.hypervisor);
   const file = `${manage.folder}/moorage/iso/${[channel, version, from.split("/").at(-1)].filter(Boolean).join("-")}`;
-  const said = await scriptOn(inputs.hypervisor, fetchScript, [from, file, proxy], {
+  const said = await scriptOn(inputs.hypervisor, proxied(inputs, fetchScript), [from, file], {
     purpose: `fetching ${from}`,
     timeoutSeconds,
   });
@@ -165,8 +197,7 @@ export const isoImage: Operation<IsoImageInputs, IsoImageOutputs> = {
   },
   read(id, state) {
     return readOrRecorded(nameOf(state.hypervisor), id, state, async () => {
-      const script = `if [ -f "$1" ]; then echo "there: yes"; else echo "there: no"; fi`;
-      const said = await scriptOn(state.hypervisor, script, [state.file], {
+      const said = await scriptOn(state.hypervisor, lookScript, [state.file, ""], {
         purpose: `looking for ${state.file}`,
         patience: brief,
       });
@@ -174,7 +205,11 @@ export const isoImage: Operation<IsoImageInputs, IsoImageOutputs> = {
     });
   },
   diff(state, inputs) {
-    return diffOf(state, inputs, { outputOnly: ["file", "resolvedVersion", "fileSha256", "checked"] });
+    return diffOf(state, inputs, {
+      outputOnly: ["file", "resolvedVersion", "fileSha256", "checked"],
+      // An image that is there was fetched by those there were.
+      ignored: ["proxies"],
+    });
   },
   update(_id, state, inputs) {
     return ensure(inputs, state);

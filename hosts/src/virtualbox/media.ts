@@ -7,6 +7,7 @@ import { isMissing } from "./manage";
 import type { Manage } from "./manage";
 import type { VmInfo } from "./parse";
 import { parseCapacity } from "./parse";
+import { leadTo } from "./network";
 import { scriptOn, writeOn } from "./run";
 
 const CONTROLLER = "SATA";
@@ -125,12 +126,15 @@ export async function removeSystemDisk(
   await scriptOn(hypervisor, `rm -f -- "$1"`, [system], { purpose: `removing the system disk of ${guest}` });
 }
 
-/** Puts the installer's image into one drive and a config drive into the other. */
+/**
+ * Puts the installer's image into one drive and a config drive into the other, and leads the guest's forward to the
+ * address that it has with them.
+ */
 export async function insertInstaller(
   manage: Manage,
-  inputs: Pick<GuestInputs, "hypervisor" | "name" | "iso" | "installerUserData">,
+  inputs: Pick<GuestInputs, "hypervisor" | "name" | "iso" | "installerUserData" | "forward">,
 ): Promise<void> {
-  const { hypervisor, name, iso, installerUserData } = inputs;
+  const { hypervisor, name, iso, installerUserData, forward } = inputs;
   const { configDrive } = filesOf(manage.folder, name);
   await writeOn(
     hypervisor,
@@ -140,6 +144,7 @@ export async function insertInstaller(
   );
   await attach(manage, name, ports.installer, "dvddrive", iso);
   await attach(manage, name, ports.configDrive, "dvddrive", configDrive);
+  if (forward) await leadTo(manage, forward);
 }
 
 /** Empty drives, where the installation is done: what goes in later needs no power cycle. */

@@ -1,10 +1,12 @@
 /** A NAT network and its port forwards. */
-import type { Operation } from "../contract";
+import type { Connection, Operation } from "../contract";
 import { diffOf, equal } from "../diff";
+import { HostError } from "../errors";
 import { note } from "../log";
 import { readOrRecorded, recording, unlessUnreachable, withoutProvider } from "../operation";
+import { bootId } from "../reboot";
 import { brief } from "../ssh/connect";
-import type { NatNetworkInputs, NatNetworkOutputs, PortForward } from "./contract";
+import type { NamedForward, NatNetworkInputs, NatNetworkOutputs, PortForward } from "./contract";
 import { Manage } from "./manage";
 import { networkKey, notOurs, readMark, writeMark } from "./mark";
 import { parseNatNetworks } from "./parse";
@@ -28,7 +30,7 @@ function change(
 }
 
 async function ensure(inputs: NatNetworkInputs): Promise<NatNetworkOutputs> {
-  const { hypervisor, name, stack, subnet, dhcp, forwards } = inputs;
+  const { hypervisor, name, stack, subnet, dhcp } = inputs;
   const manage = await Manage.on(hypervisor);
   const known = await listed(manage, name);
   const key = networkKey(name);
@@ -46,9 +48,44 @@ async function ensure(inputs: NatNetworkInputs): Promise<NatNetworkOutputs> {
     await change(manage, "modify", name, settings, `changing the NAT network ${name}`);
     note(manage.name, `NAT network ${name} is ${subnet} now, DHCP ${dhcp ? "on" : "off"}`);
   }
-  await forward(manage, name, known?.forwards ?? {}, forwards);
+  await forward(manage, name, known?.forwards ?? {}, await forNow(inputs, known?.forwards ?? {}));
   await change(manage, "start", name, [], `starting the NAT network ${name}`);
   return withoutProvider(inputs);
+}
+
+/** What is wanted, but where a system of ours is not at its new address yet: it would be cut off before it can move. */
+async function forNow(
+  { name, forwards, systems = {}, hypervisor }: NatNetworkInputs,
+  known: Record<string, PortForward>,
+): Promise<Record<string, PortForward>> {
+  const rules = Object.entries(forwards).map(async ([rule, to]) => {
+    const [now, system] = [known[rule], systems[rule]];
+    const moves =
+      now !== undefined && now.address !== to.address && equal({ ...now, address: to.address }, to);
+    if (!moves || system === undefined || !(await answers(system))) return [rule, to] as const;
+    const port = `port ${to.port} of NAT network ${name}`;
+    note(nameOf(hypervisor), `${port} leads to ${system.node} at ${now.address} until it is installed anew`);
+    return [rule, now] as const;
+  });
+  return Object.fromEntries(await Promise.all(rules));
+}
+
+function answers(system: Connection): Promise<boolean> {
+  return bootId(system, brief).then(
+    () => true,
+    (error: unknown) => {
+      if (!(error instanceof HostError)) throw error;
+      return false;
+    },
+  );
+}
+
+/** Leads one forward of a network to where it is wanted; in a network that is not there, nothing. */
+export async function leadTo(manage: Manage, { network, name, to }: NamedForward): Promise<void> {
+  const known = await listed(manage, network);
+  if (!known) return;
+  const one = known.forwards[name];
+  await forward(manage, network, one ? { [name]: one } : {}, { [name]: to });
 }
 
 /** One by one, so that forwards which stay are not interrupted. */
@@ -96,7 +133,7 @@ export const natNetwork: Operation<NatNetworkInputs, NatNetworkOutputs> = {
     });
   },
   diff(state, inputs) {
-    return diffOf(state, inputs, { replace: ["name"] });
+    return diffOf(state, inputs, { ignored: ["systems"], replace: ["name"] });
   },
   update(_id, _state, inputs) {
     return ensure(inputs);

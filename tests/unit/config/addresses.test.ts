@@ -91,6 +91,12 @@ describe("addresses", () => {
       "nodes.coreos1.dataPathAddr: 10.30.0.11; the node's advertiseAddr, as Docker carries an encrypted overlay between no others: set advertiseAddr to it too, or network.overlay.encrypted to false",
     ]);
     expect(mistakesWith({ ...encrypted, "nodes.coreos1.advertiseAddr": "10.30.0.11" })).toEqual([]);
+    expect(mistakesWith({ ...encrypted, "nodes.coreos1.advertiseAddr": "10.30.0" })).toEqual([
+      'nodes.coreos1.advertiseAddr: "10.30.0"; an IPv4 address such as 10.0.2.11',
+    ]);
+    expect(mistakesWith({ ...encrypted, "nodes.coreos1.address": "10.30.0" })).toEqual([
+      'nodes.coreos1.address: "10.30.0"; an IPv4 address such as 10.0.2.11',
+    ]);
   });
 });
 

@@ -88,6 +88,17 @@ describe.skipIf(!canSandbox)("a system disk that holds something", () => {
     expect(machine.live.read("wiped")).toBeUndefined();
   }, 40_000);
 
+  it("is left alone although an installation of ours is on it too: a partition of it is a data disk", async () => {
+    const blkid =
+      '#!/bin/sh\ncase "$*" in *export*) echo PTTYPE=gpt ;; *LABEL*p2) echo moorage-data ;; *) exit 2 ;; esac\n';
+    const machine = await occupied(undefined, { blkid });
+    machine.live.write("run/moorage/install/disk", machine.inputs.disk);
+    await expect(installation.create(machine.inputs)).rejects.toThrow(
+      /is not empty \(an installation of ours\).*; \/dev\/loop0p2 is a data disk \(label moorage-data\), and such a disk is never erased/,
+    );
+    expect(machine.live.read("installer.args")).toBeUndefined();
+  }, 40_000);
+
   it("is left alone although it is named: a partition of it belongs to a volume that the live system has not put together", async () => {
     const blkid =
       '#!/bin/sh\ncase "$*" in *export*) echo PTTYPE=gpt ;; *TYPE*p2) echo linux_raid_member ;; *) exit 2 ;; esac\n';
@@ -104,6 +115,7 @@ describe("whether an installation may take a disk", () => {
     disk: "/dev/sda",
     state: "TYPE=ext4",
     serial: "S1",
+    data: "",
     kept: "",
     ...changes,
   });
@@ -111,11 +123,13 @@ describe("whether an installation may take a disk", () => {
   it.each<[string, Partial<FoundDisk>, string | undefined, ReturnType<typeof claimOf>]>([
     ["blank", { state: "blank" }, undefined, "free"],
     ["ours", { state: "ours", kept: "it is mounted" }, undefined, "free"],
+    ["ours, with a data disk", { state: "ours", data: "/dev/sda2 is a data disk" }, "S1", "refused"],
     ["full, not named", {}, undefined, "refused"],
     ["full, named", {}, "S1", "erasable"],
     ["full, another one named", {}, "S2", "refused"],
     ["full, without a number, nothing named", { serial: "" }, undefined, "refused"],
     ["named and kept", { kept: "it is mounted" }, "S1", "refused"],
+    ["named, with a data disk", { data: "/dev/sda2 is a data disk" }, "S1", "refused"],
     ["named and not there", { state: "missing" }, "S1", "refused"],
   ])("%s", (_name, changes, erasable, expected) => {
     expect(claimOf(found(changes), erasable)).toBe(expected);

@@ -4,7 +4,7 @@ import type { InstallationInputs } from "../../../hosts/src/contract";
 import { UNKNOWN } from "../../../hosts/src/diff";
 import { installation } from "../../../hosts/src/installation";
 import { row } from "../../../hosts/src/swarm/out-of-service";
-import { guest } from "../../../hosts/src/virtualbox";
+import { guest, natNetwork } from "../../../hosts/src/virtualbox";
 import { Machine, failing, installer } from "./support/machine";
 import { canSandbox } from "./support/sandbox";
 import { logged } from "./support/stop";
@@ -179,14 +179,17 @@ describe.skipIf(!canSandbox)("an installation", () => {
     const wanted = box.guest((await answeringSystem()).connection());
     const { outs: guestOuts } = await guest.create(wanted);
     const { stack, iso, installerUserData, withPowerCycle } = wanted;
+    const to = { listen: "127.0.0.1", port: 2011, address: "10.0.2.21", targetPort: 22 };
+    const forward = { network: "moorage", name: "ssh-coreos1", to };
     const machine = await Machine.start({
       guest: {
         hypervisor: box.hypervisor,
         name: "coreos1",
         id: guestOuts.uuid,
-        again: { stack, iso, installerUserData, systemDisk: withPowerCycle.systemDisk },
+        again: { stack, iso, installerUserData, forward, systemDisk: withPowerCycle.systemDisk },
       },
     });
+    await natNetwork.create(box.network());
     await box.manage("setextradata", "coreos1", "moorage/phase", "installed");
     await machine.comeUp("hash-1");
     const disk = box.file("vms", "coreos1", "coreos1-system.vdi");
@@ -201,6 +204,8 @@ describe.skipIf(!canSandbox)("an installation", () => {
       await new Promise((done) => setTimeout(done, 50));
     }
     expect(readFileSync(disk, "utf8")).not.toContain("old");
+    // It comes up at another address, and its forward leads there by then.
+    expect(calls.find((call) => /port-forward-4 ssh|startvm/.test(call))).toContain("[10.0.2.21]:22");
     expect(await box.info("coreos1")).toMatch(
       /"SATA-2-0"=".*installer\.iso"\n[^]*"SATA-3-0"=".*coreos1\.iso"/,
     );
@@ -215,6 +220,30 @@ describe.skipIf(!canSandbox)("an installation", () => {
     );
     expect(calls.filter((call) => call.includes("data.vdi"))).toEqual([]);
   }, 60_000);
+
+  it("is not begun where the installer's image or the system's is not there: the guest serves on", async () => {
+    row.stoppedBy = undefined;
+    const box = new TestVirtualBox();
+    const { name, ...wanted } = box.guest((await answeringSystem()).connection());
+    const { outs } = await guest.create({ name, ...wanted });
+    const { stack, installerUserData } = wanted;
+    const again = { stack, installerUserData, systemDisk: 64, iso: box.file("gone.iso") };
+    const own = { hypervisor: box.hypervisor, name, id: outs.uuid, again };
+    const machine = await Machine.start({ guest: own });
+    await machine.comeUp("hash-1");
+    box.changes();
+    const update = (changes: Partial<InstallationInputs>) =>
+      installation.update(
+        name,
+        { ...machine.inputs, firstBootId: "installed" },
+        { ...machine.inputs, installHash: "hash-2", ...changes },
+      );
+    await expect(update({})).rejects.toThrow(/gone\.iso is gone/);
+    const image = { path: "/none/there.bin", sha512: "0".repeat(128) };
+    await expect(update({ image, guest: undefined })).rejects.toThrow(/\/none\/there\.bin cannot be read/);
+    expect(box.changes()).toEqual([]);
+    expect(row.stoppedBy).toBeUndefined();
+  }, 40_000);
 
   it("is announced by the names of what changed, and what only the next one needs is no change", () => {
     const text = (files: object, password = "") =>

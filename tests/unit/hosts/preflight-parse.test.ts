@@ -130,6 +130,13 @@ describe("each thing in the way", () => {
     ]);
     expect(problems({ disk: "missing" }, "installer")).toEqual([expect.stringMatching(/no disk \/dev\/sda/)]);
     expect(problems({ disk: "ours" }, "installer")).toEqual([]);
+    expect(
+      problems({ disk: "ours", disk_data: "/dev/sda9 is a data disk (label moorage-data)" }, "installer"),
+    ).toEqual([
+      expect.stringMatching(
+        /disk \/dev\/sda is not empty \(an installation of ours\), .*; \/dev\/sda9 is a data disk .*never erased -> name another disk/,
+      ),
+    ]);
     expect(problems({ disk: "blank", disk_real: "/dev/sdb" }, "installer")).toEqual([
       expect.stringMatching(/data disk .* is the system disk/),
     ]);
@@ -186,6 +193,19 @@ describe("a host in a Swarm", () => {
       false,
     );
     expect(isOurs(docker("n1", ""), parseMark("rubbish"), new Set(["c1"]))).toBe(false);
+  });
+
+  it("that it has left has its own member of etcd still, whose ports are not another's", () => {
+    const taken = { tcp: "094B 094C 01BB", etcd: "2379 2380" };
+    const of = (etcd: string) =>
+      problemsOf(
+        { ...host, ports: [...host.ports, 2379, 2380] },
+        { stage: "installed", facts: parseFacts(output({ ...taken, etcd })), skew: 0 },
+        inputs,
+        new Set(),
+      ).map(({ what }) => what);
+    expect(of("2379 2380")).toEqual(["these ports are taken: 443/tcp"]);
+    expect(of("")).toEqual(["these ports are taken: 443/tcp, 2379/tcp, 2380/tcp"]);
   });
 
   it("keeps its ports when it is ours", () => {

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { PreflightHost, PreflightInputs } from "../../../hosts/src/contract";
 import { preflight } from "../../../hosts/src/preflight";
@@ -61,6 +61,17 @@ describe.skipIf(!canSandbox)("preflight", () => {
     expect(fewer.row).toEqual(["a"]);
   });
 
+  it("gives no node an address that another one has until the same update is through", async () => {
+    const [a, b] = [(await host("a")).host, (await host("b")).host];
+    const at = (one: string, two: string) =>
+      inputs({ a: { ...a, address: `10.0.2.${one}` }, b: { ...b, address: `10.0.2.${two}` } });
+    const { outs } = await preflight.create(at("11", "12"));
+    await expect(preflight.update("preflight", outs, at("12", "13"))).rejects.toThrow(
+      /^a would get the address 10\.0\.2\.12, which is that of b until this update is through; nothing was touched\. Give b another/,
+    );
+    expect((await preflight.update("preflight", outs, at("14", "13"))).row).toEqual([]);
+  });
+
   it("reports every problem of every host in one message", async () => {
     const [a, b] = [
       await host("a", { docker: docker("19.03.0|active|n1|foreign|/x") }),
@@ -91,6 +102,30 @@ describe.skipIf(!canSandbox)("preflight", () => {
       expect(message).toMatch(line);
     }
   }, 30_000);
+
+  it("takes the ports of a host's own member of etcd for its own, as that was started", async () => {
+    const env = [
+      "ETCD_NAME=a",
+      "ETCD_LISTEN_CLIENT_URLS=https://h:$port,https://h:1",
+      "ETCD_LISTEN_PEER_URLS=https://h:2",
+    ];
+    // Debian's awk is a link into /etc, which is the host's own here.
+    const awk = `#!/bin/sh\nexec ${realpathSync("/usr/bin/awk")} "$@"\n`;
+    const { host: found, sandbox } = await host("a", { awk });
+    const { port } = found.target;
+    const ports = [port];
+    await expect(preflight.create(inputs({ a: { ...found, ports } }))).rejects.toThrow(
+      `these ports are taken: ${port}/tcp`,
+    );
+    const lines = env.map((line) => `echo "${line.replace("$port", String(port))}"`).join("; ");
+    sandbox.tool(
+      "docker",
+      `#!/bin/sh\ncase "$*" in inspect*moorage-etcd) ${lines} ;; *) echo '28.5.0|inactive|||/x' ;; esac\n`,
+    );
+    expect((await preflight.create(inputs({ a: { ...found, ports } }))).outs.findings["a"]).toMatch(
+      /^installed/,
+    );
+  });
 
   it("looks at the live installer where the installed system is not there yet", async () => {
     const { host: found } = await host("a", {
@@ -131,6 +166,25 @@ describe.skipIf(!canSandbox)("preflight", () => {
     const waiting = { ...metal, target: { ...found.target, hostKey: keyPair().public } };
     await expect(preflight.create({ ...inputs({ a: waiting }), image })).rejects.toThrow(
       /1 problem; .*\n {2}os\.image: the image \/none\/there\.bin cannot be read: .*correct `os\.image\.path`/,
+    );
+  });
+
+  it("compares no MTU that the update sets", async () => {
+    const jumbo = '#!/bin/sh\ncase "$*" in */mtu) echo 9000 ;; *) exec /bin/cat "$@" ;; esac\n';
+    const usual = jumbo.replace("9000", "1500");
+    const [a, b] = [(await host("a", { cat: jumbo })).host, (await host("b", { cat: usual })).host];
+    const of = (mtu?: number) => inputs({ a: { ...a, mtu }, b: { ...b, mtu } });
+    await expect(preflight.create(of())).rejects.toThrow("all nodes: the nodes' MTUs differ: a 9000, b 1500");
+    const { outs } = await preflight.create(of(9000));
+    // Taken back, it is on its way to what it was.
+    await preflight.update("preflight", outs, of());
+    await expect(preflight.update("preflight", { ...outs, ...of() }, of())).rejects.toThrow(/MTUs differ/);
+    const blank = { blkid: "#!/bin/sh\nexit 2\n", readlink: "#!/bin/sh\necho /dev/loop0\n", cat: jumbo };
+    const live = (await host("c", blank)).host;
+    const target = { ...live.target, hostKey: keyPair().public };
+    const c = { ...live, installer: live.target, target, disk: "/dev/sda" };
+    expect((await preflight.create(inputs({ b, c }))).outs.findings["c"]).toMatch(
+      /^live installer, lo MTU 9000/,
     );
   });
 

@@ -110,6 +110,27 @@ describe.skipIf(!canSandbox)("another cloud-config for an installed node", () =>
     await Promise.all([refused, reboots(host, "hash-1")]);
   }, 40_000);
 
+  it("that gives a guest another address is a reinstallation, which the guest's forward follows", async () => {
+    const { state, changed } = await installedNode();
+    const guest = (address: string) => ({
+      ...{ hypervisor: {}, name: "swarm-1", id: "1" },
+      again: {
+        ...{ stack: "s", iso: "i", installerUserData: "u", systemDisk: 1 },
+        forward: {
+          network: "n",
+          name: "f",
+          to: { listen: "127.0.0.1", port: 2011, address, targetPort: 22 },
+        },
+      },
+    });
+    const said = (address: string) => {
+      installation.diff({ ...state, guest: guest("10.0.2.11") }, { ...changed, guest: guest(address) });
+      return logged.at(-1);
+    };
+    expect(said("10.0.2.11")).toMatch(/this update writes its user data anew/);
+    expect(said("10.0.2.21")).toMatch(/this update reinstalls the node/);
+  });
+
   it("is announced as a reboot, with what stays behind", async () => {
     const { state, changed } = await installedNode();
     expect(installation.diff(state, changed)).toMatchObject({ changes: true, replaces: [] });

@@ -135,12 +135,20 @@ describe("an ISO image", () => {
     execFileSync("gpgconf", ["--homedir", keys, "--kill", "all"]);
   }, 60_000);
 
-  it("is fetched through the proxy", async () => {
+  it("is fetched through the proxy of its URL's scheme, and through none where it is reached without one", async () => {
     const [box, releases] = [new TestVirtualBox(), await Releases.start()];
     const url = "http://releases.invalid/{channel}/{version}/flatcar.iso";
-    const { outs } = await isoImage.create(inputsOf(box, releases, { url, proxy: releases.url }));
+    const nobody = "http://127.0.0.1:1";
+    const fetched = (proxies: IsoImageInputs["proxies"]) =>
+      isoImage.create(inputsOf(box, releases, { url, proxies }));
+    const { outs } = await fetched({ http: releases.url, https: nobody, none: [] });
     expect(outs.resolvedVersion).toBe("4081.2.0");
     expect(releases.images).toEqual(["http://releases.invalid/alpha/4081.2.0/flatcar.iso"]);
+    expect(isoImage.diff(outs, { ...outs, proxies: undefined }).changes).toBe(false);
+    fs.rmSync(outs.file);
+    await expect(fetched({ https: releases.url, none: [] })).rejects.toThrow(/could not resolve/i);
+    const inside = inputsOf(box, releases, { proxies: { http: nobody, none: ["127.0.0.1"] } });
+    expect((await isoImage.create(inside)).outs.resolvedVersion).toBe("4081.2.0");
   }, 60_000);
 
   it("that is there already is used where it lies, and what was not checked is said", async () => {

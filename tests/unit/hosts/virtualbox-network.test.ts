@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { NatNetworkInputs } from "../../../hosts/src/virtualbox/contract";
-import { natNetwork } from "../../../hosts/src/virtualbox/network";
+import { Manage } from "../../../hosts/src/virtualbox/manage";
+import { leadTo, natNetwork } from "../../../hosts/src/virtualbox/network";
 import { TestServer } from "./support/ssh-server";
-import "./support/stop";
-import { TestVirtualBox } from "./support/virtualbox";
+import { logged } from "./support/stop";
+import { answeringSystem, TestVirtualBox } from "./support/virtualbox";
 
 const forward = (port: number, last: number) => ({
   listen: "127.0.0.1",
@@ -60,6 +61,37 @@ describe("a NAT network", () => {
     await natNetwork.update(id, news, { ...news, forwards: {} });
     expect(box.changes().filter((line) => line.includes("delete"))).toHaveLength(3);
     expect(await box.manage("natnetwork", "list")).not.toContain("Port-forwarding");
+  }, 60_000);
+
+  it("leaves the forward to a system that still answers at its former address, until its guest is off", async () => {
+    const box = new TestVirtualBox();
+    const system = await answeringSystem();
+    const systems = { "ssh-coreos1": system.connection() };
+    const at = (last: number) => box.network({ forwards: { "ssh-coreos1": forward(2011, last) }, systems });
+    const { id, outs } = await natNetwork.create(at(11));
+    expect(natNetwork.diff(outs, { ...at(11), systems: {} }).changes).toBe(false);
+    box.changes();
+    await natNetwork.update(id, outs, at(21));
+    expect(box.changes()).toEqual(["natnetwork start --netname moorage"]);
+    expect(logged).toContain(
+      "hypervisor: port 2011 of NAT network moorage leads to coreos1 at 10.0.2.11 until it is installed anew",
+    );
+    const moved = [
+      "natnetwork modify --netname moorage --port-forward-4 delete ssh-coreos1",
+      "natnetwork modify --netname moorage --port-forward-4 ssh-coreos1:tcp:[127.0.0.1]:2011:[10.0.2.21]:22",
+    ];
+    const to = { network: "moorage", name: "ssh-coreos1", to: forward(2011, 21) };
+    await leadTo(await Manage.on(box.hypervisor), to);
+    expect(box.changes()).toEqual(moved);
+    await leadTo(await Manage.on(box.hypervisor), to);
+    await leadTo(await Manage.on(box.hypervisor), { ...to, network: "another" });
+    expect(box.changes()).toEqual([]);
+    // Where nobody answers, there is nobody to be cut off.
+    await leadTo(await Manage.on(box.hypervisor), { ...to, to: forward(2011, 11) });
+    await system.stop();
+    box.changes();
+    await natNetwork.update(id, outs, at(21));
+    expect(box.changes()).toEqual(expect.arrayContaining(moved));
   }, 60_000);
 
   it("shows drift of each setting, and puts it right", async () => {

@@ -1,0 +1,90 @@
+/** What a reinstallation takes, looked at while every node still serves. */
+import type { PreflightInputs } from "../contract";
+import { equal } from "../diff";
+import { HostError, reasonOf } from "../errors";
+import { imageFault } from "../installation/image";
+import { requireReinstallable } from "../virtualbox/again";
+import type { Looked } from "./parse";
+
+/**
+ * Which of the nodes that are there already will be installed anew, by what they themselves show: an update may have
+ * stopped among them. Pure.
+ */
+export function installedAnew(
+  before: PreflightInputs | undefined,
+  inputs: PreflightInputs,
+  looked: ReadonlyMap<string, Looked>,
+): string[] {
+  const written = [before?.format, inputs.format].every((format) => format === "cloud-config");
+  return [...looked].flatMap(([name, { stage, facts }]) => {
+    const [old, host] = [before?.hosts[name], inputs.hosts[name]];
+    if (old === undefined || host?.installHash === undefined) return [];
+    if (stage === "installer") return [name];
+    // Another cloud-config is applied by a reboot, and leaves everything else on the disk as it is.
+    const inPlace = written && equal(old.disk, host.disk) && !(host.guest && old.address !== host.address);
+    const stays = facts.installHash === host.installHash || inPlace;
+    return stays ? [] : [name];
+  });
+}
+
+/** What is in the way of reinstallations, a line each. */
+export async function anewFaults(
+  anew: readonly string[],
+  inputs: PreflightInputs,
+  looked: ReadonlyMap<string, Looked>,
+): Promise<string[]> {
+  return [
+    ...oldServices(anew, inputs, looked),
+    ...(await imageFaults(anew, inputs, looked)),
+    ...(await guestFaults(anew, inputs, looked)),
+  ];
+}
+
+/** A system just installed has the images of the archives that are configured, and joins before services change theirs. */
+function oldServices(
+  anew: readonly string[],
+  { imageIds = [] }: PreflightInputs,
+  looked: ReadonlyMap<string, Looked>,
+): string[] {
+  const services = [...looked.values()].flatMap(({ facts }) => facts.services);
+  const old = services.filter(({ image }) => image.startsWith("sha256:") && !imageIds.includes(image));
+  if (anew.length === 0 || old.length === 0) return [];
+  const names = [...new Set(old.map(({ name }) => name))].sort();
+  return [
+    `  ${anew.join(", ")}: would be installed anew, without the images that ${names.join(", ")} still ` +
+      `${names.length === 1 ? "runs" : "run"} from, as no configured archive holds them, and would wait for these services ` +
+      "in vain. To do: make one change after the other: name the former archives in `images` and run `pulumi up`; name the " +
+      "others after it",
+  ];
+}
+
+/** The image's file is asked for only where a node will be installed from it. */
+async function imageFaults(
+  anew: readonly string[],
+  { image }: PreflightInputs,
+  looked: ReadonlyMap<string, Looked>,
+): Promise<string[]> {
+  const needed = anew.length > 0 || [...looked.values()].some(({ stage }) => stage === "installer");
+  const fault = image && needed ? await imageFault(image) : undefined;
+  return fault === undefined ? [] : [`  os.image: ${fault}`];
+}
+
+/** One that sits in its live installer has booted it already. */
+async function guestFaults(
+  anew: readonly string[],
+  { hosts }: PreflightInputs,
+  looked: ReadonlyMap<string, Looked>,
+): Promise<string[]> {
+  const faults = anew.map(async (name) => {
+    const guest = hosts[name]?.guest;
+    if (!guest || looked.get(name)?.stage === "installer") return [];
+    try {
+      await requireReinstallable(guest);
+      return [];
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      return [`  ${name}: ${reasonOf(error, name)}`];
+    }
+  });
+  return (await Promise.all(faults)).flat();
+}

@@ -1,0 +1,102 @@
+import { describe, expect, it } from "vitest";
+import type { PreflightHost, PreflightInputs } from "../../../hosts/src/contract";
+import { preflight } from "../../../hosts/src/preflight";
+import { guest } from "../../../hosts/src/virtualbox";
+import { Sandbox, canSandbox } from "./support/sandbox";
+import { answeringSystem, TestVirtualBox } from "./support/virtualbox";
+
+const services = `#!/bin/sh
+case "$*" in
+  "service ls"*) echo s1; echo s2; echo s3 ;;
+  "service inspect"*) echo registry-a sha256:old; echo minio-a sha256:new; echo nginx nginx@sha256:pulled ;;
+  *) echo '28.5.0|active|n1|c1|/x' ;;
+esac
+`;
+const mark = '{"joining":false,"cluster":"c1","node":"n1"}';
+
+/** A member that was installed with the digest `1`. */
+async function member(node: string): Promise<PreflightHost> {
+  const sandbox = await Sandbox.start({ docker: services }, { node });
+  sandbox.write("etc/moorage/swarm", mark);
+  sandbox.write("etc/moorage/install.json", '{"installHash":"1"}');
+  const target = sandbox.server.connection();
+  return { target, address: "10.0.2.11", interface: "lo", disk: "/dev/sda", ports: [], installHash: "1" };
+}
+
+const inputs = (hosts: Record<string, PreflightHost>, more: Partial<PreflightInputs> = {}) => ({
+  hosts,
+  minimumDocker: "20.10",
+  maximumClockSkew: 5,
+  minimumFreeMiB: 0,
+  timeoutSeconds: 30,
+  imageIds: ["sha256:old", "sha256:new"],
+  ...more,
+});
+
+const otherwise = (host: PreflightHost): PreflightHost => ({ ...host, installHash: "2" });
+
+const update = (before: PreflightInputs, after: PreflightInputs) =>
+  preflight.update("preflight", { ...before, findings: {}, row: [] }, after);
+
+describe.skipIf(!canSandbox)("before a reinstallation", () => {
+  it("no service may wait for an image that the new system will not have", async () => {
+    const [a, b] = [await member("a"), await member("b")];
+    const before = inputs({ a, b }, { imageIds: ["sha256:old", "sha256:new"] });
+    const after = (of: PreflightHost, more: object = {}) =>
+      inputs({ a: of, b }, { imageIds: ["sha256:new"], ...more });
+    await expect(update(before, after(otherwise(a)))).rejects.toThrow(
+      /1 problem; nothing was touched:\n {2}a: would be installed anew, without the images that registry-a still runs from, .* To do: make one change after the other: /,
+    );
+    // Each by itself.
+    expect((await update(before, after(a))).row).toEqual([]);
+    expect((await update(before, { ...before, hosts: { a: otherwise(a), b } })).row).toEqual(["a"]);
+    // An update that was stopped has recorded the digest; the host itself knows better.
+    const stopped = inputs({ a: otherwise(a), b }, { imageIds: ["sha256:old"] });
+    await expect(update(stopped, after(otherwise(a)))).rejects.toThrow(/a: would be installed anew/);
+  });
+
+  it("that is none, as another cloud-config is applied by a reboot, nothing is asked", async () => {
+    const a = await member("a");
+    const [format, imageIds] = ["cloud-config" as const, ["sha256:new"]];
+    const image = { path: "/none/there.bin", sha512: "0".repeat(128) };
+    const before = inputs({ a }, { format, imageIds, image });
+    expect((await update(before, { ...before, hosts: { a: otherwise(a) } })).row).toEqual(["a"]);
+    const moved = { ...otherwise(a), disk: "/dev/sdb" };
+    await expect(update(before, { ...before, hosts: { a: moved } })).rejects.toThrow(
+      /2 problems; .*a: would be/s,
+    );
+  });
+
+  it("the image's file is looked at while its node serves", async () => {
+    const a = await member("a");
+    const image = { path: "/none/there.bin", sha512: "0".repeat(128) };
+    const before = inputs({ a }, { image });
+    await expect(update(before, { ...before, hosts: { a: otherwise(a) } })).rejects.toThrow(
+      /1 problem; .*\n {2}os\.image: the image \/none\/there\.bin cannot be read/,
+    );
+    expect((await update(before, before)).row).toEqual([]);
+  });
+
+  it("so are the guest's mark and the installer's image, of that node alone", async () => {
+    const box = new TestVirtualBox();
+    const wanted = box.guest((await answeringSystem()).connection());
+    await guest.create(wanted);
+    const { hypervisor, name, stack, iso } = wanted;
+    const own = { hypervisor, name, stack, iso, isoSha256: "" };
+    const [a, b] = [await member("a"), await member("b")];
+    const before = inputs({ a: { ...a, guest: own }, b: { ...b, guest: { ...own, name: "nobody" } } });
+    const after = (changes: object) =>
+      inputs({ ...before.hosts, a: { ...otherwise(a), guest: { ...own, ...changes } } });
+    expect(preflight.diff({ ...before, findings: {} }, inputs({ a, b })).changes).toBe(false);
+    expect((await update(before, after({}))).row).toEqual(["a"]);
+    await expect(update(before, after({ stack: "another" }))).rejects.toThrow(
+      /1 problem; .*\n {2}a: .*there is no guest of this stack by that name on the hypervisor\. Run `pulumi refresh`/,
+    );
+    await expect(update(before, after({ isoSha256: "0".repeat(64) }))).rejects.toThrow(
+      /\n {2}a: .*the installer's image .* is another one: its sha256 is [0-9a-f]{64}, and was 0{64}\. Delete it there/,
+    );
+    await expect(update(before, after({ iso: box.file("gone.iso") }))).rejects.toThrow(
+      /\n {2}a: .*the installer's image .*gone\.iso is gone: run `pulumi refresh`/,
+    );
+  });
+});
