@@ -1,41 +1,39 @@
-import type { Codec, Kind, Properties } from "./properties";
-import type { Values } from "./values";
+import type { Codec, Properties, Property } from "./properties";
+import { isObject, merged, placed, type Values } from "./values";
+
+function placeOf(key: string, { api }: Property): string {
+  return api ?? key.charAt(0).toUpperCase() + key.slice(1);
+}
 
 /** Values as Docker's API takes them; what is not given stays away. */
 export function toApi(fields: Properties, values: Values): Values {
-  const found: Values = {};
-  for (const [key, field] of Object.entries(fields)) {
-    const value = values[key];
-    if (value === undefined || value === null) continue;
-    const [outer = "", inner] = (field.api ?? "").split(".");
-    const written = field.codec ? field.codec.to(value) : write(field.kind, value);
-    found[outer] =
-      inner === undefined ? written : { ...(found[outer] as Values | undefined), [inner]: written };
-  }
-  return found;
+  const given = Object.entries(fields).filter(([key]) => (values[key] ?? undefined) !== undefined);
+  return given.reduce<Values>(
+    (found, [key, field]) => merged(found, placed(placeOf(key, field), write(field, values[key]))),
+    {},
+  );
 }
 
-function write(kind: Kind, value: unknown): unknown {
-  if (typeof kind !== "object") return value;
-  if ("object" in kind) return toApi(kind.object, value as Values);
-  return "list" in kind ? (value as unknown[]).map((one) => write(kind.list, one)) : value;
+function write({ kind, many, codec }: Property, value: unknown): unknown {
+  if (codec) return codec.to(value);
+  if (many) return (value as unknown[]).map((one) => write({ kind }, one));
+  return typeof kind === "object" ? toApi(kind, value as Values) : value;
 }
 
 /** Values of Docker's API as properties; what it leaves out is empty. */
 export function fromApi(fields: Properties, values: Values): Values {
-  const entries = Object.entries(fields).map(([key, { api = "", kind, codec }]) => {
-    const value = api
-      .split(".")
-      .reduce<unknown>((inner, name) => (inner as Values | undefined)?.[name], values);
-    return [key, codec ? codec.from(value) : read(kind, value)];
-  });
-  return Object.fromEntries(entries);
+  const valueAt = (path: string): unknown =>
+    path.split(".").reduce<unknown>((inner, key) => (isObject(inner) ? inner[key] : undefined), values);
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, field]) => [key, read(field, valueAt(placeOf(key, field)))]),
+  );
 }
 
-function read(kind: Kind, value: unknown): unknown {
-  if (typeof kind !== "object") return value ?? { string: "", number: 0, boolean: false }[kind];
-  if ("object" in kind) return fromApi(kind.object, (value ?? {}) as Values);
-  return "list" in kind ? ((value ?? []) as unknown[]).map((one) => read(kind.list, one)) : (value ?? {});
+function read({ kind, many, codec }: Property, value: unknown): unknown {
+  if (codec) return codec.from(value);
+  if (many) return ((value ?? []) as unknown[]).map((one) => read({ kind }, one));
+  if (typeof kind === "object") return fromApi(kind, (value ?? {}) as Values);
+  return value ?? { string: "", number: 0, boolean: false, map: {} }[kind];
 }
 
 /** A list of `{label, value}`, which Docker keeps as a map. */
@@ -57,16 +55,13 @@ export const ratios: Codec = {
   from: (value) => (Number.isInteger(value ?? 0) ? Number(value ?? 0).toFixed(1) : String(value)),
 };
 
-const units = { ns: 1, us: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 } as const;
+const units: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
 
 /** A text such as `1m30s`, as Go writes it, which Docker keeps in nanoseconds. */
 export const durations: Codec = {
   to: (value) => {
     const parts = [...String(value).matchAll(/(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)/g)];
-    return parts.reduce(
-      (sum, [, amount, unit]) => sum + Number(amount) * units[unit as keyof typeof units],
-      0,
-    );
+    return parts.reduce((sum, [, amount, unit = ""]) => sum + Number(amount) * (units[unit] ?? NaN), 0);
   },
   from: (value) => {
     const whole = Number(value ?? 0);

@@ -1,90 +1,72 @@
 import { durations, environment, fromApi, labelCodec, ratios, toApi } from "./dockerFields";
-import type { Codec, Kind, Properties } from "./properties";
-import type { Values } from "./values";
+import type { Codec, Properties, Property } from "./properties";
+import { merged, type Values } from "./values";
 
-const text = (api: string) => ({ kind: "string", api }) as const;
-const texts = (api: string) => ({ kind: { list: "string" }, api }) as const;
-const number = (api: string) => ({ kind: "number", api, required: true }) as const;
-const needed = (api: string, ...oneOf: string[]) =>
-  ({ kind: "string", api, required: true, ...(oneOf.length > 0 && { oneOf }) }) as const;
-const duration = (api: string) =>
-  ({
-    kind: "string",
-    api,
-    pattern: /^(\d+(\.\d+)?(ns|us|ms|s|m|h))+$/,
-    codec: durations,
-    required: true,
-  }) as const;
-const fields = (api: string, object: Properties) => ({ kind: { object }, api }) as const;
-const listOf = (api: string, object: Properties) => ({ kind: { list: { object } }, api }) as const;
+const text = { kind: "string" } as const;
+const texts = { kind: "string", many: "list" } as const;
+const flag = { kind: "boolean" } as const;
+const map = { kind: "map" } as const;
+const neededText = { kind: "string", required: true } as const;
+const neededNumber = { kind: "number", required: true } as const;
+const duration = { ...neededText, pattern: /^(\d+(\.\d+)?(ns|us|ms|s|m|h))+$/, codec: durations } as const;
+const oneOf = (...values: string[]) => ({ ...neededText, oneOf: values }) as const;
 
-/** Labels, in any order. @param replaces whether another label takes another resource */
-export function labels(replaces: boolean) {
-  const part = { kind: "string", required: true, replaces } as const;
-  const kind = { list: { object: { label: part, value: part } } } satisfies Kind;
-  return { kind, set: true, api: "Labels", codec: labelCodec } as const;
-}
+export const labels = {
+  kind: { label: neededText, value: neededText },
+  many: "set",
+  codec: labelCodec,
+} as const;
 
-const change = (api: string, ...actions: string[]) =>
-  ({
-    ...fields(api, {
-      parallelism: number("Parallelism"),
-      delay: duration("Delay"),
-      failureAction: needed("FailureAction", "pause", "continue", ...actions),
-      monitor: duration("Monitor"),
-      maxFailureRatio: { ...needed("MaxFailureRatio"), codec: ratios },
-      order: needed("Order", "stop-first", "start-first"),
-    }),
-    required: true,
-  }) as const;
-
-const files = (what: "config" | "secret", api: "Config" | "Secret") =>
-  ({
-    ...listOf(`${api}s`, {
-      [`${what}Id`]: needed(`${api}ID`),
-      [`${what}Name`]: needed(`${api}Name`),
-      fileName: needed("File.Name"),
-      fileMode: number("File.Mode"),
-      fileUid: needed("File.UID"),
-      fileGid: needed("File.GID"),
-    }),
-    set: true,
-  }) as const;
-
-const containerSpec = fields("ContainerSpec", {
-  image: needed("Image"),
-  hostname: text("Hostname"),
-  commands: texts("Command"),
-  args: texts("Args"),
-  env: { kind: { map: "string" }, api: "Env", codec: environment },
-  user: text("User"),
-  labels: labels(true),
-  sysctl: { kind: { map: "string" }, api: "Sysctls", replaces: true },
-  readOnly: { kind: "boolean", api: "ReadOnly" },
-  init: { kind: "boolean", api: "Init" },
-  capDrops: texts("CapabilityDrop"),
-  stopGracePeriod: { ...duration("StopGracePeriod") },
-  healthcheck: {
-    ...fields("Healthcheck", {
-      tests: { ...texts("Test"), required: true },
-      interval: duration("Interval"),
-      timeout: duration("Timeout"),
-      retries: number("Retries"),
-      startPeriod: duration("StartPeriod"),
-    }),
-    computed: true,
+const change = (...failureActions: string[]): Property => ({
+  kind: {
+    parallelism: neededNumber,
+    delay: duration,
+    failureAction: oneOf("pause", "continue", ...failureActions),
+    monitor: duration,
+    maxFailureRatio: { ...neededText, codec: ratios },
+    order: oneOf("stop-first", "start-first"),
   },
+  required: true,
+});
+
+const files = (what: "config" | "secret", api: "Config" | "Secret"): Property => ({
+  kind: {
+    [`${what}Id`]: { ...neededText, api: `${api}ID` },
+    [`${what}Name`]: neededText,
+    fileName: { ...neededText, api: "File.Name" },
+    fileMode: { ...neededNumber, api: "File.Mode" },
+    fileUid: { ...neededText, api: "File.UID" },
+    fileGid: { ...neededText, api: "File.GID" },
+  },
+  many: "set",
+});
+
+const healthcheck: Properties = {
+  tests: { ...texts, api: "Test", required: true },
+  interval: duration,
+  timeout: duration,
+  retries: neededNumber,
+  startPeriod: duration,
+};
+
+const containerSpec: Properties = {
+  image: neededText,
+  hostname: text,
+  commands: { ...texts, api: "Command" },
+  args: texts,
+  env: { ...map, codec: environment },
+  user: text,
+  labels: { ...labels, replaces: true },
+  sysctl: { ...map, api: "Sysctls", replaces: true },
+  readOnly: flag,
+  init: flag,
+  capDrops: { ...texts, api: "CapabilityDrop" },
+  stopGracePeriod: duration,
+  healthcheck: { kind: healthcheck, computed: true },
   configs: files("config", "Config"),
   secrets: files("secret", "Secret"),
-  mounts: {
-    ...listOf("Mounts", {
-      type: needed("Type", "bind", "tmpfs"),
-      source: text("Source"),
-      target: needed("Target"),
-    }),
-    set: true,
-  },
-});
+  mounts: { kind: { type: oneOf("bind", "tmpfs"), source: text, target: neededText }, many: "set" },
+};
 
 /** One task on each node that fits, or so many of them. */
 const modes: Codec = {
@@ -100,86 +82,85 @@ const modes: Codec = {
   },
 };
 
-/** What the program sets of a service, and what Docker's API calls it. */
-export const serviceProperties: Properties = {
-  name: { ...needed("Name"), replaces: true },
-  labels: { ...labels(false), computed: true },
-  mode: {
-    ...fields("Mode", {
-      global: { kind: "boolean", api: "" },
-      replicated: { ...fields("", { replicas: number("") }), computed: true },
-    }),
-    codec: modes,
-    computed: true,
+const taskSpec: Properties = {
+  containerSpec: { kind: containerSpec, required: true },
+  networksAdvanceds: {
+    kind: { id: { ...neededText, api: "Target" } },
+    many: "set",
+    api: "Networks",
+    replaces: true,
   },
-  endpointSpec: {
-    ...fields("EndpointSpec", {
-      mode: needed("Mode", "dnsrr"),
-      ports: listOf("Ports", {
-        publishedPort: number("PublishedPort"),
-        targetPort: number("TargetPort"),
-        protocol: needed("Protocol", "tcp"),
-        publishMode: needed("PublishMode", "host"),
-      }),
-    }),
-    computed: true,
-  },
-  updateConfig: change("UpdateConfig", "rollback"),
-  rollbackConfig: change("RollbackConfig"),
-  taskSpec: {
-    ...fields("TaskTemplate", {
-      containerSpec: { ...containerSpec, required: true },
-      networksAdvanceds: {
-        ...listOf("Networks", { id: { ...needed("Target"), replaces: true } }),
-        set: true,
-      },
-      placement: {
-        ...fields("Placement", { constraints: { ...texts("Constraints"), set: true } }),
-        computed: true,
-      },
-      restartPolicy: {
-        ...fields("RestartPolicy", {
-          condition: needed("Condition", "any"),
-          delay: duration("Delay"),
-          window: duration("Window"),
-        }),
-        required: true,
-      },
-    }),
+  placement: { kind: { constraints: { kind: "string", many: "set" } }, computed: true },
+  restartPolicy: {
+    kind: { condition: oneOf("any"), delay: duration, window: duration },
     required: true,
   },
 };
 
-/** The service as Docker's API takes it, with what the published plugin says of its own. */
+const port: Properties = {
+  publishedPort: neededNumber,
+  targetPort: neededNumber,
+  protocol: oneOf("tcp"),
+  publishMode: oneOf("host"),
+};
+
+/** What the program sets of a service. */
+export const serviceProperties: Properties = {
+  name: { ...neededText, replaces: true },
+  labels: { ...labels, computed: true },
+  mode: {
+    kind: { global: flag, replicated: { kind: { replicas: neededNumber }, computed: true } },
+    codec: modes,
+    computed: true,
+  },
+  endpointSpec: { kind: { mode: oneOf("dnsrr"), ports: { kind: port, many: "list" } }, computed: true },
+  updateConfig: change("rollback"),
+  rollbackConfig: change(),
+  taskSpec: { kind: taskSpec, api: "TaskTemplate", required: true },
+};
+
+/** What a preview does not know of a service that is not made yet. */
+export const unknownBefore = [
+  ...["id", "mode.replicated", "taskSpec.resources", "taskSpec.forceUpdate", "taskSpec.runtime"],
+  ...["taskSpec.containerSpec.healthcheck", "taskSpec.containerSpec.dnsConfig"],
+];
+
+/** What the published plugin tells Docker's API besides. */
+const besides = {
+  TaskTemplate: {
+    ContainerSpec: { Healthcheck: {}, DNSConfig: {}, Isolation: "default" },
+    RestartPolicy: { MaxAttempts: 0 },
+    Resources: {},
+    ForceUpdate: 0,
+    Runtime: "container",
+  },
+};
+
+/** The service as Docker's API takes it. */
 export function specOf(service: Values): Values {
-  const spec = toApi(serviceProperties, service);
-  const task = spec.TaskTemplate as Record<string, Values>;
-  const { ContainerSpec, RestartPolicy, ...others } = task;
-  const own = { Healthcheck: {}, DNSConfig: {}, Isolation: "default" };
-  const rest = { ForceUpdate: 0, Runtime: "container", Resources: {} };
-  const container = { ...own, ...ContainerSpec };
-  const restart = { MaxAttempts: 0, ...RestartPolicy };
-  return { ...spec, TaskTemplate: { ...others, ...rest, ContainerSpec: container, RestartPolicy: restart } };
+  return merged(besides, toApi(serviceProperties, service));
 }
+
+/** Inputs that the published plugin adds. */
+export const added = { taskSpec: { containerSpec: { isolation: "default" } } };
+
+/** What the published plugin records of a service besides. */
+const recorded = {
+  taskSpec: {
+    containerSpec: { dir: "", stopSignal: "", isolation: "default" },
+    placement: { maxReplicas: 0 },
+    restartPolicy: { maxAttempts: 0 },
+    resources: { limits: null },
+    forceUpdate: 0,
+    runtime: "container",
+  },
+  __meta: '{"schema_version":"2"}',
+};
 
 /** A service of Docker's API as the published plugin records it. */
 export function outputsOf({ ID: id, Spec }: Values): Values {
   const found = fromApi(serviceProperties, (Spec ?? {}) as Values);
-  const task = found.taskSpec as Record<string, Values>;
-  const endpoint = found.endpointSpec as { ports: Values[] };
-  return {
-    ...found,
-    id,
-    endpointSpec: { ...endpoint, ports: endpoint.ports.map((port) => ({ ...port, name: "" })) },
-    taskSpec: {
-      ...task,
-      containerSpec: { ...task.containerSpec, dir: "", stopSignal: "", isolation: "default" },
-      placement: { ...task.placement, maxReplicas: 0 },
-      restartPolicy: { ...task.restartPolicy, maxAttempts: 0 },
-      resources: { limits: null },
-      forceUpdate: 0,
-      runtime: "container",
-    },
-    __meta: '{"schema_version":"2"}',
-  };
+  const { ports, ...endpoint } = found.endpointSpec as { ports: Values[] };
+  const endpointSpec = { ...endpoint, ports: ports.map((one) => ({ ...one, name: "" })) };
+  return merged(recorded, { ...found, id, endpointSpec });
 }

@@ -1,6 +1,6 @@
 import * as path from "node:path";
+import { LabError } from "../exec";
 import { labRoot } from "../instance";
-import { StandInError } from "./standIn";
 
 /** The backend, besides the lab's own, that the stand-ins work for: tests name theirs here. */
 const consent = "MOORAGE_STAND_INS_FOR";
@@ -10,13 +10,8 @@ export function refuseOtherStacks(urn: string): void {
   const backend = process.env.PULUMI_BACKEND_URL ?? "";
   if (backend !== "" && backend === process.env[consent]) return;
   const folder = /^file:\/\/(\/.*)$/.exec(backend)?.[1];
-  if (folder !== undefined && isInside(path.resolve(folder), path.resolve(labRoot()))) return;
-  throw new StandInError(
+  if (folder !== undefined && path.resolve(folder).startsWith(`${path.resolve(labRoot())}/`)) return;
+  throw new LabError(
     `stack ${urn.split("::")[0]?.split(":").at(-1)} is none of the lab's, and the lab's stand-ins for provider plugins work for no other: install the published plugins (docs/toolchain.md)`,
   );
-}
-
-function isInside(folder: string, root: string): boolean {
-  const relative = path.relative(root, folder);
-  return relative !== "" && !relative.startsWith("..") && !path.isAbsolute(relative);
 }

@@ -16,7 +16,7 @@ async function main(): Promise<void> {
   const [name = "", version = ""] = process.argv.slice(2);
   const load = standIns[name];
   if (!load) throw new Error(`no stand-in called ${name}: give one of ${Object.keys(standIns).join(", ")}`);
-  console.log(await serve(await load(), version));
+  console.log(await serve(name, await load(), version));
   // An engine that was killed tells nobody.
   const parent = process.ppid;
   setInterval(() => process.ppid === parent || process.exit(0), ORPHAN_CHECK_MS).unref();

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { standIns } from "../../lab/plugins/main";
-import { mistakesOf, pathsOf } from "../../lab/plugins/properties";
+import { mistakesOf, type Properties, type Property } from "../../lab/plugins/properties";
 import type { ResourceType } from "../../lab/plugins/standIn";
 import { plain, type Recorder, type Registered } from "../support/mocks";
 import { rawStack } from "../support/stacks";
@@ -30,6 +30,18 @@ function published(recorder: Recorder): Registered[] {
   return recorder.resources.filter(
     ({ custom, type }) => custom && /^(command|docker|random|tls):/.test(type),
   );
+}
+
+/** Every path of properties, such as `taskSpec.containerSpec.image`, lists and maps by their own name. */
+function pathsOf(
+  properties: Properties,
+  wanted: (property: Property) => boolean = () => true,
+  at = "",
+): string[] {
+  return Object.entries(properties).flatMap(([key, property]) => {
+    if (typeof property.kind === "object") return pathsOf(property.kind, wanted, `${at}${key}.`);
+    return wanted(property) ? [at + key] : [];
+  });
 }
 
 /** Paths of properties as {@link pathsOf} gives them. */

@@ -86,7 +86,7 @@ describe("a stand-in", () => {
     const { inputs } = await docker.check(config, { data: "eA==", labels: [] });
     await expect(docker.create(config, inputs)).rejects.toThrow("Docker cannot be reached: refused");
     expect(fs.readFileSync(path.join(folder, "asked"), "utf8")).toBe(
-      "-l me -p 2022 -o LogLevel=ERROR -o ConnectTimeout=30 -o StrictHostKeyChecking=yes -T -- host docker system dial-stdio\n",
+      "-o LogLevel=ERROR -o ConnectTimeout=30 -o StrictHostKeyChecking=yes -T -- ssh://me@host:2022 docker system dial-stdio\n",
     );
   });
 });
