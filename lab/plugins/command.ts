@@ -6,9 +6,9 @@ import type { Values } from "./values";
 
 const command: ResourceType = {
   properties: {
-    create: { kind: "string" },
-    stdin: { kind: "string" },
-    logging: { kind: "string", oneOf: ["none"] },
+    create: { kind: "string", optional: true },
+    stdin: { kind: "string", optional: true },
+    logging: { kind: "string", optional: true, oneOf: ["none"] },
   },
   made: ["stdout", "stderr"],
   create: async (inputs, { name }) => ({
@@ -34,4 +34,4 @@ async function said({ create, stdin = "" }: Values): Promise<Values> {
 }
 
 /** In place of the plugin `command`: commands on this machine. */
-export const commandPlugin: StandIn = { tellsPaths: true, types: { "command:local:Command": command } };
+export const standIn: StandIn = { tellsPaths: true, types: { "command:local:Command": command } };

@@ -4,20 +4,19 @@ import { followed, kept } from "./changes";
 import { DockerApi } from "./dockerApi";
 import { fromApi, labelCodec, toApi } from "./dockerFields";
 import { added, labels, outputsOf, serviceProperties, specOf, unknownBefore } from "./dockerService";
-import type { Properties, Property } from "./properties";
+import type { Properties } from "./properties";
 import type { Context, ResourceType, StandIn, State } from "./standIn";
 import { merged, type Values } from "./values";
 
 /** How long the Swarm may take to give a network its addresses, and to let go of one whose services are gone. */
 const RELEASE_MS = 30_000;
 
-const apis = new Map<string, DockerApi>();
+const apis = new WeakMap<Values, DockerApi>();
 
 /** One for each way to Docker, so that connections are shared. */
 function apiOf({ settings }: Context): DockerApi {
-  const key = JSON.stringify(settings);
-  const api = apis.get(key) ?? new DockerApi(settings);
-  apis.set(key, api);
+  const api = apis.get(settings) ?? new DockerApi(settings);
+  apis.set(settings, api);
   return api;
 }
 
@@ -58,16 +57,18 @@ function inDocker(
 }
 
 const text = { kind: "string", replaces: true } as const;
-const map = { kind: "map", replaces: true } as const;
-const base64 = /^([\w+/]{4})*([\w+/]{2}(==|[\w+/]=))?$/;
+const map = { kind: "map", optional: true, replaces: true } as const;
+const optional = { ...text, optional: true } as const;
+const base64 = /^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}(==|[A-Za-z0-9+/]=))?$/;
 const fixedLabels = { ...labels, replaces: true } as const;
 
 const networkProperties: Properties = {
-  name: { ...text, required: true },
-  driver: { ...text, required: true, oneOf: ["overlay"] },
+  name: text,
+  driver: { ...text, oneOf: ["overlay"] },
   ipamConfigs: {
-    kind: { subnet: text, gateway: text, auxAddress: { ...map, api: "AuxiliaryAddresses" } },
+    kind: { subnet: optional, gateway: optional, auxAddress: { ...map, api: "AuxiliaryAddresses" } },
     many: "set",
+    optional: true,
     replaces: true,
     computed: true,
     api: "IPAM.Config",
@@ -104,8 +105,7 @@ function networkOutputs(found: Values): Values {
 
 /** A Docker config or secret: all of it is fixed, so that another one takes its place under another name. */
 function content(folder: "secrets" | "configs"): ResourceType {
-  const data: Property = { ...text, required: true, pattern: base64 };
-  const properties: Properties = { data, labels: fixedLabels };
+  const properties: Properties = { data: { ...text, pattern: base64 }, labels: fixedLabels };
   const outputsOf = ({ Spec }: Values, { outputs }: State): Values => {
     const { Name: name, Labels, Data: data } = Spec as Values;
     // Of a secret the published plugin reads no labels either.
@@ -151,11 +151,8 @@ async function inspect(id: string, context: Context): Promise<Values> {
 }
 
 /** In place of the plugin `docker`: what a Swarm runs. */
-export const docker: StandIn = {
-  settings: {
-    host: { kind: "string", required: true },
-    sshOpts: { kind: "string", many: "list" },
-  },
+export const standIn: StandIn = {
+  settings: { host: text, sshOpts: optional },
   tellsPaths: true,
   types: {
     "docker:index/network:Network": network,

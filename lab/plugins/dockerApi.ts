@@ -18,13 +18,14 @@ export class DockerApi {
   /** What the last connection had to say besides its answers. */
   private said = "";
 
-  constructor({ host, sshOpts = [] }: Values) {
+  /** @param settings of the provider: `host`, and `sshOpts` as JSON */
+  constructor({ host, sshOpts = "[]" }: Values) {
     if (!/^ssh:\/\/./.test(String(host))) {
       throw new LabError("the lab's stand-in for the plugin docker reaches hosts by ssh:// only");
     }
     // As the published plugin has it, and strict about host keys where the settings say nothing else.
     const own = ["-o", "ConnectTimeout=30", "-o", "StrictHostKeyChecking=yes", "-T", "--", String(host)];
-    const command = [...(sshOpts as string[]), ...own, "docker", "system", "dial-stdio"];
+    const command = [...(JSON.parse(String(sshOpts)) as string[]), ...own, "docker", "system", "dial-stdio"];
     this.agent = Object.assign(new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS }), {
       createConnection: () => this.connect(command),
     });

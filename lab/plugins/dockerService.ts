@@ -1,71 +1,70 @@
 import { durations, environment, fromApi, labelCodec, ratios, toApi } from "./dockerFields";
-import type { Codec, Properties, Property } from "./properties";
+import type { Codec, Properties } from "./properties";
 import { merged, type Values } from "./values";
 
 const text = { kind: "string" } as const;
-const texts = { kind: "string", many: "list" } as const;
-const flag = { kind: "boolean" } as const;
-const map = { kind: "map" } as const;
-const neededText = { kind: "string", required: true } as const;
-const neededNumber = { kind: "number", required: true } as const;
-const duration = { ...neededText, pattern: /^(\d+(\.\d+)?(ns|us|ms|s|m|h))+$/, codec: durations } as const;
-const oneOf = (...values: string[]) => ({ ...neededText, oneOf: values }) as const;
+const number = { kind: "number" } as const;
+const optional = { ...text, optional: true } as const;
+const texts = { ...optional, many: "list" } as const;
+const flag = { kind: "boolean", optional: true } as const;
+const map = { kind: "map", optional: true } as const;
+const duration = { ...text, pattern: /^(\d+(\.\d+)?(ns|us|ms|s|m|h))+$/, codec: durations } as const;
+const oneOf = (...values: string[]) => ({ ...text, oneOf: values }) as const;
 
 export const labels = {
-  kind: { label: neededText, value: neededText },
+  kind: { label: text, value: text },
   many: "set",
+  optional: true,
   codec: labelCodec,
 } as const;
 
-const change = (...failureActions: string[]): Property => ({
-  kind: {
-    parallelism: neededNumber,
-    delay: duration,
-    failureAction: oneOf("pause", "continue", ...failureActions),
-    monitor: duration,
-    maxFailureRatio: { ...neededText, codec: ratios },
-    order: oneOf("stop-first", "start-first"),
-  },
-  required: true,
+const change = (...failureActions: string[]): Properties => ({
+  parallelism: number,
+  delay: duration,
+  failureAction: oneOf("pause", "continue", ...failureActions),
+  monitor: duration,
+  maxFailureRatio: { ...text, codec: ratios },
+  order: oneOf("stop-first", "start-first"),
 });
 
-const files = (what: "config" | "secret", api: "Config" | "Secret"): Property => ({
-  kind: {
-    [`${what}Id`]: { ...neededText, api: `${api}ID` },
-    [`${what}Name`]: neededText,
-    fileName: { ...neededText, api: "File.Name" },
-    fileMode: { ...neededNumber, api: "File.Mode" },
-    fileUid: { ...neededText, api: "File.UID" },
-    fileGid: { ...neededText, api: "File.GID" },
-  },
-  many: "set",
+const files = (what: "config" | "secret", api: "Config" | "Secret"): Properties => ({
+  [`${what}Id`]: { ...text, api: `${api}ID` },
+  [`${what}Name`]: text,
+  fileName: { ...text, api: "File.Name" },
+  fileMode: { ...number, api: "File.Mode" },
+  fileUid: { ...text, api: "File.UID" },
+  fileGid: { ...text, api: "File.GID" },
 });
 
 const healthcheck: Properties = {
-  tests: { ...texts, api: "Test", required: true },
+  tests: { ...text, many: "list", api: "Test" },
   interval: duration,
   timeout: duration,
-  retries: neededNumber,
+  retries: number,
   startPeriod: duration,
 };
 
 const containerSpec: Properties = {
-  image: neededText,
-  hostname: text,
+  image: text,
+  hostname: optional,
   commands: { ...texts, api: "Command" },
   args: texts,
   env: { ...map, codec: environment },
-  user: text,
+  user: optional,
   labels: { ...labels, replaces: true },
   sysctl: { ...map, api: "Sysctls", replaces: true },
   readOnly: flag,
   init: flag,
   capDrops: { ...texts, api: "CapabilityDrop" },
   stopGracePeriod: duration,
-  healthcheck: { kind: healthcheck, computed: true },
-  configs: files("config", "Config"),
-  secrets: files("secret", "Secret"),
-  mounts: { kind: { type: oneOf("bind", "tmpfs"), source: text, target: neededText }, many: "set" },
+  healthcheck: { kind: healthcheck, optional: true, computed: true },
+  configs: { kind: files("config", "Config"), many: "set", optional: true },
+  secrets: { kind: files("secret", "Secret"), many: "set", optional: true },
+  mounts: {
+    kind: { type: oneOf("bind", "tmpfs"), source: optional, target: text },
+    many: "set",
+    optional: true,
+  },
 };
 
 /** One task on each node that fits, or so many of them. */
@@ -76,47 +75,49 @@ const modes: Codec = {
   },
   from: (mode) => {
     const { Replicated: found } = mode as { Replicated?: Values };
-    return found
-      ? { global: false, replicated: { replicas: found.Replicas } }
-      : { global: true, replicated: null };
+    return { global: !found, replicated: found ? { replicas: found.Replicas } : null };
   },
 };
 
 const taskSpec: Properties = {
-  containerSpec: { kind: containerSpec, required: true },
+  containerSpec: { kind: containerSpec },
   networksAdvanceds: {
-    kind: { id: { ...neededText, api: "Target" } },
+    kind: { id: { ...text, api: "Target" } },
     many: "set",
+    optional: true,
     api: "Networks",
     replaces: true,
   },
-  placement: { kind: { constraints: { kind: "string", many: "set" } }, computed: true },
-  restartPolicy: {
-    kind: { condition: oneOf("any"), delay: duration, window: duration },
-    required: true,
-  },
+  placement: { kind: { constraints: { ...texts, many: "set" } }, optional: true, computed: true },
+  restartPolicy: { kind: { condition: oneOf("any"), delay: duration, window: duration } },
+};
+
+const mode: Properties = {
+  global: flag,
+  replicated: { kind: { replicas: number }, optional: true, computed: true },
 };
 
 const port: Properties = {
-  publishedPort: neededNumber,
-  targetPort: neededNumber,
+  publishedPort: number,
+  targetPort: number,
   protocol: oneOf("tcp"),
   publishMode: oneOf("host"),
 };
 
+const endpointSpec: Properties = {
+  mode: oneOf("dnsrr"),
+  ports: { kind: port, many: "list", optional: true },
+};
+
 /** What the program sets of a service. */
 export const serviceProperties: Properties = {
-  name: { ...neededText, replaces: true },
+  name: { ...text, replaces: true },
   labels: { ...labels, computed: true },
-  mode: {
-    kind: { global: flag, replicated: { kind: { replicas: neededNumber }, computed: true } },
-    codec: modes,
-    computed: true,
-  },
-  endpointSpec: { kind: { mode: oneOf("dnsrr"), ports: { kind: port, many: "list" } }, computed: true },
-  updateConfig: change("rollback"),
-  rollbackConfig: change(),
-  taskSpec: { kind: taskSpec, api: "TaskTemplate", required: true },
+  mode: { kind: mode, codec: modes, optional: true, computed: true },
+  endpointSpec: { kind: endpointSpec, optional: true, computed: true },
+  updateConfig: { kind: change("rollback") },
+  rollbackConfig: { kind: change() },
+  taskSpec: { kind: taskSpec, api: "TaskTemplate" },
 };
 
 /** What a preview does not know of a service that is not made yet. */

@@ -12,7 +12,7 @@ export interface Property {
   readonly kind: "string" | "number" | "boolean" | "map" | Properties;
   /** Of a set, the order means nothing. */
   readonly many?: "list" | "set";
-  readonly required?: boolean;
+  readonly optional?: boolean;
   /** Whether another value takes another resource. */
   readonly replaces?: boolean;
   /** Keeps the value it has where nothing is given. */
@@ -44,11 +44,11 @@ export function mistakesOf(properties: Properties, values: Values, at = ""): Mis
 }
 
 function mistakesIn(rule: Property, value: unknown, at: string): Mistake[] {
-  const { kind, many, required, oneOf, pattern, minimum } = rule;
+  const { kind, many, optional, oneOf, pattern, minimum } = rule;
   const mistake = (reason: string): Mistake[] => [{ property: at, reason }];
   if (value === UNKNOWN) return [];
   if (value === undefined || value === null) {
-    return required ? mistake(`Missing required property '${at}'`) : [];
+    return optional ? [] : mistake(`Missing required property '${at}'`);
   }
   const wanted = many ? "list" : typeof kind === "string" && kind !== "map" ? kind : "object";
   const found = Array.isArray(value) ? "list" : typeof value;

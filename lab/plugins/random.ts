@@ -9,8 +9,8 @@ const specials = "!@#$%&*()-_=+[]{}<>:?";
 
 const randomPassword: ResourceType = {
   properties: {
-    length: { kind: "number", required: true, replaces: true, minimum: 1 },
-    special: { kind: "boolean", replaces: true },
+    length: { kind: "number", replaces: true, minimum: 1 },
+    special: { kind: "boolean", optional: true, replaces: true },
   },
   defaults: {
     special: true,
@@ -30,7 +30,7 @@ const randomPassword: ResourceType = {
 };
 
 const randomId: ResourceType = {
-  properties: { byteLength: { kind: "number", required: true, replaces: true, minimum: 1 } },
+  properties: { byteLength: { kind: "number", replaces: true, minimum: 1 } },
   made: ["id", "hex", "dec", "b64Std", "b64Url"],
   create: ({ byteLength }) => {
     const bytes = randomBytes(Number(byteLength));
@@ -40,7 +40,7 @@ const randomId: ResourceType = {
 };
 
 /** In place of the plugin `random`: passwords and ids. */
-export const random: StandIn = {
+export const standIn: StandIn = {
   types: {
     "random:index/randomPassword:RandomPassword": randomPassword,
     "random:index/randomId:RandomId": randomId,

@@ -2,6 +2,7 @@
  * Speaks the engine's protocol for a stand-in. Not `pulumi.provider.main`, which keeps a provider's settings,
  * previews and the names of changed properties from what it serves.
  */
+import { callbackify, promisify } from "node:util";
 import * as grpc from "@grpc/grpc-js";
 import { ResourceProviderService } from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as messages from "@pulumi/pulumi/proto/provider_pb";
@@ -18,36 +19,23 @@ import { merged, placed, UNKNOWN, without, type Values } from "./values";
 
 /** Serves until the process ends; gives back the port. */
 export async function serve(name: string, plugin: StandIn, version: string): Promise<number> {
-  const server = new grpc.Server({
-    "grpc.max_receive_message_length": -1,
-    "grpc.max_send_message_length": -1,
-  });
-  const methods = new Handler(name, plugin, version).methods;
+  const server = new grpc.Server();
+  const methods = Object.entries(new Handler(name, plugin, version).methods);
   // What is not among them is answered as unimplemented, which the engine takes as "without that feature".
-  const served = Object.entries(methods).map(([key, method]) => [key, unary(method as Method)]);
+  const served = methods.map(([key, method]) => [key, unary(method as (request: unknown) => unknown)]);
   server.addService(ResourceProviderService, Object.fromEntries(served) as grpc.UntypedServiceImplementation);
-  return new Promise((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) =>
-      error ? reject(error) : resolve(port),
-    );
-  });
+  return promisify(server.bindAsync.bind(server))("127.0.0.1:0", grpc.ServerCredentials.createInsecure());
 }
 
-type Method = (request: unknown) => unknown;
-
 /** A method whose failures reach the engine as their message; with a stack trace where the fault is here. */
-function unary(method: Method) {
-  return (call: { readonly request: unknown }, answer: grpc.sendUnaryData<unknown>): void => {
-    const failed = (error: Error): void =>
-      answer({
-        code: grpc.status.UNKNOWN,
-        details: error instanceof ToolError ? error.message : (error.stack ?? error.message),
-      });
-    // Whatever is thrown on the way is an answer too.
-    void Promise.resolve(call.request)
-      .then(method)
-      .then((value) => answer(null, value), failed);
-  };
+function unary(method: (request: unknown) => unknown) {
+  return callbackify(async ({ request }: { readonly request: unknown }) => {
+    try {
+      return await method(request);
+    } catch (error) {
+      throw error instanceof ToolError ? error : new Error((error as Error).stack);
+    }
+  });
 }
 
 class Handler {
@@ -69,7 +57,7 @@ class Handler {
 
     /** No secret is accepted: the engine takes their marks off, and puts them on outputs of the same name. */
     configure: (request: messages.ConfigureRequest) => {
-      this.settings = parsed(without(valuesOf(request.getArgs()), "version"));
+      this.settings = without(valuesOf(request.getArgs()), "version");
       const [mistake] = mistakesOf(this.plugin.settings ?? {}, this.settings);
       if (mistake) throw new LabError(`${mistake.property}: ${mistake.reason}`);
       return new messages.ConfigureResponse().setSupportspreview(true);
@@ -199,11 +187,4 @@ function valuesOf(struct: Struct | undefined): Values {
 /** Without what has no value. */
 function structOf(values: Values): Struct {
   return Struct.fromJavaScript(JSON.parse(JSON.stringify(values)) as Record<string, JavaScriptValue>);
-}
-
-/** Settings of a provider arrive as texts; those that are no texts are JSON. */
-function parsed(settings: Values): Values {
-  const read = (value: unknown): unknown =>
-    typeof value === "string" && /^[[{]/.test(value) ? JSON.parse(value) : value;
-  return Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, read(value)]));
 }

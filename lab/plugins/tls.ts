@@ -4,7 +4,7 @@ import { LabError } from "../exec";
 import type { Difference } from "./changes";
 import type { Properties } from "./properties";
 import type { ResourceType, StandIn, State } from "./standIn";
-import { HOUR_MS, issue, request } from "./tlsCertificates";
+import { HOUR_MS, issue, request, uses } from "./tlsCertificates";
 import type { Values } from "./values";
 
 const keyOutputs = [
@@ -15,8 +15,8 @@ const keyOutputs = [
 
 const privateKey: ResourceType = {
   properties: {
-    algorithm: { kind: "string", required: true, replaces: true, oneOf: ["ECDSA", "ED25519"] },
-    ecdsaCurve: { kind: "string", replaces: true, oneOf: ["P256"] },
+    algorithm: { kind: "string", replaces: true, oneOf: ["ECDSA", "ED25519"] },
+    ecdsaCurve: { kind: "string", optional: true, replaces: true, oneOf: ["P256"] },
   },
   defaults: { ecdsaCurve: "P224", rsaBits: 2048, __meta: '{"schema_version":"1"}' },
   made: keyOutputs,
@@ -40,6 +40,7 @@ export function makeKey(algorithm: "ecdsa" | "ed25519"): Values {
   const publicKeyPem = createPublicKey(key).export({ type: "spki", format: "pem" });
   const privateKeyPemPkcs8 = key.export({ type: "pkcs8", format: "pem" });
   const wire = parsed.getPublicSSH();
+  const md5 = createHash("md5").update(wire).digest("hex");
   const sha256 = createHash("sha256").update(wire).digest("base64");
   return {
     id: createHash("sha1").update(publicKeyPem).digest("hex"),
@@ -48,35 +49,31 @@ export function makeKey(algorithm: "ecdsa" | "ed25519"): Values {
     privateKeyPemPkcs8,
     publicKeyOpenssh: `${parsed.type} ${wire.toString("base64")}\n`,
     publicKeyPem,
-    publicKeyFingerprintMd5: createHash("md5")
-      .update(wire)
-      .digest("hex")
-      .replace(/..(?=.)/g, "$&:"),
+    publicKeyFingerprintMd5: md5.replace(/..(?=.)/g, "$&:"),
     publicKeyFingerprintSha256: `SHA256:${sha256.replace(/=+$/, "")}`,
   };
 }
 
-const text = { kind: "string", required: true, replaces: true } as const;
-const texts = { kind: "string", many: "list", replaces: true } as const;
-const part = { kind: "string", replaces: true } as const;
-const flag = { kind: "boolean", replaces: true } as const;
-const uses = ["cert_signing", "client_auth", "crl_signing", "digital_signature", "server_auth"];
+const text = { kind: "string", replaces: true } as const;
+const texts = { ...text, many: "list" } as const;
+const part = { ...text, optional: true } as const;
+const flag = { kind: "boolean", optional: true, replaces: true } as const;
 
 const certRequest: ResourceType = {
   properties: {
     privateKeyPem: text,
-    subject: { kind: { commonName: part }, replaces: true },
-    dnsNames: texts,
-    ipAddresses: texts,
+    subject: { kind: { commonName: part }, optional: true, replaces: true },
+    dnsNames: { ...texts, optional: true },
+    ipAddresses: { ...texts, optional: true },
   },
   made: ["id", "certRequestPem", "keyAlgorithm"],
   create: request,
 };
 
 const certificateProperties = {
-  allowedUses: { ...texts, required: true, oneOf: uses },
+  allowedUses: { ...texts, oneOf: Object.keys(uses) },
   setSubjectKeyId: flag,
-  validityPeriodHours: { kind: "number", required: true, replaces: true, minimum: 0 },
+  validityPeriodHours: { kind: "number", replaces: true, minimum: 0 },
 } satisfies Properties;
 
 const certificate = {
@@ -100,7 +97,7 @@ const selfSignedCert: ResourceType = {
   properties: {
     ...certificateProperties,
     privateKeyPem: text,
-    subject: { kind: { commonName: part, organization: part }, replaces: true },
+    subject: { kind: { commonName: part, organization: part }, optional: true, replaces: true },
     isCaCertificate: flag,
   },
   defaults: { ...certificate.defaults, setAuthorityKeyId: false },
@@ -114,7 +111,7 @@ const locallySignedCert: ResourceType = {
     certRequestPem: text,
     caPrivateKeyPem: text,
     caCertPem: text,
-    earlyRenewalHours: { kind: "number", minimum: 0 },
+    earlyRenewalHours: { kind: "number", optional: true, minimum: 0 },
   },
   defaults: certificate.defaults,
   made: [...certificate.made, "caKeyAlgorithm"],
@@ -136,7 +133,7 @@ function isDue({ validityEndTime, earlyRenewalHours: hours }: Values): boolean {
 }
 
 /** In place of the plugin `tls`: keys, and certificates of an authority of one's own. */
-export const tls: StandIn = {
+export const standIn: StandIn = {
   types: {
     "tls:index/privateKey:PrivateKey": privateKey,
     "tls:index/selfSignedCert:SelfSignedCert": selfSignedCert,

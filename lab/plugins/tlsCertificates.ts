@@ -1,5 +1,5 @@
 import "reflect-metadata";
-import { createHash, createPrivateKey, createPublicKey, randomBytes, webcrypto } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey, webcrypto } from "node:crypto";
 import * as x509 from "@peculiar/x509";
 import type * as pulumi from "@pulumi/pulumi";
 import type { CertRequestArgs, LocallySignedCertArgs, SelfSignedCertArgs } from "@pulumi/tls";
@@ -10,12 +10,11 @@ x509.cryptoProvider.set(webcrypto as never);
 
 export const HOUR_MS = 3_600_000;
 
-const keyUsages: Readonly<Record<string, x509.KeyUsageFlags>> = {
+/** What a certificate may be for, by the published plugin's names. */
+export const uses: Readonly<Record<string, x509.KeyUsageFlags | x509.ExtendedKeyUsage>> = {
   cert_signing: x509.KeyUsageFlags.keyCertSign,
   crl_signing: x509.KeyUsageFlags.cRLSign,
   digital_signature: x509.KeyUsageFlags.digitalSignature,
-};
-const extendedUsages: Readonly<Record<string, x509.ExtendedKeyUsage>> = {
   client_auth: x509.ExtendedKeyUsage.clientAuth,
   server_auth: x509.ExtendedKeyUsage.serverAuth,
 };
@@ -28,23 +27,16 @@ type Inputs = pulumi.Unwrap<Partial<CertRequestArgs & SelfSignedCertArgs & Local
 export async function issue(inputs: Inputs): Promise<Values> {
   const { caCertPem, caPrivateKeyPem, certRequestPem, privateKeyPem, validityPeriodHours = 0 } = inputs;
   const key = await keysOf(caPrivateKeyPem ?? privateKeyPem);
-  const issuer = caCertPem
-    ? read("the authority's certificate", () => new x509.X509Certificate(caCertPem))
-    : undefined;
-  const request = certRequestPem
-    ? read("the request", () => new x509.Pkcs10CertificateRequest(certRequestPem))
-    : undefined;
+  const issuer = caCertPem ? new x509.X509Certificate(caCertPem) : undefined;
+  const request = certRequestPem ? new x509.Pkcs10CertificateRequest(certRequestPem) : undefined;
   if (issuer && !issuer.publicKey.equal(key.public)) {
     throw new LabError("the authority's certificate is not that of its private key");
   }
   const own = nameOf(inputs);
-  const serial = randomBytes(16);
-  serial.writeUInt8(serial.readUInt8() & 0x7f, 0);
   const start = new Date();
   const end = new Date(start.getTime() + validityPeriodHours * HOUR_MS);
   const publicKey = request?.publicKey ?? key.public;
   const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: serial.toString("hex"),
     subject: request?.subjectName ?? own,
     issuer: issuer?.subjectName ?? own,
     notBefore: start,
@@ -55,7 +47,7 @@ export async function issue(inputs: Inputs): Promise<Values> {
     extensions: await extensionsOf(inputs, publicKey, issuer, request),
   });
   return {
-    id: String(BigInt(`0x${serial.toString("hex")}`)),
+    id: String(BigInt(`0x${certificate.serialNumber}`)),
     certPem: `${certificate.toString("pem")}\n`,
     [issuer ? "caKeyAlgorithm" : "keyAlgorithm"]: "ECDSA",
     validityStartTime: start.toISOString(),
@@ -70,8 +62,9 @@ async function extensionsOf(
   issuer: x509.X509Certificate | undefined,
   request: x509.Pkcs10CertificateRequest | undefined,
 ): Promise<x509.Extension[]> {
-  const flags = allowedUses.reduce((all, use) => all | (keyUsages[use] ?? 0), 0);
-  const extended = allowedUses.flatMap((use) => extendedUsages[use] ?? []);
+  const wanted = allowedUses.map((use) => uses[use]);
+  const flags = wanted.reduce<number>((all, use) => (typeof use === "number" ? all | use : all), 0);
+  const extended = wanted.filter((use) => typeof use === "string");
   const names = request?.getExtension("2.5.29.17");
   const issuerId = issuer?.getExtension(x509.SubjectKeyIdentifierExtension)?.keyId;
   return [
@@ -111,7 +104,7 @@ function nameOf({ subject: { organization, commonName } = {} }: Inputs): x509.Na
 }
 
 async function keysOf(pem = "") {
-  const key = read("the private key", () => createPrivateKey(pem));
+  const key = createPrivateKey(pem);
   if (key.asymmetricKeyDetails?.namedCurve !== "prime256v1") {
     throw new LabError("the lab's stand-in signs with ECDSA keys on P256 only");
   }
@@ -120,12 +113,4 @@ async function keysOf(pem = "") {
     public: new x509.PublicKey(createPublicKey(key).export({ type: "spki", format: "der" })),
     signing: await webcrypto.subtle.importKey("pkcs8", der, curve, false, ["sign"]),
   };
-}
-
-function read<T>(what: string, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    throw new LabError(`${what} cannot be read: ${(error as Error).message}`);
-  }
 }

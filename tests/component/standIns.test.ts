@@ -1,7 +1,6 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { standIns } from "../../lab/plugins/main";
 import { mistakesOf, type Properties, type Property } from "../../lab/plugins/properties";
-import type { ResourceType } from "../../lab/plugins/standIn";
+import type { ResourceType, StandIn } from "../../lab/plugins/standIn";
 import { plain, type Recorder, type Registered } from "../support/mocks";
 import { rawStack } from "../support/stacks";
 import { cases } from "../parity/cases";
@@ -23,7 +22,10 @@ beforeAll(async () => {
     ...["existing", "metal", "virtualbox"].map((name) => ({ ...rawStack(name), images })),
   ];
   for (const raw of stacks) used.push(...published(await program(raw)));
-  for (const load of Object.values(standIns)) Object.assign(types, (await load()).types);
+  for (const name of ["command", "docker", "random", "tls"]) {
+    const { standIn } = (await import(`../../lab/plugins/${name}`)) as { standIn: StandIn };
+    Object.assign(types, standIn.types);
+  }
 });
 
 function published(recorder: Recorder): Registered[] {
