@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { partsOf, type Properties, type Property } from "./properties";
-import { isObject, type Values } from "./values";
+import { isObject, partsOf, type Properties, type Property, type Values } from "./properties";
 
 /** One value that is another in the new inputs. */
 export interface Difference {
@@ -19,31 +18,20 @@ export function changesOf(properties: Properties, outputs: Values, inputs: Value
 function differences(properties: Properties, old: Values, now: Values, at: string): Difference[] {
   return Object.entries(properties).flatMap(([key, rule]) => {
     const [before, after] = [old[key], now[key]];
-    if (rule.kind === "map") {
-      return mapDifferences(rule, (before ?? {}) as Values, (after ?? {}) as Values, at + key);
-    }
-    const parts = isObject(before) && partsOf(rule, after);
-    if (parts) return differences(parts, before, after as Values, `${at + key}.`);
+    const path = /^\w+$/.test(key) || at === "" ? at + key : `${at.slice(0, -1)}["${key}"]`;
+    const both =
+      rule.kind === "map" ? { ...(before as Values), ...(after as Values) } : isObject(before) && after;
+    const parts = partsOf(rule, both);
+    if (parts) return differences(parts, (before ?? {}) as Values, (after ?? {}) as Values, `${path}.`);
     const [one, other] = [comparable(rule, before), comparable(rule, after)];
-    return isDeepStrictEqual(one, other) ? [] : [difference(rule, one, other, at + key)];
+    if (isDeepStrictEqual(one, other)) return [];
+    const kind = one === undefined ? "add" : other === undefined ? "delete" : "update";
+    return [{ path, kind, replaces: rule.replaces === true }];
   });
 }
 
-/** In a map, what is empty is there too. */
-function mapDifferences(rule: Property, old: Values, now: Values, path: string): Difference[] {
-  const keys = [...new Set([...Object.keys(old), ...Object.keys(now)])].filter(
-    (key) => old[key] !== now[key],
-  );
-  const at = (key: string): string => (/^\w+$/.test(key) ? `${path}.${key}` : `${path}["${key}"]`);
-  return keys.map((key) => difference(rule, old[key], now[key], at(key)));
-}
-
-function difference({ replaces = false }: Property, one: unknown, other: unknown, path: string): Difference {
-  return { path, kind: one === undefined ? "add" : other === undefined ? "delete" : "update", replaces };
-}
-
-function comparable({ many }: Property, value: unknown): unknown {
-  const there = filled(value);
+function comparable({ many, exact }: Property, value: unknown): unknown {
+  const there = exact ? value : filled(value);
   return many === "set" && Array.isArray(there) ? new Set(there) : there;
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { run } from "../../toolchain";
 import { LabError } from "../exec";
 import type { ResourceType, StandIn } from "./standIn";
-import type { Values } from "./values";
+import type { Values } from "./properties";
 
 const command: ResourceType = {
   properties: {
@@ -15,7 +15,6 @@ const command: ResourceType = {
     id: name + randomBytes(4).toString("hex"),
     ...(await said(inputs)),
   }),
-  recordsId: false,
   // Without a command of its own, an update is the creation once more.
   update: async ({ outputs: { stdout, stderr } }, inputs) => ({
     ...inputs,

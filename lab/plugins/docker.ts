@@ -2,11 +2,10 @@ import { randomBytes } from "node:crypto";
 import { LabError, waitFor } from "../exec";
 import { followed, kept } from "./changes";
 import { DockerApi } from "./dockerApi";
-import { fromApi, labelCodec, toApi } from "./dockerFields";
-import { added, labels, outputsOf, serviceProperties, specOf, unknownBefore } from "./dockerService";
-import type { Properties } from "./properties";
+import { added, fromApi, labelCodec, labels, outputsOf, serviceProperties } from "./dockerService";
+import { specOf, toApi, unknownBefore } from "./dockerService";
+import { merged, type Properties, type Values } from "./properties";
 import type { Context, ResourceType, StandIn, State } from "./standIn";
-import { merged, type Values } from "./values";
 
 /** How long the Swarm may take to give a network its addresses, and to let go of one whose services are gone. */
 const RELEASE_MS = 30_000;
@@ -20,11 +19,7 @@ function apiOf({ settings }: Context): DockerApi {
   return api;
 }
 
-/**
- * What there is to resources in one folder of Docker's API.
- * @param outputsOf how what Docker says of one is recorded
- * @param patienceMs how long one that is still used is waited for
- */
+/** What there is to resources in one folder of Docker's API. @param patienceMs for one that is still used */
 function inDocker(
   folder: string,
   properties: Properties,
@@ -40,7 +35,7 @@ function inDocker(
       const outputs = outputsOf(found, state);
       return { ...state, outputs, inputs: followed(properties, state.inputs, state.outputs, outputs) };
     },
-    delete: async ({ id }: State, context: Context) => {
+    delete: async (id: string, context: Context) => {
       let refusal: Error | undefined;
       const remove = () =>
         apiOf(context)

@@ -4,7 +4,7 @@ import * as http from "node:http";
 import { Duplex } from "node:stream";
 import { asSocket, readBody } from "../../hosts/src/docker/http";
 import { LabError } from "../exec";
-import type { Values } from "./values";
+import type { Values } from "./properties";
 
 /** More at a time than sshd lets one client ask for would only wait. */
 const CONNECTIONS = 4;

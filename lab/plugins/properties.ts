@@ -1,4 +1,34 @@
-import { isObject, UNKNOWN, type Values } from "./values";
+import * as pulumi from "@pulumi/pulumi";
+
+/** Plain values of a resource, by property. */
+export type Values = Record<string, unknown>;
+
+/** What stands for a value that is not known before an update. */
+export const UNKNOWN = pulumi.runtime.unknownValue;
+
+export function isObject(value: unknown): value is Values {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Properties without those named. */
+export function without(values: Values, ...keys: string[]): Values {
+  return Object.fromEntries(Object.entries(values).filter(([key]) => !keys.includes(key)));
+}
+
+/** What `values` say, and what only `defaults` do, at any depth. */
+export function merged(defaults: Values, values: Values): Values {
+  const entries = Object.entries(values).map(([key, value]) => {
+    const below = defaults[key];
+    return [key, isObject(below) && isObject(value) ? merged(below, value) : value];
+  });
+  return { ...defaults, ...Object.fromEntries(entries) };
+}
+
+/** `value` under keys with dots between. */
+export function placed(path: string, value: unknown): Values {
+  const [first = "", ...rest] = path.split(".");
+  return { [first]: rest.length === 0 ? value : placed(rest.join("."), value) };
+}
 
 /** How a value is written where a plugin keeps it, and read from there. */
 export interface Codec {
@@ -23,6 +53,8 @@ export interface Property {
   /** Where Docker's API has it, keys with dots between. @default the property's name with a capital */
   readonly api?: string;
   readonly codec?: Codec;
+  /** Whether what is empty is another value than none. */
+  readonly exact?: boolean;
 }
 
 export type Properties = Readonly<Record<string, Property>>;
@@ -66,9 +98,11 @@ function mistakesIn(rule: Property, value: unknown, at: string): Mistake[] {
   return isLess ? mistake(`value must be at least ${minimum}, got: ${got}`) : [];
 }
 
-/** The properties in an object or a map. */
-export function partsOf({ kind, many }: Property, value: unknown): Properties | undefined {
+/** The properties in an object or a map; in a map, what is empty is there too. */
+export function partsOf({ kind, many, replaces }: Property, value: unknown): Properties | undefined {
   if (many || !isObject(value)) return undefined;
   if (typeof kind === "object") return kind;
-  return Object.fromEntries(Object.keys(value).map((key) => [key, { kind: "string" }]));
+  return Object.fromEntries(
+    Object.keys(value).map((key) => [key, { kind: "string", exact: true, replaces }]),
+  );
 }

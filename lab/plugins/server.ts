@@ -2,6 +2,7 @@
  * Speaks the engine's protocol for a stand-in. Not `pulumi.provider.main`, which keeps a provider's settings,
  * previews and the names of changed properties from what it serves.
  */
+import * as path from "node:path";
 import { callbackify, promisify } from "node:util";
 import * as grpc from "@grpc/grpc-js";
 import { ResourceProviderService } from "@pulumi/pulumi/proto/provider_grpc_pb";
@@ -11,16 +12,17 @@ import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { Struct, type JavaScriptValue } from "google-protobuf/google/protobuf/struct_pb";
 import { ToolError } from "../../toolchain";
 import { LabError } from "../exec";
+import { labRoot } from "../instance";
 import { changesOf, type Difference } from "./changes";
-import { refuseOtherStacks } from "./lab";
-import { mistakesOf } from "./properties";
+import { merged, mistakesOf, placed, UNKNOWN, without, type Values } from "./properties";
 import type { ResourceType, StandIn, State } from "./standIn";
-import { merged, placed, UNKNOWN, without, type Values } from "./values";
+
+type Named = StandIn & { readonly name: string; readonly version: string };
 
 /** Serves until the process ends; gives back the port. */
-export async function serve(name: string, plugin: StandIn, version: string): Promise<number> {
+export async function serve(plugin: Named): Promise<number> {
   const server = new grpc.Server();
-  const methods = Object.entries(new Handler(name, plugin, version).methods);
+  const methods = Object.entries(new Handler(plugin).methods);
   // What is not among them is answered as unimplemented, which the engine takes as "without that feature".
   const served = methods.map(([key, method]) => [key, unary(method as (request: unknown) => unknown)]);
   server.addService(ResourceProviderService, Object.fromEntries(served) as grpc.UntypedServiceImplementation);
@@ -41,15 +43,10 @@ function unary(method: (request: unknown) => unknown) {
 class Handler {
   private settings: Values = {};
 
-  constructor(
-    private readonly name: string,
-    private readonly plugin: StandIn,
-    private readonly version: string,
-  ) {}
+  constructor(private readonly plugin: Named) {}
 
   readonly methods = {
-    getPluginInfo: () => new PluginInfo().setVersion(this.version),
-    attach: () => new Empty(),
+    getPluginInfo: () => new PluginInfo().setVersion(this.plugin.version),
     cancel: () => new Empty(),
     invoke: () => this.refuse("calls no functions"),
     call: () => this.refuse("calls no methods"),
@@ -76,7 +73,8 @@ class Handler {
 
     diff: (request: messages.DiffRequest) => {
       const { type } = this.askedFor(request);
-      const [state, news] = [oldOf(request), { ...type.defaults, ...inputsOf(request.getNews()) }];
+      const state = stateOf(request.getId(), request.getOldInputs(), request.getOlds());
+      const news = { ...type.defaults, ...inputsOf(request.getNews()) };
       const changes = changesOf(type.properties, state.outputs, news);
       const deletesFirst = type.deleteBeforeReplace === true && changes.some(({ replaces }) => replaces);
       const all = [...changes, ...(type.diff?.(state, news, changes) ?? [])];
@@ -90,13 +88,14 @@ class Handler {
         return new messages.CreateResponse().setProperties(structOf(planOf(type, inputs)));
       }
       const { id, ...made } = await type.create(inputs, context);
-      const outputs = { ...type.defaults, ...inputs, ...made, ...(type.recordsId !== false && { id }) };
+      const outputs = { ...type.defaults, ...inputs, ...made, ...(type.made.includes("id") && { id }) };
       return new messages.CreateResponse().setId(String(id)).setProperties(structOf(outputs));
     },
 
     update: async (request: messages.UpdateRequest) => {
       const { type, kind, context } = this.askedFor(request);
-      const [state, inputs] = [oldOf(request), inputsOf(request.getNews())];
+      const state = stateOf(request.getId(), request.getOldInputs(), request.getOlds());
+      const inputs = inputsOf(request.getNews());
       if (!type.update) return this.refuse(`changes no ${kind}`);
       const outputs = request.getPreview()
         ? (type.planUpdate?.(state, inputs) ?? planOf(type, inputs))
@@ -106,28 +105,24 @@ class Handler {
 
     read: async (request: messages.ReadRequest) => {
       const { type, context } = this.askedFor(request);
-      const outputs = inputsOf(request.getProperties());
-      if (Object.keys(outputs).length === 0) return this.refuse("imports nothing");
-      const state = { id: request.getId(), inputs: inputsOf(request.getInputs()), outputs };
+      const state = stateOf(request.getId(), request.getInputs(), request.getProperties());
+      if (Object.keys(state.outputs).length === 0) return this.refuse("imports nothing");
       const found = type.read ? await type.read(state, context) : state;
-      if (!found) return new messages.ReadResponse();
-      return new messages.ReadResponse()
-        .setId(found.id)
-        .setProperties(structOf(found.outputs))
-        .setInputs(structOf(found.inputs));
+      const answer = new messages.ReadResponse();
+      if (!found) return answer;
+      return answer.setId(found.id).setInputs(structOf(found.inputs)).setProperties(structOf(found.outputs));
     },
 
     delete: async (request: messages.DeleteRequest) => {
       const { type, context } = this.askedFor(request);
-      const state = { id: request.getId(), inputs: {}, outputs: inputsOf(request.getProperties()) };
-      await type.delete?.(state, context);
+      await type.delete?.(request.getId(), context);
       return new Empty();
     },
   };
 
   private refuse(what: string): never {
     throw new LabError(
-      `the lab's stand-in for the plugin ${this.name} ${what}: Moorage needs none; install the published plugin (docs/toolchain.md)`,
+      `the lab's stand-in for the plugin ${this.plugin.name} ${what}: Moorage needs none; install the published plugin (docs/toolchain.md)`,
     );
   }
 
@@ -162,18 +157,14 @@ function topsOf(changes: readonly Difference[]): string[] {
 }
 
 function planOf(type: ResourceType, inputs: Values): Values {
-  return (type.made ?? []).reduce((known, path) => merged(placed(path, UNKNOWN), known), {
+  return type.made.reduce((known, path) => merged(placed(path, UNKNOWN), known), {
     ...type.defaults,
     ...inputs,
   });
 }
 
-function oldOf(request: messages.DiffRequest | messages.UpdateRequest): State {
-  return {
-    id: request.getId(),
-    inputs: inputsOf(request.getOldInputs()),
-    outputs: inputsOf(request.getOlds()),
-  };
+function stateOf(id: string, inputs: Struct | undefined, outputs: Struct | undefined): State {
+  return { id, inputs: inputsOf(inputs), outputs: inputsOf(outputs) };
 }
 
 function inputsOf(struct: Struct | undefined): Values {
@@ -187,4 +178,18 @@ function valuesOf(struct: Struct | undefined): Values {
 /** Without what has no value. */
 function structOf(values: Values): Struct {
   return Struct.fromJavaScript(JSON.parse(JSON.stringify(values)) as Record<string, JavaScriptValue>);
+}
+
+/** The backend, besides the lab's own, that the stand-ins work for: tests name theirs here. */
+const consent = "MOORAGE_STAND_INS_FOR";
+
+/** Only a stack whose state lies in a lab's folder is the lab's. @throws for any other */
+function refuseOtherStacks(urn: string): void {
+  const backend = process.env.PULUMI_BACKEND_URL ?? "";
+  if (backend !== "" && backend === process.env[consent]) return;
+  const folder = /^file:\/\/(\/.*)$/.exec(backend)?.[1];
+  if (folder !== undefined && path.resolve(folder).startsWith(`${path.resolve(labRoot())}/`)) return;
+  throw new LabError(
+    `stack ${urn.split("::")[0]?.split(":").at(-1)} is none of the lab's, and the lab's stand-ins for provider plugins work for no other: install the published plugins (docs/toolchain.md)`,
+  );
 }

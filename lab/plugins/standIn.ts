@@ -1,6 +1,5 @@
 import type { Difference } from "./changes";
-import type { Properties } from "./properties";
-import type { Values } from "./values";
+import type { Properties, Values } from "./properties";
 
 /** What a resource is called, and the provider's settings. */
 export interface Context {
@@ -24,14 +23,12 @@ export interface ResourceType {
   readonly properties: Properties;
   /** What the published plugin records where the program gives nothing. */
   readonly defaults?: Values;
-  /** Paths of outputs that a preview does not know yet. */
-  readonly made?: readonly string[];
+  /** Paths of outputs that a preview does not know yet; where the id is none of them, it is no output. */
+  readonly made: readonly string[];
   /** Inputs that are made where the program gives none, such as a name. */
   readonly complete?: (inputs: Values, olds: Values, context: Context) => Values;
   /** Gives the outputs besides the inputs and `defaults`; one of them is the id. */
   readonly create: (inputs: Values, context: Context) => Promised<Values>;
-  /** Whether the id is recorded as an output too. @default true */
-  readonly recordsId?: boolean;
   /** What changes besides the inputs. @param changes those of the inputs */
   readonly diff?: (state: State, inputs: Values, changes: readonly Difference[]) => Difference[];
   /** Whether the old one has to go before there can be another. @default false */
@@ -41,7 +38,7 @@ export interface ResourceType {
   readonly update?: (state: State, inputs: Values, context: Context) => Promised<Values>;
   /** Undefined where there is no such resource any more. */
   readonly read?: (state: State, context: Context) => Promised<State | undefined>;
-  readonly delete?: (state: State, context: Context) => Promise<void>;
+  readonly delete?: (id: string, context: Context) => Promise<void>;
 }
 
 /** A plugin in the place of a published one. */

@@ -1,6 +1,10 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import { standIn as command } from "../../lab/plugins/command";
+import { standIn as docker } from "../../lab/plugins/docker";
 import { mistakesOf, type Properties, type Property } from "../../lab/plugins/properties";
-import type { ResourceType, StandIn } from "../../lab/plugins/standIn";
+import { standIn as random } from "../../lab/plugins/random";
+import { standIn as tls } from "../../lab/plugins/tls";
+import type { ResourceType } from "../../lab/plugins/standIn";
 import { plain, type Recorder, type Registered } from "../support/mocks";
 import { rawStack } from "../support/stacks";
 import { cases } from "../parity/cases";
@@ -22,10 +26,7 @@ beforeAll(async () => {
     ...["existing", "metal", "virtualbox"].map((name) => ({ ...rawStack(name), images })),
   ];
   for (const raw of stacks) used.push(...published(await program(raw)));
-  for (const name of ["command", "docker", "random", "tls"]) {
-    const { standIn } = (await import(`../../lab/plugins/${name}`)) as { standIn: StandIn };
-    Object.assign(types, standIn.types);
-  }
+  Object.assign(types, command.types, docker.types, random.types, tls.types);
 });
 
 function published(recorder: Recorder): Registered[] {

@@ -7,7 +7,7 @@ import { writeStarter } from "../../toolchain/standIns";
 import { checkedArchive } from "../../toolchain/plugins";
 import { defaultSetting } from "../../toolchain/setting";
 import { archiveName, type PluginPin } from "../../toolchain/versions";
-import { without } from "../../lab/plugins/values";
+import { without } from "../../lab/plugins/properties";
 import { notRun } from "../support/reporter";
 import { isSecret, Plugin, unknownValue, type Diffed, type Recorded, type Wire } from "./plugin";
 

@@ -1,4 +1,4 @@
-import { without } from "../../lab/plugins/values";
+import { without } from "../../lab/plugins/properties";
 import type { Case } from "./cases";
 import { secretOf, type Plugin, type Wire } from "./plugin";
 
