@@ -1,14 +1,16 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout } from "node:timers/promises";
 import { LabError, waitFor } from "../exec";
 import { followed, kept } from "./changes";
 import { DockerApi } from "./dockerApi";
-import { added, fromApi, labelCodec, labels, outputsOf, serviceProperties } from "./dockerService";
-import { specOf, toApi, unknownBefore } from "./dockerService";
+import { added, fromApi, labelCodec, labels, outputsOf } from "./dockerService";
+import { serviceProperties, specOf, toApi } from "./dockerService";
 import { merged, type Properties, type Values } from "./properties";
 import type { Context, ResourceType, StandIn, State } from "./standIn";
 
 /** How long the Swarm may take to give a network its addresses, and to let go of one whose services are gone. */
 const RELEASE_MS = 30_000;
+const RETRY_MS = 200;
 
 const apis = new WeakMap<Values, DockerApi>();
 
@@ -36,17 +38,13 @@ function inDocker(
       return { ...state, outputs, inputs: followed(properties, state.inputs, state.outputs, outputs) };
     },
     delete: async (id: string, context: Context) => {
-      let refusal: Error | undefined;
-      const remove = () =>
-        apiOf(context)
-          .ask("DELETE", `/${folder}/${id}`)
-          .then(() => true)
-          .catch((error: Error) => {
-            refusal = error;
-            if (!/in use|active endpoints/.test(error.message)) throw error;
-            return undefined;
-          });
-      if (!(await waitFor(remove, patienceMs))) throw refusal;
+      for (const end = Date.now() + patienceMs; ; await setTimeout(RETRY_MS)) {
+        try {
+          return void (await apiOf(context).ask("DELETE", `/${folder}/${id}`));
+        } catch (error) {
+          if (!/in use|active endpoints/.test(String(error)) || Date.now() > end) throw error;
+        }
+      }
     },
   };
 }
@@ -82,11 +80,8 @@ const network: ResourceType = {
     const wanted = merged({ IPAM: { Driver: "default" } }, toApi(networkProperties, inputs));
     const made = await api.ask("POST", "/networks/create", wanted);
     // A network of the Swarm has no driver and addresses until the Swarm has come to it.
-    const look = async () => {
-      const found = await api.ask("GET", `/networks/${String(made?.Id)}`);
-      return found?.Driver ? found : undefined;
-    };
-    const found = await waitFor(look, RELEASE_MS);
+    const look = () => api.ask("GET", `/networks/${String(made?.Id)}`);
+    const found = await waitFor(() => look().then((one) => (one?.Driver ? one : undefined)), RELEASE_MS);
     if (!found) throw new LabError(`the Swarm has not taken up network ${String(made?.Id)}`);
     return networkOutputs(found);
   },
@@ -126,7 +121,10 @@ const service: ResourceType = {
   ...inDocker("services", serviceProperties, outputsOf),
   deleteBeforeReplace: true,
   complete: (inputs) => merged(added, inputs),
-  made: unknownBefore,
+  made: [
+    ...["id", "mode.replicated", "taskSpec.resources", "taskSpec.forceUpdate", "taskSpec.runtime"],
+    ...["taskSpec.containerSpec.healthcheck", "taskSpec.containerSpec.dnsConfig"],
+  ],
   create: async (inputs, context) => {
     const made = await apiOf(context).ask("POST", "/services/create", specOf(inputs));
     return inspect(String(made?.ID), context);

@@ -113,6 +113,8 @@ const healthcheck: Properties = {
   startPeriod: duration,
 };
 
+const mount: Properties = { type: oneOf("bind", "tmpfs"), source: optional, target: text };
+
 const containerSpec: Properties = {
   image: text,
   hostname: optional,
@@ -129,11 +131,7 @@ const containerSpec: Properties = {
   healthcheck: { kind: healthcheck, optional: true, computed: true },
   configs: { kind: files("config", "Config"), many: "set", optional: true },
   secrets: { kind: files("secret", "Secret"), many: "set", optional: true },
-  mounts: {
-    kind: { type: oneOf("bind", "tmpfs"), source: optional, target: text },
-    many: "set",
-    optional: true,
-  },
+  mounts: { kind: mount, many: "set", optional: true },
 };
 
 /** One task on each node that fits, or so many of them. */
@@ -148,23 +146,16 @@ const modes: Codec = {
   },
 };
 
+const attached: Properties = { id: { ...text, api: "Target" } };
+
 const taskSpec: Properties = {
   containerSpec: { kind: containerSpec },
-  networksAdvanceds: {
-    kind: { id: { ...text, api: "Target" } },
-    many: "set",
-    optional: true,
-    api: "Networks",
-    replaces: true,
-  },
+  networksAdvanceds: { kind: attached, many: "set", optional: true, api: "Networks", replaces: true },
   placement: { kind: { constraints: { ...texts, many: "set" } }, optional: true, computed: true },
   restartPolicy: { kind: { condition: oneOf("any"), delay: duration, window: duration } },
 };
 
-const mode: Properties = {
-  global: flag,
-  replicated: { kind: { replicas: number }, optional: true, computed: true },
-};
+const replicated: Property = { kind: { replicas: number }, optional: true, computed: true };
 
 const port: Properties = {
   publishedPort: number,
@@ -172,28 +163,18 @@ const port: Properties = {
   protocol: oneOf("tcp"),
   publishMode: oneOf("host"),
 };
-
-const endpointSpec: Properties = {
-  mode: oneOf("dnsrr"),
-  ports: { kind: port, many: "list", optional: true },
-};
+const ports: Property = { kind: port, many: "list", optional: true };
 
 /** What the program sets of a service. */
 export const serviceProperties: Properties = {
   name: { ...text, replaces: true },
   labels: { ...labels, computed: true },
-  mode: { kind: mode, codec: modes, optional: true, computed: true },
-  endpointSpec: { kind: endpointSpec, optional: true, computed: true },
+  mode: { kind: { global: flag, replicated }, codec: modes, optional: true, computed: true },
+  endpointSpec: { kind: { mode: oneOf("dnsrr"), ports }, optional: true, computed: true },
   updateConfig: { kind: change("rollback") },
   rollbackConfig: { kind: change() },
   taskSpec: { kind: taskSpec, api: "TaskTemplate" },
 };
-
-/** What a preview does not know of a service that is not made yet. */
-export const unknownBefore = [
-  ...["id", "mode.replicated", "taskSpec.resources", "taskSpec.forceUpdate", "taskSpec.runtime"],
-  ...["taskSpec.containerSpec.healthcheck", "taskSpec.containerSpec.dnsConfig"],
-];
 
 /** What the published plugin tells Docker's API besides. */
 const besides = {

@@ -13,7 +13,4 @@ async function main(): Promise<void> {
   setInterval(() => process.ppid === parent || process.exit(0), ORPHAN_CHECK_MS).unref();
 }
 
-main().catch((error: unknown) => {
-  console.error(error);
-  process.exitCode = 1;
-});
+void main();

@@ -31,10 +31,7 @@ export function placed(path: string, value: unknown): Values {
 }
 
 /** How a value is written where a plugin keeps it, and read from there. */
-export interface Codec {
-  readonly to: (value: unknown) => unknown;
-  readonly from: (value: unknown) => unknown;
-}
+export type Codec = Readonly<Record<"to" | "from", (value: unknown) => unknown>>;
 
 /** One property that the program sets. What may be true is false where nothing is said. */
 export interface Property {
@@ -60,10 +57,7 @@ export interface Property {
 export type Properties = Readonly<Record<string, Property>>;
 
 /** Something wrong with a property. */
-export interface Mistake {
-  readonly property: string;
-  readonly reason: string;
-}
+export type Mistake = Readonly<Record<"property" | "reason", string>>;
 
 /** Everything that is wrong with a resource's inputs, other properties than the known ones included. */
 export function mistakesOf(properties: Properties, values: Values, at = ""): Mistake[] {

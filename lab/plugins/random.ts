@@ -13,8 +13,7 @@ const randomPassword: ResourceType = {
     special: { kind: "boolean", optional: true, replaces: true },
   },
   defaults: {
-    special: true,
-    ...{ lower: true, upper: true, number: true, numeric: true },
+    ...{ special: true, lower: true, upper: true, number: true, numeric: true },
     ...{ minLower: 0, minUpper: 0, minNumeric: 0, minSpecial: 0 },
     __meta: '{"schema_version":"3"}',
   },

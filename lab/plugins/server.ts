@@ -63,9 +63,8 @@ class Handler {
     check: (request: messages.CheckRequest) => {
       const { type, context } = this.askedFor(request);
       const inputs = inputsOf(request.getNews());
-      const mistakes = mistakesOf(type.properties, inputs);
       const completed = type.complete?.(inputs, valuesOf(request.getOlds()), context) ?? inputs;
-      const failures = mistakes.map(({ property, reason }) =>
+      const failures = mistakesOf(type.properties, inputs).map(({ property, reason }) =>
         new messages.CheckFailure().setProperty(property).setReason(reason),
       );
       return new messages.CheckResponse().setInputs(structOf(completed)).setFailuresList(failures);
@@ -156,11 +155,9 @@ function topsOf(changes: readonly Difference[]): string[] {
   return [...new Set(changes.map(({ path }) => path.replace(/[.[].*/, "")))].sort();
 }
 
-function planOf(type: ResourceType, inputs: Values): Values {
-  return type.made.reduce((known, path) => merged(placed(path, UNKNOWN), known), {
-    ...type.defaults,
-    ...inputs,
-  });
+function planOf({ made, defaults }: ResourceType, inputs: Values): Values {
+  const known = { ...defaults, ...inputs };
+  return made.reduce((all, path) => merged(placed(path, UNKNOWN), all), known);
 }
 
 function stateOf(id: string, inputs: Struct | undefined, outputs: Struct | undefined): State {

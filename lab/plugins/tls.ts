@@ -66,6 +66,7 @@ const uses: Readonly<Record<string, x509.KeyUsageFlags | x509.ExtendedKeyUsage>>
   client_auth: x509.ExtendedKeyUsage.clientAuth,
   server_auth: x509.ExtendedKeyUsage.serverAuth,
 };
+
 const text = { kind: "string", replaces: true } as const;
 const texts = { ...text, many: "list" } as const;
 const part = { ...text, optional: true } as const;
@@ -98,9 +99,9 @@ const certificate = {
     isDue({ ...outputs, earlyRenewalHours })
       ? [{ path: "readyForRenewal", kind: "update", replaces: true }]
       : [],
-  read: (state: State): State => ({
+  read: ({ outputs, ...state }: State): State => ({
     ...state,
-    outputs: { ...state.outputs, readyForRenewal: isDue(state.outputs) },
+    outputs: { ...outputs, readyForRenewal: isDue(outputs) },
   }),
 };
 
@@ -136,7 +137,9 @@ function updated({ outputs }: State, inputs: Values): Values {
 }
 
 function isDue({ validityEndTime, earlyRenewalHours: hours }: Values): boolean {
-  return Date.parse(String(validityEndTime)) - Number(hours ?? 0) * HOUR_MS <= Date.now();
+  const end = Date.parse(String(validityEndTime));
+  if (Number.isNaN(end)) throw new LabError(`the recorded end is no time: ${String(validityEndTime)}`);
+  return end - Number(hours ?? 0) * HOUR_MS <= Date.now();
 }
 
 const curve = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
