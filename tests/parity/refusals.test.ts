@@ -68,6 +68,11 @@ describe("a stand-in", () => {
     expect((await random.check(idType, inputs)).failures).toEqual([{ property: "byteLength", reason }]);
   });
 
+  test("refuses content that is no base64, without showing it", async () => {
+    const { failures } = await docker.check("docker:index/secret:Secret", { data: "hush!", labels: [] });
+    expect(failures).toEqual([{ property: "data", reason: "value must match base64" }]);
+  });
+
   test("refuses a Docker that is not reached by SSH", async () => {
     await docker.configure("docker", { host: "tcp://127.0.0.1:2375" });
     const config = "docker:index/serviceConfig:ServiceConfig";
