@@ -25,8 +25,7 @@ const command: ResourceType = {
 /** What a command prints, without one line's end; one that fails prints nothing of its input. */
 async function said({ create, stdin = "" }: Values): Promise<Values> {
   if (create === undefined) return { stdout: "", stderr: "" };
-  const input = String(stdin);
-  const done = await run("/bin/sh", ["-c", String(create)], { env: process.env, input });
+  const done = await run("/bin/sh", ["-c", String(create)], { env: process.env, input: String(stdin) });
   if (done.code === 0)
     return { stdout: done.stdout.replace(/\n$/, ""), stderr: done.stderr.replace(/\n$/, "") };
   throw new LabError(`exit status ${done.code}: running ${JSON.stringify(create)}:\n${done.output}`);

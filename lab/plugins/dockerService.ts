@@ -114,7 +114,6 @@ const healthcheck: Properties = {
 };
 
 const mount: Properties = { type: oneOf("bind", "tmpfs"), source: optional, target: text };
-
 const containerSpec: Properties = {
   image: text,
   hostname: optional,
@@ -147,7 +146,6 @@ const modes: Codec = {
 };
 
 const attached: Properties = { id: { ...text, api: "Target" } };
-
 const taskSpec: Properties = {
   containerSpec: { kind: containerSpec },
   networksAdvanceds: { kind: attached, many: "set", optional: true, api: "Networks", replaces: true },
@@ -195,10 +193,22 @@ export function specOf(service: Values): Values {
 /** Inputs that the published plugin adds. */
 export const added = { taskSpec: { containerSpec: { isolation: "default" } } };
 
-/** What the published plugin records of a service besides, as far as it is not empty. */
-const recorded = merged(added, { taskSpec: { runtime: "container" }, __meta: '{"schema_version":"2"}' });
+/** What the published plugin records of a service besides. */
+const recorded = merged(added, {
+  taskSpec: {
+    containerSpec: { dir: "", stopSignal: "" },
+    placement: { maxReplicas: 0 },
+    restartPolicy: { maxAttempts: 0 },
+    forceUpdate: 0,
+    runtime: "container",
+  },
+  __meta: '{"schema_version":"2"}',
+});
 
 /** A service of Docker's API as the published plugin records it. */
 export function outputsOf({ ID: id, Spec }: Values): Values {
-  return merged(recorded, { ...fromApi(serviceProperties, (Spec ?? {}) as Values), id });
+  const found = fromApi(serviceProperties, (Spec ?? {}) as Values);
+  const { ports, ...endpoint } = found.endpointSpec as { ports: Values[] };
+  const endpointSpec = { ...endpoint, ports: ports.map((one) => ({ ...one, name: "" })) };
+  return merged(recorded, { ...found, id, endpointSpec });
 }

@@ -45,7 +45,7 @@ export interface Property {
   /** Keeps the value it has where nothing is given. */
   readonly computed?: boolean;
   readonly oneOf?: readonly string[];
-  readonly pattern?: Pick<RegExp, "test"> & { toString(): string };
+  readonly pattern?: RegExp;
   readonly minimum?: number;
   /** Where Docker's API has it, keys with dots between. @default the property's name with a capital */
   readonly api?: string;

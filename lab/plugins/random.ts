@@ -3,8 +3,6 @@ import { hashSync } from "bcryptjs";
 import type { ResourceType, StandIn } from "./standIn";
 
 const lower = "abcdefghijklmnopqrstuvwxyz";
-const upper = lower.toUpperCase();
-const digits = "0123456789";
 const specials = "!@#$%&*()-_=+[]{}<>:?";
 
 const randomPassword: ResourceType = {
@@ -19,7 +17,7 @@ const randomPassword: ResourceType = {
   },
   made: ["id", "result", "bcryptHash"],
   create: ({ length, special = true }) => {
-    const letters = lower + upper + digits + (special ? specials : "");
+    const letters = lower + lower.toUpperCase() + "0123456789" + (special ? specials : "");
     const pick = (): string => letters.charAt(randomInt(letters.length));
     const result = Array.from({ length: Number(length) }, pick).join("");
     // bcrypt reads no further than 72 bytes; 2a and 2b are the same for passwords this short.

@@ -70,7 +70,8 @@ describe("a stand-in", () => {
 
   test("refuses content that is no base64, without showing it", async () => {
     const { failures } = await docker.check("docker:index/secret:Secret", { data: "hush!", labels: [] });
-    expect(failures).toEqual([{ property: "data", reason: "value must match base64" }]);
+    expect(failures).toEqual([{ property: "data", reason: expect.stringContaining("value must match") }]);
+    expect(JSON.stringify(failures)).not.toContain("hush");
   });
 
   test("refuses a Docker that is not reached by SSH", async () => {
