@@ -154,7 +154,6 @@ const taskSpec: Properties = {
 };
 
 const replicated: Property = { kind: { replicas: number }, optional: true, computed: true };
-
 const port: Properties = {
   publishedPort: number,
   targetPort: number,

@@ -54,7 +54,9 @@ class Handler {
 
     /** No secret is accepted: the engine takes their marks off, and puts them on outputs of the same name. */
     configure: (request: messages.ConfigureRequest) => {
-      this.settings = without(valuesOf(request.getArgs()), "version");
+      const given = Object.entries(valuesOf(request.getArgs()));
+      // The plugin's version, and what the published one notes for itself, are no settings.
+      this.settings = Object.fromEntries(given.filter(([key]) => !/^(version$|__)/.test(key)));
       const [mistake] = mistakesOf(this.plugin.settings ?? {}, this.settings);
       if (mistake) throw new LabError(`${mistake.property}: ${mistake.reason}`);
       return new messages.ConfigureResponse().setSupportspreview(true);

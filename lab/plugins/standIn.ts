@@ -15,8 +15,6 @@ export interface State {
   readonly outputs: Values;
 }
 
-type Promised<T> = T | Promise<T>;
-
 /** One type of resource: how it differs from one that is made once from its inputs, and leaves nothing behind. */
 export interface ResourceType {
   /** The inputs that the program uses; others are refused. */
@@ -28,16 +26,16 @@ export interface ResourceType {
   /** Inputs that are made where the program gives none, such as a name. */
   readonly complete?: (inputs: Values, olds: Values, context: Context) => Values;
   /** Gives the outputs besides the inputs and `defaults`; one of them is the id. */
-  readonly create: (inputs: Values, context: Context) => Promised<Values>;
+  readonly create: (inputs: Values, context: Context) => Values | Promise<Values>;
   /** What changes besides the inputs. @param changes those of the inputs */
   readonly diff?: (state: State, inputs: Values, changes: readonly Difference[]) => Difference[];
   /** Whether the old one has to go before there can be another. @default false */
   readonly deleteBeforeReplace?: boolean;
   /** Outputs as the preview of an update shows them. @default as that of a creation */
   readonly planUpdate?: (state: State, inputs: Values) => Values;
-  readonly update?: (state: State, inputs: Values, context: Context) => Promised<Values>;
+  readonly update?: (state: State, inputs: Values, context: Context) => Values | Promise<Values>;
   /** Undefined where there is no such resource any more. */
-  readonly read?: (state: State, context: Context) => Promised<State | undefined>;
+  readonly read?: (state: State, context: Context) => State | Promise<State | undefined>;
   readonly delete?: (id: string, context: Context) => Promise<void>;
 }
 

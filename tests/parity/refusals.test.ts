@@ -74,6 +74,11 @@ describe("a stand-in", () => {
     expect(JSON.stringify(failures)).not.toContain("hush");
   });
 
+  test("refuses a setting that it does not have, but for what a published plugin notes among them", async () => {
+    await expect(docker.configure("docker", { host: "ssh://h", certPath: "/c" })).rejects.toThrow("certPath");
+    await docker.configure("docker", { host: "ssh://h", "__pulumi-go-provider-version": "1" });
+  });
+
   test("refuses a Docker that is not reached by SSH", async () => {
     await docker.configure("docker", { host: "tcp://127.0.0.1:2375" });
     const config = "docker:index/serviceConfig:ServiceConfig";
