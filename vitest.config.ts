@@ -30,6 +30,15 @@ export default defineConfig({
         },
       },
       {
+        // What the set-up of a lab fetches, on a network of its own.
+        test: {
+          name: "setup",
+          include: ["tests/setup/*.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
         test: {
           name: "lab",
           include: ["tests/lab/*.test.ts"],

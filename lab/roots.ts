@@ -30,6 +30,9 @@ const PACKAGES = [
   "kmod",
 ];
 
+/** What the hosts are made of. */
+export const base = { suite: SUITE, packages: PACKAGES };
+
 /** What of this repository is in the base: by name in `guestDir`, the folder it goes to. */
 const programs: Readonly<Record<string, string>> = {
   init: "usr/lib/moorage-lab",
@@ -67,12 +70,16 @@ export function cached(
   return madeOnce(target, `${kind} ${name}`, (line) => console.error(line), build);
 }
 
+/** The debootstrap script for a suite, which may be newer than this machine's debootstrap. */
+export function scriptFor(suite: string): string {
+  const scripts = "/usr/share/debootstrap/scripts";
+  return path.join(scripts, fs.existsSync(path.join(scripts, suite)) ? suite : "sid");
+}
+
 /** Makes a Debian root of the given suite with debootstrap. */
 export async function debootstrap(suite: string, packages: readonly string[], target: string): Promise<void> {
-  const scripts = "/usr/share/debootstrap/scripts";
-  const script = fs.existsSync(path.join(scripts, suite)) ? suite : "sid";
   const args = ["--variant=minbase", `--include=${packages.join(",")}`, suite, target, await debianMirror()];
-  const made = await run("debootstrap", [...args, path.join(scripts, script)]);
+  const made = await run("debootstrap", [...args, scriptFor(suite)]);
   if (made.code === 0) return;
   // What was made so far goes away, and its log with it.
   const log = path.join(cacheRoot(process.env), "logs", `debootstrap-${suite}.log`);

@@ -1,94 +1,65 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import * as http from "node:http";
 import { Duplex } from "node:stream";
-import { asSocket } from "../../hosts/src/docker/http";
-import { StandInError } from "./standIn";
-import type { Values } from "./values";
+import { asSocket, readBody } from "../../hosts/src/docker/http";
+import { LabError } from "../exec";
+import type { Values } from "./properties";
 
 /** More at a time than sshd lets one client ask for would only wait. */
 const CONNECTIONS = 4;
 
 /** How long a connection that broke may take to say why. */
-const LAST_WORDS_MS = 2000;
+const LAST_WORDS_MS = 500;
 
 /** Docker, reached through the local `ssh` and the host's `docker system dial-stdio`. */
 export class DockerApi {
   private readonly agent: http.Agent;
-  /** What `ssh` said last, once it has ended. */
-  private lastWords = Promise.resolve("");
+  /** What the last connection had to say besides its answers. */
+  private said = "";
 
-  constructor(settings: Values) {
-    const command = sshCommand(settings);
+  /** @param settings of the provider: `host`, and `sshOpts` as JSON */
+  constructor({ host, sshOpts = "[]" }: Values) {
+    if (!/^ssh:\/\/./.test(String(host))) {
+      throw new LabError("the lab's stand-in for the plugin docker reaches hosts by ssh:// only");
+    }
+    // As the published plugin has it, and strict about host keys where the settings say nothing else.
+    const own = ["-o", "ConnectTimeout=30", "-o", "StrictHostKeyChecking=yes", "-T", "--", String(host)];
+    const command = [...(JSON.parse(String(sshOpts)) as string[]), ...own, "docker", "system", "dial-stdio"];
     this.agent = Object.assign(new http.Agent({ keepAlive: true, maxSockets: CONNECTIONS }), {
       createConnection: () => this.connect(command),
     });
   }
 
-  /** What Docker answers; undefined where it says that there is no such thing. */
-  async find(path: string): Promise<Values | undefined> {
-    const { status, body } = await this.send("GET", path);
-    return status === 404 ? undefined : answerOf(status, body);
-  }
-
-  async change(method: "POST" | "DELETE", path: string, content?: Values): Promise<Values> {
-    const { status, body } = await this.send(method, path, content);
-    return method === "DELETE" && status === 404 ? {} : answerOf(status, body);
-  }
-
-  private send(method: string, path: string, content?: Values): Promise<{ status: number; body: string }> {
-    const text = content === undefined ? "" : JSON.stringify(content);
-    const headers = {
-      Host: "docker",
-      ...(text && { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) }),
-    };
-    return new Promise((resolve, reject) => {
-      const failed = (error: Error): void => {
-        const patience = new Promise<string>((giveUp) => setTimeout(giveUp, LAST_WORDS_MS, ""));
-        void Promise.race([this.lastWords, patience]).then((said) =>
-          reject(new StandInError(`Docker cannot be reached: ${said || error.message}`)),
-        );
-      };
-      const request = http.request({ agent: this.agent, method, path, headers }, (answer) => {
-        let body = "";
-        answer.setEncoding("utf8").on("data", (part: string) => (body += part));
-        answer.on("error", failed);
-        answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body }));
-      });
-      request.on("error", failed);
-      request.end(text);
+  /** What Docker answers; nothing where there is no such thing to read or to delete. */
+  async ask(method: "GET" | "POST" | "DELETE", path: string, content?: Values): Promise<Values | undefined> {
+    const { status, body } = await this.send(method, path, content).catch(async (error: Error) => {
+      await new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS));
+      throw new LabError(`Docker cannot be reached: ${this.said.trim() || error.message}`);
     });
+    const found = /^\{/.test(body) ? (JSON.parse(body) as Values) : {};
+    if (status < 300) return found;
+    if (status === 404 && method !== "POST") return undefined;
+    throw new LabError(`Error response from daemon: ${String(found.message ?? `status ${status}`)}`);
+  }
+
+  private async send(method: string, path: string, content?: Values) {
+    const headers = { Host: "docker", ...(content && { "Content-Type": "application/json" }) };
+    const request = http.request({ agent: this.agent, method, path, headers });
+    const answered = once(request, "response") as Promise<[http.IncomingMessage]>;
+    // What fails after the answer has begun, fails in the answer.
+    request.on("error", () => undefined).end(content && JSON.stringify(content));
+    const [answer] = await answered;
+    return { status: answer.statusCode ?? 0, body: String(await readBody(answer)) };
   }
 
   private connect(command: readonly string[]): Duplex {
     const child = spawn("ssh", [...command]);
-    let said = "";
-    child.stderr.setEncoding("utf8").on("data", (text: string) => (said += text));
+    this.said = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => (this.said += text));
     const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
-    child.on("error", (error) => stream.destroy(error));
-    this.lastWords = new Promise((resolve) =>
-      child.on("close", (code) => resolve(code === 0 ? "" : said.trim())),
-    );
-    child.on("close", () => stream.destroy());
+    child.on("error", (error) => stream.destroy(error)).on("close", () => stream.destroy());
     stream.on("close", () => child.kill());
     return asSocket(stream);
   }
-}
-
-/** As the published plugin builds it, and strict about host keys where the settings say nothing else. */
-function sshCommand({ host, sshOpts = [] }: Values): string[] {
-  const url = /^ssh:\/\/.+$/.test(String(host)) ? new URL(String(host)) : undefined;
-  if (!url) throw new StandInError("the lab's stand-in for the plugin docker reaches hosts by ssh:// only");
-  return [
-    ...(url.username ? ["-l", url.username] : []),
-    ...(url.port ? ["-p", url.port] : []),
-    ...(sshOpts as string[]),
-    ...["-o", "ConnectTimeout=30", "-o", "StrictHostKeyChecking=yes", "-T", "--"],
-    ...[url.hostname, "docker", "system", "dial-stdio"],
-  ];
-}
-
-function answerOf(status: number, body: string): Values {
-  if (status < 300) return body === "" ? {} : (JSON.parse(body) as Values);
-  const { message } = JSON.parse(/^\{/.test(body) ? body : "{}") as { message?: string };
-  throw new StandInError(`Error response from daemon: ${message ?? `status ${status}`}`);
 }

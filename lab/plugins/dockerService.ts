@@ -1,90 +1,137 @@
-import { durations, environment, fromApi, labelCodec, ratios, toApi } from "./dockerFields";
-import type { Codec, Kind, Properties } from "./properties";
-import type { Values } from "./values";
+import { isObject, merged, placed } from "./properties";
+import type { Codec, Properties, Property, Values } from "./properties";
 
-const text = (api: string) => ({ kind: "string", api }) as const;
-const texts = (api: string) => ({ kind: { list: "string" }, api }) as const;
-const number = (api: string) => ({ kind: "number", api, required: true }) as const;
-const needed = (api: string, ...oneOf: string[]) =>
-  ({ kind: "string", api, required: true, ...(oneOf.length > 0 && { oneOf }) }) as const;
-const duration = (api: string) =>
-  ({
-    kind: "string",
-    api,
-    pattern: /^(\d+(\.\d+)?(ns|us|ms|s|m|h))+$/,
-    codec: durations,
-    required: true,
-  }) as const;
-const fields = (api: string, object: Properties) => ({ kind: { object }, api }) as const;
-const listOf = (api: string, object: Properties) => ({ kind: { list: { object } }, api }) as const;
-
-/** Labels, in any order. @param replaces whether another label takes another resource */
-export function labels(replaces: boolean) {
-  const part = { kind: "string", required: true, replaces } as const;
-  const kind = { list: { object: { label: part, value: part } } } satisfies Kind;
-  return { kind, set: true, api: "Labels", codec: labelCodec } as const;
+function placeOf(key: string, { api }: Property): string {
+  return api ?? key.charAt(0).toUpperCase() + key.slice(1);
 }
 
-const change = (api: string, ...actions: string[]) =>
-  ({
-    ...fields(api, {
-      parallelism: number("Parallelism"),
-      delay: duration("Delay"),
-      failureAction: needed("FailureAction", "pause", "continue", ...actions),
-      monitor: duration("Monitor"),
-      maxFailureRatio: { ...needed("MaxFailureRatio"), codec: ratios },
-      order: needed("Order", "stop-first", "start-first"),
-    }),
-    required: true,
-  }) as const;
+/** Values as Docker's API takes them; what is not given stays away. */
+export function toApi(fields: Properties, values: Values): Values {
+  const given = Object.entries(fields).filter(([key]) => (values[key] ?? undefined) !== undefined);
+  return given.reduce<Values>(
+    (found, [key, field]) => merged(found, placed(placeOf(key, field), write(field, values[key]))),
+    {},
+  );
+}
 
-const files = (what: "config" | "secret", api: "Config" | "Secret") =>
-  ({
-    ...listOf(`${api}s`, {
-      [`${what}Id`]: needed(`${api}ID`),
-      [`${what}Name`]: needed(`${api}Name`),
-      fileName: needed("File.Name"),
-      fileMode: number("File.Mode"),
-      fileUid: needed("File.UID"),
-      fileGid: needed("File.GID"),
-    }),
-    set: true,
-  }) as const;
+function write({ kind, many, codec }: Property, value: unknown): unknown {
+  if (codec) return codec.to(value);
+  if (many) return (value as unknown[]).map((one) => write({ kind }, one));
+  return typeof kind === "object" ? toApi(kind, value as Values) : value;
+}
 
-const containerSpec = fields("ContainerSpec", {
-  image: needed("Image"),
-  hostname: text("Hostname"),
-  commands: texts("Command"),
-  args: texts("Args"),
-  env: { kind: { map: "string" }, api: "Env", codec: environment },
-  user: text("User"),
-  labels: labels(true),
-  sysctl: { kind: { map: "string" }, api: "Sysctls", replaces: true },
-  readOnly: { kind: "boolean", api: "ReadOnly" },
-  init: { kind: "boolean", api: "Init" },
-  capDrops: texts("CapabilityDrop"),
-  stopGracePeriod: { ...duration("StopGracePeriod") },
-  healthcheck: {
-    ...fields("Healthcheck", {
-      tests: { ...texts("Test"), required: true },
-      interval: duration("Interval"),
-      timeout: duration("Timeout"),
-      retries: number("Retries"),
-      startPeriod: duration("StartPeriod"),
-    }),
-    computed: true,
+/** Values of Docker's API as properties; what it leaves out is empty. */
+export function fromApi(fields: Properties, values: Values): Values {
+  const valueAt = (path: string): unknown =>
+    path.split(".").reduce<unknown>((inner, key) => (isObject(inner) ? inner[key] : undefined), values);
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, field]) => [key, read(field, valueAt(placeOf(key, field)))]),
+  );
+}
+
+function read({ kind, many, codec }: Property, value: unknown): unknown {
+  if (codec) return codec.from(value);
+  if (many) return ((value ?? []) as unknown[]).map((one) => read({ kind }, one));
+  if (typeof kind === "object") return fromApi(kind, (value ?? {}) as Values);
+  return value ?? { string: "", number: 0, boolean: false, map: {} }[kind];
+}
+
+/** A list of `{label, value}`, which Docker keeps as a map. */
+export const labelCodec: Codec = {
+  to: (value) => Object.fromEntries(((value ?? []) as Values[]).map((one) => [one.label, one.value])),
+  from: (value) => Object.entries((value ?? {}) as Values).map(([label, text]) => ({ label, value: text })),
+};
+
+/** A map, which Docker keeps as `NAME=value`. */
+const environment: Codec = {
+  to: (value) => Object.entries(value as Values).map(([name, text]) => `${name}=${String(text)}`),
+  from: (value) =>
+    Object.fromEntries(((value ?? []) as string[]).map((one) => one.split(/=(.*)/s).slice(0, 2))),
+};
+
+/** A text such as `0.0`, which Docker keeps as a number. */
+const ratios: Codec = {
+  to: Number,
+  from: (value) => (Number.isInteger(value ?? 0) ? Number(value ?? 0).toFixed(1) : String(value)),
+};
+
+const units: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
+
+/** A text such as `1m30s`, as Go writes it, which Docker keeps in nanoseconds. */
+const durations: Codec = {
+  to: (value) => {
+    const parts = [...String(value).matchAll(/(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)/g)];
+    return parts.reduce((sum, [, amount, unit = ""]) => sum + Number(amount) * (units[unit] ?? NaN), 0);
   },
-  configs: files("config", "Config"),
-  secrets: files("secret", "Secret"),
-  mounts: {
-    ...listOf("Mounts", {
-      type: needed("Type", "bind", "tmpfs"),
-      source: text("Source"),
-      target: needed("Target"),
-    }),
-    set: true,
+  from: (value) => {
+    const whole = Number(value ?? 0);
+    if (whole > 0 && whole < 1e9) return whole % 1e6 === 0 ? `${whole / 1e6}ms` : `${whole}ns`;
+    const [hours, minutes] = [Math.floor(whole / 3600e9), Math.floor(whole / 60e9) % 60];
+    return `${hours ? `${hours}h` : ""}${hours || minutes ? `${minutes}m` : ""}${(whole % 60e9) / 1e9}s`;
   },
+};
+
+const text = { kind: "string" } as const;
+const number = { kind: "number" } as const;
+const optional = { ...text, optional: true } as const;
+const texts = { ...optional, many: "list" } as const;
+const flag = { kind: "boolean", optional: true } as const;
+const map = { kind: "map", optional: true } as const;
+const duration = { ...text, pattern: /^(\d+(\.\d+)?(ns|us|ms|s|m|h))+$/, codec: durations } as const;
+const oneOf = (...values: string[]) => ({ ...text, oneOf: values }) as const;
+
+export const labels = {
+  kind: { label: text, value: text },
+  many: "set",
+  optional: true,
+  codec: labelCodec,
+} as const;
+
+const change = (...failureActions: string[]): Properties => ({
+  parallelism: number,
+  delay: duration,
+  failureAction: oneOf("pause", "continue", ...failureActions),
+  monitor: duration,
+  maxFailureRatio: { ...text, codec: ratios },
+  order: oneOf("stop-first", "start-first"),
 });
+
+const files = (what: "config" | "secret", api: "Config" | "Secret"): Properties => ({
+  [`${what}Id`]: { ...text, api: `${api}ID` },
+  [`${what}Name`]: text,
+  fileName: { ...text, api: "File.Name" },
+  fileMode: { ...number, api: "File.Mode" },
+  fileUid: { ...text, api: "File.UID" },
+  fileGid: { ...text, api: "File.GID" },
+});
+
+const healthcheck: Properties = {
+  tests: { ...text, many: "list", api: "Test" },
+  interval: duration,
+  timeout: duration,
+  retries: number,
+  startPeriod: duration,
+};
+
+const mount: Properties = { type: oneOf("bind", "tmpfs"), source: optional, target: text };
+const containerSpec: Properties = {
+  image: text,
+  hostname: optional,
+  commands: { ...texts, api: "Command" },
+  args: texts,
+  env: { ...map, codec: environment },
+  user: optional,
+  labels: { ...labels, replaces: true },
+  sysctl: { ...map, api: "Sysctls", replaces: true },
+  readOnly: flag,
+  init: flag,
+  capDrops: { ...texts, api: "CapabilityDrop" },
+  stopGracePeriod: duration,
+  healthcheck: { kind: healthcheck, optional: true, computed: true },
+  configs: { kind: files("config", "Config"), many: "set", optional: true },
+  secrets: { kind: files("secret", "Secret"), many: "set", optional: true },
+  mounts: { kind: mount, many: "set", optional: true },
+};
 
 /** One task on each node that fits, or so many of them. */
 const modes: Codec = {
@@ -94,92 +141,73 @@ const modes: Codec = {
   },
   from: (mode) => {
     const { Replicated: found } = mode as { Replicated?: Values };
-    return found
-      ? { global: false, replicated: { replicas: found.Replicas } }
-      : { global: true, replicated: null };
+    return { global: !found, replicated: found ? { replicas: found.Replicas } : null };
   },
 };
 
-/** What the program sets of a service, and what Docker's API calls it. */
+const attached: Properties = { id: { ...text, api: "Target" } };
+const taskSpec: Properties = {
+  containerSpec: { kind: containerSpec },
+  networksAdvanceds: { kind: attached, many: "set", optional: true, api: "Networks", replaces: true },
+  placement: { kind: { constraints: { ...texts, many: "set" } }, optional: true, computed: true },
+  restartPolicy: { kind: { condition: oneOf("any"), delay: duration, window: duration } },
+};
+
+const replicated: Property = { kind: { replicas: number }, optional: true, computed: true };
+const port: Properties = {
+  publishedPort: number,
+  targetPort: number,
+  protocol: oneOf("tcp"),
+  publishMode: oneOf("host"),
+};
+const ports: Property = { kind: port, many: "list", optional: true };
+
+/** What the program sets of a service. */
 export const serviceProperties: Properties = {
-  name: { ...needed("Name"), replaces: true },
-  labels: { ...labels(false), computed: true },
-  mode: {
-    ...fields("Mode", {
-      global: { kind: "boolean", api: "" },
-      replicated: { ...fields("", { replicas: number("") }), computed: true },
-    }),
-    codec: modes,
-    computed: true,
-  },
-  endpointSpec: {
-    ...fields("EndpointSpec", {
-      mode: needed("Mode", "dnsrr"),
-      ports: listOf("Ports", {
-        publishedPort: number("PublishedPort"),
-        targetPort: number("TargetPort"),
-        protocol: needed("Protocol", "tcp"),
-        publishMode: needed("PublishMode", "host"),
-      }),
-    }),
-    computed: true,
-  },
-  updateConfig: change("UpdateConfig", "rollback"),
-  rollbackConfig: change("RollbackConfig"),
-  taskSpec: {
-    ...fields("TaskTemplate", {
-      containerSpec: { ...containerSpec, required: true },
-      networksAdvanceds: {
-        ...listOf("Networks", { id: { ...needed("Target"), replaces: true } }),
-        set: true,
-      },
-      placement: {
-        ...fields("Placement", { constraints: { ...texts("Constraints"), set: true } }),
-        computed: true,
-      },
-      restartPolicy: {
-        ...fields("RestartPolicy", {
-          condition: needed("Condition", "any"),
-          delay: duration("Delay"),
-          window: duration("Window"),
-        }),
-        required: true,
-      },
-    }),
-    required: true,
+  name: { ...text, replaces: true },
+  labels: { ...labels, computed: true },
+  mode: { kind: { global: flag, replicated }, codec: modes, optional: true, computed: true },
+  endpointSpec: { kind: { mode: oneOf("dnsrr"), ports }, optional: true, computed: true },
+  updateConfig: { kind: change("rollback") },
+  rollbackConfig: { kind: change() },
+  taskSpec: { kind: taskSpec, api: "TaskTemplate" },
+};
+
+/** What the published plugin tells Docker's API besides. */
+const besides = {
+  TaskTemplate: {
+    ContainerSpec: { Healthcheck: {}, DNSConfig: {}, Isolation: "default" },
+    RestartPolicy: { MaxAttempts: 0 },
+    Resources: {},
+    ForceUpdate: 0,
+    Runtime: "container",
   },
 };
 
-/** The service as Docker's API takes it, with what the published plugin says of its own. */
+/** The service as Docker's API takes it. */
 export function specOf(service: Values): Values {
-  const spec = toApi(serviceProperties, service);
-  const task = spec.TaskTemplate as Record<string, Values>;
-  const { ContainerSpec, RestartPolicy, ...others } = task;
-  const own = { Healthcheck: {}, DNSConfig: {}, Isolation: "default" };
-  const rest = { ForceUpdate: 0, Runtime: "container", Resources: {} };
-  const container = { ...own, ...ContainerSpec };
-  const restart = { MaxAttempts: 0, ...RestartPolicy };
-  return { ...spec, TaskTemplate: { ...others, ...rest, ContainerSpec: container, RestartPolicy: restart } };
+  return merged(besides, toApi(serviceProperties, service));
 }
+
+/** Inputs that the published plugin adds. */
+export const added = { taskSpec: { containerSpec: { isolation: "default" } } };
+
+/** What the published plugin records of a service besides. */
+const recorded = merged(added, {
+  taskSpec: {
+    containerSpec: { dir: "", stopSignal: "" },
+    placement: { maxReplicas: 0 },
+    restartPolicy: { maxAttempts: 0 },
+    forceUpdate: 0,
+    runtime: "container",
+  },
+  __meta: '{"schema_version":"2"}',
+});
 
 /** A service of Docker's API as the published plugin records it. */
 export function outputsOf({ ID: id, Spec }: Values): Values {
   const found = fromApi(serviceProperties, (Spec ?? {}) as Values);
-  const task = found.taskSpec as Record<string, Values>;
-  const endpoint = found.endpointSpec as { ports: Values[] };
-  return {
-    ...found,
-    id,
-    endpointSpec: { ...endpoint, ports: endpoint.ports.map((port) => ({ ...port, name: "" })) },
-    taskSpec: {
-      ...task,
-      containerSpec: { ...task.containerSpec, dir: "", stopSignal: "", isolation: "default" },
-      placement: { ...task.placement, maxReplicas: 0 },
-      restartPolicy: { ...task.restartPolicy, maxAttempts: 0 },
-      resources: { limits: null },
-      forceUpdate: 0,
-      runtime: "container",
-    },
-    __meta: '{"schema_version":"2"}',
-  };
+  const { ports, ...endpoint } = found.endpointSpec as { ports: Values[] };
+  const endpointSpec = { ...endpoint, ports: ports.map((one) => ({ ...one, name: "" })) };
+  return merged(recorded, { ...found, id, endpointSpec });
 }

@@ -1,109 +1,102 @@
-import { UNKNOWN, type Values } from "./values";
+import * as pulumi from "@pulumi/pulumi";
 
-/** What a property holds. */
-export type Kind = "string" | "number" | "boolean" | { list: Kind } | { map: Kind } | { object: Properties };
+/** Plain values of a resource, by property. */
+export type Values = Record<string, unknown>;
 
-/** How a value is written where a plugin keeps it, and read from there. */
-export interface Codec {
-  readonly to: (value: unknown) => unknown;
-  readonly from: (value: unknown) => unknown;
+/** What stands for a value that is not known before an update. */
+export const UNKNOWN = pulumi.runtime.unknownValue;
+
+export function isObject(value: unknown): value is Values {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** One property that the program sets. */
+/** Properties without those named. */
+export function without(values: Values, ...keys: string[]): Values {
+  return Object.fromEntries(Object.entries(values).filter(([key]) => !keys.includes(key)));
+}
+
+/** What `values` say, and what only `defaults` do, at any depth. */
+export function merged(defaults: Values, values: Values): Values {
+  const entries = Object.entries(values).map(([key, value]) => {
+    const below = defaults[key];
+    return [key, isObject(below) && isObject(value) ? merged(below, value) : value];
+  });
+  return { ...defaults, ...Object.fromEntries(entries) };
+}
+
+/** `value` under keys with dots between. */
+export function placed(path: string, value: unknown): Values {
+  const [first = "", ...rest] = path.split(".");
+  return { [first]: rest.length === 0 ? value : placed(rest.join("."), value) };
+}
+
+/** How a value is written where a plugin keeps it, and read from there. */
+export type Codec = Readonly<Record<"to" | "from", (value: unknown) => unknown>>;
+
+/** One property that the program sets. What may be true is false where nothing is said. */
 export interface Property {
-  readonly kind: Kind;
-  /** @default false */
-  readonly required?: boolean;
-  /** Whether another value takes another resource. @default false */
+  /** What it holds, or each of `many`; a map is one of texts. */
+  readonly kind: "string" | "number" | "boolean" | "map" | Properties;
+  /** Of a set, the order means nothing. */
+  readonly many?: "list" | "set";
+  readonly optional?: boolean;
+  /** Whether another value takes another resource. */
   readonly replaces?: boolean;
-  /** Secret even where the program gave it in the clear. @default false */
-  readonly secret?: boolean;
-  /** What the published plugin records where nothing is given. */
-  readonly default?: unknown;
-  /** Keeps the value it has where nothing is given. @default false */
+  /** Keeps the value it has where nothing is given. */
   readonly computed?: boolean;
-  /** Whether a list's order means nothing. @default false */
-  readonly set?: boolean;
   readonly oneOf?: readonly string[];
   readonly pattern?: RegExp;
-  /** Where Docker's API has it: its key, or those of an object and of what is in it with a dot between. */
-  readonly api?: string;
-  /** @default as it is */
-  readonly codec?: Codec;
   readonly minimum?: number;
+  /** Where Docker's API has it, keys with dots between. @default the property's name with a capital */
+  readonly api?: string;
+  readonly codec?: Codec;
+  /** Whether what is empty is another value than none. */
+  readonly exact?: boolean;
 }
 
 export type Properties = Readonly<Record<string, Property>>;
 
 /** Something wrong with a property. */
-export interface Mistake {
-  readonly property: string;
-  readonly reason: string;
-}
+export type Mistake = Readonly<Record<"property" | "reason", string>>;
 
 /** Everything that is wrong with a resource's inputs, other properties than the known ones included. */
 export function mistakesOf(properties: Properties, values: Values, at = ""): Mistake[] {
-  const unknown = Object.keys(values)
-    .filter((key) => !(key in properties))
-    .map((key) => ({
-      property: at + key,
-      reason: "the lab's stand-in does not have this property, which Moorage does not use",
-    }));
-  const wrong = Object.entries(properties).flatMap(([key, property]) => {
-    const value = values[key];
-    if (value !== undefined && value !== null) return mistakesIn(property, value, at + key);
-    return property.required
-      ? [{ property: at + key, reason: `Missing required property '${at}${key}'` }]
-      : [];
-  });
-  return [...unknown, ...wrong];
+  const reason = "the lab's stand-in does not have this property, which Moorage does not use";
+  const unknown = Object.keys(values).filter((key) => !(key in properties));
+  return [
+    ...unknown.map((key) => ({ property: at + key, reason })),
+    ...Object.entries(properties).flatMap(([key, rule]) => mistakesIn(rule, values[key], at + key)),
+  ];
 }
 
-function mistakesIn(property: Property, value: unknown, at: string): Mistake[] {
-  const { kind, oneOf, minimum, pattern } = property;
+function mistakesIn(rule: Property, value: unknown, at: string): Mistake[] {
+  const { kind, many, optional, oneOf, pattern, minimum } = rule;
   const mistake = (reason: string): Mistake[] => [{ property: at, reason }];
   if (value === UNKNOWN) return [];
-  if (typeof kind === "string") {
-    if (typeof value !== kind) return mistake(`wanted: a ${kind}, found: a ${typeof value}`);
-    if (oneOf && !oneOf.includes(String(value))) {
-      return mistake(`value must be one of: ${oneOf.join(", ")}, got: ${JSON.stringify(value)}`);
-    }
-    if (pattern && !pattern.test(String(value))) {
-      return mistake(`${JSON.stringify(value)} does not match ${String(pattern)}`);
-    }
-    if (minimum !== undefined && Number(value) < minimum) {
-      return mistake(`value must be at least ${minimum}, got: ${String(value)}`);
-    }
-    return [];
+  if (value === undefined || value === null) {
+    return optional ? [] : mistake(`Missing required property '${at}'`);
   }
-  if ("list" in kind) {
-    if (!Array.isArray(value)) return mistake(`wanted: a list, found: a ${typeof value}`);
-    return value.flatMap((one, i) => mistakesIn({ ...property, kind: kind.list }, one, `${at}[${i}]`));
+  const wanted = many ? "list" : typeof kind === "string" && kind !== "map" ? kind : "object";
+  const found = Array.isArray(value) ? "list" : typeof value;
+  if (wanted !== found) return mistake(`wanted: a ${wanted}, found: a ${found}`);
+  if (Array.isArray(value)) {
+    return value.flatMap((one, i) => mistakesIn({ ...rule, many: undefined }, one, `${at}[${i}]`));
   }
-  if (typeof value !== "object" || value === null)
-    return mistake(`wanted: an object, found: a ${typeof value}`);
-  if ("object" in kind) return mistakesOf(kind.object, value as Values, `${at}.`);
-  return Object.entries(value).flatMap(([key, one]) => mistakesIn({ kind: kind.map }, one, `${at}.${key}`));
+  if (isObject(value)) return mistakesOf(partsOf(rule, value) ?? {}, value, `${at}.`);
+  const got = JSON.stringify(value);
+  if (oneOf && !oneOf.includes(String(value))) {
+    return mistake(`value must be one of: ${oneOf.join(", ")}, got: ${got}`);
+  }
+  if (pattern && !pattern.test(String(value))) return mistake(`value must match ${String(pattern)}`);
+  const isLess = minimum !== undefined && Number(value) < minimum;
+  return isLess ? mistake(`value must be at least ${minimum}, got: ${got}`) : [];
 }
 
-/** The values with the published plugin's defaults for what is not given. */
-export function withDefaults(properties: Properties, values: Values): Values {
-  const defaults = Object.entries(properties)
-    .filter(([, property]) => property.default !== undefined)
-    .map(([key, property]) => [key, property.default] as const);
-  return { ...Object.fromEntries(defaults), ...values };
-}
-
-/** Every path of properties, such as `taskSpec.containerSpec.image`, lists and maps by their own name. */
-export function pathsOf(
-  properties: Properties,
-  wanted: (property: Property) => boolean = () => true,
-  at = "",
-): string[] {
-  return Object.entries(properties).flatMap(([key, property]) => {
-    const { kind } = property;
-    const inner = typeof kind === "object" && "list" in kind ? kind.list : kind;
-    if (typeof inner === "object" && "object" in inner) return pathsOf(inner.object, wanted, `${at}${key}.`);
-    return wanted(property) ? [at + key] : [];
-  });
+/** The properties in an object or a map; in a map, what is empty is there too. */
+export function partsOf({ kind, many, replaces }: Property, value: unknown): Properties | undefined {
+  if (many || !isObject(value)) return undefined;
+  if (typeof kind === "object") return kind;
+  return Object.fromEntries(
+    Object.keys(value).map((key) => [key, { kind: "string", exact: true, replaces }]),
+  );
 }

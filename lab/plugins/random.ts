@@ -1,88 +1,43 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { hashSync } from "bcryptjs";
-import { withDefaults, type Properties } from "./properties";
-import { changedInputs, type ResourceType, type StandIn } from "./standIn";
-import { UNKNOWN, type Values } from "./values";
+import type { ResourceType, StandIn } from "./standIn";
 
 const lower = "abcdefghijklmnopqrstuvwxyz";
-const upper = lower.toUpperCase();
-const digits = "0123456789";
 const specials = "!@#$%&*()-_=+[]{}<>:?";
 
-/** What the published plugin records of choices that the program does not make. */
-const passwordChoices = {
-  lower: true,
-  upper: true,
-  number: true,
-  numeric: true,
-  minLower: 0,
-  minUpper: 0,
-  minNumeric: 0,
-  minSpecial: 0,
-};
-
-const passwordProperties: Properties = {
-  length: { kind: "number", required: true, replaces: true, minimum: 1 },
-  special: { kind: "boolean", replaces: true, default: true },
-};
-
-const idProperties: Properties = {
-  byteLength: { kind: "number", required: true, replaces: true, minimum: 1 },
-};
-
 const randomPassword: ResourceType = {
-  properties: passwordProperties,
-  secretOutputs: ["result", "bcryptHash"],
-  plan: (inputs) => ({ ...recorded(inputs), id: UNKNOWN, result: UNKNOWN, bcryptHash: UNKNOWN }),
-  create: (inputs) => {
-    const outputs = recorded(inputs);
-    const letters = lower + upper + digits + (outputs.special ? specials : "");
+  properties: {
+    length: { kind: "number", replaces: true, minimum: 1 },
+    special: { kind: "boolean", optional: true, replaces: true },
+  },
+  defaults: {
+    ...{ special: true, lower: true, upper: true, number: true, numeric: true },
+    ...{ minLower: 0, minUpper: 0, minNumeric: 0, minSpecial: 0 },
+    __meta: '{"schema_version":"3"}',
+  },
+  made: ["id", "result", "bcryptHash"],
+  create: ({ length, special = true }) => {
+    const letters = lower + lower.toUpperCase() + "0123456789" + (special ? specials : "");
     const pick = (): string => letters.charAt(randomInt(letters.length));
-    const result = Array.from({ length: Number(inputs.length) }, pick).join("");
+    const result = Array.from({ length: Number(length) }, pick).join("");
     // bcrypt reads no further than 72 bytes; 2a and 2b are the same for passwords this short.
     const bcryptHash = hashSync(result.slice(0, 72), 10).replace(/^\$2b\$/, "$2a$");
-    const made = { id: "none", result, bcryptHash };
-    return Promise.resolve({
-      id: "none",
-      outputs: { ...outputs, ...made, __meta: '{"schema_version":"3"}' },
-    });
-  },
-  diff: ({ outputs }, inputs) => {
-    const known = Object.fromEntries(Object.keys(passwordProperties).map((key) => [key, outputs[key]]));
-    return changedInputs(passwordProperties, known, withDefaults(passwordProperties, inputs));
+    return { id: "none", result, bcryptHash };
   },
 };
 
-function recorded(inputs: Values): Values {
-  return { ...passwordChoices, ...withDefaults(passwordProperties, inputs) };
-}
-
 const randomId: ResourceType = {
-  properties: idProperties,
-  plan: (inputs) => ({
-    ...inputs,
-    ...Object.fromEntries(["id", "hex", "dec", "b64Std", "b64Url"].map((key) => [key, UNKNOWN])),
-  }),
-  create: (inputs) => {
-    const bytes = randomBytes(Number(inputs.byteLength));
-    const id = bytes.toString("base64url");
-    const hex = bytes.toString("hex");
-    const texts = {
-      id,
-      hex,
-      dec: BigInt(`0x${hex}`).toString(),
-      b64Std: bytes.toString("base64"),
-      b64Url: id,
-    };
-    return Promise.resolve({ id, outputs: { ...inputs, ...texts } });
+  properties: { byteLength: { kind: "number", replaces: true, minimum: 1 } },
+  made: ["id", "hex", "dec", "b64Std", "b64Url"],
+  create: ({ byteLength }) => {
+    const bytes = randomBytes(Number(byteLength));
+    const [b64Url, hex] = [bytes.toString("base64url"), bytes.toString("hex")];
+    return { id: b64Url, hex, dec: String(BigInt(`0x${hex}`)), b64Std: bytes.toString("base64"), b64Url };
   },
-  diff: (state, inputs) => changedInputs(idProperties, { byteLength: state.outputs.byteLength }, inputs),
 };
 
 /** In place of the plugin `random`: passwords and ids. */
-export const random: StandIn = {
-  name: "random",
-  settings: {},
+export const standIn: StandIn = {
   types: {
     "random:index/randomPassword:RandomPassword": randomPassword,
     "random:index/randomId:RandomId": randomId,

@@ -1,213 +1,246 @@
-import {
-  changedInputs,
-  StandInError,
-  type Change,
-  type ResourceType,
-  type StandIn,
-  type State,
-} from "./standIn";
-import { withDefaults, type Properties, type Property } from "./properties";
-import { describeKey, makeKey } from "./tlsKeys";
-import { issue, request, type Validity } from "./tlsCertificates";
-import { UNKNOWN, type Values } from "./values";
+import "reflect-metadata";
+import { createHash, createPrivateKey, createPublicKey, webcrypto } from "node:crypto";
+import * as x509 from "@peculiar/x509";
+import type * as pulumi from "@pulumi/pulumi";
+import type { CertRequestArgs, LocallySignedCertArgs, SelfSignedCertArgs } from "@pulumi/tls";
+import { utils } from "ssh2";
+import { LabError } from "../exec";
+import type { Difference } from "./changes";
+import type { Properties, Values } from "./properties";
+import type { ResourceType, StandIn, State } from "./standIn";
+
+x509.cryptoProvider.set(webcrypto as never);
 
 const HOUR_MS = 3_600_000;
 
-const keyProperties: Properties = {
-  algorithm: { kind: "string", required: true, replaces: true, oneOf: ["ECDSA", "ED25519"] },
-  ecdsaCurve: { kind: "string", replaces: true, oneOf: ["P256"], default: "P224" },
-};
-
 const keyOutputs = [
   "id",
-  "privateKeyOpenssh",
-  "privateKeyPem",
-  "privateKeyPemPkcs8",
-  "publicKeyFingerprintMd5",
-  "publicKeyFingerprintSha256",
-  "publicKeyOpenssh",
-  "publicKeyPem",
+  ...["privateKeyOpenssh", "privateKeyPem", "privateKeyPemPkcs8", "publicKeyOpenssh", "publicKeyPem"],
+  ...["publicKeyFingerprintMd5", "publicKeyFingerprintSha256"],
 ];
 
 const privateKey: ResourceType = {
-  properties: keyProperties,
-  secretOutputs: ["privateKeyOpenssh", "privateKeyPem", "privateKeyPemPkcs8"],
-  check: ({ algorithm, ecdsaCurve }) =>
-    algorithm === "ECDSA" && ecdsaCurve === undefined
-      ? [{ property: "ecdsaCurve", reason: "the lab's stand-in makes ECDSA keys on P256 only: name it" }]
-      : [],
-  plan: (inputs) => ({ ...recordedKey(inputs), ...unknown(keyOutputs) }),
-  create: (inputs) => {
-    const made = describeKey(makeKey(inputs.algorithm === "ED25519" ? "ED25519" : "ECDSA"));
-    const outputs = { ...recordedKey(inputs), ...made, __meta: '{"schema_version":"1"}' };
-    return Promise.resolve({ id: made.id, outputs });
+  properties: {
+    algorithm: { kind: "string", replaces: true, oneOf: ["ECDSA", "ED25519"] },
+    ecdsaCurve: { kind: "string", optional: true, replaces: true, oneOf: ["P256"] },
   },
-  diff: ({ outputs }, inputs) => {
-    const { replaces } = changedInputs(
-      keyProperties,
-      only(keyProperties, outputs),
-      withDefaults(keyProperties, inputs),
-    );
-    // Another key has other outputs.
-    return { replaces, diffs: replaces.length > 0 ? [...replaces, ...keyOutputs] : [] };
-  },
+  defaults: { ecdsaCurve: "P224", rsaBits: 2048, __meta: '{"schema_version":"1"}' },
+  made: keyOutputs,
+  create: makeKey,
+  // Another key has other outputs.
+  diff: (state, inputs, changes) =>
+    changes.length === 0 ? [] : keyOutputs.map((path) => ({ path, kind: "update", replaces: false })),
 };
 
-function recordedKey(inputs: Values): Values {
-  return { ...withDefaults(keyProperties, inputs), rsaBits: 2048 };
+/** A new private key in every form that the published plugin gives it. */
+function makeKey({ algorithm, ecdsaCurve }: Values): Values {
+  const isEcdsa = algorithm === "ECDSA";
+  if (isEcdsa && !ecdsaCurve) throw new LabError("ecdsaCurve: the lab's stand-in wants P256: name it");
+  const privateKeyOpenssh = utils.generateKeyPairSync(isEcdsa ? "ecdsa" : "ed25519", { bits: 256 }).private;
+  const parsed = utils.parseKey(privateKeyOpenssh);
+  // Where a public Ed25519 key begins with a zero, ssh2 1.17 leaves that out, and does not read the key again.
+  if (parsed instanceof Error) return makeKey({ algorithm, ecdsaCurve });
+  const key = createPrivateKey(parsed.getPrivatePEM());
+  const publicKeyPem = createPublicKey(key).export({ type: "spki", format: "pem" });
+  const privateKeyPemPkcs8 = key.export({ type: "pkcs8", format: "pem" });
+  const wire = parsed.getPublicSSH();
+  const md5 = createHash("md5").update(wire).digest("hex");
+  const sha256 = createHash("sha256").update(wire).digest("base64");
+  return {
+    id: createHash("sha1").update(publicKeyPem).digest("hex"),
+    privateKeyOpenssh,
+    privateKeyPem: isEcdsa ? key.export({ type: "sec1", format: "pem" }) : privateKeyPemPkcs8,
+    privateKeyPemPkcs8,
+    publicKeyOpenssh: `${parsed.type} ${wire.toString("base64")}\n`,
+    publicKeyPem,
+    publicKeyFingerprintMd5: md5.replace(/..(?=.)/g, "$&:"),
+    publicKeyFingerprintSha256: `SHA256:${sha256.replace(/=+$/, "")}`,
+  };
 }
 
-const text = { kind: "string", required: true, replaces: true } as const;
-const texts = { kind: { list: "string" }, replaces: true } as const;
-const pem = { ...text, secret: true } as const;
-const uses = ["cert_signing", "client_auth", "crl_signing", "digital_signature", "server_auth"];
-/** Who a certificate is for. */
-const subjectOf = (...keys: string[]): Property => ({
-  kind: { object: Object.fromEntries(keys.map((key) => [key, { kind: "string" }])) },
-  replaces: true,
-});
+/** What a certificate may be for, by the published plugin's names. */
+const uses: Readonly<Record<string, x509.KeyUsageFlags | x509.ExtendedKeyUsage>> = {
+  cert_signing: x509.KeyUsageFlags.keyCertSign,
+  crl_signing: x509.KeyUsageFlags.cRLSign,
+  digital_signature: x509.KeyUsageFlags.digitalSignature,
+  client_auth: x509.ExtendedKeyUsage.clientAuth,
+  server_auth: x509.ExtendedKeyUsage.serverAuth,
+};
+
+const text = { kind: "string", replaces: true } as const;
+const texts = { ...text, many: "list" } as const;
+const part = { ...text, optional: true } as const;
+const flag = { kind: "boolean", optional: true, replaces: true } as const;
+
+const certRequest: ResourceType = {
+  properties: {
+    privateKeyPem: text,
+    subject: { kind: { commonName: part }, optional: true, replaces: true },
+    dnsNames: { ...texts, optional: true },
+    ipAddresses: { ...texts, optional: true },
+  },
+  made: ["id", "certRequestPem", "keyAlgorithm"],
+  create: request,
+};
 
 const certificateProperties = {
-  allowedUses: { ...texts, required: true, oneOf: uses },
-  setSubjectKeyId: { kind: "boolean", replaces: true, default: false },
-  validityPeriodHours: { kind: "number", required: true, replaces: true, minimum: 0 },
-} as const;
-const earlyRenewal = { kind: "number", minimum: 0, default: 0 } as const;
+  allowedUses: { ...texts, oneOf: Object.keys(uses) },
+  setSubjectKeyId: flag,
+  validityPeriodHours: { kind: "number", replaces: true, minimum: 0 },
+} satisfies Properties;
 
-/** What a certificate that is not made yet does not say. */
-const certificateOutputs = ["id", "certPem", "maxPathLength", "validityStartTime", "validityEndTime"];
-
-const selfSignedProperties: Properties = {
-  ...certificateProperties,
-  privateKeyPem: pem,
-  subject: subjectOf("commonName", "organization"),
-  isCaCertificate: { kind: "boolean", replaces: true, default: false },
+const certificate = {
+  defaults: { earlyRenewalHours: 0, isCaCertificate: false, readyForRenewal: false, setSubjectKeyId: false },
+  /** What one that is not made yet does not say. */
+  made: ["id", "certPem", "maxPathLength", "validityStartTime", "validityEndTime"],
+  create: issue,
+  /** One whose renewal is due takes another. */
+  diff: ({ outputs }: State, { earlyRenewalHours }: Values): Difference[] =>
+    isDue({ ...outputs, earlyRenewalHours })
+      ? [{ path: "readyForRenewal", kind: "update", replaces: true }]
+      : [],
+  read: ({ outputs, ...state }: State): State => ({
+    ...state,
+    outputs: { ...outputs, readyForRenewal: isDue(outputs) },
+  }),
 };
 
 const selfSignedCert: ResourceType = {
-  properties: selfSignedProperties,
-  plan: (inputs, state) => planned(recorded(inputs), state, [...certificateOutputs, "keyAlgorithm"]),
-  create: async (inputs) => {
-    const made = await issue({
-      ...contentOf(inputs),
-      subject: inputs.subject as Values,
-      key: String(inputs.privateKeyPem),
-    });
-    return { id: made.id, outputs: { ...recorded(inputs), ...made } };
+  ...certificate,
+  properties: {
+    ...certificateProperties,
+    privateKeyPem: text,
+    subject: { kind: { commonName: part, organization: part }, optional: true, replaces: true },
+    isCaCertificate: flag,
   },
-  diff: (state, inputs) => changed(selfSignedProperties, state, inputs),
-  read: refreshed,
-};
-
-function recorded(inputs: Values): Values {
-  return {
-    ...withDefaults(selfSignedProperties, inputs),
-    earlyRenewalHours: 0,
-    readyForRenewal: false,
-    setAuthorityKeyId: false,
-  };
-}
-
-const requestProperties: Properties = {
-  privateKeyPem: pem,
-  subject: subjectOf("commonName"),
-  dnsNames: texts,
-  ipAddresses: texts,
-};
-
-const certRequest: ResourceType = {
-  properties: requestProperties,
-  plan: (inputs) => ({ ...inputs, ...unknown(["id", "certRequestPem", "keyAlgorithm"]) }),
-  create: async (inputs) => {
-    const made = await request({
-      key: String(inputs.privateKeyPem),
-      subject: (inputs.subject ?? {}) as Values,
-      dnsNames: (inputs.dnsNames ?? []) as string[],
-      ipAddresses: (inputs.ipAddresses ?? []) as string[],
-    });
-    return { id: made.id, outputs: { ...inputs, ...made } };
-  },
-  diff: ({ outputs }, inputs) => changedInputs(requestProperties, only(requestProperties, outputs), inputs),
-};
-
-const locallySignedProperties: Properties = {
-  ...certificateProperties,
-  certRequestPem: text,
-  caPrivateKeyPem: pem,
-  caCertPem: text,
-  earlyRenewalHours: earlyRenewal,
+  defaults: { ...certificate.defaults, setAuthorityKeyId: false },
+  made: [...certificate.made, "keyAlgorithm"],
 };
 
 const locallySignedCert: ResourceType = {
-  properties: locallySignedProperties,
-  plan: (inputs, state) => planned(signed(inputs), state, [...certificateOutputs, "caKeyAlgorithm"]),
-  create: async (inputs) => {
-    const { keyAlgorithm: caKeyAlgorithm, ...made } = await issue({
-      ...contentOf(inputs),
-      request: String(inputs.certRequestPem),
-      key: String(inputs.caPrivateKeyPem),
-      authority: String(inputs.caCertPem),
-    });
-    return { id: made.id, outputs: { ...signed(inputs), ...made, caKeyAlgorithm } };
+  ...certificate,
+  properties: {
+    ...certificateProperties,
+    certRequestPem: text,
+    caPrivateKeyPem: text,
+    caCertPem: text,
+    earlyRenewalHours: { kind: "number", optional: true, minimum: 0 },
   },
-  diff: (state, inputs) => changed(locallySignedProperties, state, inputs),
-  update: ({ outputs }, inputs) =>
-    Promise.resolve({ ...outputs, ...withDefaults(locallySignedProperties, inputs) }),
-  read: refreshed,
+  made: [...certificate.made, "caKeyAlgorithm"],
+  planUpdate: updated,
+  update: updated,
 };
 
-function signed(inputs: Values): Values {
-  return { ...withDefaults(locallySignedProperties, inputs), isCaCertificate: false, readyForRenewal: false };
+/** Only what is no part of the certificate changes in place. */
+function updated({ outputs }: State, inputs: Values): Values {
+  return { ...outputs, earlyRenewalHours: 0, ...inputs };
 }
 
-function contentOf(inputs: Values) {
+function isDue({ validityEndTime, earlyRenewalHours: hours }: Values): boolean {
+  const end = Date.parse(String(validityEndTime));
+  if (Number.isNaN(end)) throw new LabError(`the recorded end is no time: ${String(validityEndTime)}`);
+  return end - Number(hours ?? 0) * HOUR_MS <= Date.now();
+}
+
+const curve = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+
+/** What the program may give for a request or for a certificate of either kind. */
+type Inputs = pulumi.Unwrap<Partial<CertRequestArgs & SelfSignedCertArgs & LocallySignedCertArgs>>;
+
+/** Signs a certificate: that of an authority for itself, or one that was requested from an authority. */
+async function issue(inputs: Inputs): Promise<Values> {
+  const { caCertPem, caPrivateKeyPem, certRequestPem, privateKeyPem, validityPeriodHours = 0 } = inputs;
+  const key = await keysOf(caPrivateKeyPem ?? privateKeyPem);
+  const issuer = caCertPem ? new x509.X509Certificate(caCertPem) : undefined;
+  const request = certRequestPem ? new x509.Pkcs10CertificateRequest(certRequestPem) : undefined;
+  if (issuer && !issuer.publicKey.equal(key.public)) {
+    throw new LabError("the authority's certificate is not that of its private key");
+  }
+  const own = nameOf(inputs);
   const start = new Date();
-  const hours = Number(inputs.validityPeriodHours);
-  const validity: Validity = { start, end: new Date(start.getTime() + hours * HOUR_MS) };
+  const end = new Date(start.getTime() + validityPeriodHours * HOUR_MS);
+  const publicKey = request?.publicKey ?? key.public;
+  const certificate = await x509.X509CertificateGenerator.create({
+    subject: request?.subjectName ?? own,
+    issuer: issuer?.subjectName ?? own,
+    notBefore: start,
+    notAfter: end,
+    publicKey,
+    signingKey: key.signing,
+    signingAlgorithm: curve,
+    extensions: await extensionsOf(inputs, publicKey, issuer, request),
+  });
   return {
-    validity,
-    uses: inputs.allowedUses as string[],
-    isAuthority: inputs.isCaCertificate === true,
-    subjectKeyId: inputs.setSubjectKeyId === true,
+    id: String(BigInt(`0x${certificate.serialNumber}`)),
+    certPem: `${certificate.toString("pem")}\n`,
+    [issuer ? "caKeyAlgorithm" : "keyAlgorithm"]: "ECDSA",
+    validityStartTime: start.toISOString(),
+    validityEndTime: end.toISOString(),
   };
 }
 
-/** The outputs of a certificate that is there already stay, as only what is no part of it can change. */
-function planned(values: Values, state: State | undefined, made: readonly string[]): Values {
-  return state ? { ...state.outputs, ...values } : { ...values, ...unknown(made) };
+/** Those of the published plugin, in its order. */
+async function extensionsOf(
+  { allowedUses = [], isCaCertificate = false, setSubjectKeyId }: Inputs,
+  publicKey: x509.PublicKey,
+  issuer: x509.X509Certificate | undefined,
+  request: x509.Pkcs10CertificateRequest | undefined,
+): Promise<x509.Extension[]> {
+  const wanted = allowedUses.map((use) => uses[use]);
+  const flags = wanted.reduce<number>((all, use) => (typeof use === "number" ? all | use : all), 0);
+  const extended = wanted.filter((use) => typeof use === "string");
+  const names = request?.getExtension("2.5.29.17");
+  const issuerId = issuer?.getExtension(x509.SubjectKeyIdentifierExtension)?.keyId;
+  return [
+    ...(flags ? [new x509.KeyUsagesExtension(flags, true)] : []),
+    ...(extended.length > 0 ? [new x509.ExtendedKeyUsageExtension(extended)] : []),
+    new x509.BasicConstraintsExtension(isCaCertificate, undefined, true),
+    ...(setSubjectKeyId ? [await x509.SubjectKeyIdentifierExtension.create(publicKey)] : []),
+    ...(issuerId ? [new x509.AuthorityKeyIdentifierExtension(issuerId)] : []),
+    ...(names ? [names] : []),
+  ];
 }
 
-/** A certificate whose renewal is due takes another. */
-function changed(properties: Properties, { outputs }: State, inputs: Values): Change {
-  const news = withDefaults(properties, inputs);
-  const { diffs, replaces } = changedInputs(properties, only(properties, outputs), news);
-  if (!isDue({ ...outputs, earlyRenewalHours: news.earlyRenewalHours })) return { diffs, replaces };
-  return { diffs: [...diffs, "readyForRenewal"], replaces: [...replaces, "readyForRenewal"] };
+/** Asks for a certificate of a key. */
+async function request(inputs: Inputs): Promise<Values> {
+  const { privateKeyPem, dnsNames = [], ipAddresses = [] } = inputs;
+  const key = await keysOf(privateKeyPem);
+  const names = [
+    ...dnsNames.map((value) => ({ type: "dns" as const, value })),
+    ...ipAddresses.map((value) => ({ type: "ip" as const, value })),
+  ];
+  const made = await x509.Pkcs10CertificateRequestGenerator.create({
+    name: nameOf(inputs),
+    keys: { privateKey: key.signing, publicKey: await key.public.export(curve, ["verify"]) },
+    signingAlgorithm: curve,
+    extensions: names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : [],
+  });
+  const certRequestPem = `${made.toString("pem")}\n`;
+  const id = createHash("sha1").update(certRequestPem).digest("hex");
+  return { id, certRequestPem, keyAlgorithm: "ECDSA" };
 }
 
-function refreshed(state: State): Promise<State> {
-  return Promise.resolve({ ...state, outputs: { ...state.outputs, readyForRenewal: isDue(state.outputs) } });
+function nameOf({ subject: { organization, commonName } = {} }: Inputs): x509.Name {
+  return new x509.Name([
+    ...(organization === undefined ? [] : [{ O: [organization] }]),
+    ...(commonName === undefined ? [] : [{ CN: [commonName] }]),
+  ]);
 }
 
-function isDue({ validityEndTime, earlyRenewalHours }: Values): boolean {
-  const end = Date.parse(String(validityEndTime));
-  if (Number.isNaN(end))
-    throw new StandInError(`the certificate's recorded end is no time: ${String(validityEndTime)}`);
-  return end - Number(earlyRenewalHours ?? 0) * HOUR_MS <= Date.now();
-}
-
-function only(properties: Properties, values: Values): Values {
-  return Object.fromEntries(Object.keys(properties).map((key) => [key, values[key]]));
-}
-
-function unknown(keys: readonly string[]): Values {
-  return Object.fromEntries(keys.map((key) => [key, UNKNOWN]));
+async function keysOf(pem = "") {
+  const key = createPrivateKey(pem);
+  if (key.asymmetricKeyDetails?.namedCurve !== "prime256v1") {
+    throw new LabError("the lab's stand-in signs with ECDSA keys on P256 only");
+  }
+  const der = key.export({ type: "pkcs8", format: "der" });
+  return {
+    public: new x509.PublicKey(createPublicKey(key).export({ type: "spki", format: "der" })),
+    signing: await webcrypto.subtle.importKey("pkcs8", der, curve, false, ["sign"]),
+  };
 }
 
 /** In place of the plugin `tls`: keys, and certificates of an authority of one's own. */
-export const tls: StandIn = {
-  name: "tls",
-  settings: {},
+export const standIn: StandIn = {
   types: {
     "tls:index/privateKey:PrivateKey": privateKey,
     "tls:index/selfSignedCert:SelfSignedCert": selfSignedCert,

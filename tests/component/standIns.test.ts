@@ -1,6 +1,9 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { standIns } from "../../lab/plugins/main";
-import { mistakesOf, pathsOf } from "../../lab/plugins/properties";
+import { standIn as command } from "../../lab/plugins/command";
+import { standIn as docker } from "../../lab/plugins/docker";
+import { mistakesOf, type Properties, type Property } from "../../lab/plugins/properties";
+import { standIn as random } from "../../lab/plugins/random";
+import { standIn as tls } from "../../lab/plugins/tls";
 import type { ResourceType } from "../../lab/plugins/standIn";
 import { plain, type Recorder, type Registered } from "../support/mocks";
 import { rawStack } from "../support/stacks";
@@ -23,13 +26,25 @@ beforeAll(async () => {
     ...["existing", "metal", "virtualbox"].map((name) => ({ ...rawStack(name), images })),
   ];
   for (const raw of stacks) used.push(...published(await program(raw)));
-  for (const load of Object.values(standIns)) Object.assign(types, (await load()).types);
+  Object.assign(types, command.types, docker.types, random.types, tls.types);
 });
 
 function published(recorder: Recorder): Registered[] {
   return recorder.resources.filter(
     ({ custom, type }) => custom && /^(command|docker|random|tls):/.test(type),
   );
+}
+
+/** Every path of properties, such as `taskSpec.containerSpec.image`, lists and maps by their own name. */
+function pathsOf(
+  properties: Properties,
+  wanted: (property: Property) => boolean = () => true,
+  at = "",
+): string[] {
+  return Object.entries(properties).flatMap(([key, property]) => {
+    if (typeof property.kind === "object") return pathsOf(property.kind, wanted, `${at}${key}.`);
+    return wanted(property) ? [at + key] : [];
+  });
 }
 
 /** Paths of properties as {@link pathsOf} gives them. */

@@ -7,9 +7,9 @@ import { writeStarter } from "../../toolchain/standIns";
 import { checkedArchive } from "../../toolchain/plugins";
 import { defaultSetting } from "../../toolchain/setting";
 import { archiveName, type PluginPin } from "../../toolchain/versions";
-import { without } from "../../lab/plugins/values";
+import { without } from "../../lab/plugins/properties";
 import { notRun } from "../support/reporter";
-import { Plugin, type Diffed, type Recorded, type Wire } from "./plugin";
+import { isSecret, Plugin, unknownValue, type Diffed, type Recorded, type Wire } from "./plugin";
 
 /** A backend that stands for the lab's. */
 export const backend = "file:///the/lab/of/this/test";
@@ -63,13 +63,6 @@ export function orSkip(both: Both | { missing: string }, context: TestContext): 
   return "missing" in both ? context.skip(notRun + both.missing) : both;
 }
 
-const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
-const secretKey = "4dabf18193072939515e22adb298388d";
-
-export function secretOf(value: unknown): Wire {
-  return { [secretKey]: "1b47061264138c4ac30d75fd1eb44270", value };
-}
-
 /** Bookkeeping of the published plugins' framework, which they do without where it is missing. */
 const bookkeeping = ["__pulumi_raw_state_delta", "__meta", "__defaults"];
 
@@ -78,7 +71,7 @@ const bookkeeping = ["__pulumi_raw_state_delta", "__meta", "__defaults"];
  * @param own properties whose values each plugin makes up
  */
 export function shapeOf(value: unknown, own: readonly string[], key = ""): unknown {
-  if (own.includes(key) && value !== UNKNOWN && !isSecret(value)) return patternOf(value);
+  if (own.includes(key) && value !== unknownValue && !isSecret(value)) return patternOf(value);
   if (Array.isArray(value)) return sortedObjects(value.map((one) => shapeOf(one, own)));
   if (typeof value !== "object" || value === null) return value;
   const entries = Object.entries(value).filter(([name, one]) => !bookkeeping.includes(name) && !isEmpty(one));
@@ -96,10 +89,6 @@ function isEmpty(value: unknown): boolean {
 function sortedObjects(list: unknown[]): unknown[] {
   if (!list.every((one) => typeof one === "object")) return list;
   return [...list].sort((one, other) => (JSON.stringify(one) < JSON.stringify(other) ? -1 : 1));
-}
-
-function isSecret(value: unknown): boolean {
-  return typeof value === "object" && value !== null && secretKey in value;
 }
 
 function patternOf(value: unknown): unknown {

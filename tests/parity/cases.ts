@@ -1,5 +1,4 @@
-import { secretOf } from "./both";
-import type { Plugin, Wire } from "./plugin";
+import { secretOf, type Plugin, type Wire } from "./plugin";
 
 /** One resource, with a changed value for each of its properties. */
 export interface Case {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { without } from "../../lab/plugins/values";
+import { without } from "../../lab/plugins/properties";
 import { changesOf, lives, missingArchive, orSkip, startBoth, type Both, type Pair } from "./both";
 import { Daemon } from "./daemon";
 import { dockerCases } from "./dockerCases";

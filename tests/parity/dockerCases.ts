@@ -1,7 +1,6 @@
-import { without } from "../../lab/plugins/values";
+import { without } from "../../lab/plugins/properties";
 import type { Case } from "./cases";
-import { secretOf } from "./both";
-import type { Plugin, Wire } from "./plugin";
+import { secretOf, type Plugin, type Wire } from "./plugin";
 
 const networkType = "docker:index/network:Network";
 const secretType = "docker:index/secret:Secret";

@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from "node:child_process";
+import * as fs from "node:fs";
 import * as grpc from "@grpc/grpc-js";
 import { EngineService } from "@pulumi/pulumi/proto/engine_grpc_pb";
 import type { LogRequest } from "@pulumi/pulumi/proto/engine_pb";
@@ -33,10 +34,15 @@ export interface Diffed {
   readonly detailed: Readonly<Record<string, string>>;
 }
 
+/** What stands for a value that is not known before an update. */
+export const unknownValue = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+
 /** One plugin, spoken to as the engine does. */
 export class Plugin {
   /** What it told the engine to print. */
   readonly said: string[] = [];
+  /** Where it takes none, the engine gives it plain values, and keeps the marks of secrets itself. */
+  private acceptsSecrets = false;
 
   private constructor(
     private readonly process: ChildProcess,
@@ -82,7 +88,12 @@ export class Plugin {
     check.setUrn(urnOf(`pulumi:providers:${packageName}`, "provider"));
     check.setOlds(struct({}));
     check.setNews(struct(settings));
-    const answer = await ask<messages.CheckResponse>((done) => this.client.checkConfig(check, done));
+    const answer = await ask<messages.CheckResponse>((done) => this.client.checkConfig(check, done)).catch(
+      (error: grpc.ServiceError) => {
+        if (error.code !== grpc.status.UNIMPLEMENTED) throw error;
+        return new messages.CheckResponse().setInputs(check.getNews());
+      },
+    );
     const request = new messages.ConfigureRequest();
     request.setArgs(answer.getInputs() ?? struct({}));
     for (const [key, value] of Object.entries(settings)) {
@@ -92,7 +103,8 @@ export class Plugin {
     request.setAcceptresources(true);
     request.setSendsOldInputs(true);
     request.setSendsOldInputsToDelete(true);
-    await ask<messages.ConfigureResponse>((done) => this.client.configure(request, done));
+    const configured = await ask<messages.ConfigureResponse>((done) => this.client.configure(request, done));
+    this.acceptsSecrets = configured.getAcceptsecrets();
     return checkedOf(answer);
   }
 
@@ -101,10 +113,12 @@ export class Plugin {
     request.setUrn(urnOf(type, name));
     request.setType(type);
     request.setName(name);
-    request.setOlds(struct(olds));
-    request.setNews(struct(news));
+    request.setOlds(this.sent(olds));
+    request.setNews(this.sent(news));
     request.setRandomseed(Buffer.alloc(32, 7));
-    return checkedOf(await ask<messages.CheckResponse>((done) => this.client.check(request, done)));
+    const answer = await ask<messages.CheckResponse>((done) => this.client.check(request, done));
+    const { inputs, failures } = checkedOf(answer);
+    return { inputs: this.received(inputs, news), failures };
   }
 
   async create(type: string, inputs: Wire, preview = false, name = "it"): Promise<Recorded> {
@@ -112,10 +126,11 @@ export class Plugin {
     request.setUrn(urnOf(type, name));
     request.setType(type);
     request.setName(name);
-    request.setProperties(struct(inputs));
+    request.setProperties(this.sent(inputs));
     request.setPreview(preview);
     const answer = await ask<messages.CreateResponse>((done) => this.client.create(request, done));
-    return { id: answer.getId(), inputs, outputs: plainOf(answer.getProperties()) };
+    const outputs = this.received(plainOf(answer.getProperties()), inputs);
+    return { id: answer.getId(), inputs, outputs: markedBySdk(type, outputs) };
   }
 
   async diff(type: string, old: Recorded, news: Wire, name = "it"): Promise<Diffed> {
@@ -124,9 +139,9 @@ export class Plugin {
     request.setType(type);
     request.setName(name);
     request.setId(old.id);
-    request.setOlds(struct(old.outputs));
-    request.setOldInputs(struct(old.inputs));
-    request.setNews(struct(news));
+    request.setOlds(this.sent(old.outputs));
+    request.setOldInputs(this.sent(old.inputs));
+    request.setNews(this.sent(news));
     return diffedOf(await ask<messages.DiffResponse>((done) => this.client.diff(request, done)));
   }
 
@@ -136,12 +151,13 @@ export class Plugin {
     request.setType(type);
     request.setName(name);
     request.setId(old.id);
-    request.setOlds(struct(old.outputs));
-    request.setOldInputs(struct(old.inputs));
-    request.setNews(struct(news));
+    request.setOlds(this.sent(old.outputs));
+    request.setOldInputs(this.sent(old.inputs));
+    request.setNews(this.sent(news));
     request.setPreview(preview);
     const answer = await ask<messages.UpdateResponse>((done) => this.client.update(request, done));
-    return { id: old.id, inputs: news, outputs: plainOf(answer.getProperties()) };
+    const outputs = this.received(plainOf(answer.getProperties()), news);
+    return { id: old.id, inputs: news, outputs: markedBySdk(type, outputs) };
   }
 
   /** What a refresh finds; an empty id where there is nothing any more. */
@@ -151,13 +167,13 @@ export class Plugin {
     request.setType(type);
     request.setName(name);
     request.setId(old.id);
-    request.setProperties(struct(old.outputs));
-    request.setInputs(struct(old.inputs));
+    request.setProperties(this.sent(old.outputs));
+    request.setInputs(this.sent(old.inputs));
     const answer = await ask<messages.ReadResponse>((done) => this.client.read(request, done));
     return {
       id: answer.getId(),
-      inputs: plainOf(answer.getInputs()),
-      outputs: plainOf(answer.getProperties()),
+      inputs: this.received(plainOf(answer.getInputs()), old.inputs),
+      outputs: markedBySdk(type, this.received(plainOf(answer.getProperties()), old.outputs)),
     };
   }
 
@@ -167,15 +183,69 @@ export class Plugin {
     request.setType(type);
     request.setName(name);
     request.setId(old.id);
-    request.setProperties(struct(old.outputs));
-    request.setOldInputs(struct(old.inputs));
+    request.setProperties(this.sent(old.outputs));
+    request.setOldInputs(this.sent(old.inputs));
     await ask<Empty>((done) => this.client.delete(request, done));
+  }
+
+  private sent(values: Wire): Struct {
+    return struct(this.acceptsSecrets ? values : (withoutMarks(values) as Wire));
+  }
+
+  /** As the engine has it (`annotateSecrets`): what was given as a secret comes back as one. */
+  private received(values: Wire, given: Wire): Wire {
+    return this.acceptsSecrets ? values : remarked(values, given);
   }
 }
 
 /** The URN of a resource of the lab's stack. */
 export function urnOf(type: string, name: string): string {
   return `urn:pulumi:dev::moorage::${type}::${name}`;
+}
+
+const mark = { key: "4dabf18193072939515e22adb298388d", secret: "1b47061264138c4ac30d75fd1eb44270" };
+
+export function secretOf(value: unknown): Wire {
+  return { [mark.key]: mark.secret, value };
+}
+
+export function isSecret(value: unknown): value is Wire {
+  return typeof value === "object" && value !== null && mark.key in value;
+}
+
+function withoutMarks(value: unknown): unknown {
+  if (isSecret(value)) return withoutMarks(value.value);
+  if (Array.isArray(value)) return value.map(withoutMarks);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withoutMarks(inner)]));
+}
+
+function remarked(values: Wire, given: Wire): Wire {
+  const isPlain = (value: unknown): value is Wire =>
+    typeof value === "object" && value !== null && !Array.isArray(value) && !isSecret(value);
+  const entries = Object.entries(values).map(([key, value]) => {
+    const before = given[key];
+    if (isPlain(value) && isPlain(before)) return [key, remarked(value, before)];
+    const isMeant = !isSecret(value) && JSON.stringify(before ?? null).includes(mark.secret);
+    return [key, isMeant ? secretOf(value) : value];
+  });
+  return Object.fromEntries(entries) as Wire;
+}
+
+/** The engine marks what the published SDK names as secret, whatever the plugin says of it. */
+function markedBySdk(type: string, outputs: Wire): Wire {
+  const [name = "", module = "", resource = ""] = type.split(":");
+  const own = `${module}/${resource.charAt(0).toLowerCase()}${resource.slice(1)}`;
+  const file = require.resolve(
+    `@pulumi/${name}/${module.includes("/") ? module.replace("index/", "") : own}`,
+  );
+  const named = /additionalSecretOutputs: (\[.*?\])/.exec(fs.readFileSync(file, "utf8"))?.[1] ?? "[]";
+  const keys = (JSON.parse(named) as string[]).filter((key) => key in outputs);
+  const isOpen = (key: string): boolean => outputs[key] !== unknownValue && !isSecret(outputs[key]);
+  return {
+    ...outputs,
+    ...Object.fromEntries(keys.filter(isOpen).map((key) => [key, secretOf(outputs[key])])),
+  };
 }
 
 function struct(value: Wire): Struct {

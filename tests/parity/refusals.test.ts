@@ -68,6 +68,17 @@ describe("a stand-in", () => {
     expect((await random.check(idType, inputs)).failures).toEqual([{ property: "byteLength", reason }]);
   });
 
+  test("refuses content that is no base64, without showing it", async () => {
+    const { failures } = await docker.check("docker:index/secret:Secret", { data: "hush!", labels: [] });
+    expect(failures).toEqual([{ property: "data", reason: expect.stringContaining("value must match") }]);
+    expect(JSON.stringify(failures)).not.toContain("hush");
+  });
+
+  test("refuses a setting that it does not have, but for what a published plugin notes among them", async () => {
+    await expect(docker.configure("docker", { host: "ssh://h", certPath: "/c" })).rejects.toThrow("certPath");
+    await docker.configure("docker", { host: "ssh://h", "__pulumi-go-provider-version": "1" });
+  });
+
   test("refuses a Docker that is not reached by SSH", async () => {
     await docker.configure("docker", { host: "tcp://127.0.0.1:2375" });
     const config = "docker:index/serviceConfig:ServiceConfig";
@@ -86,7 +97,7 @@ describe("a stand-in", () => {
     const { inputs } = await docker.check(config, { data: "eA==", labels: [] });
     await expect(docker.create(config, inputs)).rejects.toThrow("Docker cannot be reached: refused");
     expect(fs.readFileSync(path.join(folder, "asked"), "utf8")).toBe(
-      "-l me -p 2022 -o LogLevel=ERROR -o ConnectTimeout=30 -o StrictHostKeyChecking=yes -T -- host docker system dial-stdio\n",
+      "-o LogLevel=ERROR -o ConnectTimeout=30 -o StrictHostKeyChecking=yes -T -- ssh://me@host:2022 docker system dial-stdio\n",
     );
   });
 });
