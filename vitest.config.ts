@@ -6,6 +6,8 @@ export default defineConfig({
   test: {
     sequence: { sequencer: PathSequencer },
     reporters: ["default", "./tests/support/reporter.ts"],
+    // Most tests wait for a process or for time to pass: more at once than processors.
+    poolOptions: { forks: { minForks: 1, maxForks: 4 } },
     projects: [
       {
         test: {
