@@ -111,6 +111,9 @@ const refused: readonly (readonly [path: string, wanted: string, values: readonl
     ["256.1.1.1", `${label}.com`, longName, "a b"],
   ],
   ["edge.proxyTimeoutSeconds", "a whole number from 10 to 86400", [9, 86401, 1e15, 1e99, 30.5, "30"]],
+  ["edge.limits.connections", "a whole number from 16 to 4096", [15, 4097, 20.5, "20"]],
+  ["edge.limits.requestsPerSecond", "a whole number from 10 to 10000", [9, 10001]],
+  ["edge.limits.layerGibibytes", "a whole number from 1 to 312", [0, 313]],
   ["edge.port", "a TCP port from 1 to 65535", [0, 65536, 1e99, 1.5, -1, "443"]],
   [
     "swarm.logMaxSize",
