@@ -121,6 +121,11 @@ const refused: readonly (readonly [path: string, wanted: string, values: readonl
     ["0m", "00m", "101g", "999999999g", "10", "10M", "10 m", ""],
   ],
   ["swarm.logMaxFile", "a whole number from 1 to 1000", [0, 1001, 1e15]],
+  [
+    "swarm.memoryMax",
+    "a size from 512M, such as 3G, or a share from 10% to 100%",
+    ["", "0", "9%", "101%", "511M", "3 G", "-1G", "1.5G", "3g", "infinity", 80],
+  ],
   ["swarm.tasksMax", "a whole number from 128 to 4194304", [127, 4194305, 1e15]],
   [
     "os.timeZone",
