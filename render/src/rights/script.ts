@@ -37,7 +37,7 @@ export function rightsScript(): string {
 import crypto from "crypto";
 import users from "${rightsDataName}";
 
-// Refusals of an address, in a row without a pause of two minutes, after which it counts as guessing.
+// Refusals of an address, without two minutes' pause between them, after which it counts as guessing.
 const guesses = 10;
 
 ${engine.map((part) => part.toString()).join("\n\n")}
@@ -77,7 +77,10 @@ function accepted(r) {
 function refused(r) {
   if (r.variables.http_authorization) {
     ngx.shared.good_logins.delete(credential(r));
-    ngx.shared.refused_logins.incr(r.variables.http_x_client, 1, 0);
+    // Set and not counted up: that would leave the entry's end where it is.
+    const refusals = ngx.shared.refused_logins;
+    const address = r.variables.http_x_client;
+    refusals.set(address, (refusals.get(address) || 0) + 1);
   }
   r.return(403, "wrong");
 }

@@ -353,13 +353,31 @@ describe("guessing", () => {
     const guesses = (async () => {
       for (let n = 0; guessing; n++) await Promise.all([0, 1, 2, 3].map((m) => guess(4 * n + m, from)));
     })();
-    for (let n = 0; n < 8; n++) {
+    for (let n = 0; n < 5; n++) {
       await sleep(1200);
       expect((await front.ask("/v2/", { user: "team:blue", from })).status).toBe(200);
     }
     guessing = false;
     await guesses;
     expect((await guess(1000, from)).status).toBe(429);
+  });
+
+  it("is remembered until the address has been still for a while", async () => {
+    const brief = await frontWith(
+      {},
+      { "zone=refused_logins:1m timeout=2m": "zone=refused_logins:1m timeout=2s" },
+    );
+    const tried = async (count: number): Promise<number[]> => {
+      const statuses: number[] = [];
+      for (let n = 0; n < count; n++) {
+        await sleep(300);
+        statuses.push((await brief.ask("/v2/", { user: `admin:guess${n}`, from: "127.0.0.26" })).status);
+      }
+      return statuses;
+    };
+    expect(await tried(25)).toContain(429);
+    await sleep(4000);
+    expect(await tried(5)).toEqual([401, 401, 401, 401, 401]);
   });
 
   it("is not what clients without a password do, as each does at first", async () => {
