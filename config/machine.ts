@@ -38,6 +38,13 @@ function isLogSize(value: string): boolean {
   return bytes >= 1024 && bytes <= 100 * 1024 ** 3;
 }
 
+/** In systemd's notation. Below, a node's own containers would end each other. */
+function isMemory(value: string): boolean {
+  if (/^(?:[1-9][0-9]|100)%$/.test(value)) return true;
+  const [, digits = "0", unit = "M"] = /^([1-9][0-9]{0,6})([MGT])$/.exec(value) ?? [];
+  return Number(digits) * 1024 ** "MGT".indexOf(unit) >= 512;
+}
+
 export const swarm = z
   .strictObject({
     autolock: z
@@ -59,6 +66,11 @@ export const swarm = z
     tasksMax: whole(128, 4194304)
       .default(4096)
       .describe("Processes and threads all containers of a node may have."),
+    memoryMax: text(isMemory, "a size from 512M, such as 3G, or a share from 10% to 100%")
+      .default("80%")
+      .describe(
+        "Memory all containers of a node may have together, so that SSH and Docker go on when they want too much.",
+      ),
   })
   .prefault({});
 

@@ -230,7 +230,7 @@ function baseArgs(config: StackConfig, name: string, values: BaseValues): NodeBa
       logMaxFile: swarm.logMaxFile,
       noNewPrivileges: true,
     },
-    limits: { tasksMax: swarm.tasksMax },
+    limits: { tasksMax: swarm.tasksMax, memoryMax: swarm.memoryMax },
     registryNames: [...new Set([registryHost(edge), edge.vip])],
     caCertificate,
     proxies: os.proxies,

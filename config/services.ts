@@ -55,6 +55,22 @@ export const registry = z
   })
   .prefault({});
 
+const limits = z
+  .strictObject({
+    connections: whole(16, 4096)
+      .default(256)
+      .describe("Requests that one address may have in progress. A site behind a NAT is one address."),
+    requestsPerSecond: whole(10, 10000)
+      .default(200)
+      .describe(
+        "Requests in a second of one address. Five times as many may come at once, as many again are slowed down, the rest is answered with 429.",
+      ),
+    layerGibibytes: whole(1, 312)
+      .default(312)
+      .describe("Size at which an upload is refused, in GiB. The store takes none larger than the default."),
+  })
+  .prefault({});
+
 export const edge = z.strictObject({
   vip: ipv4.describe("The registry's address, held by one edge node at a time; in `network.subnet`."),
   hostname: sharedName.optional().describe("The registry's name; its address `vip` by default."),
@@ -65,6 +81,7 @@ export const edge = z.strictObject({
   port: port.default(443),
   virtualRouterId: whole(1, 255).default(51).describe("VRRP id, unique in the subnet."),
   proxyTimeoutSeconds: whole(10, 86400).default(900).describe("Longest pause in an upload or download."),
+  limits: limits.describe("What one client may ask of the front; more is answered with 429, or with 413."),
   protectAuthority: z
     .boolean()
     .default(false)

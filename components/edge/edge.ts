@@ -166,5 +166,8 @@ function nginxConfig(args: EdgeArgs): string {
       ...Object.values(args.nodes).map(({ config }) => config.address),
     ],
     proxyTimeoutSeconds: edge.proxyTimeoutSeconds,
+    connectionsPerAddress: edge.limits.connections,
+    requestsPerSecond: edge.limits.requestsPerSecond,
+    largestLayerGibibytes: edge.limits.layerGibibytes,
   });
 }

@@ -65,7 +65,7 @@ function containerCommand({ folder, dataFolder }: EtcdScriptArgs): string[] {
     ...["docker", "run", "--rm", "--name", etcdContainer, "--log-driver", "none"],
     ...["--network", "host", "--cap-drop", "ALL", "--user", `${user}:${user}`, "--read-only"],
     // A member that gets no time on a busy node is taken for dead.
-    ...["--cpu-shares", "4096"],
+    ...["--cpu-shares", "4096", "--pids-limit", "1024"],
     // Unlike a volume, a bind is not made where its folder is missing.
     ...["--mount", `type=bind,source=${dataFolder},target=${dataFolder}`],
     ...["--mount", `type=bind,source=${etcdTlsFolder},target=${etcdTlsFolder},readonly`],

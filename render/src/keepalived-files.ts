@@ -113,6 +113,10 @@ function runCommand(image: string): string[] {
     // A holder that gets no time on a busy node is taken for dead.
     "--cpu-shares",
     "8192",
+    "--memory",
+    "128m",
+    "--pids-limit",
+    "128",
     "--read-only",
     "--tmpfs",
     "/run",

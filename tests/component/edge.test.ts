@@ -107,6 +107,16 @@ describe("the front", () => {
     expect(priorities).toEqual([200, 199, 198, 197]);
   });
 
+  test("limits clients as its configuration says", async () => {
+    const limits = { connections: 20, requestsPerSecond: 30, layerGibibytes: 40 };
+    const limited = contentOf(
+      (await edge((raw) => Object.assign(raw.edge ?? {}, { limits }))).named("nginx-config"),
+    );
+    for (const text of ["limit_conn connections 20;", "rate=30r/s", "client_max_body_size 40g;"]) {
+      expect(limited).toContain(text);
+    }
+  });
+
   test("changes nginx's configuration for another timeout, and what runs with it", async () => {
     const slower = await edge((raw) => Object.assign(raw.edge ?? {}, { proxyTimeoutSeconds: 1234 }));
     expect(contentOf(slower.named("nginx-config"))).toContain("1234s");

@@ -27,7 +27,8 @@ const errors = [
   [403, "@unauthorized", "UNAUTHORIZED", "authentication required", 401],
   [404, "@unknown", "NAME_INVALID", "no path of the registry, or no valid repository name"],
   [405, "@unsupported", "UNSUPPORTED", "the method is not supported here"],
-  [413, "@too_large", "SIZE_INVALID", "the manifest is too large"],
+  [413, "@too_large", "SIZE_INVALID", "the manifest or layer is too large"],
+  [429, "@busy", "TOOMANYREQUESTS", "too many requests from this address, try again in a moment"],
   [500, "@failed", "UNKNOWN", "the request failed in the front"],
   [502, "@unavailable", "UNAVAILABLE", "no registry can be reached, try again in a moment", 503],
 ] as const;
@@ -43,6 +44,8 @@ export function headersAndErrors(): string {
     ...errors.map(
       ([status, name, , , as]) => `error_page ${more[status] ?? status} ${as ? `=${as} ` : ""}${name};`,
     ),
+    "# A coding or a version of HTTP that nobody has is the request's fault, though HTTP counts it as the server's.",
+    "error_page 501 505 =400 /-/bad_request;",
     "",
     ...errors.flatMap(([status, name, code, message, as]) =>
       errorLocation(name, as ?? status, code, message),

@@ -2,6 +2,7 @@
 import { indent, lines, urlHost, word } from "../text";
 import { answerHeaders } from "./answers";
 import { defaultHealthFrom, type NginxArgs, type Settings } from "./args";
+import { addressLimits } from "./limits";
 import { loginLimits, passwordServer } from "./password";
 import { rights, upstream } from "./routes";
 import { registryServer } from "./server";
@@ -19,8 +20,9 @@ export function renderNginx(args: NginxArgs): string {
     `http {\n${indent(
       [
         httpBasics(settings),
-        loginLimits(),
         rights(settings),
+        addressLimits(settings),
+        loginLimits(),
         answerHeaders(),
         upstream(settings),
         passwordServer(settings),
@@ -61,6 +63,8 @@ function httpBasics(args: Settings): string {
     "client_header_timeout 15s;",
     "client_body_timeout 60s;",
     "send_timeout 60s;",
+    "# Who is too slow is reset: a connection that is closed in order keeps its buffers until the other side agrees.",
+    "reset_timedout_connection on;",
     "large_client_header_buffers 4 16k;",
     "# Here and not in one location, as the password's subrequest is measured by the body, too.",
     "client_max_body_size 0;",

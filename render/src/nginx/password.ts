@@ -2,15 +2,18 @@
 import { lines, word } from "../text";
 import type { Settings } from "./args";
 
-/** Requests with credentials that are not known yet cost a bcrypt, and are how passwords are guessed. */
+/**
+ * A password that is not known yet costs a bcrypt, and is how passwords are guessed. One that was right within a day is
+ * never held back, whatever else comes from its address; an address that guesses is held back further.
+ */
 export function loginLimits(): string {
   return lines(
-    "map $http_authorization $login_attempt {",
-    `    "" "";`,
-    "    default $http_x_client;",
-    "}",
+    "js_shared_dict_zone zone=good_logins:1m timeout=24h type=number evict;",
+    "js_shared_dict_zone zone=refused_logins:1m timeout=2m type=number evict;",
+    "js_set $login_attempt rights.attempt;",
+    "js_set $login_guess rights.guess;",
     "limit_req_zone $login_attempt zone=logins:1m rate=5r/s;",
-    "limit_req_log_level info;",
+    "limit_req_zone $login_guess zone=guesses:1m rate=20r/m;",
   );
 }
 
@@ -25,16 +28,15 @@ export function passwordServer(args: Settings): string {
     "server {",
     `    listen unix:${args.run}/password.sock;`,
     "    access_log off;",
-    "    root /var/empty;",
     "    limit_req zone=logins burst=40 delay=10;",
-    "    limit_req_status 429;",
+    "    limit_req zone=guesses burst=5 nodelay;",
     "    error_page 429 =401 @throttled;",
     `    auth_basic "Registry";`,
     `    auth_basic_user_file ${word(args.htpasswdPath, "htpasswd path")};`,
     `    error_page 401 ${previous === undefined ? "=403 @refused" : "= @previous"};`,
     "    recursive_error_pages on;",
     "    location / {",
-    "        try_files /none =204;",
+    "        js_content rights.accepted;",
     "    }",
     ...(previous === undefined
       ? []
@@ -42,11 +44,12 @@ export function passwordServer(args: Settings): string {
           "    location @previous {",
           `        auth_basic_user_file ${word(previous, "previous htpasswd path")};`,
           "        error_page 401 =403 @refused;",
-          "        try_files /none =204;",
+          "        js_content rights.accepted;",
           "    }",
         ]),
     "    location @refused {",
-    "        return 403 wrong;",
+    "        auth_basic off;",
+    "        js_content rights.refused;",
     "    }",
     "    location @throttled {",
     "        return 401 throttled;",

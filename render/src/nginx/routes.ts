@@ -1,6 +1,12 @@
 /** From a request to a registry: password, rights, and what each kind of request needs. */
 import { lines, word } from "../text";
 import type { Settings } from "./args";
+import { withinLimits } from "./limits";
+
+/** Bytes of a body. A manifest is at most 4 MiB for the registry, and nothing but a manifest or a layer has one. */
+const bodies = { none: "64k", manifest: "5m" };
+
+const largestLayer = (args: Settings): string => `${args.largestLayerGibibytes ?? 312}g`;
 
 export function rights(args: Settings): string {
   const path = word(args.rightsPath, "rights path");
@@ -37,22 +43,27 @@ export function upstream(args: Settings): string {
 
 /** Password first, then the rights, then the location for what is asked for. */
 export function entry(args: Settings): string {
-  const check = [
-    "    auth_request /-/password;",
-    "    root /var/empty;",
-    "    # Evaluated after the password was checked, so $remote_user is who they say.",
-    "    try_files /none @$registry_route;",
-  ];
+  const check = (largestBody: string): string[] =>
+    [
+      `client_max_body_size ${largestBody};`,
+      ...withinLimits(args),
+      "auth_request /-/password;",
+      "root /var/empty;",
+      "# Evaluated after the password was checked, so $remote_user is who they say.",
+      "try_files /none @$registry_route;",
+    ].map((directive) => `    ${directive}`);
   return lines(
     "location = /v2 {",
     "    return 301 /v2/;",
     "}",
     "location /v2/ {",
-    ...check,
+    ...check(bodies.none),
     "}",
     "location ~ ^/v2/.+/manifests/[^/]+$ {",
-    "    client_max_body_size 5m;",
-    ...check,
+    ...check(bodies.manifest),
+    "}",
+    "location ~ ^/v2/.+/blobs/uploads/[^/]*$ {",
+    ...check(largestLayer(args)),
     "}",
     "location = /-/password {",
     "    internal;",
@@ -88,16 +99,21 @@ export function towardsRegistries(): string {
   );
 }
 
-/** One location for each route of the rule engine. */
+/**
+ * One location for each route of the rule engine. The location that a request came in by measures a body by its
+ * Content-Length, and the one here what comes in chunks.
+ */
 export function routes(args: Settings): string {
+  const body = (largest: string): string => `client_max_body_size ${largest};`;
   return [
-    route("api"),
+    route("api", body(bodies.none)),
     // Small, and the same when repeated: held here, a manifest can go to a second registry when the first dies.
-    route("manifest", "client_body_buffer_size 128k;"),
-    route("blob", "proxy_buffering off;", "proxy_read_timeout 60s;"),
+    route("manifest", body(bodies.manifest), "client_body_buffer_size 128k;"),
+    route("blob", body(bodies.none), "proxy_buffering off;", "proxy_read_timeout 60s;"),
     // The end of an upload copies the layer inside the store, and is answered after that.
     route(
       "upload",
+      body(largestLayer(args)),
       "proxy_request_buffering off;",
       "proxy_buffering off;",
       "proxy_send_timeout 120s;",

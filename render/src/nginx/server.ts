@@ -23,7 +23,10 @@ export function registryServer(args: Settings): string {
   );
 }
 
-/** Mozilla's intermediate configuration, version 5.7. */
+/**
+ * Mozilla's intermediate configuration, version 5.7, without its ciphers with DHE: they want an RSA certificate, and
+ * parameters that take long to make, for clients that are older than the others it lets in.
+ */
 function tls(args: Settings): string {
   const ciphers = [
     "ECDHE-ECDSA-AES128-GCM-SHA256",

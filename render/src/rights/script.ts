@@ -37,6 +37,9 @@ export function rightsScript(): string {
 import crypto from "crypto";
 import users from "${rightsDataName}";
 
+// Refusals of an address, without two minutes' pause between them, after which it counts as guessing.
+const guesses = 10;
+
 ${engine.map((part) => part.toString()).join("\n\n")}
 
 function route(r) {
@@ -53,7 +56,36 @@ function credential(r) {
   return crypto.createHash("sha256").update(r.variables.http_authorization || "").digest("hex");
 }
 
-export default { route, affinity, credential };
+/** Who is held back for a password: the address, and nobody for none, or for one that was right before. */
+function attempt(r) {
+  const known = !r.variables.http_authorization || ngx.shared.good_logins.has(credential(r));
+  return known ? "" : r.variables.http_x_client;
+}
+
+/** The same, for an address that has been refused often. */
+function guess(r) {
+  const address = attempt(r);
+  return address && (ngx.shared.refused_logins.get(address) || 0) >= guesses ? address : "";
+}
+
+function accepted(r) {
+  ngx.shared.good_logins.set(credential(r), 1);
+  r.return(204);
+}
+
+/** A request without a password is how every client begins. */
+function refused(r) {
+  if (r.variables.http_authorization) {
+    ngx.shared.good_logins.delete(credential(r));
+    // Set and not counted up: that would leave the entry's end where it is.
+    const refusals = ngx.shared.refused_logins;
+    const address = r.variables.http_x_client;
+    refusals.set(address, (refusals.get(address) || 0) + 1);
+  }
+  r.return(403, "wrong");
+}
+
+export default { route, affinity, credential, attempt, guess, accepted, refused };
 `;
 }
 

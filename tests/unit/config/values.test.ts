@@ -111,6 +111,9 @@ const refused: readonly (readonly [path: string, wanted: string, values: readonl
     ["256.1.1.1", `${label}.com`, longName, "a b"],
   ],
   ["edge.proxyTimeoutSeconds", "a whole number from 10 to 86400", [9, 86401, 1e15, 1e99, 30.5, "30"]],
+  ["edge.limits.connections", "a whole number from 16 to 4096", [15, 4097, 20.5, "20"]],
+  ["edge.limits.requestsPerSecond", "a whole number from 10 to 10000", [9, 10001]],
+  ["edge.limits.layerGibibytes", "a whole number from 1 to 312", [0, 313]],
   ["edge.port", "a TCP port from 1 to 65535", [0, 65536, 1e99, 1.5, -1, "443"]],
   [
     "swarm.logMaxSize",
@@ -118,6 +121,11 @@ const refused: readonly (readonly [path: string, wanted: string, values: readonl
     ["0m", "00m", "101g", "999999999g", "10", "10M", "10 m", ""],
   ],
   ["swarm.logMaxFile", "a whole number from 1 to 1000", [0, 1001, 1e15]],
+  [
+    "swarm.memoryMax",
+    "a size from 512M, such as 3G, or a share from 10% to 100%",
+    ["", "0", "9%", "101%", "511M", "3 G", "-1G", "1.5G", "3g", "infinity", 80],
+  ],
   ["swarm.tasksMax", "a whole number from 128 to 4194304", [127, 4194305, 1e15]],
   [
     "os.timeZone",

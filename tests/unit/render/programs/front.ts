@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import * as https from "node:https";
 import * as os from "node:os";
 import * as path from "node:path";
+import * as tls from "node:tls";
 import { nginxCommand, renderNginx, renderRights, rightsDataName, rightsScript } from "@moorage/render";
 import type { NginxArgs, RegistryUserModel } from "@moorage/render";
 import { inRoot, program } from "./root";
@@ -18,6 +19,8 @@ export interface Ask {
   readonly user?: string;
   readonly headers?: Record<string, string>;
   readonly body?: string | Buffer;
+  /** Address of the client, in 127.0.0.0/8. */
+  readonly from?: string;
 }
 
 /** Hashes of the passwords that tests use, at bcrypt's lowest cost. */
@@ -36,6 +39,8 @@ export class Front {
     readonly port: number,
     users: Readonly<Record<string, { password: string; rights: RegistryUserModel["rights"] }>>,
     args: Pick<NginxArgs, "registries" | "resolver"> & Partial<NginxArgs>,
+    /** Texts of the configuration and what stands in their place, so that a test need not wait for a minute. */
+    instead: Readonly<Record<string, string>> = {},
   ) {
     const at = (name: string): string => path.join(this.folder, name);
     certificate(at("tls.key"), at("tls.crt"));
@@ -47,7 +52,7 @@ export class Front {
     fs.symlinkSync(inRoot("usr/lib/nginx/modules"), at("modules"));
     fs.mkdirSync(at("run"), { mode: 0o777 });
     fs.chmodSync(this.folder, 0o755);
-    const text = renderNginx({
+    let text = renderNginx({
       listenPort: port,
       serverNames: ["registry.test"],
       certificatePath: at("tls.crt"),
@@ -58,6 +63,10 @@ export class Front {
       runPath: at("run"),
       ...args,
     });
+    for (const [before, after] of Object.entries(instead)) {
+      if (!text.includes(before)) throw new Error(`there is no ${before} in nginx.conf`);
+      text = text.replaceAll(before, after);
+    }
     fs.writeFileSync(at("nginx.conf"), text);
   }
 
@@ -67,6 +76,10 @@ export class Front {
 
   addPassword(file: string, user: string, password: string): void {
     fs.appendFileSync(path.join(this.folder, file), `${user}:${bcrypt[password] ?? "!"}\n`);
+  }
+
+  forgetPasswords(file: string): void {
+    fs.writeFileSync(path.join(this.folder, file), "");
   }
 
   /** `nginx -t`; throws what it says against the configuration. */
@@ -105,7 +118,7 @@ export class Front {
     fs.rmSync(this.folder, { recursive: true, force: true });
   }
 
-  ask(target: string, { method = "GET", user, headers = {}, body }: Ask = {}): Promise<Answer> {
+  ask(target: string, { method = "GET", user, headers = {}, body, from }: Ask = {}): Promise<Answer> {
     const authorization = user === undefined ? {} : { Authorization: basic(user) };
     return new Promise((resolve, reject) => {
       const request = https.request(
@@ -114,6 +127,7 @@ export class Front {
           port: this.port,
           path: target,
           method,
+          localAddress: from,
           headers: { ...authorization, ...headers },
           rejectUnauthorized: false,
           agent: false,
@@ -133,6 +147,32 @@ export class Front {
       );
       request.on("error", reject);
       request.end(body);
+    });
+  }
+
+  /** A connection with TLS, on which a test says what it wants. */
+  connect(options: tls.ConnectionOptions = {}): Promise<tls.TLSSocket> {
+    return new Promise((resolve, reject) => {
+      const socket = tls.connect(
+        { host: "127.0.0.1", port: this.port, rejectUnauthorized: false, ...options },
+        () => resolve(socket),
+      );
+      socket.once("error", reject);
+    });
+  }
+
+  /** Sends bytes as they are, and gives back what came until the front closed the connection. */
+  async say(bytes: string | Buffer): Promise<string> {
+    const socket = await this.connect();
+    const chunks: Buffer[] = [];
+    return new Promise((resolve) => {
+      const end = (): void => {
+        socket.destroy();
+        resolve(Buffer.concat(chunks).toString("latin1"));
+      };
+      socket.on("data", (chunk: Buffer) => chunks.push(chunk));
+      socket.on("end", end).on("close", end).on("error", end);
+      socket.write(bytes);
     });
   }
 

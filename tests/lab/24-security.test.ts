@@ -1,0 +1,392 @@
+import { createHash } from "node:crypto";
+import * as tls from "node:tls";
+import { beforeAll, describe, expect, test } from "vitest";
+import type { RegistryAccess } from "../../lab/journey/push";
+import { documented, everyPort, openPorts } from "../support/listeners";
+import { ask, eventually, TestLab, type Answer } from "../support/testLab";
+
+const managers = ["coreos1", "coreos2", "coreos3"];
+const repository = "security/app";
+const sha256 = (content: string | Buffer): string =>
+  `sha256:${createHash("sha256").update(content).digest("hex")}`;
+
+const listeners = (node: string): string[] => documented(managers.includes(node));
+const tcpPorts = (node: string): number[] =>
+  listeners(node)
+    .filter((one) => one.endsWith("/tcp"))
+    .map((one) => Number.parseInt(one, 10))
+    .sort((a, b) => a - b);
+
+let lab: TestLab;
+let access: RegistryAccess;
+
+beforeAll(async () => {
+  lab = await TestLab.standing();
+  access = await lab.access();
+});
+
+const containersOn = async (node: string): Promise<string[]> =>
+  (await lab.mustRoot(node, "docker ps --format '{{.Names}}'")).trim().split("\n");
+
+describe("every listener", () => {
+  test("of a node is in the table", async () => {
+    expect(listeners("coreos1")).toContain("2377/tcp");
+    for (const { name } of lab.nodes) {
+      const listed = (await lab.mustRoot(name, "ss -H -l -n -t -u")).trim().split("\n");
+      const reachable = listed.flatMap((line) => {
+        const [protocol = "", , , , local = ""] = line.split(/\s+/);
+        const port = local.slice(local.lastIndexOf(":") + 1);
+        return /^(127\.|\[::1\])/.test(local) ? [] : [`${port}/${protocol}`];
+      });
+      expect(listeners(name), name).toEqual(expect.arrayContaining(reachable));
+    }
+  });
+
+  test("that a client finds is in the table, among all TCP ports of every node, and the other way round", async () => {
+    const client = lab.host("client1");
+    for (const { name, address } of lab.nodes) {
+      const open = await openPorts(client, { addresses: [address], ports: everyPort });
+      expect(
+        open.map(({ port }) => port).sort((a, b) => a - b),
+        name,
+      ).toEqual(tcpPorts(name));
+    }
+    const shared = await openPorts(client, { addresses: [lab.instance.vip], ports: everyPort });
+    expect(tcpPorts("coreos1")).toEqual(expect.arrayContaining(shared.map(({ port }) => port)));
+  });
+
+  test("in a container stays there for a client that sets a route to it by way of its node", async () => {
+    const [node] = lab.nodes;
+    if (node === undefined) throw new Error("the lab has no nodes");
+    const inspect = `docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' $(docker ps -q)`;
+    const bridged = `docker network inspect docker_gwbridge --format '{{range .Containers}}{{.IPv4Address}} {{end}}'`;
+    const said = await lab.mustRoot(node.name, `${inspect}; ${bridged}`);
+    const addresses = [...new Set(said.match(/\d+\.\d+\.\d+\.\d+/g))];
+    expect(addresses.some((one) => one.startsWith("10.20.1."))).toBe(true);
+    expect(addresses.some((one) => one.startsWith("172."))).toBe(true);
+    const routes = (verb: string): Promise<unknown> =>
+      Promise.all(
+        addresses.map((one) => lab.mustRoot("client1", `ip route ${verb} ${one}/32 via ${node.address}`)),
+      );
+    await routes("replace");
+    try {
+      const ports = [443, 5000, 5001, 8443, 9000, 9001];
+      const found = await openPorts(lab.host("client1"), { addresses, ports });
+      // Before version 28 Docker lets a route lead to a port that is published: to the front's.
+      expect(found.filter(({ port }) => port !== 8443)).toEqual([]);
+    } finally {
+      await routes("del");
+    }
+  });
+});
+
+describe("a container", () => {
+  /** User and capabilities; the numbers are Linux's, as `capabilities(7)` counts them. */
+  const expected: [name: RegExp, uid: string, capabilities: number[], writable: string[]][] = [
+    [/^nginx\./, "101", [], ["/tmp"]],
+    [/^registry-/, "65532", [], ["/tmp"]],
+    [/^s3-/, "99", [], ["/tmp"]],
+    [/^minio-/, "0", [], ["/tmp", "/data"]],
+    [/^moorage-keepalived$/, "0", [6, 7, 11, 12, 13], ["/tmp", "/run", "/run/moorage-keepalived"]],
+    [/^moorage-etcd$/, "61000", [], ["/var/lib/moorage/data/etcd"]],
+  ];
+  const looked = [
+    "cat /proc/1/status",
+    // Where a test file can be made, and cannot.
+    'for folder in / /etc /usr/bin /var /dev/shm "$@"; do',
+    '  (: > "$folder/.tried") 2>/dev/null && rm "$folder/.tried" && echo "writable: $folder"',
+    "done",
+    "grep hierarchical_memory_limit /sys/fs/cgroup/memory/memory.stat",
+    "true",
+  ].join("\n");
+
+  test.each(["coreos1", "coreos4"])(
+    "on %s has no rights that it does not need, seen from inside",
+    async (node) => {
+      const names = await containersOn(node);
+      const total =
+        Number(/MemTotal: +(\d+)/.exec(await lab.mustRoot(node, "cat /proc/meminfo"))?.[1]) * 1024;
+      for (const name of names) {
+        const [, uid, capabilities = [], folders = []] = expected.find(([one]) => one.test(name)) ?? [];
+        expect(uid, `${name} is in the table`).toBeDefined();
+        const inside = `docker exec ${name} sh -c '${looked}' sh ${folders.join(" ")}`;
+        const said = await lab.mustRoot(node, inside);
+        const status = (key: string): string => new RegExp(`^${key}:\\s*(\\S+)`, "m").exec(said)?.[1] ?? "";
+        const bits = capabilities.reduce((sum, at) => sum | (1n << BigInt(at)), 0n);
+        expect(BigInt(`0x${status("CapBnd")}`), name).toBe(bits);
+        expect(BigInt(`0x${status("CapEff")}`) & ~bits, name).toBe(0n);
+        expect(status("NoNewPrivs"), name).toBe("1");
+        expect(status("Uid"), name).toBe(uid);
+        const writable = [...said.matchAll(/^writable: (.*)$/gm)].map(([, folder]) => folder ?? "");
+        expect(writable.filter((one) => one !== "/dev/shm").sort(), name).toEqual([...folders].sort());
+        const memory = /hierarchical_memory_limit (\d+)/.exec(said)?.[1];
+        if (memory !== undefined) expect(Number(memory), name).toBeLessThan(total * 0.81);
+      }
+    },
+  );
+
+  test("shares its node's limit of processes with the others", async () => {
+    for (const { name } of lab.nodes) {
+      const pids = "docker ps -q | xargs docker inspect --format '{{.State.Pid}}'";
+      const groups = await lab.mustRoot(
+        name,
+        `for pid in $(${pids}); do grep -E 'pids|^0::' /proc/$pid/cgroup; done`,
+      );
+      const lines = groups
+        .trim()
+        .split("\n")
+        .filter((line) => line.includes("pids") || !groups.includes("pids"));
+      for (const line of lines) expect(line).toMatch(/:\/.*moorage\.slice\//);
+      expect(await lab.mustRoot(name, "systemctl show --value --property TasksMax moorage.slice")).toBe(
+        "4096\n",
+      );
+    }
+  });
+
+  test("is told no secret in its environment or on its command line", async () => {
+    const state = JSON.parse(await lab.state(true)) as {
+      deployment: { resources: { type: string; outputs?: object }[] };
+    };
+    const secrets = state.deployment.resources
+      .filter(({ type }) => type.startsWith("random:"))
+      .map(({ outputs }) => (outputs as { result?: { plaintext?: string } } | undefined)?.result?.plaintext)
+      .map((text) => JSON.parse(text ?? '""') as string)
+      .filter((secret) => secret !== "");
+    expect(secrets.length).toBeGreaterThan(4);
+    for (const { name } of lab.nodes) {
+      const said = await lab.mustRoot(
+        name,
+        "docker ps -q | xargs docker inspect; cat /proc/[0-9]*/cmdline | tr '\\0' ' '",
+      );
+      expect(said).toContain("MINIO_ROOT_USER_FILE");
+      for (const secret of secrets) expect(said.includes(secret)).toBe(false);
+    }
+  });
+});
+
+describe("what makes no sense", () => {
+  const asAdmin = (
+    method: string,
+    target: string,
+    more: { body?: string | Buffer; headers?: Record<string, string> } = {},
+  ) =>
+    ask(lab, access, target, {
+      method,
+      user: access.username,
+      password: access.password,
+      timeoutMs: 60_000,
+      ...more,
+    });
+
+  /** Every container with the moment it started. */
+  async function running(): Promise<string[]> {
+    const format = "'{{.Name}} {{.Id}} {{.State.StartedAt}} {{.RestartCount}}'";
+    const listed = lab.nodes.map(({ name }) =>
+      lab.mustRoot(name, `docker ps -q | xargs docker inspect --format ${format}`),
+    );
+    return (await Promise.all(listed)).flatMap((text) => text.trim().split("\n")).sort();
+  }
+
+  const begin = async (): Promise<string> => {
+    const { status, headers } = await asAdmin("POST", `/v2/${repository}/blobs/uploads/`);
+    expect(status).toBe(202);
+    return String(headers.location);
+  };
+  const withDigest = (location: string, digest: string): string =>
+    `${location}${location.includes("?") ? "&" : "?"}digest=${digest}`;
+
+  const layer = Buffer.alloc(300_000, "layer");
+  const config = Buffer.from("{}");
+  const manifest = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: "application/vnd.oci.image.manifest.v1+json",
+    config: {
+      mediaType: "application/vnd.oci.image.config.v1+json",
+      digest: sha256(config),
+      size: config.length,
+    },
+    layers: [
+      { mediaType: "application/vnd.oci.image.layer.v1.tar", digest: sha256(layer), size: layer.length },
+    ],
+  });
+  const asManifest = { "Content-Type": "application/vnd.oci.image.manifest.v1+json" };
+  let before: string[];
+
+  beforeAll(async () => {
+    for (const blob of [layer, config]) {
+      const headers = { "Content-Type": "application/octet-stream" };
+      const put = await asAdmin("PUT", withDigest(await begin(), sha256(blob)), { body: blob, headers });
+      expect(put.status, put.body).toBe(201);
+    }
+    const put = await asAdmin("PUT", `/v2/${repository}/manifests/1`, {
+      body: manifest,
+      headers: asManifest,
+    });
+    expect(put.status, put.body).toBe(201);
+    before = await running();
+  });
+
+  const at = (rest: string): string => `/v2/${repository}/${rest}`;
+  const lie = sha256("something else");
+  const cases: [what: string, () => Promise<Answer>][] = [
+    [
+      "a digest of another content",
+      async () => asAdmin("PUT", withDigest(await begin(), lie), { body: "some" }),
+    ],
+    [
+      "a digest that is none",
+      async () => asAdmin("PUT", withDigest(await begin(), "sha256:../../x"), { body: "some" }),
+    ],
+    [
+      "an upload that nobody began",
+      () => asAdmin("PATCH", at("blobs/uploads/6b1b1a5e-0000-4000-8000-000000000000"), { body: "some" }),
+    ],
+    [
+      "an upload's state by another",
+      async () =>
+        asAdmin("PATCH", (await begin()).replace(/_state=.{8}/, "_state=AAAAAAAA"), { body: "some" }),
+    ],
+    [
+      "a range that does not follow",
+      async () => asAdmin("PATCH", await begin(), { body: "some", headers: { "Content-Range": "100-103" } }),
+    ],
+    ["a manifest that is none", () => asAdmin("PUT", at("manifests/2"), { body: "{]", headers: asManifest })],
+    [
+      "a manifest of what is not there",
+      () =>
+        asAdmin("PUT", at("manifests/2"), {
+          body: manifest.replace(sha256(layer), lie),
+          headers: asManifest,
+        }),
+    ],
+    [
+      "a manifest under another digest",
+      () => asAdmin("PUT", at(`manifests/${lie}`), { body: manifest, headers: asManifest }),
+    ],
+    [
+      "a huge manifest",
+      () => asAdmin("PUT", at("manifests/2"), { body: Buffer.alloc(6 << 20, 32), headers: asManifest }),
+    ],
+    [
+      "a manifest larger than the registry takes",
+      () => asAdmin("PUT", at("manifests/2"), { body: Buffer.alloc((4 << 20) + 9, 32), headers: asManifest }),
+    ],
+    ["a huge header", () => asAdmin("GET", at("tags/list"), { headers: { "X-Large": "x".repeat(70_000) } })],
+    ["a path to elsewhere", () => asAdmin("GET", "/v2/../../etc/passwd")],
+    ["an encoded path to elsewhere", () => asAdmin("GET", `/v2/${repository}/blobs/..%2f..%2fconfig.yml`)],
+    ["a name with a zero byte", () => asAdmin("GET", "/v2/security%00app/tags/list")],
+    ["a name that is too long", () => asAdmin("GET", `/v2/${"a/".repeat(200)}a/tags/list`)],
+    ["less than no tags", () => asAdmin("GET", at("tags/list?n=-1"))],
+    ["another method", () => asAdmin("PROPFIND", at("tags/list"))],
+  ];
+
+  test.each(cases)("%s is answered with a 4xx", async (_what, work) => {
+    const { status } = await work().catch((error: NodeJS.ErrnoException) => {
+      // A front that closes while the body is still on its way has refused it, too.
+      if (error.code === "ECONNRESET" || error.code === "EPIPE") return { status: 499 };
+      throw error;
+    });
+    expect(status).toBeGreaterThanOrEqual(400);
+    expect(status).toBeLessThan(500);
+  });
+
+  test.each(["truncated", "endless"])("an upload that is %s is no blob", async (kind) => {
+    const target = await begin();
+    const socket = tls.connect({
+      host: "127.0.0.1",
+      port: lab.instance.registryPort,
+      ca: access.caCertificate,
+    });
+    socket.on("error", () => undefined);
+    const login = Buffer.from(`${access.username}:${access.password}`).toString("base64");
+    const length = kind === "truncated" ? "Content-Length: 90000000" : "Transfer-Encoding: chunked";
+    const head = [
+      "Host: registry",
+      `Authorization: Basic ${login}`,
+      "Content-Type: application/octet-stream",
+      length,
+    ];
+    socket.write(`PATCH ${target} HTTP/1.1\r\n${head.join("\r\n")}\r\n\r\n`);
+    const part = Buffer.alloc(1 << 20, kind);
+    const bytes =
+      kind === "truncated" ? part : Buffer.concat([Buffer.from("100000\r\n"), part, Buffer.from("\r\n")]);
+    for (let sent = 0; sent < 48; sent++) {
+      await new Promise<void>((resolve) => void socket.write(bytes, () => resolve()));
+    }
+    socket.destroy();
+    const whole = Buffer.concat(Array<Buffer>(48).fill(part));
+    expect((await asAdmin("HEAD", at(`blobs/${sha256(whole)}`))).status).toBe(404);
+    // 416 where the registry kept more of it than the client was told.
+    await eventually(30, async () =>
+      expect([202, 204, 404, 416]).toContain((await asAdmin("DELETE", target)).status),
+    );
+  });
+
+  test("has started nothing anew, and left what was there as it was", async () => {
+    const got = await asAdmin("GET", at("manifests/1"), { headers: { Accept: asManifest["Content-Type"] } });
+    expect(got.body).toBe(manifest);
+    expect(sha256((await asAdmin("GET", at(`blobs/${sha256(layer)}`))).body)).toBe(sha256(layer));
+    expect(await running()).toEqual(before);
+  });
+});
+
+describe("who guesses passwords", () => {
+  test("is held back at one address, and nobody else is", async () => {
+    const url = `--cacert /etc/docker/certs.d/${access.host}/ca.crt https://${access.host}/v2/`;
+    const code = "-s -o /dev/null -w '%{http_code}\\n'";
+    const guessed = await lab.client(
+      "client2",
+      `for n in $(seq 1 30); do curl ${code} --user admin:guess$n ${url}; done`,
+    );
+    expect(guessed.trim().split("\n").slice(0, 10)).toEqual(Array<string>(10).fill("401"));
+    expect(guessed.split("429").length - 1).toBeGreaterThan(5);
+    const good = `read -r secret; curl ${code} --user "${access.username}:$secret" ${url}`;
+    expect(await lab.client("client1", good, `${access.password}\n`)).toBe("200\n");
+    // Logged in before, by the same address.
+    expect(await lab.client("client2", good, `${access.password}\n`)).toBe("200\n");
+  });
+});
+
+describe("a slow line", () => {
+  test("carries a large layer for longer than any pause may last", async () => {
+    const curl = `curl -fsS --cacert /etc/docker/certs.d/${access.host}/ca.crt --user "${access.username}:$secret"`;
+    const url = `https://${access.host}/v2/${repository}/blobs/uploads/`;
+    const script = [
+      "read -r secret",
+      "head -c 7000000 /dev/urandom > /tmp/slow",
+      "digest=sha256:$(sha256sum /tmp/slow | cut -d' ' -f1)",
+      `location=$(${curl} -X POST -D - -o /dev/null ${url} | tr -d '\\r' | sed -n 's/^[Ll]ocation: //p')`,
+      `case $location in /*) location=https://${access.host}$location ;; esac`,
+      `${curl} -X PUT --limit-rate 100k -H 'Content-Type: application/octet-stream' --data-binary @/tmp/slow "$location&digest=$digest"`,
+      `${curl} ${url.replace("uploads/", "")}$digest | cmp - /tmp/slow && echo the same`,
+      "rm /tmp/slow",
+    ].join("\n");
+    const since = Date.now();
+    expect(await lab.client("client1", script, `${access.password}\n`)).toContain("the same");
+    expect((Date.now() - since) / 1000).toBeGreaterThan(62);
+  });
+});
+
+describe("chapter 7 of docker-bench-security", () => {
+  const manager = (line: string): Promise<string> => lab.mustRoot("coreos1", line);
+
+  test("holds where docs/security.md says so", async () => {
+    const info = JSON.parse(await manager("docker info --format '{{json .Swarm}}'")) as {
+      Managers: number;
+      Cluster: { Spec: { CAConfig: { NodeCertExpiry: number } } };
+    };
+    // 7.2: as many managers as the configuration has, and one leader.
+    expect(info.Managers).toBe(managers.length);
+    expect((await manager("docker node ls")).split("Leader")).toHaveLength(2);
+    // 7.4: nothing is published by way of ingress, the overlay that Docker makes and does not encrypt.
+    const services = await manager("docker service ls -q | xargs docker service inspect");
+    const ports = (JSON.parse(services) as { Endpoint: { Ports?: { PublishMode: string }[] } }[])
+      .flatMap(({ Endpoint }) => Endpoint.Ports ?? [])
+      .map(({ PublishMode }) => PublishMode);
+    expect(ports).toEqual(["host"]);
+    // 7.5
+    expect((await manager("docker secret ls -q")).trim().split("\n").length).toBeGreaterThan(3);
+    // 7.8
+    expect(info.Cluster.Spec.CAConfig.NodeCertExpiry / 3600e9 / 24).toBe(90);
+  });
+});
