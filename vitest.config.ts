@@ -7,7 +7,7 @@ export default defineConfig({
     sequence: { sequencer: PathSequencer },
     reporters: ["default", "./tests/support/reporter.ts"],
     // Most tests wait for a process or for time to pass: more at once than processors.
-    poolOptions: { forks: { minForks: 1, maxForks: 4 } },
+    poolOptions: { forks: { minForks: 1, maxForks: 3 } },
     projects: [
       {
         test: {
@@ -16,8 +16,8 @@ export default defineConfig({
             "tests/{unit,golden,property,component,provider}/**/*.test.ts",
             "tests/parity/{light,refusals}.test.ts",
           ],
-          testTimeout: 20_000,
-          hookTimeout: 60_000,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
         },
       },
       {
