@@ -87,13 +87,17 @@ export const faults = {
   wipe: {
     summary: "every file gone",
     choices: owners,
-    begin: async (place, owner) => wipe(place, ownerNamed(owner)),
-    mendedBy: "MinIO itself; for etcd, `pulumi up`",
+    begin: async (place, owner) => {
+      await wipe(place, ownerNamed(owner));
+      // It would go on with the files it has open, until it next starts.
+      if (owner === "etcd") await killProgram(place, "etcd");
+    },
+    mendedBy: "MinIO itself; for etcd, `pulumi refresh` and `pulumi up`",
   },
   lose: {
     summary: "the host lost with both its disks",
     begin: (place) => locked(place.instance, () => lose(place)),
-    mendedBy: "`pulumi up`, on an empty machine",
+    mendedBy: "`pulumi refresh` and `pulumi up`, once the empty machine is on",
   },
 } as const satisfies Record<string, Fault>;
 

@@ -36,6 +36,12 @@ async function standing(): Promise<TestLab> {
   return lab;
 }
 
+async function refreshAndUp(lab: TestLab): Promise<void> {
+  const { code, output } = await lab.refresh();
+  if (code !== 0) throw new LabError(`pulumi refresh failed:\n${output}`);
+  await lab.mustUp();
+}
+
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { only: { type: "string" }, out: { type: "string" } } });
   const plan = fullPlan();
@@ -51,7 +57,7 @@ async function main(): Promise<void> {
     const stage = await Stage.begin({
       instance: lab.instance,
       access,
-      update: () => lab.mustUp(),
+      update: () => refreshAndUp(lab),
       say,
       seed: `chaos ${new Date().toISOString()}`,
     });

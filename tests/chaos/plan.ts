@@ -79,12 +79,12 @@ export function titleOf({ fault, choice, count = 1 }: Step): string {
   return [fault, choice, count > 1 ? `×${count}` : ""].filter(Boolean).join(" ");
 }
 
-export const nameOf = (step: Step): string => `${titleOf(step)}, ${roleNames[step.role]}`;
+export const nameOf = (step: Step): string => `${titleOf(step)}: ${roleNames[step.role]}`;
 
-/** Steps whose name has the text in it; all where it is empty. */
-export function chosen(plan: readonly Step[], text: string): Step[] {
-  const wanted = text.split(",").map((one) => one.trim());
-  return plan.filter((step) => wanted.some((one) => nameOf(step).includes(one) || titleOf(step) === one));
+/** Steps whose name has one of the texts in it (`power`, `drop: Swarm's leader`), in the order of the texts. */
+export function chosen(plan: readonly Step[], texts: string): Step[] {
+  const wanted = texts.split(",").map((one) => one.trim());
+  return [...new Set(wanted.flatMap((text) => plan.filter((step) => nameOf(step).includes(text))))];
 }
 
 /** Who is what, at the moment. */

@@ -62,7 +62,7 @@ async function recover(stage: Stage, step: Step, places: readonly Place[], from:
   let command: string | undefined;
   if (step.remedy === "up") {
     if (step.fault === "lose") await replaceMachine(places);
-    command = "`pulumi up`";
+    command = "`pulumi refresh`, `pulumi up`";
     await stage.update();
   }
   if (step.remedy === "heal") {

@@ -45,8 +45,11 @@ describe("the plan", () => {
   test("is cut down by name", () => {
     const plan = fullPlan();
     expect(chosen(plan, "")).toEqual(plan);
-    expect(chosen(plan, "power, the VIP's holder").map(nameOf)).toContain("power, the VIP's holder");
-    expect(chosen(plan, "kill minio").map(nameOf)).toEqual(["kill minio, MinIO node"]);
+    expect(chosen(plan, "kill etcd, power: the VIP").map(nameOf)).toEqual([
+      "kill etcd: etcd member",
+      "power: the VIP's holder",
+    ]);
+    expect(chosen(plan, "kill minio").map(nameOf)).toEqual(["kill minio: MinIO node"]);
     expect(chosen(plan, "nothing of the kind")).toEqual([]);
   });
 });
