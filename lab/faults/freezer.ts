@@ -35,8 +35,8 @@ export function thaw(place: Place): void {
   fs.rmdirSync(cold);
 }
 
-/** The link of a host's port on the lab's bridge. */
-function setLink({ instance, host }: Place, state: "up" | "down"): Promise<string> {
+/** The link of a host's port on the lab's bridge. A host that is switched on has a new one, which is up. */
+export function setLink({ instance, host }: Place, state: "up" | "down"): Promise<string> {
   return must("ip", ["-n", instance.netns, "link", "set", host.name, state]);
 }
 

@@ -3,7 +3,7 @@ import { LabError } from "../exec";
 import { off, on, locked } from "../lab";
 import { empty, fillUp, setReadOnly, slowDown, speedUp } from "./dataDisk";
 import { corrupt, lose, ownerNamed, owners, wipe } from "./files";
-import { freezeHost, thaw, thawHost } from "./freezer";
+import { freezeHost, setLink, thaw, thawHost } from "./freezer";
 import { losePackets, passPackets } from "./packets";
 import type { Place } from "./place";
 import { freezeProgram, killProgram, programNamed, programNames } from "./processes";
@@ -27,7 +27,11 @@ export type FaultName = keyof typeof faults;
 export const faults = {
   power: {
     summary: "power off; back: power on",
-    begin: ({ instance, host }) => off(instance, host),
+    begin: async (place) => {
+      // Otherwise the kernel, which lives on, would end the connections of the processes that are killed.
+      await setLink(place, "down");
+      await off(place.instance, place.host);
+    },
     end: ({ instance, host }) => on(instance, host),
   },
   kill: {

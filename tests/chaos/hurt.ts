@@ -1,5 +1,6 @@
 /** A step's fault, done to all its nodes at once, and taken back. */
 import { faults, type Fault, type Place } from "../../lab/faults";
+import { setLink } from "../../lab/faults/freezer";
 import { shellIn } from "../../lab/faults/place";
 import { isOn, switchOff, switchOn, waitReady } from "../../lab/hosts";
 import { locked, on, platformOf } from "../../lab/lab";
@@ -14,6 +15,7 @@ export async function begin({ fault, choice }: Step, places: readonly Place[]): 
   if (!first) throw new LabError(`there is no node for ${fault}`);
   const { instance } = first;
   if (fault === "power") {
+    await Promise.all(places.map((place) => setLink(place, "down")));
     await locked(instance, () => Promise.all(places.map(({ host }) => switchOff(instance, host))));
     return;
   }

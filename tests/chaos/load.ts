@@ -23,12 +23,12 @@ export interface LoadOptions {
   readonly seed: string;
   /** Pushes and pulls at once, from each client. @default 2 */
   readonly workers?: number;
-  /** Acknowledged bytes after which only small images are pushed, as the disks are what they are. @default 1 GiB */
+  /** Acknowledged bytes after which only small images are pushed, as the disks are what they are. @default 512 MiB */
   readonly budget?: number;
 }
 
 const PUSHES = 0.25;
-const BUDGET = 1024 ** 3;
+const BUDGET = 512 * 1024 ** 2;
 const SMALL = 256 * 1024;
 /** Where there is nothing to pull yet, and between two requests of one worker. */
 const PAUSE_MS = { least: 200, most: 800 };

@@ -4,6 +4,7 @@ import { faults, type Fault, type Place } from "../../lab/faults";
 import { hostNamed } from "../../lab/instance";
 import { isOn } from "../../lab/hosts";
 import type { Row } from "./bounds";
+import type { Probe } from "./client/probe";
 import { askOnce, readBack } from "./clients";
 import { begin, HEAL, heal, replaceMachine, takeBack } from "./hurt";
 import { countsOf, longestGap, secondsOfTwo, slowestFirstByte, type Span } from "./measure";
@@ -13,7 +14,9 @@ import type { Stage } from "./stage";
 import { leaderOf } from "./strength";
 import { holdersOf } from "./vip";
 
-/** How long all may take to be whole by itself, and then once more after a command. */
+/** How long all may take to be whole by itself, before a command is tried. */
+const ALONE_SECONDS = 45;
+/** How long it may take with a command, from when that is done. */
 const STRENGTH_SECONDS = 180;
 /** From when on first bytes have to be fast. */
 const GRACE_MS = 3000;
@@ -74,7 +77,8 @@ async function recover(stage: Stage, step: Step, places: readonly Place[], from:
     if (now.join() !== missing.join()) stage.say(`    missing: ${now.join(", ") || "nothing"}`);
     missing = now;
   };
-  const whole = await stage.strength.until(STRENGTH_SECONDS, onMissing);
+  const patience = command === undefined ? ALONE_SECONDS : STRENGTH_SECONDS;
+  const whole = await stage.strength.until(patience, onMissing);
   if (whole === undefined && command === undefined) {
     stage.say("    not whole by itself: mc admin heal");
     command = HEAL;
@@ -97,6 +101,17 @@ async function healAnywhere(stage: Stage): Promise<void> {
     }
   }
   stage.say(`    ${errors.join("; ")}`);
+}
+
+/** What the prober got in place of answers, by path: how often, from when to when, and the last of it. */
+function silences(probes: readonly Probe[], from: number, to: number, zero: number): string[] {
+  const bad = probes.filter(({ at, status }) => at > from && at <= to && status !== 200);
+  return [...new Set(bad.map(({ path }) => path))].map((path) => {
+    const those = bad.filter((probe) => probe.path === path);
+    const seconds = those.map(({ at }) => ((at - zero) / 1000).toFixed(1));
+    const last = those.at(-1);
+    return `${path.slice(0, 30)}: ${those.length} without success, asked ${seconds[0]} to ${seconds.at(-1)} s after the fault: ${last?.error ?? last?.status}`;
+  });
 }
 
 /** Does one step, and gives back its row of figures. */
@@ -128,6 +143,7 @@ export async function round(stage: Stage, step: Step): Promise<Row> {
     stage.say(
       `    ${kind} from ${client} ${((start - from) / 1000).toFixed(1)} s: ${ok ? "again" : "failed"}: ${error}`,
     );
+  for (const line of silences(probes, from + GRACE_MS, to, from)) stage.say(`    ${line}`);
   return {
     step,
     nodes,

@@ -11,7 +11,7 @@ export type Said = Readonly<Record<string, string>>;
 /** A shell line that says the output of each of the commands, whatever becomes of them. */
 function inParts(commands: Readonly<Record<string, string>>): string {
   return Object.entries(commands)
-    .map(([name, command]) => `echo '${MARK}${name}'; ${command} 2>&1`)
+    .map(([name, command]) => `echo; echo '${MARK}${name}'; ${command} 2>&1`)
     .join("\n");
 }
 
