@@ -25,7 +25,7 @@ test-vm:
 
 # CHAOS='--only power,cut-off' takes some of the faults.
 chaos:
-	@$(run) tsx tests/chaos/main.ts $(CHAOS)
+	@MOORAGE_PACKAGES=skopeo $(run) tsx tests/chaos/main.ts $(CHAOS)
 
 bench:
 	@$(run) tsx bench/up.ts

@@ -2,7 +2,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { disksOf, loopOf } from "../disks";
-import { LabError, must, readIf, run } from "../exec";
+import { LabError, readIf, run } from "../exec";
 import { leaderPid } from "../hosts";
 import { groupOf, groupsBelow, isUnified, processesOf, setIn } from "./cgroups";
 import { shellIn, type Place } from "./place";
@@ -64,7 +64,7 @@ export async function fillUp(place: Place): Promise<void> {
     `free=$(df --output=avail -B1 "$(dirname ${file})" | tail -n 1)`,
     `fallocate -l "$free" ${file}.1 || fallocate -l "$((free - 33554432))" ${file}.1`,
     `cat /dev/zero > ${file}.2`,
-    `! echo more > ${file}.3`,
+    `[ "$(df --output=avail -B1 "$(dirname ${file})" | tail -n 1)" -lt 1048576 ]`,
   ].join("\n");
   const done = await shellIn(place, `{ ${line}\n} 2>/dev/null`, 60);
   if (done.code !== 0) throw new LabError(`the data disk of ${place.host.name} does not fill up`);
@@ -72,28 +72,42 @@ export async function fillUp(place: Place): Promise<void> {
 
 export async function empty(place: Place): Promise<void> {
   const file = `${await dataFolder(place)}/${FILL}`;
-  const done = await shellIn(place, `rm -f ${file}.1 ${file}.2 ${file}.3`);
+  const done = await shellIn(place, `rm -f ${file}.1 ${file}.2`);
   if (done.code !== 0) throw new LabError(`${place.host.name}: ${done.output.trim()}`);
 }
 
 /**
  * Makes every mount of the data disk read-only, in the host and in each of its containers, and containers made
- * afterwards have it from the host. (All of the file system at once is refused while files of it are open for
- * writing, as etcd's log is.) A file that is open already is written on.
+ * afterwards have it from the host. A mount through which a file is open for writing cannot be made so: etcd's, whose
+ * log always is, goes on writing until it is started again.
  */
 export async function setReadOnly(place: Place, readOnly: boolean): Promise<void> {
   const { number } = await dataDiskOf(place);
   const mode = readOnly ? "ro" : "rw";
   for (const pid of oneOfEachNamespace(processesOf(groupOf(place, "systemd")))) {
     for (const target of mountsOf(pid, number)) {
-      const remount = ["mount", "-o", `remount,bind,${mode}`, target];
-      const enter = ["-t", String(pid), "-m"];
-      const done = await run("nsenter", [...enter, ...remount]);
-      if (done.code !== 0 && fs.existsSync(`/proc/${pid}`)) {
-        await must("nsenter", [...enter, "busybox", ...remount]);
-      }
+      await remount(pid, target, mode);
     }
   }
+}
+
+const TRIES = 5;
+
+/** A mount through which a file is open for writing stays as it is: the kernel refuses, and so it says "busy". */
+async function remount(pid: number, target: string, mode: "ro" | "rw"): Promise<void> {
+  // With the processes' names too: what mounts reads /proc.
+  const enter = ["-t", String(pid), "-m", "-p"];
+  const command = ["mount", "-o", `remount,bind,${mode}`, target];
+  let said = "";
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    for (const program of [[], ["busybox"]]) {
+      const done = await run("nsenter", [...enter, ...program, ...command]);
+      if (done.code === 0 || !fs.existsSync(`/proc/${pid}`)) return;
+      said = done.output;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  if (!/busy/.test(said)) throw new LabError(`${target} cannot be remounted ${mode}: ${said.trim()}`);
 }
 
 /** One process of every mount namespace among them. */

@@ -66,15 +66,6 @@ export function fullPlan(): Step[] {
   ];
 }
 
-/** A few of them, the ones that differ most, for every run of the tests. */
-export function shortPlan(): Step[] {
-  return [
-    { fault: "power", role: "holder" },
-    { fault: "cut-off", role: "leader" },
-    { fault: "kill", choice: "minio", role: "minio" },
-  ];
-}
-
 export function titleOf({ fault, choice, count = 1 }: Step): string {
   return [fault, choice, count > 1 ? `×${count}` : ""].filter(Boolean).join(" ");
 }
