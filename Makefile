@@ -1,12 +1,13 @@
 # The lab and the tests. Each target first provides what it needs (toolchain/bootstrap.sh).
 run := toolchain/bootstrap.sh
 
-.PHONY: help lab test test-vm bench check env images clean
+.PHONY: help lab test test-vm chaos bench check env images clean
 
 help:
 	@echo 'make lab     hosts on this machine, pulumi up, a push and a pull'
 	@echo 'make test    every test, those on the lab included'
 	@echo 'make test-vm what the lab cannot: VLAN, encrypted overlay, another clock, in two emulated machines'
+	@echo 'make chaos   every fault for every role of a node, under load; writes docs/reliability.md'
 	@echo 'make bench   seconds and SSH connections of updates, in a lab of its own'
 	@echo 'make check   types, lint and format'
 	@echo 'make env     prints exports for going on by hand: eval "$$(make -s env)"'
@@ -21,6 +22,10 @@ test:
 
 test-vm:
 	@MOORAGE_PACKAGES=qemu-system-x86 $(run) vitest run --config tests/vm/vitest.config.ts
+
+# CHAOS='--only power,cut-off' takes some of the faults.
+chaos:
+	@MOORAGE_PACKAGES=skopeo $(run) tsx tests/chaos/main.ts $(CHAOS)
 
 bench:
 	@$(run) tsx bench/up.ts

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { ToolError } from "../toolchain";
 import { LabError } from "./exec";
+import { faultList, faultNamed, mend } from "./faults";
 import { hostState, isOn } from "./hosts";
 import {
   claimInstance,
@@ -19,6 +20,9 @@ const USAGE = `usage: npm run -s lab -- COMMAND
   off HOST | on HOST               cut a host's power, give it back
   reboot HOST                      cut a host's power and give it back
   reinstall HOST                   empty its system disk and boot the live installer; data stays
+  faults                           list what can be done to a host
+  fault HOST FAULT [WHAT]          do it
+  mend HOST FAULT                  take it back
   ssh HOST [COMMAND …]             open a host, or run a command on it
   info --json                      ports, addresses, key paths, disks
   clean                            take the lab away without a trace`;
@@ -111,6 +115,19 @@ async function dispatch(command: string | undefined, args: readonly string[]): P
         command
       ];
       await timed(`${host.name} ${done}`, () => action(instance, host));
+      return 0;
+    }
+    case "faults":
+      faultList().forEach(say);
+      return 0;
+    case "fault":
+    case "mend": {
+      const [name, fault, choice] = args;
+      const instance = existingInstance();
+      const place = { instance, host: hostNamed(instance, name) };
+      const work =
+        command === "fault" ? () => faultNamed(fault).begin(place, choice) : () => mend(place, fault);
+      await timed(`${place.host.name} ${fault} ${command === "fault" ? "done" : "taken back"}`, work);
       return 0;
     }
     case "ssh":

@@ -1,0 +1,137 @@
+/** A node's data disk: slow, full, or read-only. */
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { disksOf, loopOf } from "../disks";
+import { LabError, readIf, run } from "../exec";
+import { leaderPid } from "../hosts";
+import { groupOf, groupsBelow, isUnified, processesOf, setIn } from "./cgroups";
+import { shellIn, type Place } from "./place";
+
+const FILL = ".lab-fill";
+/** Of a disk that is about to die, not one that is only old. */
+const SLOW = { bytes: 2 * 1024 ** 2, operations: 40 };
+
+interface DataDisk {
+  readonly device: string;
+  /** `MAJOR:MINOR` */
+  readonly number: string;
+}
+
+async function dataDiskOf({ host }: Place): Promise<DataDisk> {
+  const [, disk] = disksOf(host);
+  const device = disk && (await loopOf(disk.file));
+  if (device === undefined) throw new LabError(`${host.name} has no data disk that is attached`);
+  const number = fs.readFileSync(`/sys/class/block/${path.basename(device)}/dev`, "utf8").trim();
+  return { device, number };
+}
+
+/** The folder a host's data disk is mounted on, as the host itself sees it. */
+export async function dataFolder(place: Place): Promise<string> {
+  const { device, number } = await dataDiskOf(place);
+  const pid = await leaderPid(place.host);
+  if (pid === undefined) throw new LabError(`${place.host.name} is off: switch it on first`);
+  // Binds of folders in it have longer names.
+  const [folder] = mountsOf(pid, number).sort((one, other) => one.length - other.length);
+  if (folder !== undefined) return folder;
+  throw new LabError(`${place.host.name} has no file system of ${device} mounted`);
+}
+
+/**
+ * Limits reads and writes, bytes and operations, of all that runs on the host by now. On cgroup 1 a limit holds for
+ * one group alone: containers started afterwards are not slowed down.
+ */
+export async function slowDown(place: Place, limits: typeof SLOW | undefined = SLOW): Promise<void> {
+  const { number } = await dataDiskOf(place);
+  if (isUnified()) {
+    const { bytes, operations } = limits ?? { bytes: "max", operations: "max" };
+    const value = `${number} rbps=${bytes} wbps=${bytes} riops=${operations} wiops=${operations}`;
+    return setIn(groupOf(place, "io"), "io.max", value);
+  }
+  for (const group of groupsBelow(groupOf(place, "blkio"))) {
+    for (const direction of ["read", "write"]) {
+      setIn(group, `blkio.throttle.${direction}_bps_device`, `${number} ${limits?.bytes ?? 0}`);
+      setIn(group, `blkio.throttle.${direction}_iops_device`, `${number} ${limits?.operations ?? 0}`);
+    }
+  }
+}
+
+export const speedUp = (place: Place): Promise<void> => slowDown(place, { bytes: 0, operations: 0 });
+
+/** Takes every byte of the data disk, also those kept for root. */
+export async function fillUp(place: Place): Promise<void> {
+  const file = `${await dataFolder(place)}/${FILL}`;
+  const line = [
+    `free=$(df --output=avail -B1 "$(dirname ${file})" | tail -n 1)`,
+    `fallocate -l "$free" ${file}.1 || fallocate -l "$((free - 33554432))" ${file}.1`,
+    `cat /dev/zero > ${file}.2`,
+    `[ "$(df --output=avail -B1 "$(dirname ${file})" | tail -n 1)" -lt 1048576 ]`,
+  ].join("\n");
+  const done = await shellIn(place, `{ ${line}\n} 2>/dev/null`, 60);
+  if (done.code !== 0) throw new LabError(`the data disk of ${place.host.name} does not fill up`);
+}
+
+export async function empty(place: Place): Promise<void> {
+  const file = `${await dataFolder(place)}/${FILL}`;
+  const done = await shellIn(place, `rm -f ${file}.1 ${file}.2`);
+  if (done.code !== 0) throw new LabError(`${place.host.name}: ${done.output.trim()}`);
+}
+
+/**
+ * Makes every mount of the data disk read-only, in the host and in each of its containers, and containers made
+ * afterwards have it from the host. A mount through which a file is open for writing cannot be made so: etcd's, whose
+ * log always is, goes on writing until it is started again.
+ */
+export async function setReadOnly(place: Place, readOnly: boolean): Promise<void> {
+  const { number } = await dataDiskOf(place);
+  const mode = readOnly ? "ro" : "rw";
+  for (const pid of oneOfEachNamespace(processesOf(groupOf(place, "systemd")))) {
+    for (const target of mountsOf(pid, number)) {
+      await remount(pid, target, mode);
+    }
+  }
+}
+
+const TRIES = 5;
+
+/** A mount through which a file is open for writing stays as it is: the kernel refuses, and so it says "busy". */
+async function remount(pid: number, target: string, mode: "ro" | "rw"): Promise<void> {
+  // With the processes' names too: what mounts reads /proc.
+  const enter = ["-t", String(pid), "-m", "-p"];
+  const command = ["mount", "-o", `remount,bind,${mode}`, target];
+  let said = "";
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    for (const program of [[], ["busybox"]]) {
+      const done = await run("nsenter", [...enter, ...program, ...command]);
+      if (done.code === 0 || !fs.existsSync(`/proc/${pid}`)) return;
+      said = done.output;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  if (!/busy/.test(said)) throw new LabError(`${target} cannot be remounted ${mode}: ${said.trim()}`);
+}
+
+/** One process of every mount namespace among them. */
+function oneOfEachNamespace(pids: readonly number[]): number[] {
+  const found = new Map<string, number>();
+  for (const pid of pids) {
+    try {
+      const namespace = fs.readlinkSync(`/proc/${pid}/ns/mnt`);
+      if (!found.has(namespace)) found.set(namespace, pid);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return [...found.values()];
+}
+
+/** Where a process sees a device mounted. @param number `MAJOR:MINOR` */
+export function mountsIn(mountinfo: string, number: string): string[] {
+  const rows = mountinfo.split("\n").map((line) => line.split(" "));
+  const targets = rows.filter((row) => row[2] === number).map((row) => row[4] ?? "");
+  return [...new Set(targets)].map((target) =>
+    target.replace(/\\([0-7]{3})/g, (_all, octal: string) => String.fromCharCode(parseInt(octal, 8))),
+  );
+}
+
+const mountsOf = (pid: number, number: string): string[] =>
+  mountsIn(readIf(`/proc/${pid}/mountinfo`) ?? "", number);

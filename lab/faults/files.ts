@@ -1,0 +1,79 @@
+/** Files of a node's data disk: their bytes changed, or gone; and a host lost with all it had. */
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { disksOf, loopOf } from "../disks";
+import { LabError, must } from "../exec";
+import { leaderPid, switchOff } from "../hosts";
+import { accessFile } from "../ssh";
+import { dataFolder } from "./dataDisk";
+import type { Place } from "./place";
+
+/** Folders of the data disk whose owner can lose them. */
+export const owners = ["minio", "etcd"] as const;
+export type Owner = (typeof owners)[number];
+
+export function ownerNamed(text: string | undefined): Owner {
+  const known = owners.find((name) => name === (text ?? "minio"));
+  if (known) return known;
+  throw new LabError(`nobody called "${text}" has files on a data disk: give one of ${owners.join(", ")}`);
+}
+
+/** An owner's folder in a host that runs, as this machine reaches it. */
+async function folderOf(place: Place, owner: Owner): Promise<string> {
+  const pid = await leaderPid(place.host);
+  if (pid === undefined) throw new LabError(`${place.host.name} is off: switch it on first`);
+  return path.join(`/proc/${pid}/root`, await dataFolder(place), owner);
+}
+
+/** Changes some bytes in the middle of every file of an owner, but MinIO's own bookkeeping. Says how many. */
+export async function corrupt(place: Place, owner: Owner): Promise<number> {
+  const files = filesBelow(await folderOf(place, owner)).filter((file) => !file.includes("/.minio.sys/"));
+  return files.filter(damage).length;
+}
+
+/** Files come and go while their owner works. */
+function damage(file: string): boolean {
+  try {
+    const descriptor = fs.openSync(file, "r+");
+    try {
+      const { size } = fs.fstatSync(descriptor);
+      const bytes = randomBytes(Math.min(64, size));
+      fs.writeSync(descriptor, bytes, 0, bytes.length, Math.floor((size - bytes.length) / 2));
+    } finally {
+      fs.closeSync(descriptor);
+    }
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function filesBelow(folder: string): string[] {
+  const entries = fs.existsSync(folder) ? fs.readdirSync(folder, { withFileTypes: true }) : [];
+  return entries.flatMap((entry) => {
+    const found = path.join(folder, entry.name);
+    if (entry.isDirectory()) return filesBelow(found);
+    return entry.isFile() ? [found] : [];
+  });
+}
+
+/** Takes everything in an owner's folder away, under its feet. */
+export async function wipe(place: Place, owner: Owner): Promise<void> {
+  const folder = await folderOf(place, owner);
+  for (const name of fs.readdirSync(folder)) {
+    fs.rmSync(path.join(folder, name), { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Takes a node's power and both its disks: what comes on in its place is another, empty machine. */
+export async function lose({ instance, host }: Place): Promise<void> {
+  if (host.kind !== "node") throw new LabError(`${host.name} is no node: clients have nothing to lose`);
+  await switchOff(instance, host);
+  for (const { file } of disksOf(host)) {
+    const device = await loopOf(file);
+    fs.rmSync(file, { force: true });
+    if (device !== undefined) await must("losetup", ["--detach", device]);
+  }
+  fs.rmSync(accessFile(instance, host), { force: true });
+}

@@ -1,0 +1,55 @@
+/** The kernel's freezer: what is frozen runs not one instruction more, and does not know of it afterwards. */
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { must } from "../exec";
+import { groupOf, groupsBelow, groupsNamed, isUnified, processesOf, setIn } from "./cgroups";
+import type { Place } from "./place";
+
+/** On cgroup 1 a unit of systemd has no group in the freezer's hierarchy: it gets this one. */
+const COLD = "moorage-frozen";
+
+function setFrozen(group: string, frozen: boolean): void {
+  if (isUnified()) setIn(group, "cgroup.freeze", frozen ? "1" : "0");
+  else setIn(group, "freezer.state", frozen ? "FROZEN" : "THAWED");
+}
+
+/** Freezes a container's or a unit's processes. @param name of its cgroup */
+export function freezeGroup(place: Place, name: string): void {
+  const own = groupsNamed(place, "freezer", name);
+  if (own.length > 0) return own.forEach((group) => setFrozen(group, true));
+  const cold = path.join(groupOf(place, "freezer"), COLD);
+  fs.mkdirSync(cold, { recursive: true });
+  for (const group of groupsNamed(place, "systemd", name)) {
+    for (const pid of processesOf(group)) setIn(cold, "cgroup.procs", String(pid));
+  }
+  setFrozen(cold, true);
+}
+
+/** Thaws whatever of a host is frozen: single processes, or all of it. */
+export function thaw(place: Place): void {
+  const whole = groupOf(place, "freezer");
+  for (const group of groupsBelow(whole)) setFrozen(group, false);
+  const cold = path.join(whole, COLD);
+  if (!fs.existsSync(cold)) return;
+  for (const pid of processesOf(cold)) setIn(whole, "cgroup.procs", String(pid));
+  fs.rmdirSync(cold);
+}
+
+/** The link of a host's port on the lab's bridge. A host that is switched on has a new one, which is up. */
+export function setLink({ instance, host }: Place, state: "up" | "down"): Promise<string> {
+  return must("ip", ["-n", instance.netns, "link", "set", host.name, state]);
+}
+
+/**
+ * Freezes all of a host. Its link goes down before, as a frozen kernel answers nothing, and the one that this host
+ * shares with the others would go on answering ARP and TCP for it.
+ */
+export async function freezeHost(place: Place): Promise<void> {
+  await setLink(place, "down");
+  setFrozen(groupOf(place, "freezer"), true);
+}
+
+export async function thawHost(place: Place): Promise<void> {
+  thaw(place);
+  await setLink(place, "up");
+}

@@ -1,0 +1,66 @@
+/** A step's fault, done to all its nodes at once, and taken back. */
+import { faults, type Fault, type Place } from "../../lab/faults";
+import { setLink } from "../../lab/faults/freezer";
+import { shellIn } from "../../lab/faults/place";
+import { isOn, switchOff, switchOn, waitReady } from "../../lab/hosts";
+import { locked, on, platformOf } from "../../lab/lab";
+import { ensureForwards } from "../../lab/network";
+import { baseRoot } from "../../lab/roots";
+import { LabError } from "../../lab/exec";
+import type { Step } from "./plan";
+import { minioContainer } from "./strength";
+
+export async function begin({ fault, choice }: Step, places: readonly Place[]): Promise<void> {
+  const [first] = places;
+  if (!first) throw new LabError(`there is no node for ${fault}`);
+  const { instance } = first;
+  if (fault === "power") {
+    await Promise.all(places.map((place) => setLink(place, "down")));
+    await locked(instance, () => Promise.all(places.map(({ host }) => switchOff(instance, host))));
+    return;
+  }
+  await Promise.all(places.map((place) => (faults[fault] as Fault).begin(place, choice)));
+}
+
+/** Takes the fault back where the lab can; says whether it did. */
+export async function takeBack({ fault }: Step, places: readonly Place[]): Promise<void> {
+  if (fault === "power") return powerAll(places);
+  const { end }: Fault = faults[fault];
+  if (end) await Promise.all(places.map((place) => end(place)));
+}
+
+/** All of them get their power at once. */
+async function powerAll(places: readonly Place[]): Promise<void> {
+  const [first] = places;
+  if (!first) return;
+  const { instance } = first;
+  await locked(instance, async () => {
+    const platform = platformOf(instance);
+    const base = await baseRoot();
+    await Promise.all(
+      places
+        .filter(({ host }) => !isOn(host))
+        .map(async ({ host }) => {
+          await switchOn(instance, host, { base, platform });
+          await waitReady(host, platform);
+        }),
+    );
+    await ensureForwards(instance, platform);
+  });
+}
+
+/** Gives a lost host's power back to the empty machine in its place. */
+export async function replaceMachine(places: readonly Place[]): Promise<void> {
+  for (const { instance, host } of places) await on(instance, host);
+}
+
+export const HEAL = "`mc admin heal`";
+
+/** Has MinIO look at every byte of every object, and mend what is wrong. */
+export async function heal(place: Place): Promise<void> {
+  const login = "http://$(cat /run/secrets/root-user):$(cat /run/secrets/root-password)@127.0.0.1:9000";
+  const command = `export MC_CONFIG_DIR=/tmp/.mc MC_HOST_local=${login}; exec mc --quiet --json admin heal --recursive --scan deep local/registry >/dev/null`;
+  const done = await shellIn(place, `docker exec ${minioContainer(place.host.name)} sh -c '${command}'`, 240);
+  if (done.code !== 0)
+    throw new LabError(`${place.host.name}: mc admin heal: exit code ${done.code}: ${done.output}`);
+}

@@ -1,0 +1,100 @@
+/** The load: three pulls to each push, from both clients, several at once. */
+import * as fs from "node:fs";
+import * as path from "node:path";
+import type { Host } from "../../lab/instance";
+import { differences, LARGEST, numbersOf, writeImage } from "./content";
+import type { Ledger } from "./ledger";
+import type { Copied, Skopeo } from "./skopeo";
+
+export interface Outcome extends Copied {
+  readonly kind: "push" | "pull";
+  readonly client: string;
+  /** Milliseconds since 1970. */
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface LoadOptions {
+  readonly clients: readonly Host[];
+  readonly skopeo: Skopeo;
+  readonly ledger: Ledger;
+  /** What is under way lies here. */
+  readonly folder: string;
+  readonly seed: string;
+  /** Pushes and pulls at once, from each client. @default 2 */
+  readonly workers?: number;
+  /** Acknowledged bytes after which only small images are pushed, as the disks are what they are. @default 512 MiB */
+  readonly budget?: number;
+}
+
+const PUSHES = 0.25;
+const BUDGET = 512 * 1024 ** 2;
+const SMALL = 256 * 1024;
+/** Where there is nothing to pull yet, and between two requests of one worker. */
+const PAUSE_MS = { least: 200, most: 800 };
+
+export class Load {
+  readonly outcomes: Outcome[] = [];
+  private readonly running: Promise<void>[] = [];
+  private stopped = false;
+  private count = 0;
+
+  constructor(private readonly options: LoadOptions) {}
+
+  start(): void {
+    const { clients, workers = 2, seed } = this.options;
+    for (const client of clients) {
+      for (let worker = 0; worker < workers; worker++) {
+        this.running.push(this.work(client, numbersOf(`${seed}/${client.name}/${worker}`)));
+      }
+    }
+  }
+
+  /** Lets what is under way end. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    await Promise.all(this.running);
+  }
+
+  private async work(client: Host, next: () => number): Promise<void> {
+    while (!this.stopped) {
+      const { entries } = this.options.ledger;
+      if (next() < PUSHES || entries.length === 0) await this.push(client);
+      else await this.pull(client, entries[Math.floor(next() * entries.length)]);
+      const pause = PAUSE_MS.least + next() * (PAUSE_MS.most - PAUSE_MS.least);
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+
+  /** Pushes the next image; an acknowledged one is in the ledger before this returns. */
+  async push(client: Host): Promise<void> {
+    const { skopeo, ledger, budget = BUDGET } = this.options;
+    const number = this.count++;
+    const seed = `${this.options.seed}/${number}`;
+    const folder = path.join(this.options.folder, `push-${number}`);
+    const made = writeImage(folder, seed, ledger.bytes < budget ? LARGEST : SMALL);
+    const repository = `chaos/${client.name}-${number % 8}`;
+    const tag = `t${number}`;
+    const ok = await this.timed("push", client, () => skopeo.push(client, folder, `${repository}:${tag}`));
+    if (ok) ledger.add({ ...made, repository, tag, seed, at: Date.now() });
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+
+  private async pull(client: Host, entry: Ledger["entries"][number] | undefined): Promise<void> {
+    if (entry === undefined) return;
+    const folder = path.join(this.options.folder, `pull-${this.count++}`);
+    await this.timed("pull", client, async () => {
+      const copied = await this.options.skopeo.pull(client, `${entry.repository}@${entry.digest}`, folder);
+      const wrong = copied.ok ? differences(folder, entry) : [];
+      return wrong.length === 0 ? copied : { ...copied, ok: false, error: wrong.join("; ") };
+    });
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+
+  private async timed(kind: Outcome["kind"], client: Host, work: () => Promise<Copied>): Promise<boolean> {
+    const start = Date.now();
+    const copied = await work();
+    this.outcomes.push({ ...copied, kind, client: client.name, start, end: Date.now() });
+    return copied.ok;
+  }
+}

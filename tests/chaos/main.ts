@@ -1,0 +1,94 @@
+/**
+ * `make chaos`: every fault for every role of a node, in a lab of its own, under load; the figures go into
+ * `docs/reliability.md`. `CHAOS="--only power,freeze minio"` takes some of them, `--out FILE` writes elsewhere.
+ * With MOORAGE_LAB that lab is used, and kept.
+ */
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { parseArgs } from "node:util";
+import { format, resolveConfig } from "prettier";
+import { ToolError } from "../../toolchain";
+import { LabError } from "../../lab/exec";
+import { checkout, platformNamed } from "../../lab/instance";
+import ownLab from "../support/labSetup";
+import { TestLab } from "../support/testLab";
+import { brokenBounds, type Row } from "./bounds";
+import { chosen, fullPlan, nameOf } from "./plan";
+import { round } from "./round";
+import { Stage } from "./stage";
+import { page, rowText } from "./table";
+
+const start = Date.now();
+const say = (line: string): void =>
+  console.error(`${((Date.now() - start) / 1000).toFixed(0).padStart(5)} s  ${line}`);
+
+async function standing(): Promise<TestLab> {
+  // Machines without a hypervisor: one that is lost is replaced by switching an empty one on.
+  const wanted = platformNamed(process.env.MOORAGE_LAB_PLATFORM, "MOORAGE_LAB_PLATFORM") ?? "metal";
+  say("hosts");
+  const lab = await TestLab.open(wanted);
+  if ((await lab.outputs()).registryUrl === undefined) {
+    say("pulumi up");
+    await lab.mustUp();
+  }
+  await lab.recordAccess();
+  return lab;
+}
+
+async function refreshAndUp(lab: TestLab): Promise<void> {
+  const { code, output } = await lab.refresh();
+  if (code !== 0) throw new LabError(`pulumi refresh failed:\n${output}`);
+  await lab.mustUp();
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { only: { type: "string" }, out: { type: "string" } } });
+  const plan = fullPlan();
+  const steps = chosen(plan, values.only ?? "");
+  if (steps.length === 0)
+    throw new LabError(`no fault has "${values.only}" in its name: ${plan.map(nameOf).join("; ")}`);
+  const out = path.resolve(checkout(), values.out ?? "docs/reliability.md");
+  const leave = ownLab();
+  const rows: Row[] = [];
+  try {
+    const lab = await standing();
+    const access = await lab.access();
+    const stage = await Stage.begin({
+      instance: lab.instance,
+      access,
+      update: () => refreshAndUp(lab),
+      say,
+      seed: `chaos ${new Date().toISOString()}`,
+    });
+    const write = async (): Promise<void> => {
+      const { entries, bytes } = stage.ledger;
+      const where = `${lab.nodes.length} nodes on ${os.cpus().length} cores, ${new Date().toISOString().slice(0, 10)}`;
+      const done = new Set(rows.map(({ step }) => step));
+      const left = plan.filter((step) => !done.has(step));
+      const text = page({ where, rows, left, acknowledged: { count: entries.length, bytes } });
+      const style = await resolveConfig(path.join(checkout(), "docs", "reliability.md"));
+      fs.writeFileSync(out, await format(text, { ...style, parser: "markdown" }));
+    };
+    try {
+      for (const step of steps) {
+        const row = await round(stage, step);
+        rows.push(row);
+        say(`  ${rowText(row)}`);
+        await write();
+      }
+    } finally {
+      await stage.end();
+    }
+  } finally {
+    await leave();
+  }
+  const broken = rows.filter((row) => brokenBounds(row).length > 0);
+  console.log(`${rows.length} faults, ${broken.length} of them with a bound that was not kept: ${out}`);
+  if (broken.length > 0) process.exitCode = 1;
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof ToolError ? `moorage: ${error.message}` : error);
+  process.exitCode = 1;
+});

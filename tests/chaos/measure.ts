@@ -1,0 +1,66 @@
+/** Figures out of what was recorded. */
+import type { Probe } from "./client/probe";
+import type { Outcome } from "./load";
+
+/** From when to when, in milliseconds since 1970. */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+const good = ({ status }: Probe): boolean => status === 200;
+const answered = ({ at, firstByteMs }: Probe): number => at + firstByteMs;
+
+/** The longest time in a span in which no probe of a path was answered with success. */
+export function longestGap(probes: readonly Probe[], path: string, { from, to }: Span): number {
+  const times = probes
+    .filter((probe) => probe.path === path && good(probe))
+    .map(answered)
+    .filter((time) => time <= to)
+    .sort((a, b) => a - b);
+  const before = times.filter((time) => time <= from).at(-1) ?? from;
+  const points = [before, ...times.filter((time) => time > from), to];
+  return Math.max(...points.slice(1).map((time, index) => time - (points[index] ?? time)));
+}
+
+/** The slowest first byte of those asked in the spans; one that failed counts as never answered. */
+export function slowestFirstByte(probes: readonly Probe[], spans: readonly Span[]): number {
+  const within = ({ at }: Probe): boolean => spans.some(({ from, to }) => at >= from && at <= to);
+  return Math.max(0, ...probes.filter(within).map((probe) => (good(probe) ? probe.firstByteMs : Infinity)));
+}
+
+/** Who has the VIP, as far as others could see it, at one moment. */
+export interface Holders {
+  readonly at: number;
+  readonly nodes: readonly string[];
+}
+
+/** The most seconds on end that more than one node had the VIP, counted each second. */
+export function secondsOfTwo(samples: readonly Holders[], { from, to }: Span): number {
+  let longest = 0;
+  let current = 0;
+  for (const { at, nodes } of samples) {
+    if (at < from || at > to) continue;
+    current = nodes.length > 1 ? current + 1 : 0;
+    longest = Math.max(longest, current);
+  }
+  return longest;
+}
+
+export interface Counts {
+  readonly all: number;
+  /** Those that did not succeed at the first try. */
+  readonly before: number;
+  /** Those that failed in spite of the client's own further tries. */
+  readonly after: number;
+}
+
+/** How the requests went that were under way in a span. */
+export function countsOf(outcomes: readonly Outcome[], kind: Outcome["kind"], { from, to }: Span): Counts {
+  const those = outcomes.filter((one) => one.kind === kind && one.end >= from && one.start <= to);
+  return {
+    all: those.length,
+    before: those.filter(({ ok, retries }) => !ok || retries > 0).length,
+    after: those.filter(({ ok }) => !ok).length,
+  };
+}

@@ -1,0 +1,116 @@
+/** What is done to which node, in which order. */
+import { faults, type Fault, type FaultName } from "../../lab/faults";
+import type { ProgramName } from "../../lab/faults/processes";
+
+/** What a node is, besides being a node. */
+export const roles = ["holder", "leader", "minio", "registry", "etcd"] as const;
+export type Role = (typeof roles)[number];
+
+export const roleNames: Readonly<Record<Role, string>> = {
+  holder: "the VIP's holder",
+  leader: "Swarm's leader",
+  minio: "MinIO node",
+  registry: "registry replica",
+  etcd: "etcd member",
+};
+
+/** What mends a fault that the lab does not take back, and its host does not mend by itself. */
+export type Remedy = "heal" | "up";
+
+export interface Step {
+  readonly fault: FaultName;
+  readonly choice?: string;
+  readonly role: Role;
+  /** How many nodes of the role at once. @default 1 */
+  readonly count?: number;
+  readonly remedy?: Remedy;
+  /** What the registry says to a push, and to a pull, while it lasts. @default both work */
+  readonly refuses?: "pushes" | "everything";
+}
+
+/** How long a fault lasts before it is taken back, in seconds. */
+export const HOLD_SECONDS = 25;
+
+const programs: [Role, ProgramName][] = [
+  ["holder", "keepalived"],
+  ["holder", "nginx"],
+  ["leader", "docker"],
+  ["minio", "minio"],
+  ["registry", "registry"],
+  ["registry", "s3"],
+  ["etcd", "etcd"],
+];
+
+const forHosts: FaultName[] = ["power", "freeze-host", "drop-in", "drop-out", "drop", "cut-off"];
+const forDisks: FaultName[] = ["slow-disk", "full-disk", "read-only-disk"];
+
+/** One at a time, every fault for every role; then what more than one node has at once; last, hosts that are lost. */
+export function fullPlan(): Step[] {
+  const each = (names: readonly FaultName[], more: Partial<Step> = {}): Step[] =>
+    names.flatMap((fault) => roles.map((role) => ({ fault, role, ...more })));
+  const processes = (["kill", "freeze"] as const).flatMap((fault) =>
+    programs.map(([role, choice]) => ({ fault, role, choice })),
+  );
+  return [
+    ...each(forHosts),
+    ...processes,
+    ...each(forDisks),
+    ...each(["corrupt"], { choice: "minio", remedy: "heal" }),
+    ...each(["wipe"], { choice: "minio" }),
+    { fault: "wipe", choice: "etcd", role: "etcd", remedy: "up" },
+    { fault: "freeze", choice: "minio", role: "minio", count: 2, refuses: "pushes" },
+    { fault: "power", role: "minio", count: 2, refuses: "pushes" },
+    { fault: "freeze", choice: "minio", role: "minio", count: 3, refuses: "everything" },
+    ...each(["lose"], { remedy: "up" }),
+    { fault: "power", role: "holder", count: 4, refuses: "everything" },
+  ];
+}
+
+export function titleOf({ fault, choice, count = 1 }: Step): string {
+  return [fault, choice, count > 1 ? `×${count}` : ""].filter(Boolean).join(" ");
+}
+
+export const nameOf = (step: Step): string => `${titleOf(step)}: ${roleNames[step.role]}`;
+
+/** Steps whose name has one of the texts in it (`power`, `drop: Swarm's leader`), in the order of the texts. */
+export function chosen(plan: readonly Step[], texts: string): Step[] {
+  const wanted = texts.split(",").map((one) => one.trim());
+  return [...new Set(wanted.flatMap((text) => plan.filter((step) => nameOf(step).includes(text))))];
+}
+
+/** Who is what, at the moment. */
+export interface Cast {
+  readonly nodes: readonly string[];
+  readonly managers: readonly string[];
+  readonly holder: string;
+  readonly leader: string;
+}
+
+/** The nodes a step hurts: for roles that several have, those that have no other one, as far as there are any. */
+export function nodesFor({ role, count = 1 }: Step, { nodes, managers, holder, leader }: Cast): string[] {
+  const first = ((): readonly string[] => {
+    switch (role) {
+      case "holder":
+        return [holder];
+      case "leader":
+        return [leader];
+      case "etcd":
+        return managers;
+      case "minio":
+        // Two at once are a manager and another; the worker goes last.
+        return count > 1 ? nodes : [...nodes].reverse();
+      case "registry":
+        return nodes;
+      default:
+        return role satisfies never;
+    }
+  })();
+  const plain = first.filter((node) => node !== holder && node !== leader);
+  const ordered = [
+    ...new Set([...(role === "holder" || role === "leader" ? first : plain), ...first, ...nodes]),
+  ];
+  return ordered.slice(0, count);
+}
+
+/** Whether the lab takes the step's fault back. */
+export const isTakenBack = ({ fault }: Step): boolean => (faults[fault] as Fault).end !== undefined;

@@ -1,0 +1,78 @@
+/** `skopeo`, as a client that pushes and pulls. */
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { run, writeAtomic } from "../../lab/exec";
+import type { Host } from "../../lab/instance";
+import type { RegistryAccess } from "../../lab/journey/push";
+
+/** How often it tries again by itself, waiting 1, 2 and 4 seconds. */
+const RETRIES = 3;
+const TIMEOUT_MS = 120_000;
+
+export interface Copied {
+  readonly ok: boolean;
+  /** How often it had to try again. */
+  readonly retries: number;
+  /** Its last error, also where a further try succeeded. */
+  readonly error?: string;
+}
+
+/** How a copy went, by what `skopeo` said. */
+export function outcomeOf(code: number, output: string): Copied {
+  const retries = output.match(/Failed, retrying in/g)?.length ?? 0;
+  const error = output
+    .trim()
+    .split("\n")
+    .filter((line) => /level=(warning|fatal|error)/.test(line))
+    .at(-1);
+  return {
+    ok: code === 0,
+    retries,
+    ...(code === 0 && retries === 0 ? {} : { error: error ?? `code ${code}` }),
+  };
+}
+
+export class Skopeo {
+  private constructor(
+    private readonly folder: string,
+    readonly registry: string,
+  ) {}
+
+  /** Puts its login and the registry's CA into a folder that only root can read. */
+  static prepare(folder: string, access: RegistryAccess): Skopeo {
+    const auth = Buffer.from(`${access.username}:${access.password}`).toString("base64");
+    const login = JSON.stringify({ auths: { [access.host]: { auth } } });
+    fs.mkdirSync(path.join(folder, "data"), { recursive: true, mode: 0o700 });
+    writeAtomic(path.join(folder, "auth.json"), login, 0o600);
+    writeAtomic(path.join(folder, "certs", "ca.crt"), access.caCertificate);
+    return new Skopeo(folder, access.host);
+  }
+
+  push(client: Host, image: string, name: string): Promise<Copied> {
+    const certificates = ["--dest-cert-dir", path.join(this.folder, "certs")];
+    return this.copy(client, [...certificates, `dir:${image}`, `docker://${this.registry}/${name}`]);
+  }
+
+  pull(client: Host, name: string, folder: string): Promise<Copied> {
+    const certificates = ["--src-cert-dir", path.join(this.folder, "certs")];
+    return this.copy(client, [...certificates, `docker://${this.registry}/${name}`, `dir:${folder}`]);
+  }
+
+  private async copy(client: Host, args: readonly string[]): Promise<Copied> {
+    const login = ["--authfile", path.join(this.folder, "auth.json")];
+    const flags = ["--quiet", "--preserve-digests", "--retry-times", String(RETRIES), ...login];
+    const command = ["skopeo", "--insecure-policy", "copy", ...flags, ...args];
+    const done = await run("ip", ["netns", "exec", client.netns, ...command], {
+      // What it knows of blobs lies in the lab's folder, and not in the machine's /var/lib/containers.
+      env: {
+        _CONTAINERS_ROOTLESS_UID: "1000",
+        XDG_DATA_HOME: path.join(this.folder, "data"),
+        TMPDIR: this.folder,
+      },
+      timeoutMs: TIMEOUT_MS,
+    });
+    return done.timedOut
+      ? { ok: false, retries: 0, error: `not done after ${TIMEOUT_MS / 1000} s` }
+      : outcomeOf(done.code, done.output);
+  }
+}

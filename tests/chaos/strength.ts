@@ -1,0 +1,152 @@
+/** Whether everything of a stack runs, and what is missing where it does not. */
+import { waitFor } from "../../lab/exec";
+import { shellIn, type Place } from "../../lab/faults/place";
+
+const SECONDS = 10;
+const MARK = "-- ";
+
+/** What one host said, by part. */
+export type Said = Readonly<Record<string, string>>;
+
+/** A shell line that says the output of each of the commands, whatever becomes of them. */
+function inParts(commands: Readonly<Record<string, string>>): string {
+  return Object.entries(commands)
+    .map(([name, command]) => `echo; echo '${MARK}${name}'; ${command} 2>&1`)
+    .join("\n");
+}
+
+export function partsOf(output: string): Said {
+  const parts = output.split(new RegExp(`^${MARK}`, "m")).slice(1);
+  return Object.fromEntries(
+    parts.map((part) => {
+      const end = part.indexOf("\n");
+      return [part.slice(0, end), part.slice(end + 1).trim()];
+    }),
+  );
+}
+
+const managerCommands = {
+  nodes:
+    "timeout 5 docker node ls --format '{{.Hostname}} {{.Status}} {{.Availability}} {{if .ManagerStatus}}{{.ManagerStatus}}{{else}}-{{end}}'",
+  services: "timeout 5 docker service ls --format '{{.Name}} {{.Replicas}}'",
+  etcd: "timeout 8 docker exec moorage-etcd etcdctl endpoint health --cluster",
+};
+
+/** A storage node's container of MinIO, in a shell. */
+export const minioContainer = (node: string): string =>
+  `$(docker ps --quiet --filter status=running --filter label=com.docker.swarm.service.name=minio-${node} | head -n 1)`;
+
+const storageCommands = (node: string, drive: string): Record<string, string> => ({
+  spares: `timeout 5 docker exec ${minioContainer(node)} curl -s -m 3 -o /dev/null -w '%{http_code}' 'http://127.0.0.1:9000/minio/health/cluster?maintenance=true'`,
+  objects: `cd ${drive}/registry && find . -name xl.meta`,
+});
+
+/** What a manager says is not as it should be. */
+export function missingInSwarm(said: Said, names: readonly string[], members: number): string[] {
+  const rows = (said.nodes ?? "").split("\n").map((line) => line.split(" "));
+  const nodes = names.flatMap((name) => {
+    const all = rows.filter(([host]) => host === name);
+    const whole = ([, status, availability, manager]: string[]): boolean =>
+      status === "Ready" && availability === "Active" && manager !== "Unreachable";
+    return all.some(whole) ? [] : [`node ${name}: ${all[0]?.slice(1).join(" ") ?? "unknown"}`];
+  });
+  const services = (said.services ?? "").split("\n").flatMap((line) => {
+    const [, name, running, wanted] = /^(\S+) (\d+)\/(\d+)/.exec(line) ?? [];
+    if (name === undefined) return [`services: ${line}`];
+    return running === wanted ? [] : [`${name} ${running}/${wanted}`];
+  });
+  const healthy = said.etcd?.match(/ is healthy/g)?.length ?? 0;
+  return [...nodes, ...services, ...(healthy === members ? [] : [`etcd ${healthy}/${members}`])];
+}
+
+/**
+ * Objects that most drives have and one has not. What only one has was deleted while it was away, and is no loss of
+ * redundancy.
+ */
+export function unhealed(drives: readonly (readonly string[])[]): Set<string> {
+  const counts = new Map<string, number>();
+  for (const drive of drives) for (const object of drive) counts.set(object, (counts.get(object) ?? 0) + 1);
+  const all = drives.length;
+  return new Set([...counts].filter(([, count]) => count < all && count > all / 2).map(([object]) => object));
+}
+
+export interface Members {
+  readonly nodes: readonly Place[];
+  /** How many of them are managers, which come first and have a member of etcd each. */
+  readonly managers: number;
+  /** Folder of MinIO's drive. */
+  readonly drive: string;
+}
+
+/** Looks again and again; objects that are being written while one looks are unhealed once, and not twice. */
+export class Strength {
+  private before = new Set<string>();
+
+  constructor(private readonly members: Members) {}
+
+  /** What is missing now; nothing where all is whole. */
+  async missing(): Promise<string[]> {
+    const { nodes, managers } = this.members;
+    const names = nodes.map(({ host }) => host.name);
+    const [swarm, storage] = await Promise.all([this.swarm(), this.storage()]);
+    const missing = missingInSwarm(swarm, names, managers);
+    const spared = names.filter((_name, index) => storage[index]?.spares === "200");
+    if (spared.length < names.length) missing.push(`MinIO could spare ${spared.length}/${names.length}`);
+    const now = unhealed(storage.map(({ objects = "" }) => objects.split("\n")));
+    const still = [...now].filter((object) => this.before.has(object));
+    const fresh = [...now].filter((object) => !this.before.has(object));
+    this.before = now;
+    if (still.length > 0) missing.push(`${still.length} objects not on all drives`);
+    else if (fresh.length > 0) missing.push("objects to be looked at again");
+    return missing;
+  }
+
+  /** Seconds until all is whole; undefined where it is not in time. */
+  async until(seconds: number, onMissing: (missing: readonly string[]) => void): Promise<number | undefined> {
+    const start = Date.now();
+    this.before = new Set();
+    const whole = async (): Promise<number | undefined> => {
+      const missing = await this.missing();
+      onMissing(missing);
+      return missing.length === 0 ? (Date.now() - start) / 1000 : undefined;
+    };
+    return waitFor(whole, seconds * 1000, 1500);
+  }
+
+  /** The first manager that answers. */
+  private async swarm(): Promise<Said> {
+    for (const place of this.members.nodes.slice(0, this.members.managers)) {
+      const said = await asked(place, managerCommands);
+      if (/^\S+ (Ready|Down|Unknown)/m.test(said.nodes ?? "")) return said;
+    }
+    return {};
+  }
+
+  private storage(): Promise<Said[]> {
+    const { nodes, drive } = this.members;
+    return Promise.all(nodes.map((place) => asked(place, storageCommands(place.host.name, drive))));
+  }
+}
+
+/** A host that is off has nothing to say. */
+async function asked(place: Place, commands: Readonly<Record<string, string>>): Promise<Said> {
+  const done = await shellIn(place, inParts(commands), SECONDS).catch(() => undefined);
+  return partsOf(done?.stdout ?? "");
+}
+
+/** The Swarm's leader, by what a manager says. */
+export function leaderIn(said: string): string | undefined {
+  return said
+    .split("\n")
+    .find((line) => line.endsWith(" Leader"))
+    ?.split(" ")[0];
+}
+
+/** Asks the managers in turn for the Swarm's leader. */
+export async function leaderOf(managers: readonly Place[]): Promise<string | undefined> {
+  for (const place of managers) {
+    const leader = leaderIn((await asked(place, { nodes: managerCommands.nodes })).nodes ?? "");
+    if (leader !== undefined) return leader;
+  }
+  return undefined;
+}

@@ -1,0 +1,97 @@
+/** The table of figures, as a page of the documentation. */
+import { brokenBounds, type Row } from "./bounds";
+import type { Counts } from "./measure";
+import { roleNames, titleOf, type Step } from "./plan";
+
+export interface Run {
+  /** When and where: `4 nodes on 2 cores, 2026-11-25`. */
+  readonly where: string;
+  readonly rows: readonly Row[];
+  /** Steps of the plan that this run left out. */
+  readonly left: readonly Step[];
+  /** Acknowledged pushes at its end, and their bytes. */
+  readonly acknowledged: { readonly count: number; readonly bytes: number };
+}
+
+const HEAD = [
+  "fault",
+  "node's role",
+  "pushes: all, failed before and after retries",
+  "pulls: the same",
+  "longest gap",
+  "slowest first byte from 3 s on",
+  "the same on return",
+  "two holders",
+  "lost",
+  "full strength",
+  "bounds",
+];
+
+const counts = ({ all, before, after }: Counts): string => `${all}, ${before}, ${after}`;
+const time = (ms: number): string => (Number.isFinite(ms) ? `${(ms / 1000).toFixed(2)} s` : "no answer");
+
+export function cellsOf(row: Row): string[] {
+  const { step, strengthSeconds, command, lost } = row;
+  const strength = strengthSeconds === undefined ? "no" : `${Math.round(strengthSeconds)} s`;
+  const broken = brokenBounds(row);
+  return [
+    titleOf(step),
+    (step.count ?? 1) === 4 ? "all" : roleNames[step.role],
+    counts(row.pushes),
+    counts(row.pulls),
+    time(row.gapMs),
+    time(row.slowestMs),
+    time(row.slowestAfterMs),
+    `${row.secondsOfTwo} s`,
+    String(lost.length),
+    command === undefined ? strength : `${strength}, by ${command}`,
+    broken.length === 0 ? "kept" : broken.join("; "),
+  ].map((cell) => cell.replaceAll("|", "\\|").replaceAll("\n", " "));
+}
+
+const lineOf = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+
+/** One row for a terminal. */
+export const rowText = (row: Row): string =>
+  cellsOf(row)
+    .map((cell, index) => `${HEAD[index]}: ${cell}`)
+    .join(" · ");
+
+export function page({ where, rows, left, acknowledged }: Run): string {
+  const broken = rows.filter((row) => brokenBounds(row).length > 0).length;
+  const mebibytes = Math.round(acknowledged.bytes / 1024 ** 2);
+  const summary = [
+    `${where}. ${rows.length} faults; ${acknowledged.count} pushes were acknowledged (${mebibytes} MiB).`,
+    broken === 0
+      ? "Every bound was kept."
+      : `In ${broken} of them a bound was not kept: the last column says which.`,
+    left.length > 0 ? `Not in this run: ${left.length} of the plan's faults.` : "",
+  ];
+  return `${[
+    "# Reliability",
+    "",
+    INTRODUCTION,
+    "",
+    summary.filter(Boolean).join(" "),
+    "",
+    lineOf(HEAD),
+    lineOf(HEAD.map(() => "---")),
+    ...rows.map((row) => lineOf(cellsOf(row))),
+    "",
+    BOUNDS,
+    ...(left.length > 0
+      ? ["", `Left out: ${left.map((step) => `${titleOf(step)} (${step.role})`).join(", ")}.`]
+      : []),
+  ].join("\n")}\n`;
+}
+
+const INTRODUCTION = `Written by \`make chaos\`, which hurts the nodes of a lab one at a time while clients push and pull. Two clients run
+\`skopeo\` through the VIP, two copies at once each, a quarter of them pushes, layers of 4 KiB to 64 MiB; it tries again
+three times by itself. Beside that one client asks \`GET /v2/\` and a manifest in turn, six times a second, on a new
+connection each. After every fault all that was ever acknowledged is read back by tag and by digest, and compared.`;
+
+const BOUNDS = `Bounds: nothing acknowledged is lost; no pull fails after the client's own retries; the longest gap is under 2 s where
+the VIP's holder goes; with one node hurt, first bytes take less than 2 s from 3 s after the fault; two nodes have the
+VIP for 2 s at most, counted each second; and all comes back to full strength: every node ready, every service with all
+its replicas, etcd with all its members, and every object on all of MinIO's drives. Full strength counts from when the
+fault was taken back (power given, packets passed), or from the fault where nothing takes it back.`;

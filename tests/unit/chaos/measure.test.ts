@@ -1,0 +1,80 @@
+import { describe, expect, test } from "vitest";
+import type { Probe } from "../../chaos/client/probe";
+import { countsOf, longestGap, secondsOfTwo, slowestFirstByte } from "../../chaos/measure";
+import { outcomeOf } from "../../chaos/skopeo";
+import { showsAddress } from "../../chaos/vip";
+
+const probe = (at: number, firstByteMs: number, status = 200): Probe => ({
+  path: "/v2/",
+  at,
+  firstByteMs,
+  status,
+});
+
+describe("the longest gap", () => {
+  test("is between two answers, whenever they were asked for", () => {
+    const probes = [
+      probe(900, 10),
+      probe(1000, 10),
+      probe(1100, 2900),
+      probe(1300, 2500, 503),
+      probe(3000, 20),
+    ];
+    expect(longestGap(probes, "/v2/", { from: 1050, to: 4500 })).toBe(3020 - 1010);
+    expect(longestGap(probes, "/v2/", { from: 3900, to: 9000 })).toBe(9000 - 4000);
+  });
+
+  test("is all of a span without an answer", () => {
+    expect(longestGap([probe(1100, 10, 0)], "/v2/", { from: 1000, to: 3000 })).toBe(2000);
+    expect(longestGap([probe(1100, 10)], "/v2/other", { from: 1000, to: 3000 })).toBe(2000);
+  });
+});
+
+test("the slowest first byte counts those asked in the spans, and one without success as never", () => {
+  const probes = [probe(100, 5000), probe(1000, 30), probe(1500, 80), probe(2500, 10, 503)];
+  expect(slowestFirstByte(probes, [{ from: 900, to: 2000 }])).toBe(80);
+  expect(slowestFirstByte(probes, [{ from: 900, to: 3000 }])).toBe(Infinity);
+  expect(slowestFirstByte(probes, [])).toBe(0);
+});
+
+test("two holders count while they last on end", () => {
+  const counts = [1, 2, 2, 1, 2, 3, 2, 0];
+  const samples = counts.map((count, second) => ({
+    at: second * 1000,
+    nodes: Array.from({ length: count }, (_, index) => `n${index}`),
+  }));
+  expect(secondsOfTwo(samples, { from: 0, to: 9000 })).toBe(3);
+  expect(secondsOfTwo(samples, { from: 0, to: 3500 })).toBe(2);
+});
+
+test("an address counts on a link that others can see", () => {
+  const shown = (operstate: string, addresses: unknown[]): string =>
+    JSON.stringify([{ ifname: "eth0", operstate, addr_info: addresses }]);
+  expect(showsAddress(shown("UP", [{ local: "10.0.2.10" }]))).toBe(true);
+  expect(showsAddress(shown("DOWN", [{ local: "10.0.2.10" }]))).toBe(false);
+  expect(showsAddress(shown("UP", []))).toBe(false);
+  expect(showsAddress("[]")).toBe(false);
+  expect(showsAddress("")).toBe(false);
+});
+
+test("what skopeo tried again is a failure before its retries, and none after them", () => {
+  const warning = (count: number): string =>
+    `time="2026-11-25" level=warning msg="Failed, retrying in 1s ... (${count}/3). Error: connection refused"\n`;
+  const done = outcomeOf(0, warning(1) + warning(2));
+  expect(done).toMatchObject({ ok: true, retries: 2 });
+  expect(done.error).toContain("(2/3)");
+  expect(outcomeOf(0, "")).toEqual({ ok: true, retries: 0 });
+  expect(outcomeOf(1, `${warning(1)}time="x" level=fatal msg="gone"\n`).error).toContain("gone");
+  const span = { from: 10, to: 20 };
+  const outcome = (start: number, end: number, ok: boolean, retries: number) =>
+    ({ kind: "pull", client: "c", start, end, ok, retries }) as const;
+  const outcomes = [
+    outcome(1, 9, false, 0),
+    outcome(1, 11, true, 1),
+    outcome(15, 30, false, 3),
+    outcome(12, 13, true, 0),
+    outcome(21, 22, false, 0),
+  ];
+  expect(countsOf(outcomes, "pull", span)).toEqual({ all: 3, before: 2, after: 1 });
+  expect(countsOf(outcomes, "push", span)).toEqual({ all: 0, before: 0, after: 0 });
+});

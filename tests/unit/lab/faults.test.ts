@@ -1,0 +1,67 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { describe, expect, test } from "vitest";
+import { faultList, faultNamed, faultNames, faults, mend, type Fault } from "../../../lab/faults";
+import { groupsBelow, processesOf } from "../../../lab/faults/cgroups";
+import { mountsIn } from "../../../lab/faults/dataDisk";
+import { lossRules } from "../../../lab/faults/packets";
+import { describeInstance, hostNamed } from "../../../lab/instance";
+
+const instance = describeInstance(3);
+const place = { instance, host: hostNamed(instance, "coreos2") };
+
+describe("faults of the lab", () => {
+  test("are taken back, or say by what", () => {
+    for (const name of faultNames) {
+      const { end, mendedBy }: Fault = faults[name];
+      expect(end !== undefined || mendedBy !== undefined, name).toBe(true);
+    }
+    expect(faultList().map((line) => line.split(" ")[0])).toEqual(faultNames);
+  });
+
+  test("that are unknown, or that the lab cannot take back, are refused with what there is", async () => {
+    expect(() => faultNamed("rust")).toThrow(/no fault called "rust": give one of power, kill, /);
+    expect(() => faultNamed(undefined)).toThrow(/no fault named: give one of/);
+    await expect(mend(place, "corrupt")).rejects.toThrow(/does not take "corrupt" back: MinIO/);
+    await expect(faultNamed("kill").begin(place, "java")).rejects.toThrow(
+      /no program called "java": give one of minio, /,
+    );
+    await expect(faultNamed("wipe").begin(place, "mysql")).rejects.toThrow(/nobody called "mysql"/);
+  });
+});
+
+test("packets are lost at the host's port; a node that is cut off from nodes still reaches clients", () => {
+  expect(lossRules(place, "in")).toEqual([["-o", "coreos2"]]);
+  expect(lossRules(place, "out")).toEqual([["-i", "coreos2"]]);
+  expect(lossRules(place, "both")).toEqual([
+    ["-o", "coreos2"],
+    ["-i", "coreos2"],
+  ]);
+  const cut = lossRules(place, "nodes").map((rule) => rule.join(" "));
+  expect(cut).toHaveLength(6);
+  expect(cut).toContain("-i coreos2 -o coreos4");
+  expect(cut).toContain("-i coreos4 -o coreos2");
+  expect(cut.join(" ")).not.toContain("client");
+});
+
+test("the mounts of a device are found by its number", () => {
+  const mountinfo = [
+    "22 1 0:20 / / rw - overlay overlay rw",
+    "30 22 7:3 / /var/lib/moorage/data rw,relatime - xfs /dev/loop3 rw",
+    "31 22 7:31 / /other rw - xfs /dev/loop31 rw",
+    "40 22 7:3 /minio /with\\040blank rw - xfs /dev/loop3 rw",
+  ].join("\n");
+  expect(mountsIn(mountinfo, "7:3")).toEqual(["/var/lib/moorage/data", "/with blank"]);
+});
+
+test("processes of a cgroup are those of all groups below it", () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-test-"));
+  fs.mkdirSync(path.join(folder, "docker", "abc"), { recursive: true });
+  fs.writeFileSync(path.join(folder, "cgroup.procs"), "0\n12\n");
+  fs.writeFileSync(path.join(folder, "docker", "abc", "cgroup.procs"), "34\n");
+  expect(groupsBelow(folder)).toHaveLength(3);
+  expect(processesOf(folder)).toEqual([12, 34]);
+  expect(groupsBelow(path.join(folder, "gone"))).toEqual([]);
+  fs.rmSync(folder, { recursive: true });
+});
