@@ -69,7 +69,7 @@ export const swarm = z
     memoryMax: text(isMemory, "a size from 512M, such as 3G, or a share from 10% to 100%")
       .default("80%")
       .describe(
-        "Memory all containers of a node may have together, so that SSH and Docker go on when they want too much.",
+        "Memory all containers of a node may have together, so that SSH and Docker go on when they want too much: a size from 512M, such as 3G, or a share from 10% to 100%.",
       ),
   })
   .prefault({});

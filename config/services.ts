@@ -58,8 +58,10 @@ export const registry = z
 const limits = z
   .strictObject({
     connections: whole(16, 4096)
-      .default(256)
-      .describe("Requests that one address may have in progress. A site behind a NAT is one address."),
+      .default(1024)
+      .describe(
+        "Requests that one address may have in progress. A site behind a NAT is one address; Docker pulls three layers at once, and gives up where it is refused.",
+      ),
     requestsPerSecond: whole(10, 10000)
       .default(200)
       .describe(
@@ -67,7 +69,9 @@ const limits = z
       ),
     layerGibibytes: whole(1, 312)
       .default(312)
-      .describe("Size at which an upload is refused, in GiB. The store takes none larger than the default."),
+      .describe(
+        "Size at which one request of an upload is refused, in GiB: a layer's, as clients send them in one. The store takes none larger than the default.",
+      ),
   })
   .prefault({});
 

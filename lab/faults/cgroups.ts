@@ -1,7 +1,7 @@
 /** The cgroups of a host, as this machine sees them: version 1 with a hierarchy for each controller, or version 2. */
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { readIf } from "../exec";
+import { LabError, readIf } from "../exec";
 import type { Place } from "./place";
 
 const ROOT = "/sys/fs/cgroup";
@@ -40,11 +40,15 @@ export function groupsNamed(place: Place, controller: string, name: string): str
   return groupsBelow(groupOf(place, controller)).filter((group) => path.basename(group).includes(name));
 }
 
-/** Writes a setting of a group; one that is gone by now needs none. */
+/**
+ * Writes a setting of a group; one that is gone by now needs none.
+ * @throws LabError where the group is there, and this machine has no such setting for it
+ */
 export function setIn(group: string, file: string, value: string): void {
   try {
     fs.writeFileSync(path.join(group, file), value);
   } catch (error) {
     if (fs.existsSync(path.join(group, file))) throw error;
+    if (fs.existsSync(group)) throw new LabError(`this machine's kernel has no ${file} in ${group}`);
   }
 }

@@ -40,7 +40,11 @@ export async function dataFolder(place: Place): Promise<string> {
  * Limits reads and writes, bytes and operations, of all that runs on the host by now. On cgroup 1 a limit holds for
  * one group alone: containers started afterwards are not slowed down.
  */
-export async function slowDown(place: Place, limits: typeof SLOW | undefined = SLOW): Promise<void> {
+export const slowDown = (place: Place): Promise<void> => limit(place, SLOW);
+
+export const speedUp = (place: Place): Promise<void> => limit(place, undefined);
+
+async function limit(place: Place, limits: typeof SLOW | undefined): Promise<void> {
   const { number } = await dataDiskOf(place);
   if (isUnified()) {
     const { bytes, operations } = limits ?? { bytes: "max", operations: "max" };
@@ -54,8 +58,6 @@ export async function slowDown(place: Place, limits: typeof SLOW | undefined = S
     }
   }
 }
-
-export const speedUp = (place: Place): Promise<void> => slowDown(place, { bytes: 0, operations: 0 });
 
 /** Takes every byte of the data disk, also those kept for root. */
 export async function fillUp(place: Place): Promise<void> {

@@ -86,7 +86,8 @@ export const faults = {
     summary: "bytes in the middle of every file changed",
     choices: owners,
     begin: async (place, owner) => corrupt(place, ownerNamed(owner)),
-    mendedBy: "MinIO, when it reads them; `mc admin heal --scan deep` for all at once",
+    mendedBy:
+      "MinIO, when it reads them; `mc admin heal --scan deep` for all at once. etcd: wipe it, then `pulumi refresh` and `pulumi up`",
   },
   wipe: {
     summary: "every file gone",

@@ -1,7 +1,7 @@
 /**
  * `make chaos`: every fault for every role of a node, in a lab of its own, under load; the figures go into
- * `docs/reliability.md`. `CHAOS="--only power,freeze minio"` takes some of them, `--out FILE` writes elsewhere.
- * With MOORAGE_LAB that lab is used, and kept.
+ * `docs/reliability.md` once all are there, and into `.chaos.md` while it runs. `CHAOS="--only power,freeze minio"` takes
+ * some of them, which go there alone; `--out FILE` writes elsewhere. With MOORAGE_LAB that lab is used, and kept.
  */
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -18,6 +18,8 @@ import { chosen, fullPlan, nameOf } from "./plan";
 import { round } from "./round";
 import { Stage } from "./stage";
 import { page, rowText } from "./table";
+
+const reliabilityPage = path.join(checkout(), "docs", "reliability.md");
 
 const start = Date.now();
 const say = (line: string): void =>
@@ -48,7 +50,7 @@ async function main(): Promise<void> {
   const steps = chosen(plan, values.only ?? "");
   if (steps.length === 0)
     throw new LabError(`no fault has "${values.only}" in its name: ${plan.map(nameOf).join("; ")}`);
-  const out = path.resolve(checkout(), values.out ?? "docs/reliability.md");
+  const out = path.resolve(checkout(), values.out ?? ".chaos.md");
   const leave = ownLab();
   const rows: Row[] = [];
   try {
@@ -67,7 +69,7 @@ async function main(): Promise<void> {
       const done = new Set(rows.map(({ step }) => step));
       const left = plan.filter((step) => !done.has(step));
       const text = page({ where, rows, left, acknowledged: { count: entries.length, bytes } });
-      const style = await resolveConfig(path.join(checkout(), "docs", "reliability.md"));
+      const style = await resolveConfig(reliabilityPage);
       fs.writeFileSync(out, await format(text, { ...style, parser: "markdown" }));
     };
     try {
@@ -83,6 +85,7 @@ async function main(): Promise<void> {
   } finally {
     await leave();
   }
+  if (values.out === undefined && values.only === undefined) fs.renameSync(out, reliabilityPage);
   const broken = rows.filter((row) => brokenBounds(row).length > 0);
   console.log(`${rows.length} faults, ${broken.length} of them with a bound that was not kept: ${out}`);
   if (broken.length > 0) process.exitCode = 1;

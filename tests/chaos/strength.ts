@@ -60,14 +60,14 @@ export function missingInSwarm(said: Said, names: readonly string[], members: nu
 }
 
 /**
- * Objects that most drives have and one has not. What only one has was deleted while it was away, and is no loss of
- * redundancy.
+ * Objects that some drives have and others have not. What only one has was deleted while it was away, and is no loss
+ * of redundancy.
  */
 export function unhealed(drives: readonly (readonly string[])[]): Set<string> {
   const counts = new Map<string, number>();
   for (const drive of drives) for (const object of drive) counts.set(object, (counts.get(object) ?? 0) + 1);
   const all = drives.length;
-  return new Set([...counts].filter(([, count]) => count < all && count > all / 2).map(([object]) => object));
+  return new Set([...counts].filter(([, count]) => count > 1 && count < all).map(([object]) => object));
 }
 
 export interface Members {
@@ -92,7 +92,12 @@ export class Strength {
     const missing = missingInSwarm(swarm, names, managers);
     const spared = names.filter((_name, index) => storage[index]?.spares === "200");
     if (spared.length < names.length) missing.push(`MinIO could spare ${spared.length}/${names.length}`);
-    const now = unhealed(storage.map(({ objects = "" }) => objects.split("\n")));
+    const drives = storage.map(({ objects = "" }) =>
+      objects.split("\n").filter((line) => line.endsWith("/xl.meta")),
+    );
+    const blank = names.filter((_name, index) => drives[index]?.length === 0);
+    if (blank.length > 0) missing.push(`no objects on the drive of ${blank.join(", ")}`);
+    const now = unhealed(drives);
     const still = [...now].filter((object) => this.before.has(object));
     const fresh = [...now].filter((object) => !this.before.has(object));
     this.before = now;

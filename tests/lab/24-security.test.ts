@@ -68,14 +68,14 @@ describe("every listener", () => {
       Promise.all(
         addresses.map((one) => lab.mustRoot("client1", `ip route ${verb} ${one}/32 via ${node.address}`)),
       );
-    await routes("replace");
     try {
+      await routes("replace");
       const ports = [443, 5000, 5001, 8443, 9000, 9001];
       const found = await openPorts(lab.host("client1"), { addresses, ports });
       // Before version 28 Docker lets a route lead to a port that is published: to the front's.
       expect(found.filter(({ port }) => port !== 8443)).toEqual([]);
     } finally {
-      await routes("del");
+      await routes("del").catch(() => undefined);
     }
   });
 });
@@ -96,16 +96,12 @@ describe("a container", () => {
     'for folder in / /etc /usr/bin /var /dev/shm "$@"; do',
     '  (: > "$folder/.tried") 2>/dev/null && rm "$folder/.tried" && echo "writable: $folder"',
     "done",
-    "grep hierarchical_memory_limit /sys/fs/cgroup/memory/memory.stat",
-    "true",
   ].join("\n");
 
   test.each(["coreos1", "coreos4"])(
     "on %s has no rights that it does not need, seen from inside",
     async (node) => {
       const names = await containersOn(node);
-      const total =
-        Number(/MemTotal: +(\d+)/.exec(await lab.mustRoot(node, "cat /proc/meminfo"))?.[1]) * 1024;
       for (const name of names) {
         const [, uid, capabilities = [], folders = []] = expected.find(([one]) => one.test(name)) ?? [];
         expect(uid, `${name} is in the table`).toBeDefined();
@@ -119,14 +115,21 @@ describe("a container", () => {
         expect(status("Uid"), name).toBe(uid);
         const writable = [...said.matchAll(/^writable: (.*)$/gm)].map(([, folder]) => folder ?? "");
         expect(writable.filter((one) => one !== "/dev/shm").sort(), name).toEqual([...folders].sort());
-        const memory = /hierarchical_memory_limit (\d+)/.exec(said)?.[1];
-        if (memory !== undefined) expect(Number(memory), name).toBeLessThan(total * 0.81);
       }
     },
   );
 
-  test("shares its node's limit of processes with the others", async () => {
+  test("shares its node's limits of processes and of memory with the others", async () => {
     for (const { name } of lab.nodes) {
+      const total =
+        Number(/MemTotal: +(\d+)/.exec(await lab.mustRoot(name, "cat /proc/meminfo"))?.[1]) * 1024;
+      const memory = await lab.mustRoot(name, "systemctl show --value --property MemoryMax moorage.slice");
+      expect(Number(memory) / total, name).toBeCloseTo(0.8, 2);
+      // What the kernel itself has for the slice, by whichever version of cgroups.
+      const files =
+        "/sys/fs/cgroup/memory/moorage.slice/memory.limit_in_bytes /sys/fs/cgroup/moorage.slice/memory.max";
+      const limits = await lab.mustRoot(name, `cat ${files} 2>/dev/null; true`);
+      expect(limits.trim(), name).toBe(memory.trim());
       const pids = "docker ps -q | xargs docker inspect --format '{{.State.Pid}}'";
       const groups = await lab.mustRoot(
         name,
@@ -353,13 +356,13 @@ describe("a slow line", () => {
     const url = `https://${access.host}/v2/${repository}/blobs/uploads/`;
     const script = [
       "read -r secret",
+      "trap 'rm -f /tmp/slow' EXIT",
       "head -c 7000000 /dev/urandom > /tmp/slow",
       "digest=sha256:$(sha256sum /tmp/slow | cut -d' ' -f1)",
       `location=$(${curl} -X POST -D - -o /dev/null ${url} | tr -d '\\r' | sed -n 's/^[Ll]ocation: //p')`,
       `case $location in /*) location=https://${access.host}$location ;; esac`,
       `${curl} -X PUT --limit-rate 100k -H 'Content-Type: application/octet-stream' --data-binary @/tmp/slow "$location&digest=$digest"`,
       `${curl} ${url.replace("uploads/", "")}$digest | cmp - /tmp/slow && echo the same`,
-      "rm /tmp/slow",
     ].join("\n");
     const since = Date.now();
     expect(await lab.client("client1", script, `${access.password}\n`)).toContain("the same");

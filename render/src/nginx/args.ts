@@ -17,14 +17,14 @@ export interface NginxArgs {
   readonly healthFrom?: readonly string[];
   /** How long the end of an upload may take, in which the store copies the layer. @default 900 */
   readonly proxyTimeoutSeconds?: number;
-  /** Requests that one address may have in progress; more are answered with 429. @default 256 */
+  /** Requests that one address may have in progress; more are answered with 429. @default 1024 */
   readonly connectionsPerAddress?: number;
   /**
    * Requests in a second of one address. Five seconds' worth may come at once, five seconds' worth more is slowed down,
    * the rest is answered with 429. @default 200
    */
   readonly requestsPerSecond?: number;
-  /** Size at which an upload is ended, in GiB. @default 312 (what the store takes in 10,000 parts of 32 MiB) */
+  /** Size at which one request of an upload is ended, in GiB. @default 312 (what the store takes in 10,000 parts of 32 MiB) */
   readonly largestLayerGibibytes?: number;
   /** @default "127.0.0.11" (Docker's) */
   readonly resolver?: string;

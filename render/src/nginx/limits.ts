@@ -21,7 +21,7 @@ export function addressLimits(args: Settings): string {
 export function withinLimits(args: Settings): string[] {
   const atOnce = rate(args) * seconds.atOnce;
   return [
-    `limit_conn connections ${args.connectionsPerAddress ?? 256};`,
+    `limit_conn connections ${args.connectionsPerAddress ?? 1024};`,
     `limit_req zone=requests burst=${atOnce + rate(args) * seconds.slowed} delay=${atOnce};`,
   ];
 }

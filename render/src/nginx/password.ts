@@ -8,6 +8,11 @@ import type { Settings } from "./args";
  */
 export function loginLimits(): string {
   return lines(
+    "# Nobody's password: what is never remembered must not wait for others that ask for the same.",
+    `map $http_authorization $anonymous {`,
+    `    "" 1;`,
+    `    default "";`,
+    "}",
     "js_shared_dict_zone zone=good_logins:1m timeout=24h type=number evict;",
     "js_shared_dict_zone zone=refused_logins:1m timeout=2m type=number evict;",
     "js_set $login_attempt rights.attempt;",

@@ -76,6 +76,8 @@ export function entry(args: Settings): string {
     "    proxy_cache_key $credential;",
     "    proxy_cache_valid 204 30s;",
     "    proxy_cache_lock on;",
+    "    proxy_cache_bypass $anonymous;",
+    "    proxy_no_cache $anonymous;",
     "}",
   );
 }

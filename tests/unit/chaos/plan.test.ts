@@ -137,7 +137,7 @@ test("full strength is every node ready, every replica, and every member of etcd
   expect(missingInSwarm({}, ["n1"], 3)).toEqual(["node n1: unknown", "services: ", "etcd 0/3"]);
 });
 
-test("an object that most drives have and one has not is unhealed; one that only one has is left over", () => {
+test("an object that some drives have and others have not is unhealed; one that only one has is left over", () => {
   const drives = [["a", "b", "old"], ["a", "b"], ["a", "b"], ["a"]];
   expect([...unhealed(drives)]).toEqual(["b"]);
 });

@@ -3,7 +3,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { describe, expect, test } from "vitest";
 import { faultList, faultNamed, faultNames, faults, mend, type Fault } from "../../../lab/faults";
-import { groupsBelow, processesOf } from "../../../lab/faults/cgroups";
+import { groupsBelow, processesOf, setIn } from "../../../lab/faults/cgroups";
 import { mountsIn } from "../../../lab/faults/dataDisk";
 import { lossRules } from "../../../lab/faults/packets";
 import { describeInstance, hostNamed } from "../../../lab/instance";
@@ -57,11 +57,25 @@ test("the mounts of a device are found by its number", () => {
 
 test("processes of a cgroup are those of all groups below it", () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-test-"));
-  fs.mkdirSync(path.join(folder, "docker", "abc"), { recursive: true });
-  fs.writeFileSync(path.join(folder, "cgroup.procs"), "0\n12\n");
-  fs.writeFileSync(path.join(folder, "docker", "abc", "cgroup.procs"), "34\n");
-  expect(groupsBelow(folder)).toHaveLength(3);
-  expect(processesOf(folder)).toEqual([12, 34]);
-  expect(groupsBelow(path.join(folder, "gone"))).toEqual([]);
-  fs.rmSync(folder, { recursive: true });
+  try {
+    fs.mkdirSync(path.join(folder, "docker", "abc"), { recursive: true });
+    fs.writeFileSync(path.join(folder, "cgroup.procs"), "0\n12\n");
+    fs.writeFileSync(path.join(folder, "docker", "abc", "cgroup.procs"), "34\n");
+    expect(groupsBelow(folder)).toHaveLength(3);
+    expect(processesOf(folder)).toEqual([12, 34]);
+    expect(groupsBelow(path.join(folder, "gone"))).toEqual([]);
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+});
+
+test("a setting of a group that is gone is none; one that the machine does not know is said", () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-test-"));
+  try {
+    expect(() => setIn(path.join(folder, "gone"), "io.max", "7:3 rbps=max")).not.toThrow();
+    // A folder in place of a file cannot be made by writing either.
+    expect(() => setIn(folder, "missing/io.max", "7:3 rbps=max")).toThrow(/kernel has no missing\/io\.max/);
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
 });

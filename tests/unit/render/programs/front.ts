@@ -198,3 +198,7 @@ function certificate(key: string, file: string): void {
     },
   );
 }
+
+/** How many of the answers have that status. */
+export const count = (answers: readonly Answer[], status: number): number =>
+  answers.filter((one) => one.status === status).length;

@@ -10,6 +10,8 @@ export interface Seen {
 /** A stand-in for a registry, or for a store: keeps what it was asked, answers with its own name. */
 export class Upstream {
   readonly seen: Seen[] = [];
+  /** Requests whose client was gone before their body was whole. */
+  readonly givenUp: string[] = [];
   /** What it answers; a test may change it. */
   reply: (request: Seen, response: http.ServerResponse) => void;
   private server: http.Server | undefined;
@@ -29,6 +31,9 @@ export class Upstream {
     const server = http.createServer((request, response) => {
       const chunks: Buffer[] = [];
       request.on("data", (chunk: Buffer) => chunks.push(chunk));
+      request.on("close", () => {
+        if (!request.complete) this.givenUp.push(`${request.method} ${request.url}`);
+      });
       request.on("end", () => {
         const seen = {
           method: request.method ?? "",
@@ -46,6 +51,17 @@ export class Upstream {
     });
     this.server = server;
     return this;
+  }
+
+  /** Answers otherwise for the time of `work`. */
+  async answering<T>(reply: Upstream["reply"], work: () => Promise<T>): Promise<T> {
+    const before = this.reply;
+    this.reply = reply;
+    try {
+      return await work();
+    } finally {
+      this.reply = before;
+    }
   }
 
   async stop(): Promise<void> {
