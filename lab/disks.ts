@@ -72,9 +72,17 @@ export async function preinstall(device: string): Promise<void> {
  */
 export async function discardSystem(host: Host): Promise<void> {
   const [system] = disksOf(host);
-  if (!system) return;
-  const device = await loopOf(system.file);
-  fs.rmSync(system.file, { force: true });
+  if (system) await discard(system);
+}
+
+/** The same with all that a host has. */
+export async function discardAll(host: Host): Promise<void> {
+  for (const disk of disksOf(host)) await discard(disk);
+}
+
+async function discard({ file }: { readonly file: string }): Promise<void> {
+  const device = await loopOf(file);
+  fs.rmSync(file, { force: true });
   if (device !== undefined) await must("losetup", ["--detach", device]);
 }
 

@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { disksOf, loopOf } from "../disks";
-import { LabError, must } from "../exec";
+import { discardAll } from "../disks";
+import { LabError } from "../exec";
 import { leaderPid, switchOff } from "../hosts";
 import { accessFile } from "../ssh";
 import { dataFolder } from "./dataDisk";
@@ -70,10 +70,6 @@ export async function wipe(place: Place, owner: Owner): Promise<void> {
 export async function lose({ instance, host }: Place): Promise<void> {
   if (host.kind !== "node") throw new LabError(`${host.name} is no node: clients have nothing to lose`);
   await switchOff(instance, host);
-  for (const { file } of disksOf(host)) {
-    const device = await loopOf(file);
-    fs.rmSync(file, { force: true });
-    if (device !== undefined) await must("losetup", ["--detach", device]);
-  }
+  await discardAll(host);
   fs.rmSync(accessFile(instance, host), { force: true });
 }

@@ -8,7 +8,8 @@ import type { Place } from "./place";
 /** On cgroup 1 a unit of systemd has no group in the freezer's hierarchy: it gets this one. */
 const COLD = "moorage-frozen";
 
-function setFrozen(group: string, frozen: boolean): void {
+/** @param group folder of a cgroup, which holds for all below it */
+export function setFrozen(group: string, frozen: boolean): void {
   if (isUnified()) setIn(group, "cgroup.freeze", frozen ? "1" : "0");
   else setIn(group, "freezer.state", frozen ? "FROZEN" : "THAWED");
 }

@@ -1,4 +1,5 @@
-import * as fs from "node:fs";
+import { groupOf } from "../../lab/faults/cgroups";
+import { setFrozen } from "../../lab/faults/freezer";
 import type { TestLab } from "./testLab";
 
 /** Something wrong with one host, that can be taken back. */
@@ -43,9 +44,6 @@ export const hanging: Fault = {
 };
 
 function freeze(lab: TestLab, node: string, on: boolean): Promise<void> {
-  const group = `${lab.instance.prefix}/${node}`;
-  const legacy = `/sys/fs/cgroup/freezer/${group}/freezer.state`;
-  if (fs.existsSync(legacy)) fs.writeFileSync(legacy, on ? "FROZEN" : "THAWED");
-  else fs.writeFileSync(`/sys/fs/cgroup/${group}/cgroup.freeze`, on ? "1" : "0");
+  setFrozen(groupOf({ instance: lab.instance, host: lab.host(node) }, "freezer"), on);
   return Promise.resolve();
 }
