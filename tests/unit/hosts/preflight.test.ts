@@ -127,6 +127,22 @@ describe.skipIf(!canSandbox)("preflight", () => {
     );
   });
 
+  it("says that Docker does not answer where it hangs, and asks it nothing more", async () => {
+    const hurried = '#!/bin/sh\nshift\nexec /usr/bin/timeout 1 "$@"\n';
+    const hung = "#!/bin/sh\nexec sleep 60\n";
+    const { host: found, sandbox } = await host("a", { docker: hung, timeout: hurried });
+    const of = () => preflight.create({ ...inputs({ a: found }), timeoutSeconds: 10 });
+    await expect(of()).rejects.toThrow(
+      /1 problem; .*\n {2}a: Docker does not answer: no answer within 20 s\. To do: see `systemctl status docker`/,
+    );
+    // One that answers only at first.
+    sandbox.tool(
+      "docker",
+      `#!/bin/sh\ncase "$1" in inspect) exec sleep 60 ;; *) echo '28.5.0|inactive|||/x' ;; esac\n`,
+    );
+    expect((await of()).outs.findings["a"]).toMatch(/^installed/);
+  }, 30_000);
+
   it("looks at the live installer where the installed system is not there yet", async () => {
     const { host: found } = await host("a", {
       docker: "#!/bin/sh\nexit 1\n",
