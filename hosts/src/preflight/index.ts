@@ -172,8 +172,11 @@ function setsMtu(before: PreflightHost | undefined, host: PreflightHost, stage: 
 /** The guest is asked for only before a reinstallation. */
 const withoutGuest = (host: PreflightHost | undefined) => host && { ...host, guest: undefined };
 
+/** What a host was looked at by. Its MTU is set later in the update, by whatever reaches it then. */
+const lookedAt = (host: PreflightHost) => ({ ...host, guest: undefined, mtu: undefined });
+
 const isSame = (before: PreflightHost | undefined, host: PreflightHost): boolean =>
-  before !== undefined && equal(withoutGuest(before), withoutGuest(host));
+  before !== undefined && equal(lookedAt(before), lookedAt(host));
 
 /** In a preview, hosts may not be known yet. */
 function withoutGuests<Inputs extends PreflightInputs>(inputs: Inputs): Inputs {

@@ -225,6 +225,10 @@ describe.skipIf(!canSandbox)("preflight", () => {
     const next = inputs({ a: a.host, b: { ...b.host, ports: [1] } });
     expect((await preflight.update("", outs, next)).findings["a"]).toBe("not reached now");
     expect(logged.at(-1)).toMatch(/^warning: a: not looked at/);
+    // The MTU that all nodes are to have says nothing of this one; older stacks have recorded none.
+    const wider = inputs({ a: { ...a.host, mtu: 9000 }, b: { ...b.host, mtu: 9000 } });
+    expect(preflight.diff(outs, wider).changes).toBe(true);
+    expect((await preflight.update("", outs, wider)).findings["a"]).toBe("not reached now");
     const changed = inputs({ a: { ...a.host, ports: [1] }, b: b.host });
     await expect(preflight.update("", outs, changed)).rejects.toThrow(
       /1 problem; .*\n {2}a: no SSH connection/,
