@@ -72,6 +72,23 @@ describe.skipIf(!canSandbox)("preflight", () => {
     expect((await preflight.update("preflight", outs, at("14", "13"))).row).toEqual([]);
   });
 
+  it("nor the address of one that this update removes, while that is still there", async () => {
+    const [a, b] = [await host("a"), await host("b")];
+    const at = (found: PreflightHost, last: string) => ({ ...found, address: `10.0.2.${last}` });
+    const before = inputs({ a: at(a.host, "11"), b: at(b.host, "12") });
+    const { outs } = await preflight.create(before);
+    const taken =
+      /^[ac] would get the address 10\.0\.2\.12, which is that of b: it still answers, and is removed at the end .*; nothing was touched\. Remove b first, run `pulumi up`, and give [ac] its/;
+    const moved = inputs({ a: at(a.host, "12") });
+    await expect(preflight.update("preflight", outs, moved)).rejects.toThrow(taken);
+    // So is a new node's, or the same one's by another name.
+    const renamed = inputs({ a: at(a.host, "11"), c: at(b.host, "12") });
+    await expect(preflight.update("preflight", outs, renamed)).rejects.toThrow(taken);
+    expect((await preflight.update("preflight", outs, inputs({ a: at(a.host, "11") }))).row).toEqual([]);
+    await b.sandbox.server.stop();
+    expect((await preflight.update("preflight", outs, moved)).row).toEqual([]);
+  }, 30_000);
+
   it("reports every problem of every host in one message", async () => {
     const [a, b] = [
       await host("a", { docker: docker("19.03.0|active|n1|foreign|/x") }),
