@@ -9,7 +9,7 @@ import type { Patience } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { couldNotAsk } from "../ssh/pool";
 import { within } from "../time";
-import { anewFaults, installedAnew } from "./anew";
+import { anewFaults } from "./anew";
 import { finding, mtuProblem, parseFacts, parseMark, problemsOf } from "./parse";
 import type { Facts, Looked, Problem, Stage } from "./parse";
 import { preflightScript } from "./script";
@@ -124,7 +124,7 @@ async function run(inputs: PreflightInputs, before?: PreflightInputs): Promise<P
   const looked = new Map(
     results.flatMap(([name, result]) => ("looked" in result ? [[name, result.looked] as const] : [])),
   );
-  const faults = await anewFaults(installedAnew(before, inputs, looked), inputs, looked);
+  const faults = await anewFaults(before, inputs, looked);
   return judge(inputs, before, new Map(results), faults);
 }
 
