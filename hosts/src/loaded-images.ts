@@ -20,7 +20,12 @@ import { sleep } from "./time";
 
 const STALL_SECONDS = 120;
 
-async function present(connection: Connection, imageId: string, patience?: typeof brief): Promise<boolean> {
+/** Whether a node has an image. */
+export async function present(
+  connection: Connection,
+  imageId: string,
+  patience?: typeof brief,
+): Promise<boolean> {
   try {
     await dockerApi(connection).get(`/images/${imageId}/json`, {
       purpose: `looking for image ${imageId}`,

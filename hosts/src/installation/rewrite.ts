@@ -42,10 +42,14 @@ export function isRewritable(state: InstallationOutputs, inputs: InstallationInp
   return formats.every((format) => format === "cloud-config") && sameDisk && !moves(state, inputs);
 }
 
-/** A guest's forward follows to another address while the guest is off. */
+/**
+ * A guest's forward follows to another address while the guest is off. Where an older stack has recorded none, the user
+ * data says what its first network was.
+ */
 function moves(state: InstallationOutputs, inputs: InstallationInputs): boolean {
   const [before, after] = [state, inputs].map(({ guest }) => guest?.again?.forward?.to.address);
-  return before !== undefined && after !== undefined && before !== after;
+  if (after === undefined) return false;
+  return before === undefined ? !state.userData.includes(`Address=${after}/`) : before !== after;
 }
 
 /** For a preview: what stays behind is said by name. */

@@ -10,7 +10,7 @@ import type { Looked } from "./parse";
  * Which of the nodes that are there already will be installed anew, by what they themselves show: an update may have
  * stopped among them. Pure.
  */
-export function installedAnew(
+function installedAnew(
   before: PreflightInputs | undefined,
   inputs: PreflightInputs,
   looked: ReadonlyMap<string, Looked>,
@@ -29,12 +29,14 @@ export function installedAnew(
 
 /** What is in the way of reinstallations, a line each. */
 export async function anewFaults(
-  anew: readonly string[],
+  before: PreflightInputs | undefined,
   inputs: PreflightInputs,
   looked: ReadonlyMap<string, Looked>,
 ): Promise<string[]> {
+  const anew = installedAnew(before, inputs, looked);
   return [
     ...oldServices(anew, inputs, looked),
+    ...oldServicesOfJoining(anew, before, inputs, looked),
     ...(await imageFaults(anew, inputs, looked)),
     ...(await guestFaults(anew, inputs, looked)),
   ];
@@ -46,16 +48,42 @@ function oldServices(
   { imageIds = [] }: PreflightInputs,
   looked: ReadonlyMap<string, Looked>,
 ): string[] {
+  const names = servicesFrom(looked, (image) => !imageIds.includes(image));
+  return anew.length === 0 || names.length === 0 ? [] : [withoutImages(anew, "be installed", names)];
+}
+
+/**
+ * The same of nodes that are there already, and in no Swarm: their owner has set them up anew. Of a change that an
+ * earlier update has begun there may be no way back, so that these may join.
+ */
+function oldServicesOfJoining(
+  anew: readonly string[],
+  before: PreflightInputs | undefined,
+  { imageIds = [] }: PreflightInputs,
+  looked: ReadonlyMap<string, Looked>,
+): string[] {
+  const joining = [...looked].flatMap(([name, { facts }]) =>
+    before?.hosts[name] && facts.docker?.state === "inactive" && !anew.includes(name) ? [name] : [],
+  );
+  const leaving = (before?.imageIds ?? []).filter((image) => !imageIds.includes(image));
+  const names = servicesFrom(looked, (image) => leaving.includes(image));
+  return joining.length === 0 || names.length === 0 ? [] : [withoutImages(joining, "join the Swarm", names)];
+}
+
+/** Names of the services that run from such images of archives. */
+function servicesFrom(looked: ReadonlyMap<string, Looked>, isSuch: (image: string) => boolean): string[] {
   const services = [...looked.values()].flatMap(({ facts }) => facts.services);
-  const old = services.filter(({ image }) => image.startsWith("sha256:") && !imageIds.includes(image));
-  if (anew.length === 0 || old.length === 0) return [];
-  const names = [...new Set(old.map(({ name }) => name))].sort();
-  return [
-    `  ${anew.join(", ")}: would be installed anew, without the images that ${names.join(", ")} still ` +
-      `${names.length === 1 ? "runs" : "run"} from, as no configured archive holds them, and would wait for these services ` +
-      "in vain. To do: make one change after the other: name the former archives in `images` and run `pulumi up`; name the " +
-      "others after it",
-  ];
+  const found = services.filter(({ image }) => image.startsWith("sha256:") && isSuch(image));
+  return [...new Set(found.map(({ name }) => name))].sort();
+}
+
+function withoutImages(nodes: readonly string[], what: string, services: readonly string[]): string {
+  return (
+    `  ${nodes.join(", ")}: would ${what} anew, without the images that ${services.join(", ")} still ` +
+    `${services.length === 1 ? "runs" : "run"} from, as no configured archive holds them: these cannot start there. ` +
+    "To do: make one change after the other: name the former archives in `images` and run `pulumi up`; name the " +
+    "others after it"
+  );
 }
 
 /** The image's file is asked for only where a node will be installed from it. */

@@ -9,7 +9,7 @@ import type { Patience } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { couldNotAsk } from "../ssh/pool";
 import { within } from "../time";
-import { anewFaults, installedAnew } from "./anew";
+import { anewFaults } from "./anew";
 import { finding, mtuProblem, parseFacts, parseMark, problemsOf } from "./parse";
 import type { Facts, Looked, Problem, Stage } from "./parse";
 import { preflightScript } from "./script";
@@ -124,7 +124,7 @@ async function run(inputs: PreflightInputs, before?: PreflightInputs): Promise<P
   const looked = new Map(
     results.flatMap(([name, result]) => ("looked" in result ? [[name, result.looked] as const] : [])),
   );
-  const faults = await anewFaults(installedAnew(before, inputs, looked), inputs, looked);
+  const faults = await anewFaults(before, inputs, looked);
   return judge(inputs, before, new Map(results), faults);
 }
 
@@ -172,8 +172,11 @@ function setsMtu(before: PreflightHost | undefined, host: PreflightHost, stage: 
 /** The guest is asked for only before a reinstallation. */
 const withoutGuest = (host: PreflightHost | undefined) => host && { ...host, guest: undefined };
 
+/** What a host was looked at by. Its MTU is set later in the update, by whatever reaches it then. */
+const lookedAt = (host: PreflightHost) => ({ ...host, guest: undefined, mtu: undefined });
+
 const isSame = (before: PreflightHost | undefined, host: PreflightHost): boolean =>
-  before !== undefined && equal(withoutGuest(before), withoutGuest(host));
+  before !== undefined && equal(lookedAt(before), lookedAt(host));
 
 /** In a preview, hosts may not be known yet. */
 function withoutGuests<Inputs extends PreflightInputs>(inputs: Inputs): Inputs {
@@ -195,22 +198,52 @@ function clustersOf(results: readonly Result[]): Set<string> {
 }
 
 /** @throws where a node would come up at an address that another one leaves in the same update, maybe after it. */
-function refuseTaken(name: string, state: PreflightOutputs, hosts: PreflightInputs["hosts"]): void {
+async function refuseTaken(
+  name: string,
+  state: PreflightOutputs,
+  hosts: PreflightInputs["hosts"],
+): Promise<void> {
   const address = hosts[name]?.address;
   if (state.hosts[name]?.address === address) return;
-  const holder = Object.keys(hosts).find((other) => state.hosts[other]?.address === address);
-  if (holder === undefined) return;
-  throw new Error(
-    `${name} would get the address ${address}, which is that of ${holder} until this update is through; nothing was touched. ` +
-      `Give ${holder} another address first, run \`pulumi up\`, and change that of ${name} after it`,
+  const found = Object.entries(state.hosts).find(
+    ([other, host]) => other !== name && host.address === address,
   );
+  if (found === undefined) return;
+  const [holder, { target }] = found;
+  const would = `${name} would get the address ${address}, which is that of ${holder}`;
+  if (hosts[holder] !== undefined) {
+    throw new Error(
+      `${would} until this update is through; nothing was touched. ` +
+        `Give ${holder} another address first, run \`pulumi up\`, and change that of ${name} after it`,
+    );
+  }
+  if (!(await answers(target))) return;
+  throw new Error(
+    `${would}: it still answers, and is removed at the end of this update; nothing was touched. ` +
+      `Remove ${holder} first, run \`pulumi up\`, and give ${name} its address after it`,
+  );
+}
+
+/** Whether the very host is there, even one that lets nobody in. */
+async function answers(target: Connection): Promise<boolean> {
+  try {
+    await runScript(target, ":", [], {
+      patience,
+      timeoutSeconds: 20,
+      purpose: "looking whether it is still there",
+    });
+    return true;
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    return !(error instanceof UnreachableError || error instanceof HostKeyError);
+  }
 }
 
 /**
  * Nodes that are there and get another installation, and those before them: an update may have stopped among them.
  * @throws where a node is new as well: it joins after the Swarm's founder, which may not leave before all have joined.
  */
-function rowOf(state: PreflightOutputs, { hosts }: PreflightInputs): string[] {
+async function rowOf(state: PreflightOutputs, { hosts }: PreflightInputs): Promise<string[]> {
   const names = Object.keys(hosts);
   const changed = names.filter((name) => {
     const before = state.hosts[name]?.installHash;
@@ -223,7 +256,7 @@ function rowOf(state: PreflightOutputs, { hosts }: PreflightInputs): string[] {
         "the Swarm; nothing was touched. Take one of the two changes back, run `pulumi up`, and make it after that",
     );
   }
-  for (const name of names) refuseTaken(name, state, hosts);
+  for (const name of names) await refuseTaken(name, state, hosts);
   return names.filter((name) => state.row?.includes(name) === true || changed.includes(name));
 }
 
@@ -242,7 +275,7 @@ export const preflight: Operation<PreflightInputs, PreflightOutputs> = {
     return diffOf(withoutGuests(state), withoutGuests(inputs), { outputOnly: ["findings", "row"] });
   },
   async update(_id, state, inputs) {
-    const row = rowOf(state, inputs);
+    const row = await rowOf(state, inputs);
     return { ...(await run(inputs, state)), row };
   },
   delete() {

@@ -59,18 +59,21 @@ if command -v docker >/dev/null; then
   format='{{.ServerVersion}}|{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}|{{if .Swarm.Cluster}}{{.Swarm.Cluster.ID}}{{end}}|{{.DockerRootDir}}'
   if info=$(timeout 20 docker info --format "$format" 2>&1); then
     say docker "$info"
+    # Ports of the member of etcd that runs here, as it was started: whoever left the Swarm to be installed anew may have it still.
+    say etcd "$(timeout 10 docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' ${ETCD_CONTAINER} 2>/dev/null |
+      sed -n 's/^ETCD_LISTEN_[A-Z]*_URLS=//p' | tr ',' '\\n' | sed -n 's/.*:\\([0-9][0-9]*\\)$/\\1/p')"
     # Managers alone answer.
     case "$info" in *"|active|"*)
       ids=$(timeout 20 docker service ls -q --filter label=moorage.stack 2>/dev/null) || ids=
       spec='{{.Spec.Name}} {{.Spec.TaskTemplate.ContainerSpec.Image}}'
       if [ -n "$ids" ]; then say services "$(timeout 20 docker service inspect --format "$spec" $ids 2>/dev/null)"; fi ;;
     esac
-  else say docker_error "$(printf '%s' "$info" | tail -n 1)"
+  else
+    # One that is cut off by the clock has said nothing.
+    [ -n "$info" ] || info='no answer within 20 s'
+    say docker_error "$(printf '%s' "$info" | tail -n 1)"
   fi
 fi
-# Ports of the member of etcd that runs here, as it was started: whoever left the Swarm to be installed anew may have it still.
-say etcd "$(docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' ${ETCD_CONTAINER} 2>/dev/null |
-  sed -n 's/^ETCD_LISTEN_[A-Z]*_URLS=//p' | tr ',' '\\n' | sed -n 's/.*:\\([0-9][0-9]*\\)$/\\1/p')"
 say mark "$(cat ${SWARM_MARK} 2>/dev/null)"
 folder=/var/lib/docker
 while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done

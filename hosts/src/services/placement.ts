@@ -25,6 +25,11 @@ export function isBound(service: SwarmService): boolean {
   return replicas > 0 && constraintsOf(service).some((each) => byName.test(each));
 }
 
+/** Whether a service is part of a stack, as the label says that all of these carry. */
+export function isOfStack({ Spec }: SwarmService): boolean {
+  return Spec.Labels?.["moorage.stack"] !== undefined;
+}
+
 const constraintsOf = ({ Spec }: SwarmService): string[] => Spec.TaskTemplate.Placement?.Constraints ?? [];
 
 function valueOf(node: SwarmNode, key: string): string {

@@ -3,10 +3,11 @@ import type { Operation, ReadResult, SwarmMemberInputs, SwarmMemberOutputs } fro
 import { diffOf } from "../diff";
 import { dockerApi } from "../docker/api";
 import { HostError } from "../errors";
+import { present } from "../loaded-images";
 import { membershipLock } from "../locks";
 import { note } from "../log";
 import { isReinstalled, readOrRecorded, recording, withoutProvider } from "../operation";
-import { isBound } from "../services/placement";
+import { isBound, isOfStack } from "../services/placement";
 import { Deadline } from "../time";
 import { enter, isOut } from "./join";
 import { removeMember } from "./leave";
@@ -14,7 +15,7 @@ import { dockerInfo } from "./managers";
 import { writeMark } from "./mark";
 import { awaitNode, findNode, isReady, updateNode } from "./nodes";
 import { placedOn, storageHeals, untilServing } from "./out-of-service";
-import type { DockerInfo, NodeSpec, SwarmNode } from "./types";
+import type { DockerInfo, NodeSpec, SwarmNode, SwarmService } from "./types";
 import { isLocked, unlockKey } from "./unlock";
 
 const READY_SECONDS = 90;
@@ -49,14 +50,32 @@ async function join(inputs: SwarmMemberInputs, state?: SwarmMemberOutputs): Prom
  */
 async function isBack(outs: SwarmMemberOutputs, state: SwarmMemberOutputs | undefined): Promise<boolean> {
   if (state !== undefined && isReinstalled(state, outs)) return true;
-  return outs.nodeId !== state?.nodeId && (await placedOn(outs)).some(isBound);
+  return outs.nodeId !== state?.nodeId && (await ownOn(outs)).some(isBound);
+}
+
+/** The stack's services that are placed on the node: what else its owner has placed there is the owner's to see to. */
+async function ownOn(outs: SwarmMemberOutputs): Promise<SwarmService[]> {
+  return (await placedOn(outs)).filter(isOfStack);
+}
+
+/**
+ * Those of them that can run there. A service that still names an image which came from an archive, and is not loaded
+ * there, is yet to be changed, after all members are in.
+ */
+async function startable(outs: SwarmMemberOutputs): Promise<SwarmService[]> {
+  const own = await ownOn(outs);
+  const images = own.map(({ Spec }) => Spec.TaskTemplate.ContainerSpec?.Image ?? "");
+  const there = await Promise.all(
+    images.map((image) => !image.startsWith("sha256:") || present(outs.connection, image)),
+  );
+  return own.filter((_, at) => there[at]);
 }
 
 /** Until the services that are placed on the node run there again, and MinIO has healed its drive. */
 async function untilPlaced(outs: SwarmMemberOutputs): Promise<void> {
   const { connection, managers, storageService } = outs;
   const elapsed = new Deadline(0);
-  await untilServing(outs, async () => (await placedOn(outs)).map(({ ID }) => ID));
+  await untilServing(outs, async () => (await startable(outs)).map(({ ID }) => ID));
   await storageHeals({ connection, managers, cluster: { managers, storageService } });
   note(connection.node, `serves again, ${elapsed.elapsed} s after it joined anew`);
 }

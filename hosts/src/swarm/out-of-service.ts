@@ -337,11 +337,24 @@ export async function untilServing(
   );
 }
 
-/** Says how many of the services have no task here, or nothing. */
-async function missingFrom(member: Listed, services: readonly string[]): Promise<string> {
-  const running = new Set((await runningTasks(member)).map(({ ServiceID }) => ServiceID));
-  const missing = services.filter((service) => !running.has(service));
-  return missing.length === 0
-    ? ""
-    : `${missing.length} of the ${services.length} services it had do not run there`;
+/** Names the services that have no task here, with what Swarm says of one that failed; or nothing. */
+async function missingFrom({ managers, nodeId }: Listed, services: readonly string[]): Promise<string> {
+  const purpose = "looking for what does not run on a node";
+  return onManager(managers, purpose, async ({ api }) => {
+    const query = { filters: { node: [nodeId] } };
+    const tasks = await api.get<SwarmTask[]>("/tasks", { query, purpose });
+    const of = (service: string) => tasks.filter(({ ServiceID }) => ServiceID === service);
+    const missing = services.filter(
+      (service) => !of(service).some(({ Status }) => Status.State === "running"),
+    );
+    if (missing.length === 0) return "";
+    const known = await api.get<SwarmService[]>("/services", { purpose });
+    const named = missing.map((service) => {
+      const name = known.find(({ ID }) => ID === service)?.Spec.Name ?? service;
+      const failed = of(service).filter(({ Status }) => Status.Err);
+      const last = failed.sort((a, b) => a.Status.Timestamp.localeCompare(b.Status.Timestamp)).at(-1);
+      return last === undefined ? name : `${name} (${last.Status.Err ?? ""})`;
+    });
+    return `${missing.length} of the ${services.length} services it is to have do not run there: ${named.join(", ")}`;
+  });
 }

@@ -54,6 +54,7 @@ export interface SwarmService {
 export interface TaskSpec {
   readonly Placement?: { readonly Constraints?: string[] | null; readonly MaxReplicas?: number } | null;
   readonly Runtime?: string;
+  readonly ContainerSpec?: { readonly Image?: string; readonly [key: string]: unknown };
   readonly [key: string]: unknown;
 }
 

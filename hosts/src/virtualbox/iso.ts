@@ -1,7 +1,7 @@
 /** The installer's ISO image on the hypervisor: fetched once, checked, reused. */
 import type { Operation } from "../contract";
 import { diffOf } from "../diff";
-import { HostError } from "../errors";
+import { CommandError, HostError } from "../errors";
 import { proxyEnvironment } from "../installation/scripts";
 import { note, warn } from "../log";
 import { readOrRecorded, withoutProvider } from "../operation";
@@ -39,6 +39,9 @@ mv -f "$part" "$file"
 echo 'fetched: yes'
 `;
 
+/** The exit code where the image could not be checked, so that nothing is known against it. */
+const UNCHECKED = 4;
+
 /**
  * `$1` file, `$2` sha256 or "", `$3` url of it or "", `$4` the key in armour or "". Prints `sha256: …`,
  * then `checked: …` lines; fails where something is wrong.
@@ -52,18 +55,29 @@ found=$(digest 256 "$file")
 echo "sha256: $found"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# Fetches what lies beside the image; false where the server has no such thing.
+beside() {
+  status=$(fetch --output "$work/$1" --write-out '%{http_code}' "$url.$1" 2>"$work/said") && return 0
+  case "$status" in 403|404|410) return 1 ;; esac
+  cat "$work/said" >&2
+  echo "$url.$1 cannot be fetched from there, without which the image goes unchecked. Where only a proxy leads there," >&2
+  echo "name it in os.proxies.https (os.proxies.http is for http:// alone); where nothing does, put the image there" >&2
+  echo "yourself (hypervisor.iso.path). Then run again" >&2
+  exit ${UNCHECKED}
+}
 if [ -n "$wanted" ]; then
   if [ "$found" != "$wanted" ]; then echo "its sha256 is $found, wanted $wanted" >&2; return 3; fi
   echo 'checked: sha256 is the configured one'
-elif [ -n "$url" ] && fetch --output "$work/digests" "$url.DIGESTS" 2>/dev/null; then
-  published=$(grep -Eo '^[0-9a-f]{128}' "$work/digests" | head -n 1)
+elif [ -n "$url" ] && beside DIGESTS; then
+  published=$(grep -Eo '^[0-9a-f]{128}' "$work/DIGESTS" | head -n 1)
   if [ -z "$published" ]; then echo "$url.DIGESTS holds no SHA512" >&2; return 3; fi
   if [ "$(digest 512 "$file")" != "$published" ]; then echo "its SHA512 is not the published one" >&2; return 3; fi
   echo 'checked: SHA512 is the one published beside it'
 fi
 if [ -n "$key" ]; then
   if ! command -v gpg >/dev/null; then echo 'unchecked: signature not checked, as gpg is not installed there'; return 0; fi
-  if [ -n "$url" ]; then fetch --output "$work/sig" "$url.sig"
+  if [ -n "$url" ]; then
+    if ! beside sig; then echo "there is no signature $url.sig" >&2; return 3; fi
   elif [ -f "$file.sig" ]; then cp "$file.sig" "$work/sig"
   else echo "there is no signature $file.sig" >&2; return 3
   fi
@@ -175,6 +189,7 @@ async function ensure(inputs: IsoImageInputs, known?: IsoImageOutputs): Promise<
   try {
     return outputs(inputs, file, version, await check(inputs, file, from));
   } catch (error) {
+    if (error instanceof CommandError && error.exitCode === UNCHECKED) throw error;
     // One that is wrong must not be taken for a good one by the next run.
     await scriptOn(inputs.hypervisor, `rm -f -- "$1"`, [file], { purpose: `removing ${file}` });
     throw error;

@@ -73,6 +73,48 @@ describe.skipIf(!canSandbox)("a node that is reinstalled", () => {
     expect(logged.at(-1)).toMatch(/^d: serves again, \d+ s after it joined anew$/);
   }, 60_000);
 
+  it("is waited for with those of the stack's services alone that it has the image of", async () => {
+    const { all, managers, swarm } = await whole();
+    const [, , , worker] = all;
+    swarm.bound.set("store-d", { node: "d", runs: true });
+    const foreign = global("foreign");
+    swarm.services.push({ ...foreign, Spec: { ...foreign.Spec, Labels: null } });
+    // Still of the former archive's image: its own change comes after all members are in.
+    swarm.services.push(global("front-before", "sha256:old"));
+    await removeMember({ ...memberInputs(worker, managers), nodeId: worker.nodeId });
+    await swarmMember.create(memberInputs(worker, managers));
+    expect(logged.at(-1)).toMatch(/^d: serves again, \d+ s after it joined anew$/);
+  }, 20_000);
+
+  it("says which services do not run there, and why, where it is waited for in vain", async () => {
+    const { all, managers, swarm } = await whole();
+    const [, , , worker] = all;
+    swarm.bound.set("store-d", { node: "d", runs: false });
+    swarm.services.push(global("balancer", "sha256:new"));
+    worker.docker.on("GET", /^\/images\/sha256:new\/json$/, () => ({ json: {} }));
+    const task = (ServiceID: string, State: string, second: number, Err?: string) => {
+      const Timestamp = `2026-01-01T00:00:0${second}Z`;
+      return { ID: `${ServiceID}-${second}`, ServiceID, Status: { State, Timestamp, Err } };
+    };
+    const tasks = [
+      task("store-d", "rejected", 2, "no such disk"),
+      task("store-d", "rejected", 1, "another"),
+      task("balancer", "pending", 1),
+      task("front", "running", 1),
+    ];
+    for (const { docker } of managers) docker.on("GET", /^\/tasks$/, () => ({ json: tasks }));
+    await removeMember({ ...memberInputs(worker, managers), nodeId: worker.nodeId });
+    const asked = () => managers.flatMap(({ docker }) => docker.calls("GET", /^\/tasks$/)).length;
+    const before = asked();
+    const refused = expect(swarmMember.create(memberInputs(worker, managers))).rejects.toThrow(
+      /^d: is not whole 600 s after its change: 2 of the 3 services .* do not run there: balancer, store-d \(no such disk\)$/,
+    );
+    await expect.poll(asked, { timeout: 15_000 }).toBeGreaterThan(before);
+    const later = performance.now() + 601_000;
+    vi.spyOn(performance, "now").mockReturnValue(later);
+    await refused;
+  }, 30_000);
+
   it("is not waited for when it is new, as its services are yet to come", async () => {
     const [founder, added] = (await engines("founder", "added")) as [Engine, Engine];
     await swarmMember.create(memberInputs(founder, [founder]));

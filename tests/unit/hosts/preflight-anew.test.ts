@@ -55,6 +55,21 @@ describe.skipIf(!canSandbox)("before a reinstallation", () => {
     await expect(update(stopped, after(otherwise(a)))).rejects.toThrow(/a: would be installed anew/);
   });
 
+  it("nor may one wait for it on a host that its owner has set up anew", async () => {
+    const a = await member("a");
+    const bare = await Sandbox.start({ docker: "#!/bin/sh\necho '28.5.0|inactive|||/x'\n" }, { node: "b" });
+    const b = { target: bare.server.connection(), address: "10.0.2.12", interface: "lo", ports: [] };
+    const of = (...imageIds: string[]) => inputs({ a, b }, { imageIds });
+    const [former, next] = [of("sha256:old", "sha256:new"), of("sha256:new")];
+    await expect(update(former, next)).rejects.toThrow(
+      /1 problem; nothing was touched:\n {2}b: would join the Swarm anew, without the images that registry-a still runs from, .* To do: make one change after the other: /,
+    );
+    // Each by itself, a new node, and one where an earlier update has begun the change.
+    expect((await update(former, former)).row).toEqual([]);
+    expect((await update(inputs({ a }, { imageIds: former.imageIds }), next)).row).toEqual([]);
+    expect((await update(next, next)).row).toEqual([]);
+  });
+
   it("that is none, as another cloud-config is applied by a reboot, nothing is asked", async () => {
     const a = await member("a");
     const [format, imageIds] = ["cloud-config" as const, ["sha256:new"]];

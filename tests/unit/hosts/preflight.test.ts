@@ -72,6 +72,23 @@ describe.skipIf(!canSandbox)("preflight", () => {
     expect((await preflight.update("preflight", outs, at("14", "13"))).row).toEqual([]);
   });
 
+  it("nor the address of one that this update removes, while that is still there", async () => {
+    const [a, b] = [await host("a"), await host("b")];
+    const at = (found: PreflightHost, last: string) => ({ ...found, address: `10.0.2.${last}` });
+    const before = inputs({ a: at(a.host, "11"), b: at(b.host, "12") });
+    const { outs } = await preflight.create(before);
+    const taken =
+      /^[ac] would get the address 10\.0\.2\.12, which is that of b: it still answers, and is removed at the end .*; nothing was touched\. Remove b first, run `pulumi up`, and give [ac] its/;
+    const moved = inputs({ a: at(a.host, "12") });
+    await expect(preflight.update("preflight", outs, moved)).rejects.toThrow(taken);
+    // So is a new node's, or the same one's by another name.
+    const renamed = inputs({ a: at(a.host, "11"), c: at(b.host, "12") });
+    await expect(preflight.update("preflight", outs, renamed)).rejects.toThrow(taken);
+    expect((await preflight.update("preflight", outs, inputs({ a: at(a.host, "11") }))).row).toEqual([]);
+    await b.sandbox.server.stop();
+    expect((await preflight.update("preflight", outs, moved)).row).toEqual([]);
+  }, 30_000);
+
   it("reports every problem of every host in one message", async () => {
     const [a, b] = [
       await host("a", { docker: docker("19.03.0|active|n1|foreign|/x") }),
@@ -126,6 +143,22 @@ describe.skipIf(!canSandbox)("preflight", () => {
       /^installed/,
     );
   });
+
+  it("says that Docker does not answer where it hangs, and asks it nothing more", async () => {
+    const hurried = '#!/bin/sh\nshift\nexec /usr/bin/timeout 1 "$@"\n';
+    const hung = "#!/bin/sh\nexec sleep 60\n";
+    const { host: found, sandbox } = await host("a", { docker: hung, timeout: hurried });
+    const of = () => preflight.create({ ...inputs({ a: found }), timeoutSeconds: 10 });
+    await expect(of()).rejects.toThrow(
+      /1 problem; .*\n {2}a: Docker does not answer: no answer within 20 s\. To do: see `systemctl status docker`/,
+    );
+    // One that answers only at first.
+    sandbox.tool(
+      "docker",
+      `#!/bin/sh\ncase "$1" in inspect) exec sleep 60 ;; *) echo '28.5.0|inactive|||/x' ;; esac\n`,
+    );
+    expect((await of()).outs.findings["a"]).toMatch(/^installed/);
+  }, 30_000);
 
   it("looks at the live installer where the installed system is not there yet", async () => {
     const { host: found } = await host("a", {
@@ -209,6 +242,10 @@ describe.skipIf(!canSandbox)("preflight", () => {
     const next = inputs({ a: a.host, b: { ...b.host, ports: [1] } });
     expect((await preflight.update("", outs, next)).findings["a"]).toBe("not reached now");
     expect(logged.at(-1)).toMatch(/^warning: a: not looked at/);
+    // The MTU that all nodes are to have says nothing of this one; older stacks have recorded none.
+    const wider = inputs({ a: { ...a.host, mtu: 9000 }, b: { ...b.host, mtu: 9000 } });
+    expect(preflight.diff(outs, wider).changes).toBe(true);
+    expect((await preflight.update("", outs, wider)).findings["a"]).toBe("not reached now");
     const changed = inputs({ a: { ...a.host, ports: [1] }, b: b.host });
     await expect(preflight.update("", outs, changed)).rejects.toThrow(
       /1 problem; .*\n {2}a: no SSH connection/,

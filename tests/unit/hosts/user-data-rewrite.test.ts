@@ -123,12 +123,21 @@ describe.skipIf(!canSandbox)("another cloud-config for an installed node", () =>
         },
       },
     });
-    const said = (address: string) => {
-      installation.diff({ ...state, guest: guest("10.0.2.11") }, { ...changed, guest: guest(address) });
+    const said = (address: string, from: object = { guest: guest("10.0.2.11") }) => {
+      installation.diff({ ...state, ...from }, { ...changed, guest: guest(address) });
       return logged.at(-1);
     };
     expect(said("10.0.2.11")).toMatch(/this update writes its user data anew/);
     expect(said("10.0.2.21")).toMatch(/this update reinstalls the node/);
+    // Of an older stack, which recorded no forward.
+    const older = {
+      guest: { hypervisor: {}, name: "swarm-1", id: "1" },
+      userData:
+        "#cloud-config\ncoreos:\n  units:\n    - name: first.network\n      content: |\n        Address=10.0.2.11/24\n",
+    };
+    expect(said("10.0.2.11", older)).toMatch(/this update writes its user data anew/);
+    for (const address of ["10.0.2.21", "10.0.2.1"])
+      expect(said(address, older)).toMatch(/this update reinstalls the node/);
   });
 
   it("is announced as a reboot, with what stays behind", async () => {

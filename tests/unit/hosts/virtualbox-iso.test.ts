@@ -16,6 +16,8 @@ const digest = (kind: string, text = image): string => createHash(kind).update(t
 /** A release server: files by path. It is also a proxy, for names that nobody else knows. */
 class Releases {
   readonly files = new Map<string, string | Buffer>();
+  /** Where a path is redirected to. */
+  readonly elsewhere = new Map<string, string>();
   asked: string[] = [];
   url = "";
 
@@ -25,6 +27,8 @@ class Releases {
       const pathname = new URL(request.url ?? "/", "http://host").pathname;
       releases.asked.push(request.url ?? "");
       const file = releases.files.get(pathname);
+      const Location = releases.elsewhere.get(pathname);
+      if (Location !== undefined) return response.writeHead(302, { Location }).end();
       if (file === undefined) response.writeHead(404);
       response.end(file);
     });
@@ -109,6 +113,33 @@ describe("an ISO image", () => {
       /its SHA512 is not the published one/,
     );
     expect(fs.readdirSync(box.file("vms/moorage/iso"))).toEqual([]);
+  }, 60_000);
+
+  it("whose checksum cannot be fetched is refused, and kept for the next run; one without is said to be unchecked", async () => {
+    const [box, releases] = [new TestVirtualBox(), await Releases.start()];
+    const url = "http://releases.invalid/{channel}/{version}/flatcar.iso";
+    // As where http:// leads to https://, for which no proxy is named.
+    const inputs = inputsOf(box, releases, { url, proxies: { http: releases.url, none: [] } });
+    const beside = (name: string) => `/alpha/4081.2.0/flatcar.iso.${name}`;
+    releases.elsewhere.set(beside("DIGESTS"), "https://127.0.0.1:1/");
+    await expect(isoImage.create(inputs)).rejects.toThrow(
+      /http:\/\/releases\.invalid\/alpha\/4081\.2\.0\/flatcar\.iso\.DIGESTS cannot be fetched from there, .*\sname it in os\.proxies\.https/,
+    );
+    releases.elsewhere.delete(beside("DIGESTS"));
+    const { outs } = await isoImage.create(inputs);
+    expect(outs.checked[0]).toBe("SHA512 is the one published beside it");
+    expect(releases.images).toHaveLength(1);
+    const signed = { ...inputs, signingKey: "some key" };
+    await expect(isoImage.update("", outs, signed)).rejects.toThrow(
+      /there is no signature .*flatcar\.iso\.sig/,
+    );
+    releases.elsewhere.set(beside("sig"), "https://127.0.0.1:1/");
+    await expect(isoImage.update("", outs, signed)).rejects.toThrow(
+      /flatcar\.iso\.sig cannot be fetched from there/,
+    );
+    releases.files.delete(beside("DIGESTS"));
+    const bare = await isoImage.update("", outs, inputs);
+    expect(bare.checked[0]).toBe("nothing was checked: no checksum is known");
   }, 60_000);
 
   it("is checked by its signature where a key is given", async () => {

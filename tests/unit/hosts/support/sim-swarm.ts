@@ -14,14 +14,17 @@ interface Member {
   down: boolean;
 }
 
-export const global = (id: string) => ({
+const Labels = { "moorage.stack": "moorage/test" };
+
+/** A service of the stack. */
+export const global = (id: string, image?: string) => ({
   ID: id,
-  Spec: { Name: id, Mode: { Global: {} }, TaskTemplate: {} },
+  Spec: { Name: id, Labels, Mode: { Global: {} }, TaskTemplate: { ContainerSpec: { Image: image } } },
 });
 
 const boundTo = (id: string, node: string) => {
   const TaskTemplate = { Placement: { Constraints: [`node.hostname==${node}`] } };
-  return { ID: id, Spec: { Name: id, Mode: { Replicated: { Replicas: 1 } }, TaskTemplate } };
+  return { ID: id, Spec: { Name: id, Labels, Mode: { Replicated: { Replicas: 1 } }, TaskTemplate } };
 };
 
 /** One cluster: the list that all its managers share. */
@@ -39,7 +42,7 @@ export class Cluster {
   /** As `docker service ls` lists them. */
   listed(): object[] {
     const bound = [...this.bound].map(([id, { node }]) => boundTo(id, node));
-    return [...this.services, ...bound, ...this.everywhere.map(global)];
+    return [...this.services, ...bound, ...this.everywhere.map((id) => global(id))];
   }
 
   /** Ids of the services that run on a node which takes tasks. */
