@@ -42,13 +42,22 @@ export interface Member {
   readonly nodeId: string;
 }
 
-/** Does `work` while the node is out of service; a node that is in no Swarm, or whose Docker is down, has none. */
+/**
+ * Does `work` while the node is out of service; a node that is in no Swarm has none.
+ * @param unasked what is done where Docker does not say whether it is in one. @default `work`, as where it is down
+ */
 export async function outOfService(
   connection: Connection,
   cluster: Cluster,
   work: () => Promise<void>,
+  unasked: (error: HostError) => Promise<void> = work,
 ): Promise<void> {
-  const member = await membership(connection, cluster);
+  const info = await dockerInfo(connection).catch((error: unknown) => {
+    if (error instanceof HostError) return error;
+    throw error;
+  });
+  if (info instanceof HostError) return unasked(info);
+  const member = await membership(connection, cluster, info);
   if (member === undefined) return work();
   return inTurn(
     connection.node,
@@ -68,7 +77,8 @@ export async function outOfService(
 export async function endAbsence(connection: Connection, cluster: Cluster): Promise<void> {
   const absence = await readAbsence(connection);
   if (absence === undefined) return;
-  const member = await membership(connection, cluster);
+  const info = await dockerInfo(connection).catch(() => undefined);
+  const member = info && (await membership(connection, cluster, info));
   if (member === undefined) return;
   await inTurn(
     connection.node,
@@ -77,15 +87,17 @@ export async function endAbsence(connection: Connection, cluster: Cluster): Prom
   );
 }
 
-async function membership(connection: Connection, cluster: Cluster): Promise<Member | undefined> {
-  const info = await unlocked(connection, cluster);
-  return info === undefined || isOut(info) ? undefined : memberOf(connection, cluster, info);
+async function membership(
+  connection: Connection,
+  cluster: Cluster,
+  info: DockerInfo,
+): Promise<Member | undefined> {
+  const known = isLocked(info) ? await unlocked(connection, cluster) : info;
+  return isOut(known) ? undefined : memberOf(connection, cluster, known);
 }
 
-/** What the node's Docker says; with autolock it starts locked, and knows nothing of its Swarm until it has the key. */
-async function unlocked(connection: Connection, { managers }: Cluster): Promise<DockerInfo | undefined> {
-  const info = await dockerInfo(connection).catch(() => undefined);
-  if (info === undefined || !isLocked(info)) return info;
+/** With autolock Docker starts locked, and knows nothing of its Swarm until it has the key. */
+async function unlocked(connection: Connection, { managers }: Cluster): Promise<DockerInfo> {
   await unlockManagers({ node: connection.node, managers });
   await awaitDocker(connection);
   return dockerInfo(connection);
@@ -291,7 +303,8 @@ async function comeBack(
 ): Promise<void> {
   const { connection, cluster, managers, nodeId } = member;
   const deadline = new Deadline(STRENGTH_SECONDS);
-  await unlocked(connection, cluster);
+  const info = await dockerInfo(connection).catch(() => undefined);
+  if (info && isLocked(info)) await unlocked(connection, cluster);
   await awaitNode(managers, nodeId, READY_SECONDS, "ready", isReady);
   await updateNode(managers, nodeId, (spec) => ({ ...spec, Availability: availability }));
   // A service that was replaced or removed meanwhile has another id, or none.

@@ -84,7 +84,7 @@ export async function switchedOff(
   { installed }: { readonly installed: boolean },
   work: () => Promise<void>,
 ): Promise<void> {
-  const { name, target, cluster = { managers: [] } } = guest;
+  const { name, target, cluster } = guest;
   const info = parseVmInfo(
     await manage.run(["showvminfo", name, "--machinereadable"], { purpose: `looking at ${name}` }),
   );
@@ -95,12 +95,27 @@ export async function switchedOff(
     );
   }
   if (isOff(info) && (!installed || (await leftOffFor(manage, name, info)) === undefined)) return work();
-  if (installed) return outOfService(target, cluster, () => powerCycle(manage, guest, work));
+  if (installed) {
+    const cycle = () => powerCycle(manage, guest, work);
+    // One that is off already serves nobody.
+    if (isOff(info) || cluster === undefined) return cycle();
+    return outOfService(target, cluster, cycle, (error) => Promise.reject(cannotBeAsked(guest, error)));
+  }
   note(name, "switching off for changed settings");
   await powerOff(manage, name, { gently: false });
   dropConnection(target);
   // It is started later, with the installer's drives in.
   await work();
+}
+
+/** It may serve all the same, and to switch it off would be one too many. */
+function cannotBeAsked({ name, target }: Powered, error: HostError): HostError {
+  return new HostError(
+    name,
+    `needs a power cycle, and is left as it is: it runs, but does not say whether it serves in the Swarm ` +
+      `(${reasonOf(error, target.node)}). Mend that; or, while all other nodes are healthy, switch it off by ` +
+      `\`VBoxManage controlvm ${name} acpipowerbutton\`, run again, and start it. Its settings are changed while it is off`,
+  );
 }
 
 async function powerCycle(

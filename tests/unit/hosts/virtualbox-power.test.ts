@@ -90,6 +90,22 @@ describe.skipIf(!canSandbox)("a guest that is a member of the Swarm", () => {
     expect(await box.info("c")).toContain("memory=4096");
   }, 60_000);
 
+  it("that does not say whether it serves is left running, and one that is off is changed as it is", async () => {
+    const { box, inputs, id, outs, manager } = await node();
+    const news = withMemory(inputs, 4096);
+    manager.docker.down = true;
+    await expect(guest.update(id, outs, news)).rejects.toThrow(
+      /^c: needs a power cycle, and is left as it is: it runs, but does not say .*docker info.*VBoxManage controlvm c acpipowerbutton/,
+    );
+    await manager.sandbox.server.stop();
+    await expect(guest.update(id, outs, news)).rejects.toThrow(/^c: needs a power cycle, and is left as it is/);
+    expect(box.changes()).toEqual([]);
+    expect(row.stoppedBy).toBeUndefined();
+    await box.manage("controlvm", "c", "poweroff");
+    await guest.update(id, outs, news);
+    expect(await box.info("c")).toContain("memory=4096");
+  }, 60_000);
+
   it("whose change fails half way runs again, is no reason to go on, and comes back by the next update", async () => {
     const { box, inputs, id, outs, swarm, manager } = await node();
     box.fail("modifyvm", "VBoxManage: error: no paint");
