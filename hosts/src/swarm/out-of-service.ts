@@ -59,6 +59,7 @@ export async function outOfService(
   if (info instanceof HostError) return unasked(info);
   const member = await membership(connection, cluster, info);
   if (member === undefined) return work();
+  await takeTasksMeanwhile(member);
   return inTurn(
     connection.node,
     () => gate(member, managersNeed),
@@ -72,7 +73,7 @@ export async function outOfService(
 
 /**
  * Puts a node back into service that an interrupted run has left out of it; leaves every other alone. Whoever else is
- * away is no reason to leave it out.
+ * away is no reason to leave it out, and nobody's turn is waited for: others may wait for this very node in theirs.
  */
 export async function endAbsence(connection: Connection, cluster: Cluster): Promise<void> {
   const absence = await readAbsence(connection);
@@ -80,11 +81,24 @@ export async function endAbsence(connection: Connection, cluster: Cluster): Prom
   const info = await dockerInfo(connection).catch(() => undefined);
   const member = info && (await membership(connection, cluster, info));
   if (member === undefined) return;
-  await inTurn(
-    connection.node,
-    () => Promise.resolve(),
-    () => comeBack(member, absence, () => storageHeals(member)),
-  );
+  await orStop(connection.node, () => comeBack(member, absence, () => storageHeals(member)));
+}
+
+/**
+ * What an interrupted run has left drained takes tasks again until its turn comes: those before it may wait for what
+ * runs here. Whether it is whole is not waited for, as the change may be what makes it so.
+ */
+async function takeTasksMeanwhile({ connection, managers, nodeId }: Member): Promise<void> {
+  const absence = await readAbsence(connection);
+  if (absence === undefined) return;
+  const { node } = connection;
+  try {
+    await setAvailability(managers, nodeId, absence.availability);
+    note(node, "was left drained by a change that was cut off; takes tasks again until its turn");
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    warn(node, `stays drained until its turn: ${reasonOf(error, node)}`);
+  }
 }
 
 async function membership(
@@ -124,13 +138,18 @@ export async function inTurn<T>(node: string, may: () => Promise<void>, work: ()
       );
     }
     await may();
-    try {
-      return await work();
-    } catch (error) {
-      row.stoppedBy = node;
-      throw error;
-    }
+    return orStop(node, work);
   });
+}
+
+/** A node that fails stops all that are behind it. */
+async function orStop<T>(node: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    row.stoppedBy = node;
+    throw error;
+  }
 }
 
 /** What a node is needed for, in words; nothing where the others can do without it. */
@@ -261,7 +280,7 @@ export async function drain(member: Member): Promise<Absence> {
   const earlier = await readAbsence(connection);
   const absence = earlier ?? (await present(member));
   await recordAbsence(connection, absence);
-  await updateNode(managers, nodeId, (spec) => ({ ...spec, Availability: "drain" }));
+  await setAvailability(managers, nodeId, "drain");
   note(connection.node, "drained, to be changed");
   let left: readonly SwarmTask[] = [];
   const empty = await poll(new Deadline(DRAIN_SECONDS), 1, async () => {
@@ -275,6 +294,14 @@ export async function drain(member: Member): Promise<Absence> {
     );
   }
   return absence;
+}
+
+function setAvailability(
+  managers: readonly Connection[],
+  nodeId: string,
+  availability: Absence["availability"],
+): Promise<void> {
+  return updateNode(managers, nodeId, (spec) => ({ ...spec, Availability: availability }));
 }
 
 async function present(member: Member): Promise<Absence> {
@@ -306,7 +333,7 @@ async function comeBack(
   const info = await dockerInfo(connection).catch(() => undefined);
   if (info && isLocked(info)) await unlocked(connection, cluster);
   await awaitNode(managers, nodeId, READY_SECONDS, "ready", isReady);
-  await updateNode(managers, nodeId, (spec) => ({ ...spec, Availability: availability }));
+  await setAvailability(managers, nodeId, availability);
   // A service that was replaced or removed meanwhile has another id, or none.
   await untilServing(member, async () =>
     (await placedOn(member)).map(({ ID }) => ID).filter((id) => services.includes(id)),

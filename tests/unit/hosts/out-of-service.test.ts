@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Cluster, NodeFilesInputs, NodeFilesOutputs } from "../../../hosts/src/contract";
+import { disruptionLock } from "../../../hosts/src/locks";
 import { nodeFiles } from "../../../hosts/src/node-files";
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { endAbsence, outOfService, quorumNeeds, row } from "../../../hosts/src/swarm/out-of-service";
@@ -90,9 +91,31 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     );
     row.stoppedBy = undefined;
     await outOfService(all[1].connection, cluster, () => Promise.resolve());
-    expect(swarm.moves).toEqual(["b drain", "b active"]);
+    expect(swarm.moves).toEqual(["b drain", "b active", "b drain", "b active"]);
     expect(all[1].sandbox.read(absence)).toBeUndefined();
   }, 60_000);
+
+  it("that an interrupted run has left out of it is back before its turn, as others wait for it in theirs", async () => {
+    const { all, cluster, swarm } = await whole();
+    const [a, b] = all;
+    for (const { connection } of [a, b]) {
+      const cut = outOfService(connection, cluster, () => Promise.reject(new Error("cut off")));
+      await expect(cut).rejects.toThrow("cut off");
+      row.stoppedBy = undefined;
+    }
+    const another = await disruptionLock.acquire();
+    // Nothing is left to change on one, and the other is to be changed again.
+    await endAbsence(a.connection, cluster);
+    expect(swarm.moves).toEqual(["a drain", "b drain", "a active"]);
+    const done = outOfService(b.connection, cluster, () => Promise.resolve());
+    await expect.poll(() => swarm.moves.at(-1), { timeout: 10_000 }).toBe("b active");
+    // What it had before is put back by its turn.
+    expect(b.sandbox.read(absence)).toBeDefined();
+    another();
+    await done;
+    expect(swarm.moves.slice(-2)).toEqual(["b drain", "b active"]);
+    expect(b.sandbox.read(absence)).toBeUndefined();
+  }, 20_000);
 
   it("that an interrupted run has left out of it is put back by the next one, and no other is touched", async () => {
     const { all, cluster, swarm } = await whole();

@@ -116,7 +116,7 @@ describe.skipIf(!canSandbox)("a guest that is a member of the Swarm", () => {
     expect(manager.sandbox.read(absence)).toBeDefined();
     row.stoppedBy = undefined;
     await guest.update(id, outs, news);
-    expect(swarm.moves).toEqual(["c drain", "c active"]);
+    expect(swarm.moves).toEqual(["c drain", "c active", "c drain", "c active"]);
     expect(await box.info("c")).toContain("memory=4096");
   }, 60_000);
 
