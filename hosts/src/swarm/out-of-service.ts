@@ -78,10 +78,12 @@ export async function outOfService(
 export async function endAbsence(connection: Connection, cluster: Cluster): Promise<void> {
   const absence = await readAbsence(connection);
   if (absence === undefined) return;
-  const info = await dockerInfo(connection).catch(() => undefined);
-  const member = info && (await membership(connection, cluster, info));
-  if (member === undefined) return;
-  await orStop(connection.node, () => comeBack(member, absence, () => storageHeals(member)));
+  await orStop(connection.node, async () => {
+    // It may just have been started.
+    await awaitDocker(connection);
+    const member = await membership(connection, cluster, await dockerInfo(connection));
+    if (member !== undefined) await comeBack(member, absence, () => storageHeals(member));
+  });
 }
 
 /**

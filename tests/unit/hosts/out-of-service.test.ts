@@ -117,6 +117,30 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     expect(b.sandbox.read(absence)).toBeUndefined();
   }, 20_000);
 
+  it("is put back also where its Docker has not started yet", async () => {
+    const { all, cluster, swarm } = await whole();
+    const { connection, docker } = all[1];
+    const cut = outOfService(connection, cluster, () => Promise.reject(new Error("cut off")));
+    await expect(cut).rejects.toThrow("cut off");
+    row.stoppedBy = undefined;
+    docker.down = true;
+    setTimeout(() => (docker.down = false), 1500);
+    await endAbsence(connection, cluster);
+    expect(swarm.moves).toEqual(["b drain", "b active"]);
+    expect(all[1].sandbox.read(absence)).toBeUndefined();
+  }, 20_000);
+
+  it("that does not come back stops the row, also where nothing is left to change on it", async () => {
+    const { all, cluster } = await whole();
+    const cut = outOfService(all[1].connection, cluster, () => Promise.reject(new Error("cut off")));
+    await expect(cut).rejects.toThrow("cut off");
+    row.stoppedBy = undefined;
+    all[1].locked = true;
+    const fails = endAbsence(all[1].connection, { managers: [] });
+    await expect(fails).rejects.toThrow("no manager in reach for unlocking b");
+    expect(row.stoppedBy).toBe("b");
+  }, 20_000);
+
   it("that an interrupted run has left out of it is put back by the next one, and no other is touched", async () => {
     const { all, cluster, swarm } = await whole();
     const cut = outOfService(all[1].connection, cluster, () => Promise.reject(new Error("cut off")));
