@@ -8,7 +8,7 @@ import { brief } from "../ssh/connect";
 import { endAbsence } from "../swarm/out-of-service";
 import type { GuestInputs, GuestOutputs, InstalledGuest } from "./contract";
 import { isMissing, Manage } from "./manage";
-import { PHASE_KEY, STACK_KEY, notOurs, readMark, writeMark } from "./mark";
+import { OFF_KEY, PHASE_KEY, STACK_KEY, notOurs, readMark, writeMark } from "./mark";
 import {
   cannotShrink,
   capacityOf,
@@ -129,6 +129,7 @@ async function bootInstaller(manage: Manage, inputs: GuestInputs): Promise<void>
   if (!info || !isOff(info)) return;
   await insertInstaller(manage, inputs);
   await powerOn(manage, inputs.name);
+  await writeMark(manage, inputs.name, OFF_KEY);
   note(inputs.name, "boots the live installer");
   await awaitInstaller(inputs.installer);
 }
@@ -271,6 +272,8 @@ export async function beforeReboot({ hypervisor, name }: InstalledGuest): Promis
   const info = await infoOf(manage, name);
   if (!info) return;
   await removeConfigDrive(manage, hypervisor, name, info);
+  // Whoever switches it off from now on is its owner.
+  await writeMark(manage, name, OFF_KEY);
   await writeMark(manage, name, PHASE_KEY, "installed");
 }
 

@@ -165,6 +165,23 @@ describe("a guest whose reinstallation was cut off", () => {
     await box.manage("setextradata", "coreos1", "moorage/phase", "installed");
     expect(await isBeingInstalled(reinstalled)).toBe(true);
   }, 60_000);
+
+  it("and that is installed in the end is its owner's to switch off", async () => {
+    const { box, inputs, id, outs, reinstalled } = await cutOffAt("createmedium");
+    const marked = () => box.manage("setextradata", "coreos1", "moorage/off-for", "installation");
+    const mark = () => box.manage("getextradata", "coreos1", "moorage/off-for");
+    // As where it was cut off a moment earlier.
+    await marked();
+    await guest.update(id, outs, inputs);
+    expect(box.changes()).toContain("startvm coreos1 --type headless");
+    expect(await mark()).toBe("No value set!\n");
+    await marked();
+    await beforeReboot(reinstalled);
+    expect(await mark()).toBe("No value set!\n");
+    await box.manage("controlvm", "coreos1", "poweroff");
+    expect(await isBeingInstalled(reinstalled)).toBe(false);
+    expect((await guest.read(id, outs))?.outs).toEqual(outs);
+  }, 60_000);
 });
 
 describe("a guest whose power cycle was cut off while it was off", () => {
