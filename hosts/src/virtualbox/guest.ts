@@ -25,7 +25,7 @@ import {
 } from "./media";
 import type { VmInfo } from "./parse";
 import { parseVmInfo } from "./parse";
-import { awaitInstaller, isOff, leftOffFor, powerOff, powerOn, switchedOff } from "./power";
+import { awaitInstaller, isOff, leftOffFor, offFor, powerOff, powerOn, switchedOff } from "./power";
 import { nameOf } from "./run";
 import { settingArguments, settingsOf } from "./settings";
 
@@ -102,7 +102,7 @@ async function ensure(inputs: GuestInputs): Promise<GuestOutputs> {
     await moveCable(manage, name, network, info);
   }
   if (installing) await bootInstaller(manage, inputs);
-  else if (leftOff || !isOff(info)) await backInService(inputs);
+  else if (leftOff || !isOff(info)) await backInService(manage, inputs);
   return { ...withoutProvider(inputs), uuid };
 }
 
@@ -164,7 +164,8 @@ export async function isInstalling(manage: Manage, name: string, info: VmInfo): 
 }
 
 /** An earlier update may have been cut off between the power cycle and the node's return. */
-async function backInService({ name, target, cluster }: GuestInputs): Promise<void> {
+async function backInService(manage: Manage, { name, target, cluster }: GuestInputs): Promise<void> {
+  if ((await offFor(manage, name)) === "settings") await writeMark(manage, name, OFF_KEY);
   if (cluster === undefined) return;
   await unlessUnreachable(name, "may be out of service still", () => endAbsence(target, cluster));
 }

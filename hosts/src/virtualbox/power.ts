@@ -2,7 +2,7 @@
 import type { Connection } from "../contract";
 import { HostError, messageOf, reasonOf } from "../errors";
 import { awaitMember, memberServes } from "../etcd/back";
-import { note } from "../log";
+import { note, warn } from "../log";
 import { bootId } from "../reboot";
 import { brief } from "../ssh/connect";
 import { dropConnection } from "../ssh/pool";
@@ -60,15 +60,17 @@ export async function powerOff(manage: Manage, name: string, { gently }: { gentl
   if (!off) throw new HostError(name, "the guest does not go off; see it in VirtualBox's window");
 }
 
-/** What an update that was cut off has switched the guest off for; nothing where it runs, or its owner did it. */
-export async function leftOffFor(
-  manage: Manage,
-  name: string,
-  info: VmInfo,
-): Promise<"settings" | "installation" | undefined> {
-  if (!isOff(info)) return undefined;
+export type OffFor = "settings" | "installation" | undefined;
+
+/** What an update that was cut off was switching the guest off for, however far it came. */
+export async function offFor(manage: Manage, name: string): Promise<OffFor> {
   const mark = await readMark(manage, name, OFF_KEY);
   return mark === "settings" || mark === "installation" ? mark : undefined;
+}
+
+/** What an update that was cut off has switched the guest off for; nothing where it runs, or its owner did it. */
+export async function leftOffFor(manage: Manage, name: string, info: VmInfo): Promise<OffFor> {
+  return isOff(info) ? offFor(manage, name) : undefined;
 }
 
 /** What of a guest has to do with its power. */
@@ -125,17 +127,25 @@ async function powerCycle(
 ): Promise<void> {
   const member = await memberServes(target);
   const swarm = await dockerInfo(target).catch(() => undefined);
+  const reinstalled = (await offFor(manage, name)) === "installation";
   note(name, "switching off for changed settings");
-  await writeMark(manage, name, OFF_KEY, "settings");
+  if (!reinstalled) await writeMark(manage, name, OFF_KEY, "settings");
   await powerOff(manage, name, { gently: true });
   dropConnection(target);
   try {
     await work();
   } finally {
     await powerOn(manage, name);
-    await writeMark(manage, name, OFF_KEY);
+    if (!reinstalled) await writeMark(manage, name, OFF_KEY);
   }
-  await awaitSystem(target, RETURN_SECONDS, "it did not come back after its power cycle");
+  try {
+    await awaitSystem(target, RETURN_SECONDS, "it did not come back after its power cycle");
+  } catch (error) {
+    if (!reinstalled || !(error instanceof HostError)) throw error;
+    // It may be at an address that nothing leads to any more. By the mark its reinstallation goes on.
+    return warn(name, `${reasonOf(error, target.node)}; it was being reinstalled, and still is to be`);
+  }
+  if (reinstalled) await writeMark(manage, name, OFF_KEY);
   if (swarm?.Swarm.LocalNodeState === "active") await awaitDocker(target);
   if (member) await awaitMember(target);
 }

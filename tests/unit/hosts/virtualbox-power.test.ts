@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Cluster, Connection } from "../../../hosts/src/contract";
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { outOfService, row } from "../../../hosts/src/swarm/out-of-service";
@@ -134,13 +134,16 @@ describe.skipIf(!canSandbox)("a guest that is a member of the Swarm", () => {
 });
 
 describe("a guest whose reinstallation was cut off", () => {
+  const againOf = ({ inputs, id, outs }: Awaited<ReturnType<typeof installed>>) => {
+    const { stack, iso, installerUserData, withPowerCycle } = inputs;
+    return { ...outs, id, again: { stack, iso, installerUserData, systemDisk: withPowerCycle.systemDisk } };
+  };
+
   /** Its update was cut off at the next call of that command. */
   async function cutOffAt(command: string) {
     const made = await installed((await answeringSystem()).connection());
-    const { box, inputs, id, outs } = made;
-    const { stack, iso, installerUserData, withPowerCycle } = inputs;
-    const again = { stack, iso, installerUserData, systemDisk: withPowerCycle.systemDisk };
-    const reinstalled = { ...outs, id, again };
+    const { box, inputs } = made;
+    const reinstalled = againOf(made);
     box.fail(command, "VBoxManage: error: cut off");
     const { installer, target } = inputs;
     await expect(bootInstallerAgain(reinstalled, installer, target)).rejects.toThrow("cut off");
@@ -164,6 +167,29 @@ describe("a guest whose reinstallation was cut off", () => {
     const { box, reinstalled } = await cutOffAt("createmedium");
     await box.manage("setextradata", "coreos1", "moorage/phase", "installed");
     expect(await isBeingInstalled(reinstalled)).toBe(true);
+  }, 60_000);
+
+  it("while it shut down goes on, though it was started meanwhile where nothing leads to it any more", async () => {
+    const former = await answeringSystem();
+    const made = await installed((await answeringSystem()).connection(), { target: former.connection() });
+    const { box, inputs, id, outs } = made;
+    const reinstalled = againOf(made);
+    box.fail("controlvm", "VBoxManage: error: cut off");
+    await expect(bootInstallerAgain(reinstalled, inputs.installer, inputs.target)).rejects.toThrow("cut off");
+    await box.manage("controlvm", "coreos1", "poweroff");
+    const found = (await guest.read(id, outs))?.outs as GuestOutputs;
+    await former.stop();
+    // Each look at the clock takes a while, so that nothing is waited for in earnest.
+    let clock = performance.now();
+    vi.spyOn(performance, "now").mockImplementation(() => (clock += 100_000));
+    const updated = guest.update(id, found, inputs).finally(() => vi.restoreAllMocks());
+    expect(await updated).toEqual(outs);
+    expect(logged.at(-1)).toMatch(/^warning: coreos1: it did not come back .* it was being reinstalled/);
+    expect(await box.info("coreos1")).toContain('VMState="running"');
+    expect(await isBeingInstalled(reinstalled)).toBe(true);
+    await bootInstallerAgain(reinstalled, inputs.installer, inputs.target);
+    expect(box.configDrive("coreos1")).toBeDefined();
+    expect(await box.manage("getextradata", "coreos1", "moorage/off-for")).toBe("No value set!\n");
   }, 60_000);
 
   it("and that is installed in the end is its owner's to switch off", async () => {
@@ -195,5 +221,9 @@ describe("a guest whose power cycle was cut off while it was off", () => {
     expect((await guest.read(id, { ...outs, leftOff: true }))?.outs).toEqual(outs);
     await guest.update(id, outs, inputs);
     expect(await box.info("coreos1")).toContain('VMState="running"');
+    // Cut off a moment after it was started.
+    await box.manage("setextradata", "coreos1", "moorage/off-for", "settings");
+    await guest.update(id, outs, inputs);
+    expect(await box.manage("getextradata", "coreos1", "moorage/off-for")).toBe("No value set!\n");
   }, 60_000);
 });
