@@ -11,10 +11,10 @@ import { mc, storageContainer } from "../storage/mc";
 import { Deadline, poll } from "../time";
 import { forgetNode, isOut } from "./join";
 import { awaitDocker, dockerInfo, listNodes, onManager } from "./managers";
-import { awaitNode, findNode, isDown, isReady, nameOf, updateNode } from "./nodes";
+import { awaitNode, findNode, isDown, isReady, nameOf, setAvailability } from "./nodes";
 import { forgetAbsence, readAbsence, recordAbsence } from "./absence";
 import type { Absence } from "./absence";
-import { isLocked, unlockManagers } from "./unlock";
+import { isLocked, unlockKey, unlockManagers } from "./unlock";
 import type { DockerInfo, SwarmNode, SwarmService, SwarmTask } from "./types";
 
 /** How long the others may take to be strong enough to do without this node. */
@@ -64,9 +64,13 @@ export async function outOfService(
     connection.node,
     () => gate(member, managersNeed),
     async () => {
+      // Where no other manager serves, nobody has it once this one has restarted.
+      const key = await onManager(member.managers, "reading the unlock key", (manager) =>
+        unlockKey(manager.connection),
+      );
       const absence = await drain(member);
       await work();
-      await comeBack(member, absence, (secondsLeft) => storageSpares(member, secondsLeft));
+      await comeBack(member, absence, (secondsLeft) => storageSpares(member, secondsLeft), key);
     },
   );
 }
@@ -113,8 +117,12 @@ async function membership(
 }
 
 /** With autolock Docker starts locked, and knows nothing of its Swarm until it has the key. */
-async function unlocked(connection: Connection, { managers }: Cluster): Promise<DockerInfo> {
-  await unlockManagers({ node: connection.node, managers });
+async function unlocked(
+  connection: Connection,
+  { managers }: Cluster,
+  knownKey?: string,
+): Promise<DockerInfo> {
+  await unlockManagers({ node: connection.node, managers }, knownKey);
   await awaitDocker(connection);
   return dockerInfo(connection);
 }
@@ -298,14 +306,6 @@ export async function drain(member: Member): Promise<Absence> {
   return absence;
 }
 
-function setAvailability(
-  managers: readonly Connection[],
-  nodeId: string,
-  availability: Absence["availability"],
-): Promise<void> {
-  return updateNode(managers, nodeId, (spec) => ({ ...spec, Availability: availability }));
-}
-
 async function present(member: Member): Promise<Absence> {
   const nodes = await onManager(member.managers, "listing nodes", ({ api }) => listNodes(api));
   const availability = nodes.find(({ ID }) => ID === member.nodeId)?.Spec.Availability ?? "active";
@@ -324,16 +324,20 @@ export async function runningTasks({
   return tasks.filter(({ Status }) => Status.State === "running");
 }
 
-/** Takes tasks again, and waits until those it had run here and its drive is `healed`. */
+/**
+ * Takes tasks again, and waits until those it had run here and its drive is `healed`.
+ * @param knownKey unlocks it where no manager serves any more.
+ */
 async function comeBack(
   member: Member,
   { availability, services }: Absence,
   healed: (secondsLeft: number) => Promise<void>,
+  knownKey?: string,
 ): Promise<void> {
   const { connection, cluster, managers, nodeId } = member;
   const deadline = new Deadline(STRENGTH_SECONDS);
   const info = await dockerInfo(connection).catch(() => undefined);
-  if (info && isLocked(info)) await unlocked(connection, cluster);
+  if (info && isLocked(info)) await unlocked(connection, cluster, knownKey);
   await awaitNode(managers, nodeId, READY_SECONDS, "ready", isReady);
   await setAvailability(managers, nodeId, availability);
   // A service that was replaced or removed meanwhile has another id, or none.

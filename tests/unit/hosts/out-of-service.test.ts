@@ -64,6 +64,27 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     expect(swarm.moves).toEqual(["b drain", "b active", "c drain", "c active"]);
   }, 20_000);
 
+  it("that is the only manager, and restarts locked, gets the key that it had itself before", async () => {
+    row.stoppedBy = undefined;
+    const [only] = (await engines("a")) as [Engine];
+    const cluster: Cluster = { managers: [only.connection] };
+    await swarmMember.create(memberInputs(only, [only]));
+    await outOfService(only.connection, cluster, () => {
+      only.locked = true;
+      return Promise.resolve();
+    });
+    expect(only.locked).toBe(false);
+    expect(only.cluster?.moves).toEqual(["a drain", "a active"]);
+    expect(logged.join("\n")).not.toMatch(/\bkey\b/);
+    // Cut off by then, nobody has it but the state.
+    only.locked = true;
+    const locked = outOfService(only.connection, cluster, () => Promise.resolve());
+    await expect(locked).rejects.toThrow(
+      /^a: is locked \(swarm\.autolock\), and no manager serves .*is no Swarm manager now.*To do: `pulumi refresh --target '\*\*:SwarmMember::\*'`/s,
+    );
+    expect(only.locked).toBe(true);
+  }, 20_000);
+
   it("whose change fails stops the row: those after it are left as they are", async () => {
     const { all, cluster, swarm } = await whole();
     const fails = outOfService(all[1].connection, cluster, () => Promise.reject(new Error("no paint")));
@@ -137,7 +158,7 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     row.stoppedBy = undefined;
     all[1].locked = true;
     const fails = endAbsence(all[1].connection, { managers: [] });
-    await expect(fails).rejects.toThrow("no manager in reach for unlocking b");
+    await expect(fails).rejects.toThrow("b: is locked (swarm.autolock)");
     expect(row.stoppedBy).toBe("b");
   }, 20_000);
 

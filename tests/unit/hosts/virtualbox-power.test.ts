@@ -98,7 +98,9 @@ describe.skipIf(!canSandbox)("a guest that is a member of the Swarm", () => {
       /^c: needs a power cycle, and is left as it is: it runs, but does not say .*docker info.*VBoxManage controlvm c acpipowerbutton/,
     );
     await manager.sandbox.server.stop();
-    await expect(guest.update(id, outs, news)).rejects.toThrow(/^c: needs a power cycle, and is left as it is/);
+    await expect(guest.update(id, outs, news)).rejects.toThrow(
+      /^c: needs a power cycle, and is left as it is/,
+    );
     expect(box.changes()).toEqual([]);
     expect(row.stoppedBy).toBeUndefined();
     await box.manage("controlvm", "c", "poweroff");
