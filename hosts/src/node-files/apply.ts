@@ -9,7 +9,7 @@ import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { quote } from "../ssh/quote";
 import { awaitDocker, dockerInfo } from "../swarm/managers";
-import { outOfService } from "../swarm/out-of-service";
+import { endAbsence, outOfService } from "../swarm/out-of-service";
 import { Deadline, poll } from "../time";
 import { parseFound } from "./parse";
 import type { FoundUnit, Pending } from "./parse";
@@ -36,14 +36,15 @@ export async function settle(inputs: NodeFilesInputs, pending: Pending): Promise
     await verify(connection, on);
   };
   await (stops(pending, restart) ? apart(inputs, work) : work());
+  if (pending.outOfService && inputs.cluster) await endAbsence(connection, inputs.cluster);
   const { daemonReload, reboot } = pending;
   if (!daemonReload && !reboot && pending.restart.length + pending.reload.length === 0) return;
   await runScript(connection, forgetPending(part), [], { sudo: true, purpose: "noting that all is applied" });
 }
 
-/** Whether what is pending stops the node's containers, or an interrupted run left the node out of service. */
-function stops({ reboot, outOfService: interrupted }: Pending, restart: readonly string[]): boolean {
-  return reboot || interrupted || restart.includes(DOCKER);
+/** Whether what is pending stops the node's containers. */
+function stops({ reboot }: Pending, restart: readonly string[]): boolean {
+  return reboot || restart.includes(DOCKER);
 }
 
 /** Members of a Swarm go down one after the other; hosts that are in none yet need not wait for each other. */

@@ -67,6 +67,15 @@ export function updateNode(
   return retrying(30, () => onManager(managers, `changing node ${nodeId}`, work));
 }
 
+/** Whether the node takes tasks. */
+export function setAvailability(
+  managers: readonly Connection[],
+  nodeId: string,
+  availability: NodeSpec["Availability"],
+): Promise<void> {
+  return updateNode(managers, nodeId, (spec) => ({ ...spec, Availability: availability }));
+}
+
 /** Takes a node off the list, whatever its state. */
 export function removeNode(managers: readonly Connection[], nodeId: string): Promise<void> {
   const purpose = `removing node ${nodeId}`;

@@ -11,10 +11,10 @@ import { mc, storageContainer } from "../storage/mc";
 import { Deadline, poll } from "../time";
 import { forgetNode, isOut } from "./join";
 import { awaitDocker, dockerInfo, listNodes, onManager } from "./managers";
-import { awaitNode, findNode, isDown, isReady, nameOf, updateNode } from "./nodes";
+import { awaitNode, findNode, isDown, isReady, nameOf, setAvailability } from "./nodes";
 import { forgetAbsence, readAbsence, recordAbsence } from "./absence";
 import type { Absence } from "./absence";
-import { isLocked, unlockManagers } from "./unlock";
+import { isLocked, unlockKey, unlockManagers } from "./unlock";
 import type { DockerInfo, SwarmNode, SwarmService, SwarmTask } from "./types";
 
 /** How long the others may take to be strong enough to do without this node. */
@@ -42,51 +42,87 @@ export interface Member {
   readonly nodeId: string;
 }
 
-/** Does `work` while the node is out of service; a node that is in no Swarm, or whose Docker is down, has none. */
+/**
+ * Does `work` while the node is out of service; a node that is in no Swarm has none.
+ * @param unasked what is done where Docker does not say whether it is in one. @default `work`, as where it is down
+ */
 export async function outOfService(
   connection: Connection,
   cluster: Cluster,
   work: () => Promise<void>,
+  unasked: (error: HostError) => Promise<void> = work,
 ): Promise<void> {
-  const member = await membership(connection, cluster);
+  const info = await dockerInfo(connection).catch((error: unknown) => {
+    if (error instanceof HostError) return error;
+    throw error;
+  });
+  if (info instanceof HostError) return unasked(info);
+  const member = await membership(connection, cluster, info);
   if (member === undefined) return work();
+  await takeTasksMeanwhile(member);
   return inTurn(
     connection.node,
     () => gate(member, managersNeed),
     async () => {
+      // Where no other manager serves, nobody has it once this one has restarted.
+      const key = await onManager(member.managers, "reading the unlock key", (manager) =>
+        unlockKey(manager.connection),
+      );
       const absence = await drain(member);
       await work();
-      await comeBack(member, absence, (secondsLeft) => storageSpares(member, secondsLeft));
+      await comeBack(member, absence, (secondsLeft) => storageSpares(member, secondsLeft), key);
     },
   );
 }
 
 /**
  * Puts a node back into service that an interrupted run has left out of it; leaves every other alone. Whoever else is
- * away is no reason to leave it out.
+ * away is no reason to leave it out, and nobody's turn is waited for: others may wait for this very node in theirs.
  */
 export async function endAbsence(connection: Connection, cluster: Cluster): Promise<void> {
   const absence = await readAbsence(connection);
   if (absence === undefined) return;
-  const member = await membership(connection, cluster);
-  if (member === undefined) return;
-  await inTurn(
-    connection.node,
-    () => Promise.resolve(),
-    () => comeBack(member, absence, () => storageHeals(member)),
-  );
+  await orStop(connection.node, async () => {
+    // It may just have been started.
+    await awaitDocker(connection);
+    const member = await membership(connection, cluster, await dockerInfo(connection));
+    if (member !== undefined) await comeBack(member, absence, () => storageHeals(member));
+  });
 }
 
-async function membership(connection: Connection, cluster: Cluster): Promise<Member | undefined> {
-  const info = await unlocked(connection, cluster);
-  return info === undefined || isOut(info) ? undefined : memberOf(connection, cluster, info);
+/**
+ * What an interrupted run has left drained takes tasks again until its turn comes: those before it may wait for what
+ * runs here. Whether it is whole is not waited for, as the change may be what makes it so.
+ */
+async function takeTasksMeanwhile({ connection, managers, nodeId }: Member): Promise<void> {
+  const absence = await readAbsence(connection);
+  if (absence === undefined) return;
+  const { node } = connection;
+  try {
+    await setAvailability(managers, nodeId, absence.availability);
+    note(node, "was left drained by a change that was cut off; takes tasks again until its turn");
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    warn(node, `stays drained until its turn: ${reasonOf(error, node)}`);
+  }
 }
 
-/** What the node's Docker says; with autolock it starts locked, and knows nothing of its Swarm until it has the key. */
-async function unlocked(connection: Connection, { managers }: Cluster): Promise<DockerInfo | undefined> {
-  const info = await dockerInfo(connection).catch(() => undefined);
-  if (info === undefined || !isLocked(info)) return info;
-  await unlockManagers({ node: connection.node, managers });
+async function membership(
+  connection: Connection,
+  cluster: Cluster,
+  info: DockerInfo,
+): Promise<Member | undefined> {
+  const known = isLocked(info) ? await unlocked(connection, cluster) : info;
+  return isOut(known) ? undefined : memberOf(connection, cluster, known);
+}
+
+/** With autolock Docker starts locked, and knows nothing of its Swarm until it has the key. */
+async function unlocked(
+  connection: Connection,
+  { managers }: Cluster,
+  knownKey?: string,
+): Promise<DockerInfo> {
+  await unlockManagers({ node: connection.node, managers }, knownKey);
   await awaitDocker(connection);
   return dockerInfo(connection);
 }
@@ -112,13 +148,18 @@ export async function inTurn<T>(node: string, may: () => Promise<void>, work: ()
       );
     }
     await may();
-    try {
-      return await work();
-    } catch (error) {
-      row.stoppedBy = node;
-      throw error;
-    }
+    return orStop(node, work);
   });
+}
+
+/** A node that fails stops all that are behind it. */
+async function orStop<T>(node: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    row.stoppedBy = node;
+    throw error;
+  }
 }
 
 /** What a node is needed for, in words; nothing where the others can do without it. */
@@ -249,7 +290,7 @@ export async function drain(member: Member): Promise<Absence> {
   const earlier = await readAbsence(connection);
   const absence = earlier ?? (await present(member));
   await recordAbsence(connection, absence);
-  await updateNode(managers, nodeId, (spec) => ({ ...spec, Availability: "drain" }));
+  await setAvailability(managers, nodeId, "drain");
   note(connection.node, "drained, to be changed");
   let left: readonly SwarmTask[] = [];
   const empty = await poll(new Deadline(DRAIN_SECONDS), 1, async () => {
@@ -283,17 +324,22 @@ export async function runningTasks({
   return tasks.filter(({ Status }) => Status.State === "running");
 }
 
-/** Takes tasks again, and waits until those it had run here and its drive is `healed`. */
+/**
+ * Takes tasks again, and waits until those it had run here and its drive is `healed`.
+ * @param knownKey unlocks it where no manager serves any more.
+ */
 async function comeBack(
   member: Member,
   { availability, services }: Absence,
   healed: (secondsLeft: number) => Promise<void>,
+  knownKey?: string,
 ): Promise<void> {
   const { connection, cluster, managers, nodeId } = member;
   const deadline = new Deadline(STRENGTH_SECONDS);
-  await unlocked(connection, cluster);
+  const info = await dockerInfo(connection).catch(() => undefined);
+  if (info && isLocked(info)) await unlocked(connection, cluster, knownKey);
   await awaitNode(managers, nodeId, READY_SECONDS, "ready", isReady);
-  await updateNode(managers, nodeId, (spec) => ({ ...spec, Availability: availability }));
+  await setAvailability(managers, nodeId, availability);
   // A service that was replaced or removed meanwhile has another id, or none.
   await untilServing(member, async () =>
     (await placedOn(member)).map(({ ID }) => ID).filter((id) => services.includes(id)),

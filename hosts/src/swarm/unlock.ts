@@ -1,7 +1,7 @@
 /** Managers of a Swarm with autolock, which restart locked. */
 import type { Connection, SwarmMemberInputs } from "../contract";
 import { dockerApi } from "../docker/api";
-import { DockerError } from "../errors";
+import { DockerError, HostError, reasonOf } from "../errors";
 import { note } from "../log";
 import { dockerInfo, workingManager } from "./managers";
 import type { DockerInfo } from "./types";
@@ -19,6 +19,7 @@ export async function unlockKey(manager: Connection): Promise<string> {
 /**
  * Unlocks every manager in reach that is locked, since one alone has no quorum. The key comes from a manager that
  * serves; from the record where all are locked.
+ * @throws HostError that says how to unlock them where the key is not at hand.
  */
 export async function unlockManagers(
   { node, managers }: Pick<SwarmMemberInputs, "node" | "managers">,
@@ -30,10 +31,20 @@ export async function unlockManagers(
     return state?.status === "fulfilled" && isLocked(state.value);
   });
   const key = await currentKey(node, managers).catch((error: unknown) => {
-    if (recordedKey === "") throw error;
-    return recordedKey;
+    if (recordedKey !== "") return recordedKey;
+    throw error instanceof HostError ? stillLocked(node, error) : error;
   });
   await Promise.all(locked.map((manager) => unlock(manager, key)));
+}
+
+function stillLocked(node: string, error: HostError): HostError {
+  const targets = "--target '**:SwarmMember::*'";
+  return new HostError(
+    node,
+    `is locked (swarm.autolock), and no manager serves that could give the key: ${reasonOf(error, error.node)}\n` +
+      `To do: \`pulumi refresh ${targets}\`, then \`pulumi up ${targets}\`, which unlocks all managers with the key that ` +
+      "is in the state; then `pulumi up` again. Or `docker swarm unlock` there, by somebody who has the key",
+  );
 }
 
 async function currentKey(node: string, managers: readonly Connection[]): Promise<string> {

@@ -10,15 +10,15 @@ import { Manage } from "./manage";
 import { OFF_KEY, PHASE_KEY, STACK_KEY, readMark, writeMark } from "./mark";
 import { ensureDisk, filesOf, insertInstaller, ports, removeSystemDisk } from "./media";
 import type { VmInfo } from "./parse";
-import { awaitInstaller, isOff, leftOffFor, powerOff, powerOn } from "./power";
+import { awaitInstaller, isOff, offFor, powerOff, powerOn } from "./power";
 
 /** Whether an earlier update began to reinstall the guest: nothing that has to be kept is on its system disk. */
 export async function isBeingInstalled({ hypervisor, name }: InstalledGuest): Promise<boolean> {
   const manage = await Manage.on(hypervisor);
   const info = await infoOf(manage, name);
   if (info === undefined) return false;
-  // Switched off for it, it has left the Swarm.
-  if ((await leftOffFor(manage, name, info)) === "installation") return true;
+  // Marked for it, it has left the Swarm, whether it has gone off since or runs again.
+  if ((await offFor(manage, name)) === "installation") return true;
   return isInstalling(manage, name, info);
 }
 

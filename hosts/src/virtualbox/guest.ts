@@ -8,7 +8,7 @@ import { brief } from "../ssh/connect";
 import { endAbsence } from "../swarm/out-of-service";
 import type { GuestInputs, GuestOutputs, InstalledGuest } from "./contract";
 import { isMissing, Manage } from "./manage";
-import { PHASE_KEY, STACK_KEY, notOurs, readMark, writeMark } from "./mark";
+import { OFF_KEY, PHASE_KEY, STACK_KEY, notOurs, readMark, writeMark } from "./mark";
 import {
   cannotShrink,
   capacityOf,
@@ -25,7 +25,7 @@ import {
 } from "./media";
 import type { VmInfo } from "./parse";
 import { parseVmInfo } from "./parse";
-import { awaitInstaller, isOff, leftOffFor, powerOff, powerOn, switchedOff } from "./power";
+import { awaitInstaller, isOff, leftOffFor, offFor, powerOff, powerOn, switchedOff } from "./power";
 import { nameOf } from "./run";
 import { settingArguments, settingsOf } from "./settings";
 
@@ -102,7 +102,7 @@ async function ensure(inputs: GuestInputs): Promise<GuestOutputs> {
     await moveCable(manage, name, network, info);
   }
   if (installing) await bootInstaller(manage, inputs);
-  else if (leftOff || !isOff(info)) await backInService(inputs);
+  else if (leftOff || !isOff(info)) await backInService(manage, inputs);
   return { ...withoutProvider(inputs), uuid };
 }
 
@@ -129,6 +129,7 @@ async function bootInstaller(manage: Manage, inputs: GuestInputs): Promise<void>
   if (!info || !isOff(info)) return;
   await insertInstaller(manage, inputs);
   await powerOn(manage, inputs.name);
+  await writeMark(manage, inputs.name, OFF_KEY);
   note(inputs.name, "boots the live installer");
   await awaitInstaller(inputs.installer);
 }
@@ -163,7 +164,8 @@ export async function isInstalling(manage: Manage, name: string, info: VmInfo): 
 }
 
 /** An earlier update may have been cut off between the power cycle and the node's return. */
-async function backInService({ name, target, cluster }: GuestInputs): Promise<void> {
+async function backInService(manage: Manage, { name, target, cluster }: GuestInputs): Promise<void> {
+  if ((await offFor(manage, name)) === "settings") await writeMark(manage, name, OFF_KEY);
   if (cluster === undefined) return;
   await unlessUnreachable(name, "may be out of service still", () => endAbsence(target, cluster));
 }
@@ -271,6 +273,8 @@ export async function beforeReboot({ hypervisor, name }: InstalledGuest): Promis
   const info = await infoOf(manage, name);
   if (!info) return;
   await removeConfigDrive(manage, hypervisor, name, info);
+  // Whoever switches it off from now on is its owner.
+  await writeMark(manage, name, OFF_KEY);
   await writeMark(manage, name, PHASE_KEY, "installed");
 }
 

@@ -2,7 +2,7 @@
 import type { Connection } from "../contract";
 import { HostError, messageOf, reasonOf } from "../errors";
 import { awaitMember, memberServes } from "../etcd/back";
-import { note } from "../log";
+import { note, warn } from "../log";
 import { bootId } from "../reboot";
 import { brief } from "../ssh/connect";
 import { dropConnection } from "../ssh/pool";
@@ -60,15 +60,17 @@ export async function powerOff(manage: Manage, name: string, { gently }: { gentl
   if (!off) throw new HostError(name, "the guest does not go off; see it in VirtualBox's window");
 }
 
-/** What an update that was cut off has switched the guest off for; nothing where it runs, or its owner did it. */
-export async function leftOffFor(
-  manage: Manage,
-  name: string,
-  info: VmInfo,
-): Promise<"settings" | "installation" | undefined> {
-  if (!isOff(info)) return undefined;
+export type OffFor = "settings" | "installation" | undefined;
+
+/** What an update that was cut off was switching the guest off for, however far it came. */
+export async function offFor(manage: Manage, name: string): Promise<OffFor> {
   const mark = await readMark(manage, name, OFF_KEY);
   return mark === "settings" || mark === "installation" ? mark : undefined;
+}
+
+/** What an update that was cut off has switched the guest off for; nothing where it runs, or its owner did it. */
+export async function leftOffFor(manage: Manage, name: string, info: VmInfo): Promise<OffFor> {
+  return isOff(info) ? offFor(manage, name) : undefined;
 }
 
 /** What of a guest has to do with its power. */
@@ -84,7 +86,7 @@ export async function switchedOff(
   { installed }: { readonly installed: boolean },
   work: () => Promise<void>,
 ): Promise<void> {
-  const { name, target, cluster = { managers: [] } } = guest;
+  const { name, target, cluster } = guest;
   const info = parseVmInfo(
     await manage.run(["showvminfo", name, "--machinereadable"], { purpose: `looking at ${name}` }),
   );
@@ -95,12 +97,27 @@ export async function switchedOff(
     );
   }
   if (isOff(info) && (!installed || (await leftOffFor(manage, name, info)) === undefined)) return work();
-  if (installed) return outOfService(target, cluster, () => powerCycle(manage, guest, work));
+  if (installed) {
+    const cycle = () => powerCycle(manage, guest, work);
+    // One that is off already serves nobody.
+    if (isOff(info) || cluster === undefined) return cycle();
+    return outOfService(target, cluster, cycle, (error) => Promise.reject(cannotBeAsked(guest, error)));
+  }
   note(name, "switching off for changed settings");
   await powerOff(manage, name, { gently: false });
   dropConnection(target);
   // It is started later, with the installer's drives in.
   await work();
+}
+
+/** It may serve all the same, and to switch it off would be one too many. */
+function cannotBeAsked({ name, target }: Powered, error: HostError): HostError {
+  return new HostError(
+    name,
+    `needs a power cycle, and is left as it is: it runs, but does not say whether it serves in the Swarm ` +
+      `(${reasonOf(error, target.node)}). Mend that; or, while all other nodes are healthy, switch it off by ` +
+      `\`VBoxManage controlvm ${name} acpipowerbutton\`, run again, and start it. Its settings are changed while it is off`,
+  );
 }
 
 async function powerCycle(
@@ -110,17 +127,25 @@ async function powerCycle(
 ): Promise<void> {
   const member = await memberServes(target);
   const swarm = await dockerInfo(target).catch(() => undefined);
+  const reinstalled = (await offFor(manage, name)) === "installation";
   note(name, "switching off for changed settings");
-  await writeMark(manage, name, OFF_KEY, "settings");
+  if (!reinstalled) await writeMark(manage, name, OFF_KEY, "settings");
   await powerOff(manage, name, { gently: true });
   dropConnection(target);
   try {
     await work();
   } finally {
     await powerOn(manage, name);
-    await writeMark(manage, name, OFF_KEY);
+    if (!reinstalled) await writeMark(manage, name, OFF_KEY);
   }
-  await awaitSystem(target, RETURN_SECONDS, "it did not come back after its power cycle");
+  try {
+    await awaitSystem(target, RETURN_SECONDS, "it did not come back after its power cycle");
+  } catch (error) {
+    if (!reinstalled || !(error instanceof HostError)) throw error;
+    // It may be at an address that nothing leads to any more. By the mark its reinstallation goes on.
+    return warn(name, `${reasonOf(error, target.node)}; it was being reinstalled, and still is to be`);
+  }
+  if (reinstalled) await writeMark(manage, name, OFF_KEY);
   if (swarm?.Swarm.LocalNodeState === "active") await awaitDocker(target);
   if (member) await awaitMember(target);
 }

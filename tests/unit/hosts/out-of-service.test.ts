@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Cluster, NodeFilesInputs, NodeFilesOutputs } from "../../../hosts/src/contract";
+import { disruptionLock } from "../../../hosts/src/locks";
 import { nodeFiles } from "../../../hosts/src/node-files";
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { endAbsence, outOfService, quorumNeeds, row } from "../../../hosts/src/swarm/out-of-service";
@@ -63,6 +64,27 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     expect(swarm.moves).toEqual(["b drain", "b active", "c drain", "c active"]);
   }, 20_000);
 
+  it("that is the only manager, and restarts locked, gets the key that it had itself before", async () => {
+    row.stoppedBy = undefined;
+    const [only] = (await engines("a")) as [Engine];
+    const cluster: Cluster = { managers: [only.connection] };
+    await swarmMember.create(memberInputs(only, [only]));
+    await outOfService(only.connection, cluster, () => {
+      only.locked = true;
+      return Promise.resolve();
+    });
+    expect(only.locked).toBe(false);
+    expect(only.cluster?.moves).toEqual(["a drain", "a active"]);
+    expect(logged.join("\n")).not.toMatch(/\bkey\b/);
+    // Cut off by then, nobody has it but the state.
+    only.locked = true;
+    const locked = outOfService(only.connection, cluster, () => Promise.resolve());
+    await expect(locked).rejects.toThrow(
+      /^a: is locked \(swarm\.autolock\), and no manager serves .*is no Swarm manager now.*To do: `pulumi refresh --target '\*\*:SwarmMember::\*'`/s,
+    );
+    expect(only.locked).toBe(true);
+  }, 20_000);
+
   it("whose change fails stops the row: those after it are left as they are", async () => {
     const { all, cluster, swarm } = await whole();
     const fails = outOfService(all[1].connection, cluster, () => Promise.reject(new Error("no paint")));
@@ -90,9 +112,55 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     );
     row.stoppedBy = undefined;
     await outOfService(all[1].connection, cluster, () => Promise.resolve());
-    expect(swarm.moves).toEqual(["b drain", "b active"]);
+    expect(swarm.moves).toEqual(["b drain", "b active", "b drain", "b active"]);
     expect(all[1].sandbox.read(absence)).toBeUndefined();
   }, 60_000);
+
+  it("that an interrupted run has left out of it is back before its turn, as others wait for it in theirs", async () => {
+    const { all, cluster, swarm } = await whole();
+    const [a, b] = all;
+    for (const { connection } of [a, b]) {
+      const cut = outOfService(connection, cluster, () => Promise.reject(new Error("cut off")));
+      await expect(cut).rejects.toThrow("cut off");
+      row.stoppedBy = undefined;
+    }
+    const another = await disruptionLock.acquire();
+    // Nothing is left to change on one, and the other is to be changed again.
+    await endAbsence(a.connection, cluster);
+    expect(swarm.moves).toEqual(["a drain", "b drain", "a active"]);
+    const done = outOfService(b.connection, cluster, () => Promise.resolve());
+    await expect.poll(() => swarm.moves.at(-1), { timeout: 10_000 }).toBe("b active");
+    // What it had before is put back by its turn.
+    expect(b.sandbox.read(absence)).toBeDefined();
+    another();
+    await done;
+    expect(swarm.moves.slice(-2)).toEqual(["b drain", "b active"]);
+    expect(b.sandbox.read(absence)).toBeUndefined();
+  }, 20_000);
+
+  it("is put back also where its Docker has not started yet", async () => {
+    const { all, cluster, swarm } = await whole();
+    const { connection, docker } = all[1];
+    const cut = outOfService(connection, cluster, () => Promise.reject(new Error("cut off")));
+    await expect(cut).rejects.toThrow("cut off");
+    row.stoppedBy = undefined;
+    docker.down = true;
+    setTimeout(() => (docker.down = false), 1500);
+    await endAbsence(connection, cluster);
+    expect(swarm.moves).toEqual(["b drain", "b active"]);
+    expect(all[1].sandbox.read(absence)).toBeUndefined();
+  }, 20_000);
+
+  it("that does not come back stops the row, also where nothing is left to change on it", async () => {
+    const { all, cluster } = await whole();
+    const cut = outOfService(all[1].connection, cluster, () => Promise.reject(new Error("cut off")));
+    await expect(cut).rejects.toThrow("cut off");
+    row.stoppedBy = undefined;
+    all[1].locked = true;
+    const fails = endAbsence(all[1].connection, { managers: [] });
+    await expect(fails).rejects.toThrow("b: is locked (swarm.autolock)");
+    expect(row.stoppedBy).toBe("b");
+  }, 20_000);
 
   it("that an interrupted run has left out of it is put back by the next one, and no other is touched", async () => {
     const { all, cluster, swarm } = await whole();

@@ -50,6 +50,7 @@ describe.each(["6.1.50_Ubuntur161033", "7.0.20r163906", "7.1.4r165100", "7.2.4r1
         `${attach} 2 --device 0 --type dvddrive --medium ${box.file("installer.iso")} --forceunmount`,
         `${attach} 3 --device 0 --type dvddrive --medium ${vms}/moorage/config-drives/coreos1.iso --forceunmount`,
         "startvm coreos1 --type headless",
+        "setextradata coreos1 moorage/off-for",
       ]);
       expect(await box.info("coreos1")).toContain('VMState="running"');
       expect(await box.info("coreos1")).toContain(`UUID="${outs.uuid}"`);

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Cluster, Connection } from "../../../hosts/src/contract";
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { outOfService, row } from "../../../hosts/src/swarm/out-of-service";
@@ -90,6 +90,24 @@ describe.skipIf(!canSandbox)("a guest that is a member of the Swarm", () => {
     expect(await box.info("c")).toContain("memory=4096");
   }, 60_000);
 
+  it("that does not say whether it serves is left running, and one that is off is changed as it is", async () => {
+    const { box, inputs, id, outs, manager } = await node();
+    const news = withMemory(inputs, 4096);
+    manager.docker.down = true;
+    await expect(guest.update(id, outs, news)).rejects.toThrow(
+      /^c: needs a power cycle, and is left as it is: it runs, but does not say .*docker info.*VBoxManage controlvm c acpipowerbutton/,
+    );
+    await manager.sandbox.server.stop();
+    await expect(guest.update(id, outs, news)).rejects.toThrow(
+      /^c: needs a power cycle, and is left as it is/,
+    );
+    expect(box.changes()).toEqual([]);
+    expect(row.stoppedBy).toBeUndefined();
+    await box.manage("controlvm", "c", "poweroff");
+    await guest.update(id, outs, news);
+    expect(await box.info("c")).toContain("memory=4096");
+  }, 60_000);
+
   it("whose change fails half way runs again, is no reason to go on, and comes back by the next update", async () => {
     const { box, inputs, id, outs, swarm, manager } = await node();
     box.fail("modifyvm", "VBoxManage: error: no paint");
@@ -100,7 +118,7 @@ describe.skipIf(!canSandbox)("a guest that is a member of the Swarm", () => {
     expect(manager.sandbox.read(absence)).toBeDefined();
     row.stoppedBy = undefined;
     await guest.update(id, outs, news);
-    expect(swarm.moves).toEqual(["c drain", "c active"]);
+    expect(swarm.moves).toEqual(["c drain", "c active", "c drain", "c active"]);
     expect(await box.info("c")).toContain("memory=4096");
   }, 60_000);
 
@@ -118,13 +136,16 @@ describe.skipIf(!canSandbox)("a guest that is a member of the Swarm", () => {
 });
 
 describe("a guest whose reinstallation was cut off", () => {
+  const againOf = ({ inputs, id, outs }: Awaited<ReturnType<typeof installed>>) => {
+    const { stack, iso, installerUserData, withPowerCycle } = inputs;
+    return { ...outs, id, again: { stack, iso, installerUserData, systemDisk: withPowerCycle.systemDisk } };
+  };
+
   /** Its update was cut off at the next call of that command. */
   async function cutOffAt(command: string) {
     const made = await installed((await answeringSystem()).connection());
-    const { box, inputs, id, outs } = made;
-    const { stack, iso, installerUserData, withPowerCycle } = inputs;
-    const again = { stack, iso, installerUserData, systemDisk: withPowerCycle.systemDisk };
-    const reinstalled = { ...outs, id, again };
+    const { box, inputs } = made;
+    const reinstalled = againOf(made);
     box.fail(command, "VBoxManage: error: cut off");
     const { installer, target } = inputs;
     await expect(bootInstallerAgain(reinstalled, installer, target)).rejects.toThrow("cut off");
@@ -149,6 +170,46 @@ describe("a guest whose reinstallation was cut off", () => {
     await box.manage("setextradata", "coreos1", "moorage/phase", "installed");
     expect(await isBeingInstalled(reinstalled)).toBe(true);
   }, 60_000);
+
+  it("while it shut down goes on, though it was started meanwhile where nothing leads to it any more", async () => {
+    const former = await answeringSystem();
+    const made = await installed((await answeringSystem()).connection(), { target: former.connection() });
+    const { box, inputs, id, outs } = made;
+    const reinstalled = againOf(made);
+    box.fail("controlvm", "VBoxManage: error: cut off");
+    await expect(bootInstallerAgain(reinstalled, inputs.installer, inputs.target)).rejects.toThrow("cut off");
+    await box.manage("controlvm", "coreos1", "poweroff");
+    const found = (await guest.read(id, outs))?.outs as GuestOutputs;
+    await former.stop();
+    // Each look at the clock takes a while, so that nothing is waited for in earnest.
+    let clock = performance.now();
+    vi.spyOn(performance, "now").mockImplementation(() => (clock += 100_000));
+    const updated = guest.update(id, found, inputs).finally(() => vi.restoreAllMocks());
+    expect(await updated).toEqual(outs);
+    expect(logged.at(-1)).toMatch(/^warning: coreos1: it did not come back .* it was being reinstalled/);
+    expect(await box.info("coreos1")).toContain('VMState="running"');
+    expect(await isBeingInstalled(reinstalled)).toBe(true);
+    await bootInstallerAgain(reinstalled, inputs.installer, inputs.target);
+    expect(box.configDrive("coreos1")).toBeDefined();
+    expect(await box.manage("getextradata", "coreos1", "moorage/off-for")).toBe("No value set!\n");
+  }, 60_000);
+
+  it("and that is installed in the end is its owner's to switch off", async () => {
+    const { box, inputs, id, outs, reinstalled } = await cutOffAt("createmedium");
+    const marked = () => box.manage("setextradata", "coreos1", "moorage/off-for", "installation");
+    const mark = () => box.manage("getextradata", "coreos1", "moorage/off-for");
+    // As where it was cut off a moment earlier.
+    await marked();
+    await guest.update(id, outs, inputs);
+    expect(box.changes()).toContain("startvm coreos1 --type headless");
+    expect(await mark()).toBe("No value set!\n");
+    await marked();
+    await beforeReboot(reinstalled);
+    expect(await mark()).toBe("No value set!\n");
+    await box.manage("controlvm", "coreos1", "poweroff");
+    expect(await isBeingInstalled(reinstalled)).toBe(false);
+    expect((await guest.read(id, outs))?.outs).toEqual(outs);
+  }, 60_000);
 });
 
 describe("a guest whose power cycle was cut off while it was off", () => {
@@ -162,5 +223,9 @@ describe("a guest whose power cycle was cut off while it was off", () => {
     expect((await guest.read(id, { ...outs, leftOff: true }))?.outs).toEqual(outs);
     await guest.update(id, outs, inputs);
     expect(await box.info("coreos1")).toContain('VMState="running"');
+    // Cut off a moment after it was started.
+    await box.manage("setextradata", "coreos1", "moorage/off-for", "settings");
+    await guest.update(id, outs, inputs);
+    expect(await box.manage("getextradata", "coreos1", "moorage/off-for")).toBe("No value set!\n");
   }, 60_000);
 });

@@ -22,6 +22,8 @@ export class FakeDocker {
   private readonly handlers: [string, RegExp, Handler][] = [];
   /** Answers nothing at all, as a frozen engine does. */
   frozen = false;
+  /** Ends every request, as where no engine runs. */
+  down = false;
   /** Connections now. */
   open = 0;
   onUpgrade: ((seen: Seen, socket: Duplex) => void) | undefined;
@@ -69,6 +71,7 @@ export class FakeDocker {
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (this.down) return void request.socket.destroy();
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const seen = this.note(request, Buffer.concat(chunks).toString("utf8"));
