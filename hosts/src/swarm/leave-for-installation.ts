@@ -10,8 +10,9 @@ import { isOut } from "./join";
 import { removeMember } from "./leave";
 import { dockerInfo, listNodes, onManager } from "./managers";
 import { isReady, updateNode } from "./nodes";
-import { drain, gate, inTurn, managersNeed, memberOf } from "./out-of-service";
+import { drain, gate, managersNeed, memberOf } from "./out-of-service";
 import type { Member, Needs } from "./out-of-service";
+import { inTurn } from "./turn";
 import type { SwarmNode } from "./types";
 
 /** How long what comes back by itself may take, such as a member of etcd that has its data. */

@@ -4,7 +4,7 @@
  */
 import type { Cluster, Connection } from "../contract";
 import { HostError, messageOf, reasonOf, RefusedError } from "../errors";
-import { disruptionLock, membershipLock } from "../locks";
+import { membershipLock } from "../locks";
 import { note, warn } from "../log";
 import { isFor } from "../services/placement";
 import { mc, storageContainer } from "../storage/mc";
@@ -14,6 +14,7 @@ import { awaitDocker, dockerInfo, listNodes, onManager } from "./managers";
 import { awaitNode, findNode, isDown, isReady, nameOf, setAvailability } from "./nodes";
 import { forgetAbsence, readAbsence, recordAbsence } from "./absence";
 import type { Absence } from "./absence";
+import { inTurn, orStop } from "./turn";
 import { isLocked, unlockKey, unlockManagers } from "./unlock";
 import type { DockerInfo, SwarmNode, SwarmService, SwarmTask } from "./types";
 
@@ -27,12 +28,6 @@ const STRENGTH_SECONDS = 600;
 const HEAL_SECONDS = 300;
 /** How long a wait may be before it is said what for. */
 const PATIENCE_MS = 5000;
-
-/**
- * The row of nodes that this update changes: the one that stopped it, after which all are left as they are. It did not
- * come back into service, unless another reason is given.
- */
-export const row: { stoppedBy?: string; reason?: string } = {};
 
 export interface Member {
   readonly connection: Connection;
@@ -136,30 +131,6 @@ export function memberOf(connection: Connection, cluster: Cluster, { Swarm }: Do
     managers: [...others, ...cluster.managers.filter(isSelf)],
     nodeId: Swarm.NodeID,
   };
-}
-
-/** Does `work` when nobody else is away and `may` says so; one that fails stops all behind it. */
-export async function inTurn<T>(node: string, may: () => Promise<void>, work: () => Promise<T>): Promise<T> {
-  return disruptionLock.use(async () => {
-    if (row.stoppedBy !== undefined) {
-      throw new HostError(
-        node,
-        `is left as it is, as ${row.stoppedBy} ${row.reason ?? "did not come back into service"}. Mend that one and run again: the update goes on from there`,
-      );
-    }
-    await may();
-    return orStop(node, work);
-  });
-}
-
-/** A node that fails stops all that are behind it. */
-async function orStop<T>(node: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    row.stoppedBy = node;
-    throw error;
-  }
 }
 
 /** What a node is needed for, in words; nothing where the others can do without it. */

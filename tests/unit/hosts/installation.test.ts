@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { InstallationInputs } from "../../../hosts/src/contract";
 import { UNKNOWN } from "../../../hosts/src/diff";
 import { installation } from "../../../hosts/src/installation";
-import { row } from "../../../hosts/src/swarm/out-of-service";
+import { row } from "../../../hosts/src/swarm/turn";
 import { guest, natNetwork } from "../../../hosts/src/virtualbox";
 import { Machine, failing, installer } from "./support/machine";
 import { canSandbox } from "./support/sandbox";

@@ -4,7 +4,7 @@ import { awayForInstallation, awayFrom } from "../../../hosts/src/swarm/leave-fo
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { removeMember } from "../../../hosts/src/swarm/leave";
 import { sleep } from "../../../hosts/src/time";
-import { row } from "../../../hosts/src/swarm/out-of-service";
+import { row } from "../../../hosts/src/swarm/turn";
 import { canSandbox } from "./support/sandbox";
 import { engines, global, memberInputs, type Engine } from "./support/sim-swarm";
 import { logged } from "./support/stop";

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Connection, NodeNetworkInputs } from "../../../hosts/src/contract";
 import { nodeNetwork } from "../../../hosts/src/node-network";
 import { runScript } from "../../../hosts/src/ssh/exec";
-import { row } from "../../../hosts/src/swarm/out-of-service";
+import { row } from "../../../hosts/src/swarm/turn";
 import { Sandbox, canSandbox } from "./support/sandbox";
 import { afterwards, logged } from "./support/stop";
 

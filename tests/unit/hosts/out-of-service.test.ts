@@ -3,7 +3,8 @@ import type { Cluster, NodeFilesInputs, NodeFilesOutputs } from "../../../hosts/
 import { disruptionLock } from "../../../hosts/src/locks";
 import { nodeFiles } from "../../../hosts/src/node-files";
 import { swarmMember } from "../../../hosts/src/swarm/member";
-import { endAbsence, outOfService, quorumNeeds, row } from "../../../hosts/src/swarm/out-of-service";
+import { endAbsence, outOfService, quorumNeeds } from "../../../hosts/src/swarm/out-of-service";
+import { row } from "../../../hosts/src/swarm/turn";
 import type { SwarmNode } from "../../../hosts/src/swarm/types";
 import { canSandbox } from "./support/sandbox";
 import { engines, memberInputs } from "./support/sim-swarm";

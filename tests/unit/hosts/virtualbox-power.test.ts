@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from "vitest";
 import type { Cluster, Connection } from "../../../hosts/src/contract";
 import { swarmMember } from "../../../hosts/src/swarm/member";
-import { outOfService, row } from "../../../hosts/src/swarm/out-of-service";
+import { outOfService } from "../../../hosts/src/swarm/out-of-service";
+import { row } from "../../../hosts/src/swarm/turn";
 import { bootInstallerAgain, isBeingInstalled } from "../../../hosts/src/virtualbox/again";
 import type { GuestInputs, GuestOutputs } from "../../../hosts/src/virtualbox/contract";
 import { afterInstallation, beforeReboot, guest } from "../../../hosts/src/virtualbox/guest";
