@@ -4,22 +4,13 @@ import type { Connection } from "../../../hosts/src/contract";
 import type { GuestInputs, GuestOutputs, PowerCycled } from "../../../hosts/src/virtualbox/contract";
 import { afterInstallation, beforeReboot, guest } from "../../../hosts/src/virtualbox/guest";
 import { logged } from "./support/stop";
-import { answeringSystem, TestVirtualBox } from "./support/virtualbox";
+import { answeringSystem, installedGuest, TestVirtualBox } from "./support/virtualbox";
 
 /** All guests of this file answer here, installer and installed system alike. */
 let system: Connection;
 beforeAll(async () => void (system = (await answeringSystem()).connection()));
 
-/** A guest whose system disk is installed. */
-async function installed(changes: Partial<GuestInputs> = {}, version?: string) {
-  const box = new TestVirtualBox(version);
-  const inputs = box.guest(system, changes);
-  const { id, outs } = await guest.create(inputs);
-  await beforeReboot({ ...outs, id });
-  await afterInstallation({ ...outs, id });
-  box.changes();
-  return { box, inputs, id, outs };
-}
+const installed = (changes?: Partial<GuestInputs>) => installedGuest(system, changes);
 
 const changed = (inputs: GuestInputs, changes: Partial<PowerCycled>): GuestInputs => ({
   ...inputs,

@@ -1,28 +1,17 @@
 import { describe, expect, it, vi } from "vitest";
-import type { Cluster, Connection } from "../../../hosts/src/contract";
+import type { Cluster } from "../../../hosts/src/contract";
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { outOfService } from "../../../hosts/src/swarm/out-of-service";
 import { row } from "../../../hosts/src/swarm/turn";
 import { bootInstallerAgain, isBeingInstalled } from "../../../hosts/src/virtualbox/again";
 import type { GuestInputs, GuestOutputs } from "../../../hosts/src/virtualbox/contract";
-import { afterInstallation, beforeReboot, guest } from "../../../hosts/src/virtualbox/guest";
+import { beforeReboot, guest } from "../../../hosts/src/virtualbox/guest";
 import { canSandbox } from "./support/sandbox";
 import { engines, memberInputs, type Engine } from "./support/sim-swarm";
 import { logged } from "./support/stop";
-import { answeringSystem, TestVirtualBox } from "./support/virtualbox";
+import { answeringSystem, installedGuest } from "./support/virtualbox";
 
 const absence = "etc/moorage/out-of-service";
-
-/** A guest whose system disk is installed. */
-async function installed(system: Connection, changes: Partial<GuestInputs> = {}) {
-  const box = new TestVirtualBox();
-  const inputs = box.guest(system, changes);
-  const { id, outs } = await guest.create(inputs);
-  await beforeReboot({ ...outs, id });
-  await afterInstallation({ ...outs, id });
-  box.changes();
-  return { box, inputs, id, outs };
-}
 
 const withMemory = (inputs: GuestInputs, memory: number): GuestInputs => ({
   ...inputs,
@@ -30,7 +19,7 @@ const withMemory = (inputs: GuestInputs, memory: number): GuestInputs => ({
 });
 
 /** A refresh finds it off, and the update after it starts it. */
-async function startedAgain({ box, inputs, id, outs }: Awaited<ReturnType<typeof installed>>) {
+async function startedAgain({ box, inputs, id, outs }: Awaited<ReturnType<typeof installedGuest>>) {
   const found = (await guest.read(id, outs))?.outs as GuestOutputs;
   expect(guest.diff(found, inputs)).toMatchObject({ changedKeys: ["leftOff"], replaces: [] });
   expect(logged.slice(-2)).toEqual([
@@ -53,7 +42,7 @@ async function node() {
   const swarm = manager.cluster;
   if (!swarm) throw new Error("no Swarm was made");
   swarm.everywhere = ["front"];
-  const made = await installed(manager.connection, { name: "c", cluster });
+  const made = await installedGuest(manager.connection, { name: "c", cluster });
   return { ...made, all, manager, swarm, cluster };
 }
 
@@ -137,14 +126,14 @@ describe.skipIf(!canSandbox)("a guest that is a member of the Swarm", () => {
 });
 
 describe("a guest whose reinstallation was cut off", () => {
-  const againOf = ({ inputs, id, outs }: Awaited<ReturnType<typeof installed>>) => {
+  const againOf = ({ inputs, id, outs }: Awaited<ReturnType<typeof installedGuest>>) => {
     const { stack, iso, installerUserData, withPowerCycle } = inputs;
     return { ...outs, id, again: { stack, iso, installerUserData, systemDisk: withPowerCycle.systemDisk } };
   };
 
   /** Its update was cut off at the next call of that command. */
   async function cutOffAt(command: string) {
-    const made = await installed((await answeringSystem()).connection());
+    const made = await installedGuest((await answeringSystem()).connection());
     const { box, inputs } = made;
     const reinstalled = againOf(made);
     box.fail(command, "VBoxManage: error: cut off");
@@ -174,7 +163,9 @@ describe("a guest whose reinstallation was cut off", () => {
 
   it("while it shut down goes on, though it was started meanwhile where nothing leads to it any more", async () => {
     const former = await answeringSystem();
-    const made = await installed((await answeringSystem()).connection(), { target: former.connection() });
+    const made = await installedGuest((await answeringSystem()).connection(), {
+      target: former.connection(),
+    });
     const { box, inputs, id, outs } = made;
     const reinstalled = againOf(made);
     box.fail("controlvm", "VBoxManage: error: cut off");
@@ -215,7 +206,7 @@ describe("a guest whose reinstallation was cut off", () => {
 
 describe("a guest whose power cycle was cut off while it was off", () => {
   it("is found so by a refresh, and started again; one that its owner has switched off is not", async () => {
-    const made = await installed((await answeringSystem()).connection());
+    const made = await installedGuest((await answeringSystem()).connection());
     const { box, inputs, id, outs } = made;
     await box.manage("controlvm", "coreos1", "poweroff");
     expect((await guest.read(id, outs))?.outs).toEqual(outs);

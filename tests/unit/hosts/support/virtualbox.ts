@@ -5,6 +5,7 @@ import * as path from "node:path";
 import { afterAll } from "vitest";
 import type { Connection } from "../../../../hosts/src/contract";
 import type { GuestInputs, Hypervisor, NatNetworkInputs } from "../../../../hosts/src/virtualbox/contract";
+import { afterInstallation, beforeReboot, guest } from "../../../../hosts/src/virtualbox/guest";
 import { vboxManage, type Answer } from "../../../../lab/virtualbox/command";
 import { readConfigDrive } from "../../../../lab/virtualbox/configDrive";
 import { paperGuests } from "../../../../lab/virtualbox/guests";
@@ -121,6 +122,17 @@ export class TestVirtualBox {
       ...changes,
     };
   }
+}
+
+/** A guest whose system disk is installed, on a VirtualBox of its own, whose changes so far are read. */
+export async function installedGuest(system: Connection, changes: Partial<GuestInputs> = {}) {
+  const box = new TestVirtualBox();
+  const inputs = box.guest(system, changes);
+  const { id, outs } = await guest.create(inputs);
+  await beforeReboot({ ...outs, id });
+  await afterInstallation({ ...outs, id });
+  box.changes();
+  return { box, inputs, id, outs };
 }
 
 /** A system that answers over SSH, as every guest of a test does. */

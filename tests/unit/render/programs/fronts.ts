@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll } from "vitest";
 import { NameServer } from "./dns";
 import { Front } from "./front";
@@ -9,10 +10,6 @@ const users = {
   admin: { password: "root", rights: [{ prefix: "", access: "write" as const }] },
   team: { password: "blue", rights: [{ prefix: "team/", access: "write" as const }] },
 };
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
 
 /** Fronts of one registry, for the tests of a file. */
 export class Fronts {

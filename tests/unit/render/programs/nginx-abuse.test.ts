@@ -1,9 +1,10 @@
 import type { ServerResponse } from "node:http";
 import * as net from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { basic, count, type Answer, type Front } from "./front";
-import { admin, Fronts, sleep } from "./fronts";
+import { admin, Fronts } from "./fronts";
 import type { Upstream } from "./upstream";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });

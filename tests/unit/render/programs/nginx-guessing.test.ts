@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { count, type Answer, type Front } from "./front";
-import { admin, Fronts, sleep } from "./fronts";
+import { admin, Fronts } from "./fronts";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 

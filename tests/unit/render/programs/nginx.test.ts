@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { NameServer } from "./dns";
 import { Front } from "./front";
@@ -36,10 +37,6 @@ afterAll(async () => {
   await Promise.all([one.stop(), two.stop()]);
   names.stop();
 });
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
 
 async function bothUp(): Promise<void> {
   await Promise.all([one.stop(), two.stop()]);
