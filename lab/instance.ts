@@ -60,6 +60,9 @@ const MAX_INSTANCES = 10;
 const NODES = 4;
 const CLIENTS = 2;
 
+/** The stack of every lab. */
+export const stackName = "dev";
+
 /** The folder of all instances. */
 export function labRoot(): string {
   return process.env.MOORAGE_LAB_DIR ?? "/var/lib/moorage-lab";

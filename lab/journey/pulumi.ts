@@ -3,8 +3,8 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { ensureTools, pulumiEnvironment, type Tools } from "../../toolchain";
 import { LabError, must } from "../exec";
-import { checkout, type Instance } from "../instance";
-import { backendFolder, passphraseFile, stackFile, stackName } from "./stack";
+import { checkout, stackName, type Instance } from "../instance";
+import { backendFolder, passphraseFile, stackFile } from "./stack";
 
 /** Settings for some other stack that a caller's shell may have, and that would win over the lab's own. */
 export const foreignSettings = ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_OPTION_STACK", "PULUMI_OPTION_CWD"];

@@ -8,8 +8,6 @@ import { checkout, type Instance, type Platform } from "../instance";
 import { hostPublicKey, installerKey } from "../keys";
 import { hypervisorHostKey, installerImage } from "../virtualbox/hypervisor";
 
-export const stackName = "dev";
-
 /** The lab's copy of `Pulumi.dev.yaml`: that file and what only this lab knows. */
 export const stackFile = (instance: Instance): string => path.join(instance.dir, "Pulumi.dev.yaml");
 

@@ -3,8 +3,8 @@ import * as os from "node:os";
 import * as path from "node:path";
 import type { Log } from "../../toolchain";
 import { LabError, must, startedAt, waitFor } from "../exec";
-import { checkout, type Instance } from "../instance";
-import { backendFolder, stackName } from "./stack";
+import { checkout, stackName, type Instance } from "../instance";
+import { backendFolder } from "./stack";
 
 /** How long an update that is under way may take. */
 const UPDATE_MS = 20 * 60_000;

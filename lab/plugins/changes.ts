@@ -25,7 +25,9 @@ function differences(properties: Properties, old: Values, now: Values, at: strin
     if (parts) return differences(parts, (before ?? {}) as Values, (after ?? {}) as Values, `${path}.`);
     const [one, other] = [comparable(rule, before), comparable(rule, after)];
     if (isDeepStrictEqual(one, other)) return [];
-    const kind = one === undefined ? "add" : other === undefined ? "delete" : "update";
+    // False and zero are written down where nothing is given, so they are never added.
+    const isPlain = rule.kind === "boolean" || rule.kind === "number";
+    const kind = isPlain || (one && other) ? "update" : one === undefined ? "add" : "delete";
     return [{ path, kind, replaces: rule.replaces === true }];
   });
 }

@@ -27,7 +27,7 @@ const randomPassword: ResourceType = {
 };
 
 const randomId: ResourceType = {
-  properties: { byteLength: { kind: "number", replaces: true, minimum: 1 } },
+  properties: { byteLength: { kind: "number", replaces: true } },
   made: ["id", "hex", "dec", "b64Std", "b64Url"],
   create: ({ byteLength }) => {
     const bytes = randomBytes(Number(byteLength));

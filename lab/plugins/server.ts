@@ -12,7 +12,7 @@ import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { Struct, type JavaScriptValue } from "google-protobuf/google/protobuf/struct_pb";
 import { ToolError } from "../../toolchain";
 import { LabError } from "../exec";
-import { labRoot } from "../instance";
+import { labRoot, stackName } from "../instance";
 import { changesOf, type Difference } from "./changes";
 import { merged, mistakesOf, placed, UNKNOWN, without, type Values } from "./properties";
 import type { ResourceType, StandIn, State } from "./standIn";
@@ -182,12 +182,13 @@ function structOf(values: Values): Struct {
 /** The backend, besides the lab's own, that the stand-ins work for: tests name theirs here. */
 const consent = "MOORAGE_STAND_INS_FOR";
 
-/** Only a stack whose state lies in a lab's folder is the lab's. @throws for any other */
+/** Only stack `dev` of this project whose state lies in a lab's folder is the lab's. @throws for any other */
 function refuseOtherStacks(urn: string): void {
   const backend = process.env.PULUMI_BACKEND_URL ?? "";
   if (backend !== "" && backend === process.env[consent]) return;
   const folder = /^file:\/\/(\/.*)$/.exec(backend)?.[1];
-  if (folder !== undefined && path.resolve(folder).startsWith(`${path.resolve(labRoot())}/`)) return;
+  const isThere = folder !== undefined && path.resolve(folder).startsWith(`${path.resolve(labRoot())}/`);
+  if (isThere && urn.startsWith(`urn:pulumi:${stackName}::moorage::`)) return;
   throw new LabError(
     `stack ${urn.split("::")[0]?.split(":").at(-1)} is none of the lab's, and the lab's stand-ins for provider plugins work for no other: install the published plugins (docs/toolchain.md)`,
   );

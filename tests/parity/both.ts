@@ -189,7 +189,17 @@ export function diffShape({ detailed, ...diff }: Diffed) {
     replaces: diff.replaces.length > 0,
     diffs: [...new Set(tops)].sort(),
     detailed: [...new Set(places)].sort(),
+    kinds: kindsOf(detailed, known),
   };
+}
+
+const lists =
+  /\.?(args|commands|tests|constraints|capDrops|configs|secrets|mounts|labels|ports|ipamConfigs|networksAdvanceds)(?![\w.])/;
+
+/** Whether something is added, changed or deleted, as a preview shows it; of lists the stand-ins tell no places. */
+function kindsOf(detailed: Diffed["detailed"], known: (path: string) => boolean) {
+  const outsideOfLists = ([path]: [string, string]): boolean => known(path) && !lists.test(path);
+  return Object.fromEntries(Object.entries(detailed).filter(outsideOfLists));
 }
 
 /** Both lives of a resource. */
@@ -210,7 +220,7 @@ export async function changesOf({ both, type }: Round, pair: Pair, news: Wire) {
   };
   /** Without the bookkeeping of its own framework, the published plugin tells the same by fewer paths. */
   const ofOther = async (plugin: Plugin, old: Recorded) => {
-    return without(await diff(plugin, old), "detailed");
+    return without(await diff(plugin, old), "detailed", "kinds");
   };
   return {
     published: await diff(both.published, pair.published),

@@ -108,9 +108,9 @@ export class Plugin {
     return checkedOf(answer);
   }
 
-  async check(type: string, news: Wire, olds: Wire = {}, name = "it"): Promise<Checked> {
+  async check(type: string, news: Wire, olds: Wire = {}, name = "it", stack = labStack): Promise<Checked> {
     const request = new messages.CheckRequest();
-    request.setUrn(urnOf(type, name));
+    request.setUrn(urnOf(type, name, stack));
     request.setType(type);
     request.setName(name);
     request.setOlds(this.sent(olds));
@@ -198,9 +198,12 @@ export class Plugin {
   }
 }
 
-/** The URN of a resource of the lab's stack. */
-export function urnOf(type: string, name: string): string {
-  return `urn:pulumi:dev::moorage::${type}::${name}`;
+/** How the URNs of the lab's stack begin. */
+const labStack = "urn:pulumi:dev::moorage";
+
+/** The URN of a resource. */
+export function urnOf(type: string, name: string, stack = labStack): string {
+  return `${stack}::${type}::${name}`;
 }
 
 const mark = { key: "4dabf18193072939515e22adb298388d", secret: "1b47061264138c4ac30d75fd1eb44270" };
