@@ -26,8 +26,12 @@ function differences(properties: Properties, old: Values, now: Values, at: strin
     const [one, other] = [comparable(rule, before), comparable(rule, after)];
     if (isDeepStrictEqual(one, other)) return [];
     // False and zero are written down where nothing is given, so they are never added.
-    const isPlain = rule.kind === "boolean" || rule.kind === "number";
-    const kind = isPlain || (one && other) ? "update" : one === undefined ? "add" : "delete";
+    const kind =
+      rule.kind === "boolean" || rule.kind === "number" || (one && other)
+        ? "update"
+        : one === undefined
+          ? "add"
+          : "delete";
     return [{ path, kind, replaces: rule.replaces === true }];
   });
 }

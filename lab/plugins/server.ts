@@ -186,9 +186,9 @@ const consent = "MOORAGE_STAND_INS_FOR";
 function refuseOtherStacks(urn: string): void {
   const backend = process.env.PULUMI_BACKEND_URL ?? "";
   if (backend !== "" && backend === process.env[consent]) return;
-  const folder = /^file:\/\/(\/.*)$/.exec(backend)?.[1];
-  const isThere = folder !== undefined && path.resolve(folder).startsWith(`${path.resolve(labRoot())}/`);
-  if (isThere && urn.startsWith(`urn:pulumi:${stackName}::moorage::`)) return;
+  const folder = path.resolve(/^file:\/\/(\/.*)$/.exec(backend)?.[1] ?? "/");
+  const isLabs = urn.startsWith(`urn:pulumi:${stackName}::moorage::`);
+  if (isLabs && folder.startsWith(`${path.resolve(labRoot())}/`)) return;
   throw new LabError(
     `stack ${urn.split("::")[0]?.split(":").at(-1)} is none of the lab's, and the lab's stand-ins for provider plugins work for no other: install the published plugins (docs/toolchain.md)`,
   );

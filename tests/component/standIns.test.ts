@@ -1,3 +1,5 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { standIn as command } from "../../lab/plugins/command";
 import { standIn as docker } from "../../lab/plugins/docker";
@@ -14,6 +16,7 @@ import { program } from "./program";
 
 /** Everything of published plugins that the program registers, whatever it is configured to do. */
 const used: Registered[] = [];
+const providers: Registered[] = [];
 const types: Record<string, ResourceType> = {};
 
 beforeAll(async () => {
@@ -25,7 +28,11 @@ beforeAll(async () => {
     }),
     ...["existing", "metal", "virtualbox"].map((name) => ({ ...rawStack(name), images })),
   ];
-  for (const raw of stacks) used.push(...published(await program(raw)));
+  for (const raw of stacks) {
+    const recorder = await program(raw);
+    used.push(...published(recorder));
+    providers.push(...recorder.resources.filter(({ type }) => type.startsWith("pulumi:providers:")));
+  }
   Object.assign(types, command.types, docker.types, random.types, tls.types);
 });
 
@@ -59,7 +66,32 @@ function pathsIn(type: ResourceType, inputs: unknown): string[] {
   return walk(inputs, "");
 }
 
+/** Settings of providers that the program gives, by plugin; the version is the SDK's. */
+function settingsUsed(): Record<string, string[]> {
+  const settings: Record<string, string[]> = {};
+  for (const { type, inputs } of providers) {
+    const name = type.split(":").at(-1) ?? "";
+    settings[name] = [
+      ...new Set([...(settings[name] ?? []), ...Object.keys(plain(inputs) as object)]),
+    ].sort();
+  }
+  return settings;
+}
+
 describe("the stand-ins for the published plugins", () => {
+  test("are the few files that they are meant to be", () => {
+    const folder = path.join(__dirname, "..", "..", "lab", "plugins");
+    const texts = fs.readdirSync(folder).map((name) => fs.readFileSync(path.join(folder, name), "utf8"));
+    expect(texts.join("").split("\n").length - 1).toBeLessThan(1200);
+  });
+
+  test("know every setting of a provider that the program gives, and no other", () => {
+    const known = Object.entries({ command, docker, random, tls }).flatMap(([name, { settings }]) =>
+      settings ? [[name, Object.keys(settings).sort()]] : [],
+    );
+    expect(settingsUsed()).toEqual(Object.fromEntries(known));
+  });
+
   test("know every type that the program uses, and no other", () => {
     expect(Object.keys(types).sort()).toEqual([...new Set(used.map(({ type }) => type))].sort());
   });

@@ -66,17 +66,23 @@ export function orSkip(both: Both | { missing: string }, context: TestContext): 
 /** Bookkeeping of the published plugins' framework, which they do without where it is missing. */
 const bookkeeping = ["__pulumi_raw_state_delta", "__meta", "__defaults"];
 
-/**
- * Values as far as two runs can agree on them: those of `own` are their type, and, of a text, its pattern.
- * @param own properties whose values each plugin makes up
- */
-export function shapeOf(value: unknown, own: readonly string[], key = ""): unknown {
-  if (own.includes(key) && value !== unknownValue && !isSecret(value)) return patternOf(value);
-  if (Array.isArray(value)) return sortedObjects(value.map((one) => shapeOf(one, own)));
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).filter(([name, one]) => !bookkeeping.includes(name) && !isEmpty(one));
-  const inner = (name: string): string => (name === "value" && isSecret(value) ? key : name);
-  return Object.fromEntries(entries.map(([name, one]) => [name, shapeOf(one, own, inner(name))]));
+/** Makes of values what two runs can agree on. */
+type Shape = (value: unknown, key?: string) => unknown;
+
+/** Values that each of the two makes up are their type, and, of a text, its pattern. */
+function shaperOf({ type, own }: Pick<Round, "type" | "own">): Shape {
+  const counts = (one: unknown): boolean => !type.startsWith("docker:") || !isEmpty(one);
+  const shape: Shape = (value, key = "") => {
+    if (own.includes(key) && value !== unknownValue && !isSecret(value)) return patternOf(value);
+    if (Array.isArray(value)) return sortedObjects(value.map((one) => shape(one)));
+    // The engine marks those, too, by what the SDK names.
+    if (isSecret(value) && value.value === unknownValue) return unknownValue;
+    if (typeof value !== "object" || value === null) return value;
+    const entries = Object.entries(value).filter(([name, one]) => !bookkeeping.includes(name) && counts(one));
+    const inner = (name: string): string => (name === "value" && isSecret(value) ? key : name);
+    return Object.fromEntries(entries.map(([name, one]) => [name, shape(one, inner(name))]));
+  };
+  return shape;
 }
 
 /** The published docker plugin writes down what is empty at one time, and leaves it out at another. */
@@ -121,20 +127,22 @@ export interface Pair {
 }
 
 /** What a plugin answers from the check to the deletion of one resource, and the other plugin on the way. */
-async function lifeOf(plugin: Plugin, other: Plugin, { type, inputs, own, look, spoil, update }: Round) {
+async function lifeOf(plugin: Plugin, other: Plugin, round: Round) {
+  const { type, inputs, look, spoil, update } = round;
+  const shapeOf = shaperOf(round);
   const checked = await plugin.check(type, inputs);
   const preview = await plugin.create(type, checked.inputs, true);
   const made = await plugin.create(type, checked.inputs);
   const shape = ({ id, ...read }: Recorded) => ({
     same: id === made.id,
-    outputs: shapeOf(read.outputs, own),
-    inputs: shapeOf(read.inputs, own),
+    outputs: shapeOf(read.outputs),
+    inputs: shapeOf(read.inputs),
   });
   const read = await plugin.read(type, made);
   const seen = {
-    checked: { ...checked, inputs: shapeOf(checked.inputs, own) },
-    preview: shapeOf(preview.outputs, own),
-    made: shapeOf(made.outputs, own),
+    checked: { ...checked, inputs: shapeOf(checked.inputs) },
+    preview: shapeOf(preview.outputs),
+    made: shapeOf(made.outputs),
     looked: await look?.(made.id),
     read: shape(read),
     unchanged: [
@@ -156,8 +164,8 @@ async function lifeOf(plugin: Plugin, other: Plugin, { type, inputs, own, look, 
     const planned = await plugin.update(type, made, wanted.inputs, true);
     const done = await plugin.update(type, made, wanted.inputs);
     return {
-      planned: shapeOf(planned.outputs, own),
-      done: shapeOf(done.outputs, own),
+      planned: shapeOf(planned.outputs),
+      done: shapeOf(done.outputs),
       looked: await look?.(made.id),
       diff: diffShape(await plugin.diff(type, done, wanted.inputs)),
     };
@@ -202,6 +210,32 @@ function kindsOf(detailed: Diffed["detailed"], known: (path: string) => boolean)
   return Object.fromEntries(Object.entries(detailed).filter(outsideOfLists));
 }
 
+/** What each plans where a value is not known yet, for a new resource and for the one that it made. */
+export async function plansWithout(round: Round, pair: Pair, path: readonly string[]) {
+  const { both, type } = round;
+  const shapeOf = shaperOf(round);
+  const plan = async (plugin: Plugin, old: Recorded) => {
+    const checked = await plugin.check(type, withUnknown(round.inputs, path) as Wire);
+    const again = await plugin.check(type, withUnknown(round.inputs, path) as Wire, old.inputs);
+    return {
+      checked: { ...checked, inputs: shapeOf(checked.inputs) },
+      preview: shapeOf((await plugin.create(type, checked.inputs, true)).outputs),
+      diff: diffShape(await plugin.diff(type, old, again.inputs)),
+    };
+  };
+  return {
+    published: await plan(both.published, pair.published),
+    standIn: await plan(both.standIn, pair.standIn),
+  };
+}
+
+function withUnknown(value: unknown, [first, ...rest]: readonly string[]): unknown {
+  if (first === undefined) return unknownValue;
+  if (Array.isArray(value)) return value.map((one) => withUnknown(one, [first, ...rest]));
+  const at = (value as Wire)[first];
+  return { ...(value as Wire), [first]: withUnknown(at, rest) };
+}
+
 /** Both lives of a resource. */
 export async function lives(round: Round) {
   const { published, standIn } = round.both;
@@ -212,15 +246,20 @@ export async function lives(round: Round) {
 }
 
 /** What each says of new inputs for the resource it made, and of those for the one that the other made. */
-export async function changesOf({ both, type }: Round, pair: Pair, news: Wire) {
+export async function changesOf(round: Round, pair: Pair, news: Wire) {
+  const { both, type } = round;
+  const shapeOf = shaperOf(round);
   const diff = async (plugin: Plugin, old: Recorded) => {
     const { inputs, failures } = await plugin.check(type, news, old.inputs);
     if (failures.length > 0) throw new Error(JSON.stringify(failures));
-    return diffShape(await plugin.diff(type, old, inputs));
+    const found = diffShape(await plugin.diff(type, old, inputs));
+    const isInPlace = found.changes === "some" && !found.replaces;
+    const planned = isInPlace ? await plugin.update(type, old, inputs, true) : undefined;
+    return { ...found, planned: shapeOf(planned?.outputs) };
   };
   /** Without the bookkeeping of its own framework, the published plugin tells the same by fewer paths. */
   const ofOther = async (plugin: Plugin, old: Recorded) => {
-    return without(await diff(plugin, old), "detailed", "kinds");
+    return without(await diff(plugin, old), "detailed", "kinds", "planned");
   };
   return {
     published: await diff(both.published, pair.published),
