@@ -25,14 +25,9 @@ function differences(properties: Properties, old: Values, now: Values, at: strin
     if (parts) return differences(parts, (before ?? {}) as Values, (after ?? {}) as Values, `${path}.`);
     const [one, other] = [comparable(rule, before), comparable(rule, after)];
     if (isDeepStrictEqual(one, other)) return [];
-    // False and zero are written down where nothing is given, so they are never added.
-    const kind =
-      rule.kind === "boolean" || rule.kind === "number" || (one && other)
-        ? "update"
-        : one === undefined
-          ? "add"
-          : "delete";
-    return [{ path, kind, replaces: rule.replaces === true }];
+    const isNeverAbsent = /boolean|number/.test(String(rule.kind));
+    const kind = one === undefined ? "add" : other === undefined ? "delete" : "update";
+    return [{ path, kind: isNeverAbsent ? "update" : kind, replaces: rule.replaces === true }];
   });
 }
 
