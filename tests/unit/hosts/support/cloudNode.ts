@@ -61,7 +61,7 @@ export class CloudNode {
   private constructor(
     readonly host: Sandbox,
     readonly target: Connection,
-    readonly state: InstallationOutputs,
+    private readonly inputs: InstallationInputs,
   ) {}
 
   /** Installed with the text, whose hash its comment says: `# hash hash-1`. */
@@ -77,7 +77,7 @@ export class CloudNode {
     host.write(stored, userData);
     const away = () => ["cut", "down"].some((name) => existsSync(host.at(name)));
     const target = await wayTo(host.server.connection(), away);
-    const state: InstallationOutputs = {
+    return new CloudNode(host, target, {
       node: "swarm-1",
       installer: target,
       target,
@@ -87,15 +87,16 @@ export class CloudNode {
       disk: "/dev/sda",
       timeoutSeconds: 40,
       tryoutSeconds,
-      firstBootId: "installed",
-    };
-    return new CloudNode(host, target, state);
+    });
+  }
+
+  get state(): InstallationOutputs {
+    return { ...this.inputs, firstBootId: "installed" };
   }
 
   /** The node with another cloud-config. */
   with(userData: string): InstallationInputs {
-    const { firstBootId: _, ...inputs } = this.state;
-    return { ...inputs, userData, installHash: hashOf(userData) };
+    return { ...this.inputs, userData, installHash: hashOf(userData) };
   }
 
   /** Runs a script there by a way that always works, as on its console. */
