@@ -21,7 +21,9 @@ export const network = z.strictObject({
     ),
   tryoutSeconds: whole(15, 3600)
     .default(60)
-    .describe("How long after a change of its network a node waits for SSH before it goes back by itself."),
+    .describe(
+      "How long after a change of its network, or the boot with another cloud-config, a node waits for SSH before it goes back by itself.",
+    ),
   overlay: z
     .strictObject({
       subnet: cidr

@@ -113,7 +113,7 @@ export class CoreOsNode extends pulumi.ComponentResource {
     installer: ConnectionArgs,
     disk: string,
   ): Installation {
-    const { os } = args.config;
+    const { os, network } = args.config;
     const format = formatOf(os);
     return new Installation(
       `${this.name}-installation`,
@@ -124,7 +124,7 @@ export class CoreOsNode extends pulumi.ComponentResource {
         userData: userData(model, this.installHash ?? "", args),
         installHash: this.installHash ?? "",
         // Left out where it is what it always was, so that no stack changes for it.
-        ...(format === "cloud-config" ? { format } : {}),
+        ...(format === "cloud-config" ? { format, tryoutSeconds: network.tryoutSeconds } : {}),
         disk,
         channel: os.channel,
         version: os.version,

@@ -137,6 +137,11 @@ export interface InstallationInputs {
   /** For the installer's download. */
   readonly proxies?: InstallerProxies;
   readonly timeoutSeconds: number;
+  /**
+   * How long after the boot with another cloud-config SSH may take to return before the node goes back by itself. A change
+   * of it alone means nothing. @default 60
+   */
+  readonly tryoutSeconds?: number;
   /** The guest that is installed, where it is one: the installer's drives are taken out of it, or put in again. */
   readonly guest?: InstalledGuest;
   /** What a node that serves is taken out of before it is reinstalled. A change of it alone means nothing. */

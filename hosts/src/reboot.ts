@@ -7,6 +7,9 @@ import { exec, runScript } from "./ssh/exec";
 import { dropConnection } from "./ssh/pool";
 import { Deadline, poll } from "./time";
 
+/** As a shell command. */
+export const REBOOT = "systemctl reboot || reboot";
+
 export async function bootId(connection: Connection, patience?: typeof brief): Promise<string> {
   const { stdout } = await exec(connection, ["cat", "/proc/sys/kernel/random/boot_id"], {
     purpose: "reading the boot id",
@@ -18,7 +21,7 @@ export async function bootId(connection: Connection, patience?: typeof brief): P
 
 /** Starts a reboot that outlives this session. */
 export async function startReboot(connection: Connection): Promise<void> {
-  const script = `setsid sh -c 'sleep 1; systemctl reboot || reboot' >/dev/null 2>&1 &`;
+  const script = `setsid sh -c 'sleep 1; ${REBOOT}' >/dev/null 2>&1 &`;
   await runScript(connection, script, [], { sudo: true, purpose: "starting the reboot" });
 }
 

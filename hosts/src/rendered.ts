@@ -3,5 +3,14 @@
 /** File that holds the digest of the node's installation. */
 export const INSTALL_MARKER = "/etc/moorage/install.json";
 
+/** The digest in such a file; undefined where there is none, or half a file: installed by something else. */
+export function installHashIn(marker: string): string | undefined {
+  try {
+    return (JSON.parse(marker) as { installHash?: string }).installHash;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The node's member of etcd. */
 export const ETCD_CONTAINER = "moorage-etcd";

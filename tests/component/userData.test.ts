@@ -88,12 +88,14 @@ describe("the format of user data", () => {
   test("is left out of the installation where it is Ignition, so that no stack changes for it", async () => {
     const { inputs } = (await fleetOf()).named("coreos1-installation");
     expect(inputs).not.toHaveProperty("format");
+    expect(inputs).not.toHaveProperty("tryoutSeconds");
   });
 
   test("is handed to the installation where it is a cloud-config", async () => {
     const recorder = await fleetOf((raw) => void (raw.os = { ...raw.os, format: "cloud-config" }));
     const { inputs } = recorder.named("coreos2-installation");
     expect(inputs.format).toBe("cloud-config");
+    expect(inputs.tryoutSeconds).toBe(60);
     expect(appliedCloudConfig(String(plain(inputs.userData))).hostname).toBe("coreos2");
   });
 });

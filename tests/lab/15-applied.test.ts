@@ -9,7 +9,7 @@ import { consoleRun } from "../../lab/hosts";
 import { checkout, claimInstance, hostNamed, type Host, type Instance } from "../../lab/instance";
 import { onHost } from "../../lab/journey/push";
 import { ensureKeys } from "../../lab/keys";
-import { on, reboot, settle } from "../../lab/lab";
+import { off, on, reboot, settle } from "../../lab/lab";
 import { accessTo, sshArguments, type SshAccess } from "../../lab/ssh";
 import { differences } from "../support/appliedHost";
 import { OwnLab } from "../support/ownLab";
@@ -213,33 +213,93 @@ describe("a host that was installed with a cloud-config", () => {
     expect(docker.stdout.trim().split(" ").sort(), docker.stderr).toEqual(["docker", "sudo", user, "video"]);
   });
 
-  test("takes another one by a reboot, and loses what that leaves out", async (context) => {
-    cloudinitFor(context);
-    const before = await lab.withConfig(enrich, () => rendered("--whole"));
-    const after = await lab.withConfig(
-      (config) => {
-        enrich(config);
-        config.setIn(["config", "moorage:os", "timeZone"], "Europe/Paris");
-        for (const key of ["files", "units"]) config.deleteIn(["config", "moorage:os", key]);
-      },
-      () => rendered("--whole"),
-    );
+  /** The same without what it has of its owner's, and with another time zone. */
+  function strip(config: Document): void {
+    enrich(config);
+    config.setIn(["config", "moorage:os", "timeZone"], "Europe/Paris");
+    for (const key of ["files", "units"]) config.deleteIn(["config", "moorage:os", key]);
+  }
+
+  const hashIn = (userData: string) => /"installHash\\?":\\?"([0-9a-f]{64})/.exec(userData)?.[1] ?? "";
+
+  function inputsOf(userData: string, tryoutSeconds = 60): InstallationInputs {
     const connection = { ...access, node, host: "127.0.0.1", port: place.host.sshPort, user: "core" };
-    const inputsOf = (userData: string): InstallationInputs => ({
+    return {
       node,
       installer: connection,
       target: connection,
       userData,
       format: "cloud-config",
-      installHash: /"installHash\\?":\\?"([0-9a-f]{64})/.exec(userData)?.[1] ?? "",
+      installHash: hashIn(userData),
       disk: `/dev/disk/by-id/lab-${node}-system`,
       timeoutSeconds: 120,
-    });
-    await installation.update(node, { ...inputsOf(before), firstBootId: "first" }, inputsOf(after));
+      tryoutSeconds,
+    };
+  }
+
+  const change = (from: string, to: InstallationInputs) =>
+    installation.update(node, { ...inputsOf(from), firstBootId: "first" }, to);
+
+  test("takes another one by a reboot, and loses what that leaves out", async (context) => {
+    cloudinitFor(context);
+    const before = await lab.withConfig(enrich, () => rendered("--whole"));
+    const after = await lab.withConfig(strip, () => rendered("--whole"));
+    await change(before, inputsOf(after));
     await applied();
     expect(await differences(appliedCloudConfig(after), asRoot(place))).toEqual([]);
     const left =
       "ls /opt/bin/own /etc/systemd/system/own.* /etc/systemd/system/docker.service.d/80-own.conf 2>&1; :";
     expect((await asRoot(place)(left)).match(/No such file/g)).toHaveLength(3);
+    await expectNoTrial();
+  });
+
+  async function expectNoTrial(): Promise<void> {
+    const left = "ls -d /var/lib/moorage/user-data* /etc/systemd/system/moorage-user-data*";
+    const links = "/etc/systemd/system/multi-user.target.wants/moorage-user-data*";
+    expect(await asRoot(place)(`${left} ${links} 2>/dev/null; :`)).toBe("");
+  }
+
+  /** With another address, at which no SSH arrives, and another hash. */
+  function cutOff(userData: string): string {
+    const moved = userData.replace(`Address=${place.host.address}/`, "Address=10.0.9.9/");
+    expect(moved).not.toBe(userData);
+    return moved.replaceAll(hashIn(userData), "f".repeat(64));
+  }
+
+  async function expectFormer(former: string): Promise<void> {
+    await applied();
+    expect(await asRoot(place)("ip -br address show eth0")).toContain(`${place.host.address}/`);
+    expect(await asRoot(place)("cat /var/lib/flatcar-install/user_data")).toBe(former);
+    expect(await differences(appliedCloudConfig(former), asRoot(place))).toEqual([]);
+    await expectNoTrial();
+  }
+
+  test("goes back by itself from one that locks SSH out, and takes the next one", async (context) => {
+    cloudinitFor(context);
+    const former = await lab.withConfig(strip, () => rendered("--whole"));
+    const cut = cutOff(former);
+    await expect(change(former, inputsOf(cut, 15))).rejects.toThrow(
+      /^coreos1: went back by itself to its former user data: with the new one, SSH did not return at core@127\.0\.0\.1:\d+ within 15 s of its boot \(.*\)\. Tried: 10-moorage\.network\./,
+    );
+    await expectFormer(former);
+
+    // The power is lost while one is tried that would be waited for much longer.
+    const lost = expect(change(former, inputsOf(cut, 3600))).rejects.toThrow(/went back by itself/);
+    await eventually(90, async () => {
+      expect(await asRoot(place)("ip -br address show eth0; ls /var/lib/moorage/user-data")).toMatch(
+        /10\.0\.9\.9\/[^]*applied/,
+      );
+    });
+    await off(place.instance, place.host);
+    await on(place.instance, place.host);
+    await lost;
+    await expectFormer(former);
+
+    const right = await lab.withConfig(enrich, () => rendered("--whole"));
+    await change(former, inputsOf(right));
+    await expectNoTrial();
+    await eventually(30, async () => {
+      expect(await differences(appliedCloudConfig(right), asRoot(place))).toEqual([]);
+    });
   });
 });

@@ -1,4 +1,5 @@
 import { beforeAll, expect, test } from "vitest";
+import type { Document } from "yaml";
 import { pushAndPull, type RegistryAccess } from "../../lab/journey/push";
 import { manage } from "../support/hypervisor";
 import { helloArchive, TestLab } from "../support/testLab";
@@ -54,4 +55,16 @@ test("nothing was lost by it: what was pushed before is pulled, and a plain upda
   expect(code, output).toBe(0);
   expect(output).toMatch(/\d+ unchanged/);
   expect(output).not.toMatch(/created|updated|replaced|deleted|warning/i);
+});
+
+test("none is begun with an address at which somebody else answers", async () => {
+  const { address } = lab.host("client2");
+  const take = (config: Document) => config.setIn(["config", "moorage:nodes", founder, "address"], address);
+  // Of the preflight alone, which comes first: what may be changed beside it is none of this test's.
+  const { code, output } = await lab.withConfig(take, () => lab.up("--target", "**:Preflight::*"));
+  expect(code).not.toBe(0);
+  expect(output).toMatch(
+    /1 problem; nothing was touched:\s+coreos1: would be installed at [0-9.]+, where somebody else answers already \([0-9a-f:]{17}\)\. To do: give `nodes\.coreos1\.address` one that is free/,
+  );
+  expect(await lab.plan()).toEqual([]);
 });

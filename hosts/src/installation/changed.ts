@@ -53,6 +53,13 @@ export function changedIn(before: string, after: string): string[] {
   return names.filter((name) => !equal(old.get(name)?.value, now.get(name)?.value)).sort();
 }
 
+/** Every path that one of the texts puts on a node and keeps there. */
+export function filesIn(...texts: readonly string[]): string[] {
+  return [
+    ...new Set(texts.flatMap((text) => [...partsOf(text).values()].flatMap(({ files = [] }) => files))),
+  ];
+}
+
 /** What has to be taken away, and what stays, where `after` is put in the place of `before`. */
 export function leavingIn(before: string, after: string): Leaving {
   const [old, now] = [partsOf(before), partsOf(after)];

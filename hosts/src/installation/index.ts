@@ -5,7 +5,7 @@ import { HostError, messageOf, PutOffError, reasonOf } from "../errors";
 import { note, warn } from "../log";
 import { readOrRecorded, withoutProvider } from "../operation";
 import { bootId, startReboot } from "../reboot";
-import { INSTALL_MARKER } from "../rendered";
+import { INSTALL_MARKER, installHashIn } from "../rendered";
 import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { couldNotAsk, dropConnection } from "../ssh/pool";
@@ -19,6 +19,7 @@ import { changedIn } from "./changed";
 import { imageFault } from "./image";
 import { isRewritable, rewrite, rewritePlanned } from "./rewrite";
 import { install, lookAtDisk } from "./run";
+import { isOnTrial, settleTrial } from "./trial";
 
 /** How long both systems may be silent at the start: the node may be in the reboot of an interrupted run. */
 const SILENCE_SECONDS = 180;
@@ -38,13 +39,7 @@ async function installedOn(target: Connection): Promise<Installed> {
     timeoutSeconds: 15,
     purpose: `reading ${INSTALL_MARKER}`,
   });
-  let installHash = "";
-  try {
-    installHash = (JSON.parse(marker.stdout) as { installHash?: string }).installHash ?? "";
-  } catch {
-    // No marker, or half a one: installed by something else.
-  }
-  return { installHash, bootId: await bootId(target, brief) };
+  return { installHash: installHashIn(marker.stdout) ?? "", bootId: await bootId(target, brief) };
 }
 
 /** Whether the live installer answers, on a machine whose system disk is empty. */
@@ -86,8 +81,19 @@ async function whoAnswers({ node, target, installer }: InstallationInputs, secon
   );
 }
 
+/** What answers once nothing is on trial there any more that an earlier update has left. */
+async function settled(
+  inputs: InstallationInputs,
+  { format }: InstallationInputs,
+  found: Found,
+): Promise<Found> {
+  if (found.kind !== "installed" || format !== "cloud-config" || !(await settleTrial(inputs))) return found;
+  return { kind: "installed", installed: await installedOn(inputs.target) };
+}
+
 async function create(inputs: InstallationInputs): Promise<InstallationOutputs> {
-  const found = await whoAnswers(inputs, Math.min(SILENCE_SECONDS, inputs.timeoutSeconds));
+  const answers = await whoAnswers(inputs, Math.min(SILENCE_SECONDS, inputs.timeoutSeconds));
+  const found = await settled(inputs, inputs, answers);
   if (found.kind === "installer") return installed(inputs, found.bootId);
   if (found.installed.installHash === inputs.installHash) return adopted(inputs, found.installed);
   throw mustReinstall(inputs, "the installed system was installed with other settings");
@@ -118,7 +124,7 @@ async function reinstall(
 ): Promise<InstallationOutputs> {
   const { node, guest, installer } = inputs;
   const silence = Math.min(REBOOT_SECONDS, inputs.timeoutSeconds);
-  const found = await whoAnswers(inputs, silence).catch(
+  const answers = await whoAnswers(inputs, silence).catch(
     async (error: unknown): Promise<Found | undefined> => {
       if (!(error instanceof HostError)) throw error;
       // Cut off between two boots by an interrupted update, a guest has nothing to lose.
@@ -126,12 +132,13 @@ async function reinstall(
       throw mustReinstall(inputs, messageOf(error));
     },
   );
+  const found = answers && (await settled(inputs, state, answers));
   if (found?.kind === "installed" && found.installed.installHash === inputs.installHash) {
     if (isRewritable(state, inputs)) await endAbsence(inputs.target, inputs.cluster ?? { managers: [] });
     return adopted(inputs, found.installed);
   }
   if (found?.kind === "installed" && isRewritable(state, inputs)) {
-    await rewrite(state, inputs, async () => (await installedOn(inputs.target)).installHash);
+    await rewrite(state, inputs);
     // What lies on the disk is still there: nothing has to be put there again.
     return { ...withoutProvider(inputs), firstBootId: state.firstBootId };
   }
@@ -236,6 +243,7 @@ const forTheNext = [
   "erasableDisk",
   "proxies",
   "timeoutSeconds",
+  "tryoutSeconds",
   "installer",
   "cluster",
 ];
@@ -274,6 +282,11 @@ export const installation: Operation<InstallationInputs, InstallationOutputs> = 
         if (couldNotAsk(error) && (await isLeftBlank(state))) return { installHash: "" };
         throw error;
       });
+      const changed = installHash !== "" && installHash !== state.installHash;
+      if (changed && state.format === "cloud-config" && (await isOnTrial(state.target))) {
+        // What is only tried is not what the node has.
+        return { id, outs: state };
+      }
       if (installHash !== state.installHash)
         warn(state.node, "runs another installation than the recorded one");
       return { id, outs: { ...state, installHash } };

@@ -8,6 +8,7 @@
 import type { NodeNetworkInputs } from "../contract";
 import { readScript, UNIT_FOLDER, type Placed } from "../node-files/scripts";
 import { quote } from "../ssh/quote";
+import { keepFunction, linksSettled, putBackFunction, putFunction, writing } from "../trial/shell";
 
 export const CHANGE_FOLDER = "/var/lib/moorage/network";
 /** What the node's own tools said where they refused the new files. */
@@ -59,10 +60,7 @@ apply() {
   timeout 30 networkctl reload || return 1
   ${devices.length > 0 ? remakeDevices : ":"}
   sleep 1
-  for second in 1 2 3 4 5 6 7 8; do
-    grep -qsx 'ADMIN_STATE=\\(pending\\|initialized\\|configuring\\)' /run/systemd/netif/links/* || return 0
-    sleep 1
-  done
+  ${linksSettled}
 }`;
 }
 
@@ -70,14 +68,6 @@ apply() {
 const remakeDevices = `for link in $(grep -lsx 'NETWORK_FILE=.*/10-moorage.network' /run/systemd/netif/links/*); do
     networkctl reconfigure "$(basename "$link")" || :
   done`;
-
-const putFunction = `
-# Copies a file to its place as a whole, with mode and owner.
-put() {
-  mkdir -p "$(dirname "$2")"
-  cp -a "$1" "$(dirname "$2")/.moorage-network" && mv -f "$(dirname "$2")/.moorage-network" "$2"
-  if command -v restorecon >/dev/null; then restorecon "$2" || :; fi
-}`;
 
 /** Puts the new files in place; where the service refuses them, the former ones come back at once. */
 function changeProgram(service: Service, paths: readonly string[]): string {
@@ -102,13 +92,10 @@ function backProgram(service: Service, paths: readonly string[]): string {
   return `#!/bin/sh
 # Puts back the network that this node had before a change which nobody confirmed in time.
 cd ${CHANGE_FOLDER} || exit 0
-${putFunction}${applyFunction(service, paths)}
+${putBackFunction}${applyFunction(service, paths)}
 if mv trying returning 2>/dev/null || [ -e returning ]; then
   systemctl stop ${CHANGE_UNIT} 2>/dev/null
-  while read -r path; do
-    if [ -e "former$path" ]; then put "former$path" "$path"; else rm -f "$path"; fi
-  done < paths
-  sync
+  put_back
   apply
 fi
 rm -f ${AT_BOOT} ${UNIT_FOLDER}/${BACK_UNIT} ${UNIT_FOLDER}/${BACK_TIMER} ${UNIT_FOLDER}/${CHANGE_UNIT}
@@ -152,11 +139,9 @@ ExecStart=/bin/sh ${CHANGE_FOLDER}/change
 /** Lays the change and its way back on the node's disk, starts the timer, and then the change, which outlives SSH. */
 export function tryScript({ service, tryoutSeconds }: NodeNetworkInputs, change: Change): string {
   const paths = pathsOf(change);
-  const text = (path: string, content: string) =>
-    `base64 -d > ${quote(path)} <<'MOORAGE_END'\n${Buffer.from(content, "utf8").toString("base64")}\nMOORAGE_END`;
   const fresh = change.wanted.flatMap(({ path, content, mode, owner }) => [
     `mkdir -p "$(dirname ${quote(`new${path}`)})"`,
-    text(`new${path}`, content),
+    writing(`new${path}`, content),
     `chown ${quote(owner)} ${quote(`new${path}`)}`,
     `chmod ${mode.toString(8)} ${quote(`new${path}`)}`,
   ]);
@@ -165,22 +150,17 @@ set -eu
 umask 077
 rm -rf ${CHANGE_FOLDER} ${PROBLEM}
 mkdir -p ${CHANGE_FOLDER}
-cd ${CHANGE_FOLDER}
-keep() {
-  if [ ! -e "$1" ]; then return 0; fi
-  mkdir -p "former$(dirname "$1")"
-  cp -a "$1" "former$1"
-}
+cd ${CHANGE_FOLDER}${keepFunction}
 ${fresh.join("\n")}
 ${paths.map((path) => `keep ${quote(path)}`).join("\n")}
-${text("paths", paths.map((path) => `${path}\n`).join(""))}
-${text("change", changeProgram(service, paths))}
-${text("back", backProgram(service, paths))}
+${writing("paths", paths.map((path) => `${path}\n`).join(""))}
+${writing("change", changeProgram(service, paths))}
+${writing("back", backProgram(service, paths))}
 umask 022
 mkdir -p ${UNIT_FOLDER}/multi-user.target.wants
-${text(`${UNIT_FOLDER}/${BACK_UNIT}`, backUnit)}
-${text(`${UNIT_FOLDER}/${BACK_TIMER}`, backTimer(tryoutSeconds))}
-${text(`${UNIT_FOLDER}/${CHANGE_UNIT}`, changeUnit)}
+${writing(`${UNIT_FOLDER}/${BACK_UNIT}`, backUnit)}
+${writing(`${UNIT_FOLDER}/${BACK_TIMER}`, backTimer(tryoutSeconds))}
+${writing(`${UNIT_FOLDER}/${CHANGE_UNIT}`, changeUnit)}
 ln -sf ../${BACK_UNIT} ${AT_BOOT}
 : > trying
 sync

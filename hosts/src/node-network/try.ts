@@ -1,51 +1,23 @@
 /** Trying another network on a node: kept once SSH was reached anew, taken back by the node otherwise. */
 import type { NodeNetworkInputs } from "../contract";
 import { HostError, UnreachableError, reasonOf } from "../errors";
-import { awaitMember, memberServes } from "../etcd/back";
 import { note } from "../log";
-import type { Patience } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { dropConnection } from "../ssh/pool";
-import { outOfService } from "../swarm/out-of-service";
-import { row } from "../swarm/turn";
 import { Deadline, poll } from "../time";
+import { inTrial, once, WentBack } from "../trial";
 import { leftToChange, look } from "./look";
 import { BACK_UNIT, confirmScript, pathsOf, tryScript, type Change } from "./scripts";
 
 /** How long after its time a node may take to have gone back. */
 const RETURN_SECONDS = 60;
-const once: Patience = { attempts: 1, timeoutSeconds: 5, pauseSeconds: 0, forgetful: true };
-
-/** The node has its former network again. */
-class WentBack extends HostError {}
 
 /**
  * Tries the change when it is the node's turn, which is drained meanwhile.
  * @throws HostError where the node went back; it is in service then, and those after it are left as they are.
  */
-export async function tryInTurn(inputs: NodeNetworkInputs, change: Change): Promise<void> {
-  const { connection, cluster } = inputs;
-  let wentBack: WentBack | undefined;
-  const work = async () => {
-    const member = await memberServes(connection);
-    try {
-      await tryOut(inputs, change);
-    } catch (error) {
-      if (!(error instanceof WentBack)) throw error;
-      wentBack = error;
-      row.stoppedBy = connection.node;
-      row.reason = "went back to its former network";
-    }
-    if (member) await awaitMember(connection);
-  };
-  try {
-    await (cluster ? outOfService(connection, cluster, work) : work());
-  } catch (error) {
-    if (!wentBack) throw error;
-    const { node } = connection;
-    throw new HostError(node, `${reasonOf(wentBack, node)}\nAfter that: ${reasonOf(error, node)}`);
-  }
-  if (wentBack) throw wentBack;
+export function tryInTurn(inputs: NodeNetworkInputs, change: Change): Promise<void> {
+  return inTrial(inputs.connection, inputs.cluster, "its former network", () => tryOut(inputs, change));
 }
 
 async function tryOut(inputs: NodeNetworkInputs, change: Change): Promise<void> {

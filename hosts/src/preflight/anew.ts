@@ -5,6 +5,7 @@ import { HostError, reasonOf } from "../errors";
 import { imageFault } from "../installation/image";
 import { requireReinstallable } from "../virtualbox/again";
 import type { Looked } from "./parse";
+import { takenFaults } from "./taken";
 
 /**
  * Which of the nodes that are there already will be installed anew, by what they themselves show: an update may have
@@ -39,6 +40,7 @@ export async function anewFaults(
     ...oldServicesOfJoining(anew, before, inputs, looked),
     ...(await imageFaults(anew, inputs, looked)),
     ...(await guestFaults(anew, inputs, looked)),
+    ...(await takenFaults(anew, before, inputs, looked)),
   ];
 }
 

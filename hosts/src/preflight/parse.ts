@@ -2,6 +2,7 @@
 import type { PreflightHost, PreflightInputs } from "../contract";
 import { claimOf, refusalOf, type FoundDisk } from "../disk-claim";
 import type { Problem } from "../problem";
+import { installHashIn } from "../rendered";
 
 export type { Problem } from "../problem";
 
@@ -82,7 +83,7 @@ export function parseFacts(output: string): Facts {
     dockerError: optional("docker_error"),
     services: parseServices(words("services")),
     mark: text("mark"),
-    installHash: parseInstallHash(text("install")),
+    installHash: installHashIn(text("install")),
     freeMiB: Number(text("free_mib") || "NaN"),
     complete: text("end") === "yes",
   };
@@ -97,14 +98,6 @@ function parseDocker(line: string | undefined): DockerFound | undefined {
 /** Names and images, by turns. */
 function parseServices(words: readonly string[]): Service[] {
   return words.flatMap((name, at) => (at % 2 === 0 ? [{ name, image: words[at + 1] ?? "" }] : []));
-}
-
-function parseInstallHash(marker: string): string | undefined {
-  try {
-    return (JSON.parse(marker) as { installHash?: string }).installHash;
-  } catch {
-    return undefined;
-  }
 }
 
 /** The mark a member of ours leaves on its host: the cluster's id and the node's, or that it was about to join. */

@@ -1,12 +1,12 @@
 import { existsSync, statSync } from "node:fs";
-import { connect, createServer, type AddressInfo } from "node:net";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Connection, NodeNetworkInputs } from "../../../hosts/src/contract";
 import { nodeNetwork } from "../../../hosts/src/node-network";
 import { runScript } from "../../../hosts/src/ssh/exec";
 import { row } from "../../../hosts/src/swarm/turn";
 import { Sandbox, canSandbox } from "./support/sandbox";
-import { afterwards, logged } from "./support/stop";
+import { logged } from "./support/stop";
+import { wayTo } from "./support/way";
 
 const folder = "etc/systemd/network";
 const first = `/${folder}/10-moorage.network`;
@@ -56,17 +56,9 @@ class Node {
   /** Reached by a way that ends where its network says so. */
   static async start(): Promise<Node> {
     const sandbox = await Sandbox.start({ systemctl, networkctl, nmcli, ip, sleep });
-    const behind = sandbox.server.connection();
-    const way = createServer((socket) => {
-      if (existsSync(sandbox.at("cut"))) return void socket.destroy();
-      const onward = connect(behind.port, "127.0.0.1");
-      for (const end of [socket, onward]) end.on("error", () => undefined);
-      socket.pipe(onward).pipe(socket);
-    });
-    await new Promise<void>((resolve) => way.listen(0, "127.0.0.1", resolve));
-    afterwards(() => way.close());
+    const connection = await wayTo(sandbox.server.connection(), () => existsSync(sandbox.at("cut")));
     sandbox.write(first.slice(1), works);
-    return new Node(sandbox, { ...behind, port: (way.address() as AddressInfo).port });
+    return new Node(sandbox, connection);
   }
 
   inputs(files: NodeNetworkInputs["files"], changes: Partial<NodeNetworkInputs> = {}): NodeNetworkInputs {

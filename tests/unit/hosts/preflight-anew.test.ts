@@ -15,8 +15,8 @@ esac
 const mark = '{"joining":false,"cluster":"c1","node":"n1"}';
 
 /** A member that was installed with the digest `1`. */
-async function member(node: string): Promise<PreflightHost> {
-  const sandbox = await Sandbox.start({ docker: services }, { node });
+async function member(node: string, tools: Record<string, string> = {}): Promise<PreflightHost> {
+  const sandbox = await Sandbox.start({ docker: services, ...tools }, { node });
   sandbox.write("etc/moorage/swarm", mark);
   sandbox.write("etc/moorage/install.json", '{"installHash":"1"}');
   const target = sandbox.server.connection();
@@ -113,5 +113,35 @@ describe.skipIf(!canSandbox)("before a reinstallation", () => {
     await expect(update(before, after({ iso: box.file("gone.iso") }))).rejects.toThrow(
       /\n {2}a: .*the installer's image .*gone\.iso is gone: run `pulumi refresh`/,
     );
+  });
+
+  it("a guest's new address is free, or its own already; on metal its live installer is there on purpose", async () => {
+    const box = new TestVirtualBox();
+    const wanted = box.guest((await answeringSystem()).connection());
+    await guest.create(wanted);
+    const { hypervisor, name, stack, iso } = wanted;
+    const there = "10.0.2.31 dev eth0 lladdr 08:00:27:00:00:31";
+    // By their last number: an own one, one that answers, one that answers no ping, one that is gone, none.
+    const ip = `#!/bin/sh
+case "$*" in
+  *address*) echo "2: eth0 inet 10.0.2.30/24 brd 10.0.2.255" ;;
+  *31|*32) echo "${there} REACHABLE" ;;
+  *33) echo "${there} FAILED" ;;
+esac
+`;
+    const ping = `#!/bin/sh\ncase "$*" in *31) ;; *) exit 1 ;; esac\n`;
+    const a = await member("a", { ip, ping });
+    const own = { hypervisor, name, stack, iso, isoSha256: "" };
+    const at = (number: number, is: object = { guest: own }) =>
+      inputs({ a: { ...otherwise(a), ...is, address: `10.0.2.${number}` } });
+    const before = (is?: object) => inputs({ a: { ...at(11, is).hosts["a"], ...a } as PreflightHost });
+    for (const number of [31, 32]) {
+      await expect(update(before(), at(number))).rejects.toThrow(
+        `  a: would be installed at 10.0.2.${number}, where somebody else answers already (08:00:27:00:00:31). ` +
+          "To do: give `nodes.a.address` one that is free, or take that one out of the network first",
+      );
+    }
+    for (const number of [30, 33, 34]) expect((await update(before(), at(number))).row).toEqual(["a"]);
+    expect((await update(before({}), at(31, {}))).row).toEqual(["a"]);
   });
 });
