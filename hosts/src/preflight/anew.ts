@@ -3,7 +3,7 @@ import type { PreflightInputs } from "../contract";
 import { equal } from "../diff";
 import { HostError, reasonOf } from "../errors";
 import { imageFault } from "../installation/image";
-import { requireReinstallable } from "../virtualbox/again";
+import { endReinstallation, requireReinstallable } from "../virtualbox/again";
 import type { Looked } from "./parse";
 
 /**
@@ -115,4 +115,23 @@ async function guestFaults(
     }
   });
   return (await Promise.all(faults)).flat();
+}
+
+/**
+ * An update that was cut off may have marked a guest as one that has left the Swarm to be reinstalled. Where that change
+ * was taken back, or the node is in the Swarm all the same, the mark has to go.
+ * @throws HostError where the hypervisor cannot be asked.
+ */
+export async function endTakenBack(
+  before: PreflightInputs | undefined,
+  { hosts }: PreflightInputs,
+  looked: ReadonlyMap<string, Looked>,
+): Promise<void> {
+  const ends = [...looked].map(async ([name, { stage, facts }]) => {
+    const [old, host] = [before?.hosts[name], hosts[name]];
+    if (!old || !host?.guest || old.installHash === host.installHash || stage === "installer") return;
+    const isBack = facts.installHash === host.installHash || facts.docker?.state === "active";
+    if (isBack) await endReinstallation(host.guest);
+  });
+  await Promise.all(ends);
 }
