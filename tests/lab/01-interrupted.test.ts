@@ -63,7 +63,7 @@ describe("an update that is killed half way", () => {
     log += output;
     expect(output).toMatch(/acceptance: \d+ checks passed/);
     expect(output).not.toMatch(/warning: .*plugin/i);
-    const refreshed = await lab.refresh("--clear-pending-creates");
+    const refreshed = await lab.refresh(["--clear-pending-creates"]);
     expect(refreshed.code, refreshed.output).toBe(0);
     await lab.recordAccess();
     const { sshPrivateKey, password } = await lab.outputs();

@@ -24,7 +24,7 @@ async function rebooted(...names: string[]): Promise<void> {
 
 /** An update of the members, refreshed first, is what the documentation and the error name. */
 async function unlocked(): Promise<void> {
-  const { code, output } = await lab.up("--refresh", "--target", members);
+  const { code, output } = await lab.up(["--refresh", "--target", members]);
   expect(code, output).toBe(0);
   for (const name of managers) expect(await swarmState(name), name).toBe("active");
   await eventually(90, async () => {

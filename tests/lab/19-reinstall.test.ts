@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from "vitest";
 import { pushAndPull, type RegistryAccess } from "../../lab/journey/push";
 import { manage } from "../support/hypervisor";
+import { expectUnchanged } from "../support/service";
 import { helloArchive, TestLab } from "../support/testLab";
 
 const founder = "coreos1";
@@ -50,8 +51,5 @@ test("nothing was lost by it: what was pushed before is pulled, and a plain upda
   const image = `${access.host}/demo/hello@${digest}`;
   await lab.client("client2", `docker image rm --force ${image}`);
   expect(await lab.client("client2", `docker pull --quiet ${image}`)).toContain(digest);
-  const { code, output } = await lab.up();
-  expect(code, output).toBe(0);
-  expect(output).toMatch(/\d+ unchanged/);
-  expect(output).not.toMatch(/created|updated|replaced|deleted|warning/i);
+  expectUnchanged(await lab.up());
 });
