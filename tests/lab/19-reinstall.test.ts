@@ -24,6 +24,16 @@ async function runningThere(): Promise<string[]> {
   return lines.map((line) => line.replace(/(\.[a-z0-9]{25})? Running .*/, "")).sort();
 }
 
+test("a preview says of a node that gets another address that it is reinstalled, and not what that takes along", async () => {
+  const { code, output } = await lab.withConfig(
+    (config) => config.setIn(["config", "moorage:nodes", "coreos4", "address"], "10.0.2.24"),
+    () => lab.pulumi(["preview"]),
+  );
+  expect(code, output).toBe(0);
+  expect(output).toMatch(/coreos4: this update reinstalls the node/);
+  expect(output).not.toMatch(/coreos4: this update (changes its network|writes)/);
+});
+
 test("a node that is installed otherwise leaves the Swarm, is reinstalled by itself, and all that ran there is back", async () => {
   const ran = await runningThere();
   await lab.mustRoot(founder, "touch /etc/of-the-old-system");
