@@ -53,7 +53,7 @@ export const swarm = z
       .boolean()
       .default(false)
       .describe(
-        "Managers need a key after a restart. `pulumi refresh --target '**:SwarmMember::*'`, then `pulumi up` unlocks them; the key is kept in the state, encrypted.",
+        "Managers need a key after a restart. `pulumi up --refresh --target '**:SwarmMember::*'` unlocks them, also where all are locked; `pulumi up` alone does not look for it. The key is kept in the state, encrypted.",
       ),
     dockerApi: z
       .boolean()

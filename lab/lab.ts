@@ -40,7 +40,8 @@ export interface UpOptions {
   readonly say: Log;
 }
 
-const TOOLS: Readonly<Record<string, string>> = {
+/** What the lab calls on this machine, with the Debian package that has it. */
+export const TOOLS: Readonly<Record<string, string>> = {
   debootstrap: "debootstrap",
   "systemd-nspawn": "systemd-container",
   socat: "socat",

@@ -14,3 +14,7 @@ export function installHashIn(marker: string): string | undefined {
 
 /** The node's member of etcd. */
 export const ETCD_CONTAINER = "moorage-etcd";
+/** The unit that runs it. */
+export const ETCD_UNIT = "moorage-etcd.service";
+/** The script that the unit runs, and by which the node is asked. */
+export const ETCD_SCRIPT = "/etc/moorage/etcd/member";

@@ -1,19 +1,27 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Recorded } from "../../lab/exec";
 import { releaseStaleLock } from "../../lab/journey/stackLock";
+import { descendantsOf, endAll } from "../support/processes";
 import { TestLab } from "../support/testLab";
 
 let lab: TestLab;
 let log = "";
+/** Plugins of the updates that were killed. Some go on, as they do wherever Pulumi is killed. */
+const orphans: Recorded[] = [];
 
 beforeAll(async () => {
   lab = await TestLab.open();
 });
 
+afterAll(() => endAll(orphans));
+
 /** Starts an update and kills it without notice once its output shows `point`, within three minutes. */
 function killedAt(point: RegExp): Promise<string> {
   const child = lab.startUp();
   const kill = (): void => {
-    if (child.pid !== undefined) process.kill(child.pid, "SIGKILL");
+    if (child.pid === undefined) return;
+    orphans.push(...descendantsOf(child.pid));
+    process.kill(child.pid, "SIGKILL");
   };
   return new Promise((resolve, reject) => {
     let output = "";
@@ -55,7 +63,7 @@ describe("an update that is killed half way", () => {
     log += output;
     expect(output).toMatch(/acceptance: \d+ checks passed/);
     expect(output).not.toMatch(/warning: .*plugin/i);
-    const refreshed = await lab.refresh("--clear-pending-creates");
+    const refreshed = await lab.refresh(["--clear-pending-creates"]);
     expect(refreshed.code, refreshed.output).toBe(0);
     await lab.recordAccess();
     const { sshPrivateKey, password } = await lab.outputs();

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { TestLab } from "./testLab";
+import type { Ran, TestLab } from "./testLab";
 
 /** What a node is to its Swarm, and that nothing of a change is left on it. */
 export async function expectInService(lab: TestLab, name: string): Promise<void> {
@@ -10,4 +10,12 @@ export async function expectInService(lab: TestLab, name: string): Promise<void>
   expect(await lab.mustRoot(name, left)).toBe("");
   const units = "systemctl list-units --all --plain --no-legend 'moorage-network*'";
   expect(await lab.mustRoot(name, units)).toBe("");
+}
+
+/** An update, a refresh or a preview that has found nothing to do, nor to warn of where it may not. */
+export function expectUnchanged({ code, output }: Ran, { mayWarn = false } = {}): void {
+  expect(code, output).toBe(0);
+  expect(output).toMatch(/\d+ unchanged/);
+  expect(output).not.toMatch(/created|updated|replaced|deleted|to (create|update|replace|delete)/);
+  if (!mayWarn) expect(output).not.toMatch(/warning/i);
 }

@@ -16,6 +16,15 @@ export interface Ran {
   readonly output: string;
 }
 
+/** Where `pulumi` runs, and what it finds there besides the lab's own environment. */
+export interface PulumiOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const atOnce = ["--yes", "--skip-preview", "--suppress-outputs"];
+const forNobody = ["--non-interactive", "--color", "never"];
+
 /** One planned or applied step of a preview. */
 export interface Step {
   readonly op: string;
@@ -53,9 +62,9 @@ export class TestLab {
   }
 
   /** Runs `pulumi` in the project (or `cwd`) to its end, whatever that is. */
-  async pulumi(args: string[], options: { cwd?: string; env?: Record<string, string> } = {}): Promise<Ran> {
+  async pulumi(args: readonly string[], options: PulumiOptions = {}): Promise<Ran> {
     const env = { ...this.env, ...options.env };
-    const done = await run("pulumi", [...args, "--non-interactive", "--color", "never"], {
+    const done = await run("pulumi", [...args, ...forNobody], {
       env,
       cwd: options.cwd ?? checkout(),
       timeoutMs: 400_000,
@@ -63,8 +72,8 @@ export class TestLab {
     return { code: done.code, output: done.stdout + done.stderr };
   }
 
-  up(...args: string[]): Promise<Ran> {
-    return this.pulumi(["up", "--yes", "--skip-preview", "--suppress-outputs", ...args]);
+  up(args: readonly string[] = [], options: PulumiOptions = {}): Promise<Ran> {
+    return this.pulumi(["up", ...atOnce, ...args], options);
   }
 
   /** An update that must succeed; its failure is the test's. */
@@ -74,22 +83,13 @@ export class TestLab {
     return output;
   }
 
-  refresh(...args: string[]): Promise<Ran> {
-    return this.pulumi(["refresh", "--yes", "--skip-preview", "--suppress-outputs", ...args]);
+  refresh(args: readonly string[] = [], options: PulumiOptions = {}): Promise<Ran> {
+    return this.pulumi(["refresh", ...atOnce, ...args], options);
   }
 
   /** Starts an update that the caller ends. */
   startUp(): ChildProcess {
-    const args = [
-      "up",
-      "--yes",
-      "--skip-preview",
-      "--suppress-outputs",
-      "--non-interactive",
-      "--color",
-      "never",
-    ];
-    return spawn("pulumi", args, {
+    return spawn("pulumi", ["up", ...atOnce, ...forNobody], {
       env: { ...process.env, ...this.env },
       cwd: checkout(),
       detached: true,

@@ -1,12 +1,13 @@
 /** A node whose Docker or whose whole system goes down takes its member of etcd with it: it must be back before the next. */
 import type { Connection } from "../contract";
 import { HostError } from "../errors";
+import { ETCD_CONTAINER, ETCD_SCRIPT, ETCD_UNIT } from "../rendered";
 import { brief } from "../ssh/connect";
 import { exec, runScript } from "../ssh/exec";
 import { Deadline, poll } from "../time";
 
 const SECONDS = 60;
-const HEALTH = ["timeout", "5", "docker", "exec", "moorage-etcd", "etcdctl", "endpoint", "health"];
+const HEALTH = ["timeout", "5", "docker", "exec", ETCD_CONTAINER, "etcdctl", "endpoint", "health"];
 
 /** Whether a member runs here, and serves; not where there is none. */
 export async function memberServes(connection: Connection): Promise<boolean> {
@@ -28,17 +29,12 @@ export async function memberServes(connection: Connection): Promise<boolean> {
 
 /** Whether a member's data lie here, whether it serves or not. */
 export async function hasMemberData(connection: Connection): Promise<boolean> {
-  const { stdout } = await runScript(
-    connection,
-    "[ ! -e /etc/moorage/etcd/member ] || sh /etc/moorage/etcd/member look",
-    [],
-    {
-      sudo: true,
-      patience: brief,
-      timeoutSeconds: 30,
-      purpose: "looking at etcd's member",
-    },
-  );
+  const { stdout } = await runScript(connection, `[ ! -e ${ETCD_SCRIPT} ] || sh ${ETCD_SCRIPT} look`, [], {
+    sudo: true,
+    patience: brief,
+    timeoutSeconds: 30,
+    purpose: "looking at etcd's member",
+  });
   return /^data=(yes|unknown)$/m.test(stdout);
 }
 
@@ -50,6 +46,6 @@ export async function awaitMember(connection: Connection): Promise<void> {
   throw new HostError(
     connection.node,
     `its member of etcd served before, and does not ${SECONDS} s after Docker's restart; no other node was touched. ` +
-      "See `journalctl -u moorage-etcd` there, and run again",
+      `See \`journalctl -u ${ETCD_UNIT}\` there, and run again`,
   );
 }

@@ -4,6 +4,7 @@ import { diffOf } from "../diff";
 import { HostError } from "../errors";
 import { note, warn } from "../log";
 import { readOrRecorded, withoutProvider } from "../operation";
+import { ETCD_UNIT } from "../rendered";
 import { exec } from "../ssh/exec";
 import { Deadline, sleep } from "../time";
 import type { EtcdClient, Listed } from "./client";
@@ -46,7 +47,7 @@ async function ensure(inputs: EtcdClusterInputs): Promise<EtcdClusterOutputs> {
 function tooLate({ timeoutSeconds }: EtcdClusterInputs, step: Step): string {
   const what = "detail" in step ? step.detail : `the last step was to ${step.kind}`;
   return (
-    `etcd is not whole after ${timeoutSeconds} s: ${what}. See \`journalctl -u moorage-etcd\` on the node named, and run ` +
+    `etcd is not whole after ${timeoutSeconds} s: ${what}. See \`journalctl -u ${ETCD_UNIT}\` on the node named, and run ` +
     "again: what is done already stays"
   );
 }

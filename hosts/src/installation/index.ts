@@ -1,5 +1,6 @@
 /** Installation of one node: from its live installer to the installed system, proved to be the one installed. */
 import type { Connection, InstallationInputs, InstallationOutputs, Operation } from "../contract";
+import { setInstalledAnew } from "../installed-anew";
 import { diffOf, equal, UNKNOWN } from "../diff";
 import { HostError, messageOf, PutOffError, reasonOf } from "../errors";
 import { note, warn } from "../log";
@@ -253,12 +254,17 @@ function withoutAgain<Inputs extends InstallationInputs>(inputs: Inputs): Inputs
   return { ...inputs, guest: { ...inputs.guest, again: undefined } };
 }
 
+/** Of another hash: whether it takes an installation. */
+function isReinstallation(state: InstallationOutputs, inputs: InstallationInputs): boolean {
+  return !(isRewritable(state, inputs) && sameMachine(state, inputs));
+}
+
 /** What an update will do to the node, for a preview to say. */
 function reinstallationOf(state: InstallationOutputs, inputs: InstallationInputs): string | undefined {
   const texts = [state.userData, inputs.userData, inputs.installHash];
   if (texts.some((text) => text === UNKNOWN)) return undefined;
   const names = changedIn(state.userData, inputs.userData);
-  if (isRewritable(state, inputs) && sameMachine(state, inputs)) {
+  if (!isReinstallation(state, inputs)) {
     const other = names.length > 0 ? `; other: ${names.join(", ")}` : "";
     return `${rewritePlanned(state, inputs)}${other}`;
   }
@@ -296,6 +302,7 @@ export const installation: Operation<InstallationInputs, InstallationOutputs> = 
     const isSame = equal(state.installHash, inputs.installHash);
     const said = isSame ? undefined : reinstallationOf(state, inputs);
     if (said !== undefined) note(state.node, said);
+    setInstalledAnew(state.node, said !== undefined && isReinstallation(state, inputs));
     const diff = diffOf(withoutAgain(state), withoutAgain(inputs), {
       outputOnly: ["firstBootId"],
       ignored: isSame ? forTheNext : ["cluster"],

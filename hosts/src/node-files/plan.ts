@@ -1,11 +1,16 @@
-/** What an update of a part will do to its node, for a preview to say. Pure functions. */
+/** What an update of a part will do to its node, for a preview to say. */
+import { isInstalledAnew } from "../installed-anew";
 import type { NodeFilesInputs, NodeFilesOutputs } from "../contract";
 import { equal, UNKNOWN } from "../diff";
 import { placedFiles, type Placed } from "./scripts";
 
-/** One line that says what is written and what that takes; nothing where nothing is known to change. */
+/**
+ * One line that says what is written and what that takes; nothing where nothing is known to change, nor on a node that
+ * is installed anew, which all of it is part of.
+ */
 export function plannedFor(state: NodeFilesOutputs, inputs: NodeFilesInputs): string | undefined {
   if ([inputs.files, inputs.units].some((value) => (value as unknown) === UNKNOWN)) return undefined;
+  if (isInstalledAnew(state.connection.node)) return undefined;
   const before = placedFiles(state);
   const after = placedFiles(inputs);
   const written = after.filter((file) => !before.some((old) => sameFile(old, file)));

@@ -3,7 +3,7 @@ import type { PreflightInputs } from "../contract";
 import { equal } from "../diff";
 import { HostError, reasonOf } from "../errors";
 import { imageFault } from "../installation/image";
-import { requireReinstallable } from "../virtualbox/again";
+import { endReinstallation, requireReinstallable } from "../virtualbox/again";
 import type { Looked } from "./parse";
 import { takenFaults } from "./taken";
 
@@ -34,58 +34,53 @@ export async function anewFaults(
   inputs: PreflightInputs,
   looked: ReadonlyMap<string, Looked>,
 ): Promise<string[]> {
+  const { imageIds = [] } = inputs;
   const anew = installedAnew(before, inputs, looked);
+  const joining = joiningAnew(before, looked, anew);
+  // A system just installed has the configured archives' images alone, and joins before services change theirs.
+  const isOld = (image: string) => !imageIds.includes(image);
+  // Of a change that an earlier update has begun there may be no way back, so that one that joins may do so then.
+  const isLeaving = (image: string) => isOld(image) && before?.imageIds?.includes(image) === true;
   return [
-    ...oldServices(anew, inputs, looked),
-    ...oldServicesOfJoining(anew, before, inputs, looked),
+    ...oldServices(anew, "be installed", looked, isOld),
+    ...oldServices(joining, "join the Swarm", looked, isLeaving),
     ...(await imageFaults(anew, inputs, looked)),
     ...(await guestFaults(anew, inputs, looked)),
     ...(await takenFaults(anew, before, inputs, looked)),
   ];
 }
 
-/** A system just installed has the images of the archives that are configured, and joins before services change theirs. */
-function oldServices(
-  anew: readonly string[],
-  { imageIds = [] }: PreflightInputs,
-  looked: ReadonlyMap<string, Looked>,
-): string[] {
-  const names = servicesFrom(looked, (image) => !imageIds.includes(image));
-  return anew.length === 0 || names.length === 0 ? [] : [withoutImages(anew, "be installed", names)];
-}
-
 /**
- * The same of nodes that are there already, and in no Swarm: their owner has set them up anew. Of a change that an
- * earlier update has begun there may be no way back, so that these may join.
+ * Nodes that are there already, and in no Swarm: their owner has set them up anew, so that they join it before services
+ * change their images. Pure.
  */
-function oldServicesOfJoining(
-  anew: readonly string[],
+function joiningAnew(
   before: PreflightInputs | undefined,
-  { imageIds = [] }: PreflightInputs,
   looked: ReadonlyMap<string, Looked>,
+  anew: readonly string[],
 ): string[] {
-  const joining = [...looked].flatMap(([name, { facts }]) =>
+  return [...looked].flatMap(([name, { facts }]) =>
     before?.hosts[name] && facts.docker?.state === "inactive" && !anew.includes(name) ? [name] : [],
   );
-  const leaving = (before?.imageIds ?? []).filter((image) => !imageIds.includes(image));
-  const names = servicesFrom(looked, (image) => leaving.includes(image));
-  return joining.length === 0 || names.length === 0 ? [] : [withoutImages(joining, "join the Swarm", names)];
 }
 
-/** Names of the services that run from such images of archives. */
-function servicesFrom(looked: ReadonlyMap<string, Looked>, isSuch: (image: string) => boolean): string[] {
+/** Services that run from images of archives which `nodes`, that `what` anew, would be without. */
+function oldServices(
+  nodes: readonly string[],
+  what: string,
+  looked: ReadonlyMap<string, Looked>,
+  isOld: (image: string) => boolean,
+): string[] {
   const services = [...looked.values()].flatMap(({ facts }) => facts.services);
-  const found = services.filter(({ image }) => image.startsWith("sha256:") && isSuch(image));
-  return [...new Set(found.map(({ name }) => name))].sort();
-}
-
-function withoutImages(nodes: readonly string[], what: string, services: readonly string[]): string {
-  return (
-    `  ${nodes.join(", ")}: would ${what} anew, without the images that ${services.join(", ")} still ` +
-    `${services.length === 1 ? "runs" : "run"} from, as no configured archive holds them: these cannot start there. ` +
-    "To do: make one change after the other: name the former archives in `images` and run `pulumi up`; name the " +
-    "others after it"
-  );
+  const found = services.filter(({ image }) => image.startsWith("sha256:") && isOld(image));
+  const names = [...new Set(found.map(({ name }) => name))].sort();
+  if (nodes.length === 0 || names.length === 0) return [];
+  return [
+    `  ${nodes.join(", ")}: would ${what} anew, without the images that ${names.join(", ")} still ` +
+      `${names.length === 1 ? "runs" : "run"} from, as no configured archive holds them: these cannot start there. ` +
+      "To do: make one change after the other: name the former archives in `images` and run `pulumi up`; name the " +
+      "others after it",
+  ];
 }
 
 /** The image's file is asked for only where a node will be installed from it. */
@@ -117,4 +112,23 @@ async function guestFaults(
     }
   });
   return (await Promise.all(faults)).flat();
+}
+
+/**
+ * An update that was cut off may have marked a guest as one that has left the Swarm to be reinstalled. Where that change
+ * was taken back, or the node is in the Swarm all the same, the mark has to go.
+ * @throws HostError where the hypervisor cannot be asked.
+ */
+export async function endTakenBack(
+  before: PreflightInputs | undefined,
+  { hosts }: PreflightInputs,
+  looked: ReadonlyMap<string, Looked>,
+): Promise<void> {
+  const ends = [...looked].map(async ([name, { stage, facts }]) => {
+    const [old, host] = [before?.hosts[name], hosts[name]];
+    if (!old || !host?.guest || old.installHash === host.installHash || stage === "installer") return;
+    const isBack = facts.installHash === host.installHash || facts.docker?.state === "active";
+    if (isBack) await endReinstallation(host.guest);
+  });
+  await Promise.all(ends);
 }

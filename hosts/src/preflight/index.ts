@@ -9,7 +9,7 @@ import type { Patience } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { couldNotAsk } from "../ssh/pool";
 import { within } from "../time";
-import { anewFaults } from "./anew";
+import { anewFaults, endTakenBack } from "./anew";
 import { finding, mtuProblem, parseFacts, parseMark, problemsOf } from "./parse";
 import type { Facts, Looked, Problem, Stage } from "./parse";
 import { preflightScript } from "./script";
@@ -125,7 +125,9 @@ async function run(inputs: PreflightInputs, before?: PreflightInputs): Promise<P
     results.flatMap(([name, result]) => ("looked" in result ? [[name, result.looked] as const] : [])),
   );
   const faults = await anewFaults(before, inputs, looked);
-  return judge(inputs, before, new Map(results), faults);
+  const outs = judge(inputs, before, new Map(results), faults);
+  await endTakenBack(before, inputs, looked);
+  return outs;
 }
 
 function judge(
@@ -262,7 +264,7 @@ async function rowOf(state: PreflightOutputs, { hosts }: PreflightInputs): Promi
 
 /**
  * Fails with one message that lists every problem of every host: node, what, and what to do.
- * Changes nothing on any host; `read` and `delete` ask none.
+ * Changes nothing on any host, but for a mark on guests that no longer holds; `read` and `delete` ask none.
  */
 export const preflight: Operation<PreflightInputs, PreflightOutputs> = {
   async create(inputs) {

@@ -38,12 +38,11 @@ export async function unlockManagers(
 }
 
 function stillLocked(node: string, error: HostError): HostError {
-  const targets = "--target '**:SwarmMember::*'";
   return new HostError(
     node,
     `is locked (swarm.autolock), and no manager serves that could give the key: ${reasonOf(error, error.node)}\n` +
-      `To do: \`pulumi refresh ${targets}\`, then \`pulumi up ${targets}\`, which unlocks all managers with the key that ` +
-      "is in the state; then `pulumi up` again. Or `docker swarm unlock` there, by somebody who has the key",
+      "To do: `pulumi up --refresh --target '**:SwarmMember::*'`, which unlocks all managers with the key that is in the " +
+      "state; then `pulumi up` again. Or `docker swarm unlock` there, by somebody who has the key",
   );
 }
 

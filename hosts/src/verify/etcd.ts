@@ -4,12 +4,12 @@ import type { EtcdClusterOutputs } from "../contract";
 import { HostError, lastLines } from "../errors";
 import type { EtcdClient, Listed, MemberStatus } from "../etcd/client";
 import { clientOf } from "../etcd/look";
+import { ETCD_CONTAINER } from "../rendered";
 import { brief } from "../ssh/connect";
 import { exec } from "../ssh/exec";
 import { asked, attempt, firstThat } from "./attempt";
 import type { Check, EtcdMemberRow, SendRow } from "./report";
 
-const CONTAINER = "moorage-etcd";
 const KEY_PREFIX = "moorage/verify/";
 
 export interface EtcdFindings {
@@ -96,7 +96,7 @@ function parsedHealth(text: string): Health[] | undefined {
 function ctl(etcd: EtcdClusterOutputs, node: string, argv: readonly string[], accept = [0]) {
   const member = etcd.members[node];
   if (!member) throw new Error(`${node} is no member of etcd`);
-  return exec(member.connection, ["docker", "exec", CONTAINER, "etcdctl", ...argv], {
+  return exec(member.connection, ["docker", "exec", ETCD_CONTAINER, "etcdctl", ...argv], {
     sudo: true,
     accept,
     timeoutSeconds: 20,

@@ -3,6 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { HostError, reasonOf } from "../errors";
 import { lookAtNode, type Facts } from "../etcd/look";
 import { skewOf } from "../preflight";
+import { ETCD_UNIT } from "../rendered";
 import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { within } from "../time";
@@ -18,7 +19,6 @@ const LONGEST_LINE = 240;
 /** Certificates are renewed 90 days before they end, by the next \`pulumi up\`; this late none was run. */
 export const EXPIRY_DAYS = 14;
 export const OVERLAY = "services";
-const ETCD_UNIT = "moorage-etcd.service";
 
 export interface NodeFindings {
   readonly checks: readonly Check[];

@@ -22,6 +22,17 @@ export async function isBeingInstalled({ hypervisor, name }: InstalledGuest): Pr
   return isInstalling(manage, name, info);
 }
 
+/**
+ * Ends an earlier update's mark on a guest whose node is what it was before: that it has left the Swarm is no longer
+ * true of it, whenever it is silent next.
+ */
+export async function endReinstallation({ hypervisor, name, stack }: ReinstallableGuest): Promise<void> {
+  const manage = await Manage.on(hypervisor);
+  const info = await infoOf(manage, name);
+  if (!info || (await readMark(manage, name, STACK_KEY)) !== stack) return;
+  if ((await offFor(manage, name)) === "installation") await writeMark(manage, name, OFF_KEY);
+}
+
 /** @throws HostError where the guest is gone or another stack's. */
 async function requireOurs(manage: Manage, name: string, stack: string): Promise<VmInfo> {
   const info = await infoOf(manage, name);

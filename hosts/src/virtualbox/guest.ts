@@ -25,7 +25,7 @@ import {
 } from "./media";
 import type { VmInfo } from "./parse";
 import { parseVmInfo } from "./parse";
-import { awaitInstaller, isOff, leftOffFor, offFor, powerOff, powerOn, switchedOff } from "./power";
+import { awaitInstaller, isOff, offFor, powerOff, powerOn, switchedOff } from "./power";
 import { nameOf } from "./run";
 import { settingArguments, settingsOf } from "./settings";
 
@@ -90,9 +90,11 @@ async function ensure(inputs: GuestInputs): Promise<GuestOutputs> {
   refuseSmaller(name, "system disk", found.systemDisk, wanted.systemDisk);
   refuseSmaller(name, "data disk", found.dataDisk, wanted.dataDisk);
   const installing = await isInstalling(manage, name, info);
-  const leftOff = !installing && (await leftOffFor(manage, name, info)) !== undefined;
-  if (leftOff || diffOf(found, { ...wanted }).changes || missesParts(info)) {
-    await switchedOff(manage, inputs, { installed: !installing }, async () => {
+  const earlier = installing ? undefined : await offFor(manage, name);
+  const leftOff = earlier !== undefined && isOff(info);
+  const needsCycle = leftOff || diffOf(found, { ...wanted }).changes || missesParts(info);
+  if (needsCycle) {
+    await switchedOff(manage, inputs, { installed: !installing, earlier }, async () => {
       await manage.run(["modifyvm", name, ...settingArguments(manage.version, wanted, network)], {
         purpose: `setting up the guest ${name}`,
       });
@@ -101,8 +103,10 @@ async function ensure(inputs: GuestInputs): Promise<GuestOutputs> {
   } else if (networkOf(info, network) !== network) {
     await moveCable(manage, name, network, info);
   }
+  // Cut off a moment after it was started again.
+  if (!needsCycle && earlier === "settings") await writeMark(manage, name, OFF_KEY);
   if (installing) await bootInstaller(manage, inputs);
-  else if (leftOff || !isOff(info)) await backInService(manage, inputs);
+  else if (leftOff || !isOff(info)) await backInService(inputs);
   return { ...withoutProvider(inputs), uuid };
 }
 
@@ -164,8 +168,7 @@ export async function isInstalling(manage: Manage, name: string, info: VmInfo): 
 }
 
 /** An earlier update may have been cut off between the power cycle and the node's return. */
-async function backInService(manage: Manage, { name, target, cluster }: GuestInputs): Promise<void> {
-  if ((await offFor(manage, name)) === "settings") await writeMark(manage, name, OFF_KEY);
+async function backInService({ name, target, cluster }: GuestInputs): Promise<void> {
   if (cluster === undefined) return;
   await unlessUnreachable(name, "may be out of service still", () => endAbsence(target, cluster));
 }
@@ -235,7 +238,7 @@ export const guest: Operation<GuestInputs, GuestOutputs> = {
         withPowerCycle,
       };
       delete outs.leftOff;
-      if ((await leftOffFor(manage, state.name, info)) !== undefined) {
+      if (isOff(info) && (await offFor(manage, state.name)) !== undefined) {
         warn(state.name, "a change that was cut off has left it switched off");
         outs.leftOff = true;
       }

@@ -14,13 +14,23 @@ import { nameOf, scriptOn } from "./run";
 const shared = `
 fetch() { curl --fail --location --silent --show-error --retry 3 --connect-timeout 30 "$@"; }
 digest() { if command -v "sha$1sum" >/dev/null; then "sha$1sum" "$2"; else shasum -a "$1" "$2"; fi | sed 's/^\\\\//' | cut -d' ' -f1; }
+no_way() {
+  echo "$1 Where only a proxy leads there, name it in os.proxies.https" >&2
+  echo "(os.proxies.http is for http:// alone); where nothing does, put the image there yourself" >&2
+  echo "(hypervisor.iso.path). Then run again" >&2
+}
+# An answer of the server (curl's exit code 22) speaks for itself.
+not_fetched() {
+  if [ "$2" -ne 22 ]; then no_way "$1 cannot be fetched from there."; fi
+  return "$2"
+}
 `;
 
 /** `$1` the file that names the channel's current version. */
 const versionScript = `
 set -eu
 ${shared}
-named=$(fetch "$1")
+named=$(fetch "$1") || not_fetched "$1" "$?"
 printf 'version: %s\\n' "$(printf '%s\\n' "$named" | sed -n 's/^[A-Z]*_VERSION=//p' | head -n 1)"
 `;
 
@@ -34,7 +44,8 @@ if [ -f "$file" ]; then echo 'fetched: no'; return 0; fi
 if ! command -v curl >/dev/null; then echo "curl is not installed there" >&2; return 1; fi
 part="$file.$$.part"
 trap 'rm -f "$part"' EXIT
-fetch --output "$part" "$url"
+fetch --output "$part" "$url" || not_fetched "$url" "$?"
+rm -f "$file.sha256" "$file.sig"
 mv -f "$part" "$file"
 echo 'fetched: yes'
 `;
@@ -44,7 +55,8 @@ const UNCHECKED = 4;
 
 /**
  * `$1` file, `$2` sha256 or "", `$3` url of it or "", `$4` the key in armour or "". Prints `sha256: …`,
- * then `checked: …` lines; fails where something is wrong.
+ * then `checked: …` lines; fails where something is wrong. What was fetched for a check that went well is kept beside an
+ * image that was fetched itself, so that the next check takes no internet.
  */
 const checkScript = `
 set -eu
@@ -60,25 +72,31 @@ beside() {
   status=$(fetch --output "$work/$1" --write-out '%{http_code}' "$url.$1" 2>"$work/said") && return 0
   case "$status" in 403|404|410) return 1 ;; esac
   cat "$work/said" >&2
-  echo "$url.$1 cannot be fetched from there, without which the image goes unchecked. Where only a proxy leads there," >&2
-  echo "name it in os.proxies.https (os.proxies.http is for http:// alone); where nothing does, put the image there" >&2
-  echo "yourself (hypervisor.iso.path). Then run again" >&2
+  no_way "$url.$1 cannot be fetched from there, without which the image goes unchecked."
   exit ${UNCHECKED}
 }
+earlier=
+if [ -n "$url" ] && [ -f "$file.sha256" ]; then earlier=$(cut -d' ' -f1 "$file.sha256"); fi
+keep_sum() { if [ -n "$url" ]; then printf '%s  %s\\n' "$found" "$(basename "$file")" > "$file.sha256"; fi; }
 if [ -n "$wanted" ]; then
   if [ "$found" != "$wanted" ]; then echo "its sha256 is $found, wanted $wanted" >&2; return 3; fi
   echo 'checked: sha256 is the configured one'
+  keep_sum
+elif [ -n "$earlier" ]; then
+  if [ "$found" != "$earlier" ]; then echo "its sha256 is $found, and was $earlier when it was checked" >&2; return 3; fi
+  echo 'checked: sha256 is that of an earlier check'
 elif [ -n "$url" ] && beside DIGESTS; then
   published=$(grep -Eo '^[0-9a-f]{128}' "$work/DIGESTS" | head -n 1)
   if [ -z "$published" ]; then echo "$url.DIGESTS holds no SHA512" >&2; return 3; fi
   if [ "$(digest 512 "$file")" != "$published" ]; then echo "its SHA512 is not the published one" >&2; return 3; fi
   echo 'checked: SHA512 is the one published beside it'
+  keep_sum
 fi
 if [ -n "$key" ]; then
   if ! command -v gpg >/dev/null; then echo 'unchecked: signature not checked, as gpg is not installed there'; return 0; fi
-  if [ -n "$url" ]; then
+  if [ -f "$file.sig" ]; then cp "$file.sig" "$work/sig"
+  elif [ -n "$url" ]; then
     if ! beside sig; then echo "there is no signature $url.sig" >&2; return 3; fi
-  elif [ -f "$file.sig" ]; then cp "$file.sig" "$work/sig"
   else echo "there is no signature $file.sig" >&2; return 3
   fi
   mkdir -m 0700 "$work/gpg"
@@ -87,6 +105,7 @@ if [ -n "$key" ]; then
     cat "$work/said" >&2; return 3
   fi
   echo "checked: signature by key $(sed -n 's/^\\[GNUPG:\\] VALIDSIG .* //p' "$work/status" | head -n 1)"
+  if [ -n "$url" ]; then cp "$work/sig" "$file.sig"; keep_sum; fi
 else echo 'unchecked: signature not checked, as no key is configured'
 fi
 `;
@@ -191,7 +210,9 @@ async function ensure(inputs: IsoImageInputs, known?: IsoImageOutputs): Promise<
   } catch (error) {
     if (error instanceof CommandError && error.exitCode === UNCHECKED) throw error;
     // One that is wrong must not be taken for a good one by the next run.
-    await scriptOn(inputs.hypervisor, `rm -f -- "$1"`, [file], { purpose: `removing ${file}` });
+    await scriptOn(inputs.hypervisor, `rm -f -- "$1" "$1.sha256" "$1.sig"`, [file], {
+      purpose: `removing ${file}`,
+    });
     throw error;
   }
 }

@@ -68,25 +68,22 @@ export async function offFor(manage: Manage, name: string): Promise<OffFor> {
   return mark === "settings" || mark === "installation" ? mark : undefined;
 }
 
-/** What an update that was cut off has switched the guest off for; nothing where it runs, or its owner did it. */
-export async function leftOffFor(manage: Manage, name: string, info: VmInfo): Promise<OffFor> {
-  return isOff(info) ? offFor(manage, name) : undefined;
-}
-
 /** What of a guest has to do with its power. */
 export type Powered = Pick<GuestInputs, "name" | "target" | "cluster">;
 
 /**
  * Runs `work` while the guest is off. One that ran before, or that an update which was cut off left off, runs again
  * afterwards. An installed one is a node, which is taken out of service meanwhile, and waited for.
+ * @param known `earlier` is what an update that was cut off was switching it off for
  */
 export async function switchedOff(
   manage: Manage,
   guest: Powered,
-  { installed }: { readonly installed: boolean },
+  known: { readonly installed: boolean; readonly earlier: OffFor },
   work: () => Promise<void>,
 ): Promise<void> {
   const { name, target, cluster } = guest;
+  const { installed, earlier } = known;
   const info = parseVmInfo(
     await manage.run(["showvminfo", name, "--machinereadable"], { purpose: `looking at ${name}` }),
   );
@@ -96,9 +93,9 @@ export async function switchedOff(
       `the guest's state was saved, so VirtualBox changes none of its settings. Start it, or run \`VBoxManage discardstate ${name}\` there`,
     );
   }
-  if (isOff(info) && (!installed || (await leftOffFor(manage, name, info)) === undefined)) return work();
+  if (isOff(info) && (!installed || earlier === undefined)) return work();
   if (installed) {
-    const cycle = () => powerCycle(manage, guest, work);
+    const cycle = () => powerCycle(manage, guest, earlier, work);
     // One that is off already serves nobody.
     if (isOff(info) || cluster === undefined) return cycle();
     return outOfService(target, cluster, cycle, (error) => Promise.reject(cannotBeAsked(guest, error)));
@@ -123,11 +120,12 @@ function cannotBeAsked({ name, target }: Powered, error: HostError): HostError {
 async function powerCycle(
   manage: Manage,
   { name, target }: Powered,
+  earlier: OffFor,
   work: () => Promise<void>,
 ): Promise<void> {
   const member = await memberServes(target);
   const swarm = await dockerInfo(target).catch(() => undefined);
-  const reinstalled = (await offFor(manage, name)) === "installation";
+  const reinstalled = earlier === "installation";
   note(name, "switching off for changed settings");
   if (!reinstalled) await writeMark(manage, name, OFF_KEY, "settings");
   await powerOff(manage, name, { gently: true });

@@ -81,7 +81,7 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     only.locked = true;
     const locked = outOfService(only.connection, cluster, () => Promise.resolve());
     await expect(locked).rejects.toThrow(
-      /^a: is locked \(swarm\.autolock\), and no manager serves .*is no Swarm manager now.*To do: `pulumi refresh --target '\*\*:SwarmMember::\*'`/s,
+      /^a: is locked \(swarm\.autolock\), and no manager serves .*is no Swarm manager now.*To do: `pulumi up --refresh --target '\*\*:SwarmMember::\*'`, which unlocks/s,
     );
     expect(only.locked).toBe(true);
   }, 20_000);

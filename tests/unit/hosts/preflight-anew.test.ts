@@ -2,8 +2,9 @@ import { describe, expect, it } from "vitest";
 import type { PreflightHost, PreflightInputs } from "../../../hosts/src/contract";
 import { preflight } from "../../../hosts/src/preflight";
 import { guest } from "../../../hosts/src/virtualbox";
+import { isBeingInstalled } from "../../../hosts/src/virtualbox/again";
 import { Sandbox, canSandbox } from "./support/sandbox";
-import { answeringSystem, TestVirtualBox } from "./support/virtualbox";
+import { answeringSystem, installedGuest, TestVirtualBox } from "./support/virtualbox";
 
 const services = `#!/bin/sh
 case "$*" in
@@ -144,4 +145,40 @@ esac
     for (const number of [30, 33, 34]) expect((await update(before(), at(number))).row).toEqual(["a"]);
     expect((await update(before({}), at(31, {}))).row).toEqual(["a"]);
   });
+
+  it("a guest's mark of one that was cut off ends where the change is taken back, or the node is in the Swarm", async () => {
+    const { box, inputs: wanted, id, outs } = await installedGuest((await answeringSystem()).connection());
+    const { hypervisor, name, stack, iso } = wanted;
+    const marked = (mark = "installation") => box.manage("setextradata", "coreos1", "moorage/off-for", mark);
+    const isMarked = () => isBeingInstalled({ ...outs, id });
+    // Each of them is the node of this one guest in its turn.
+    const inSwarm = { ...(await member("a")), guest: { hypervisor, name, stack, iso } };
+    const sandbox = await Sandbox.start(
+      { docker: "#!/bin/sh\necho '28.5.0|inactive|||/x'\n" },
+      { node: "a" },
+    );
+    sandbox.write("etc/moorage/install.json", '{"installHash":"1"}');
+    const hasLeft = { ...inSwarm, target: sandbox.server.connection() };
+    const of = (host: PreflightHost) => inputs({ a: host });
+
+    await marked();
+    // Nobody has changed anything, or it goes on.
+    await update(of(hasLeft), of(hasLeft));
+    await update(of(hasLeft), of(otherwise(hasLeft)));
+    expect(await isMarked()).toBe(true);
+    await update(of(otherwise(hasLeft)), of(hasLeft));
+    expect(await isMarked()).toBe(false);
+    await marked();
+    await update(of(inSwarm), of(otherwise(inSwarm)));
+    expect(await isMarked()).toBe(false);
+
+    // Neither one of another stack, nor what it is off for besides.
+    await marked();
+    const others = { ...hasLeft, guest: { ...inSwarm.guest, stack: "another" } };
+    await update(of(otherwise(others)), of(others));
+    expect(await isMarked()).toBe(true);
+    await marked("settings");
+    await update(of(otherwise(hasLeft)), of(hasLeft));
+    expect(await box.manage("getextradata", "coreos1", "moorage/off-for")).toBe("Value: settings\n");
+  }, 60_000);
 });

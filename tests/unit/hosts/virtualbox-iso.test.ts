@@ -138,8 +138,43 @@ describe("an ISO image", () => {
       /flatcar\.iso\.sig cannot be fetched from there/,
     );
     releases.files.delete(beside("DIGESTS"));
+    fs.rmSync(`${outs.file}.sha256`);
     const bare = await isoImage.update("", outs, inputs);
     expect(bare.checked[0]).toBe("nothing was checked: no checksum is known");
+  }, 60_000);
+
+  it("that was checked once is checked again without internet", async () => {
+    const [box, releases] = [new TestVirtualBox(), await Releases.start()];
+    const url = "http://releases.invalid/{channel}/{version}/flatcar.iso";
+    const version = "4081.2.0";
+    const online = inputsOf(box, releases, { url, version, proxies: { http: releases.url, none: [] } });
+    const { outs } = await isoImage.create(online);
+    expect(fs.readFileSync(`${outs.file}.sha256`, "utf8")).toBe(
+      `${digest("sha256")}  alpha-4081.2.0-flatcar.iso\n`,
+    );
+    // Another stack's, which knows nothing of the first one's.
+    const nobody = "http://127.0.0.1:1";
+    const offline = inputsOf(box, releases, { url, version, proxies: { http: nobody, none: [] } });
+    expect((await isoImage.create(offline)).outs).toMatchObject({
+      fileSha256: digest("sha256"),
+      checked: ["sha256 is that of an earlier check", "signature not checked, as no key is configured"],
+    });
+    fs.rmSync(`${outs.file}.sha256`);
+    await expect(isoImage.create(offline)).rejects.toThrow(
+      /DIGESTS cannot be fetched.*hypervisor\.iso\.path/s,
+    );
+    expect((await isoImage.create({ ...offline, sha256: digest("sha256") })).outs.checked[0]).toMatch(
+      /configured/,
+    );
+    expect((await isoImage.create(offline)).outs.checked[0]).toMatch(/earlier/);
+    // Damaged since, it is not kept; one that is fetched then may be another one, as of a URL without a version.
+    fs.appendFileSync(outs.file, "!");
+    await expect(isoImage.create(offline)).rejects.toThrow(
+      /its sha256 is .*, and was .* when it was checked/,
+    );
+    expect(fs.readdirSync(box.file("vms/moorage/iso"))).toEqual([]);
+    fs.writeFileSync(`${outs.file}.sha256`, `${"0".repeat(64)}  x\n`);
+    expect((await isoImage.create(online)).outs.checked[0]).toMatch(/published/);
   }, 60_000);
 
   it("is checked by its signature where a key is given", async () => {
@@ -158,6 +193,10 @@ describe("an ISO image", () => {
     releases.files.set("/alpha/4081.2.0/flatcar.iso.sig", fs.readFileSync(`${file}.sig`));
     const { outs } = await isoImage.create(inputsOf(box, releases, { signingKey }));
     expect(outs.checked[1]).toMatch(/^signature by key [0-9A-F]{40}$/);
+    releases.asked = [];
+    const again = await isoImage.update("", outs, inputsOf(box, releases, { signingKey }));
+    expect(again.checked).toEqual(["sha256 is that of an earlier check", outs.checked[1]]);
+    expect(releases.asked).toEqual([]);
     releases.files.set("/alpha/4081.2.0/flatcar.iso", "something else\n");
     fs.rmSync(outs.file);
     const digests = `${digest("sha512", "something else\n")}  flatcar.iso\n`;
@@ -177,7 +216,13 @@ describe("an ISO image", () => {
     expect(releases.images).toEqual(["http://releases.invalid/alpha/4081.2.0/flatcar.iso"]);
     expect(isoImage.diff(outs, { ...outs, proxies: undefined }).changes).toBe(false);
     fs.rmSync(outs.file);
-    await expect(fetched({ https: releases.url, none: [] })).rejects.toThrow(/could not resolve/i);
+    await expect(fetched({ https: releases.url, none: [] })).rejects.toThrow(
+      /could not resolve.*version\.txt cannot be fetched from there\..*name it in os\.proxies\.https.*hypervisor\.iso\.path/is,
+    );
+    const known = inputsOf(box, releases, { url, version: "4081.2.0", proxies: { http: nobody, none: [] } });
+    await expect(isoImage.create(known)).rejects.toThrow(
+      /fetching http:\/\/releases\.invalid.*failed to connect.*flatcar\.iso cannot be fetched from there\..*os\.proxies\.https.*hypervisor\.iso\.path/is,
+    );
     const inside = inputsOf(box, releases, { proxies: { http: nobody, none: ["127.0.0.1"] } });
     expect((await isoImage.create(inside)).outs.resolvedVersion).toBe("4081.2.0");
   }, 60_000);

@@ -62,6 +62,7 @@ describe.skipIf(!canSandbox)("a guest that is a member of the Swarm", () => {
       "c: back in service",
     ]);
     expect(swarm.moves).toEqual(["c drain", "c active"]);
+    expect(box.reads("moorage/off-for")).toBe(1);
     expect(box.changes()).toContain("controlvm c acpipowerbutton");
     expect(manager.sandbox.read(absence)).toBeUndefined();
   }, 60_000);

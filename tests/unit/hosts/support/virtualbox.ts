@@ -61,6 +61,11 @@ export class TestVirtualBox {
     return changes;
   }
 
+  /** How often a key of a guest was read since changes were asked for. */
+  reads(key: string): number {
+    return this.calls.filter((line) => line.startsWith("getextradata ") && line.endsWith(` ${key}`)).length;
+  }
+
   /** The next calls of a command fail with these words, each once. */
   fail(command: string, ...words: string[]): void {
     this.failures.push(...words.map((each) => ({ command, words: each })));
