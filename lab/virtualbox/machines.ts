@@ -153,6 +153,11 @@ export async function controlvm(home: Home, guests: Guests, args: readonly strin
         found.settings["nat-network1"] = rest[1] ?? "";
       });
       return "";
+    case "setlinkstate1":
+      await home.change((state) => {
+        machineNamed(state, name).settings.cableconnected1 = rest[0] ?? "";
+      });
+      return "";
     default:
       throw wrong(`Invalid parameter '${verb ?? ""}'`);
   }
