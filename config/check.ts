@@ -5,6 +5,7 @@ import { checkHypervisor } from "./checkHypervisor";
 import { interfaceChecks } from "./checkInterfaces";
 import { osChecks } from "./checkOs";
 import { portChecks } from "./checkPorts";
+import { checkNames } from "./names";
 import type { GivenNode } from "./nodes";
 import type { Problem } from "./problem";
 import type { Understood } from "./understood";
@@ -25,6 +26,7 @@ export function crossChecks(config: Understood): Problem[] {
     ...osChecks(config),
     ...checkEtcd(config),
     ...checkHypervisor(config),
+    ...checkNames(config),
   ];
 }
 

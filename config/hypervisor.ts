@@ -60,7 +60,7 @@ const iso = z
       .regex(/^-----BEGIN PGP PUBLIC KEY BLOCK-----/, "wanted: an OpenPGP public key in armour")
       .optional()
       .describe(
-        "Key that has signed the image; with it the signature is checked where the hypervisor has gpg.",
+        "Key that has signed the image; with it the signature has to be right, which takes gpg on the hypervisor.",
       ),
   })
   .prefault({});

@@ -11,7 +11,12 @@ export const network = z.strictObject({
   metric: whole(0, 4294967295)
     .optional()
     .describe("Metric of the default route by `gateway`; the distribution's by default."),
-  dns: z.array(ipv4).default([]),
+  dns: z
+    .array(ipv4)
+    .default([])
+    .describe(
+      "Name servers of the nodes and their live installers. Without one, whatever is fetched by name needs a proxy that is given by its address, or a file (`os.image`).",
+    ),
   domain: sharedName.optional().describe("Domain of the nodes' full names."),
   searchDomains: z.array(dnsName).default([]).describe("Domains to look names up in, after `domain`."),
   mtu: whole(1280, 9216)

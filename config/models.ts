@@ -252,7 +252,7 @@ function noProxyOf(config: StackConfig): string[] {
   const withRole = (role: NodeConfig["roles"][number]) =>
     Object.keys(nodes).filter((name) => nodes[name]?.roles.includes(role));
   return computeNoProxy({
-    nodes: Object.entries(nodes).map(([name, node]) => ({ name, address: node.address })),
+    nodes: Object.entries(nodes).map(([name, node]) => ({ name, addresses: addressesOf(node) })),
     domains: domainsOf(config),
     vip: edge.vip,
     serviceNames: [
@@ -264,6 +264,12 @@ function noProxyOf(config: StackConfig): string[] {
     subnets: [network.subnet, network.overlay.subnet],
     exclude: os.proxies?.exclude ?? [],
   });
+}
+
+/** Every address that the configuration gives a node; what comes by DHCP it does not know. */
+function addressesOf({ address, advertiseAddr, dataPathAddr, nics, vlans }: NodeConfig): string[] {
+  const further = [...Object.values(nics), ...Object.values(vlans)].map((one) => one.address?.split("/")[0]);
+  return [address, advertiseAddr, dataPathAddr, ...further].filter((one) => one !== undefined);
 }
 
 function ownFiles({ os }: StackConfig): NodeFiles {

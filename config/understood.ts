@@ -23,6 +23,8 @@ export interface Understood {
   /** By node, what of it is given, right or wrong. */
   readonly given: Readonly<Record<string, readonly string[]>>;
   readonly os: Partial<OsConfig>;
+  /** Which keys of `os` are given, right or wrong. */
+  readonly osGiven: readonly string[];
   readonly network: Partial<NetworkConfig>;
   readonly edge: Partial<EdgeConfig>;
   readonly swarm: Partial<SwarmConfig>;
@@ -38,6 +40,7 @@ export function understood(raw: Readonly<Record<string, unknown>>): Understood {
     nodes: Object.fromEntries(nodes.map(([name, value]) => [name, fieldsOf(node, value)])),
     given: Object.fromEntries(nodes.map(([name, value]) => [name, Object.keys(plain(value))])),
     os: fieldsOf(osKeys, raw.os),
+    osGiven: Object.keys(plain(raw.os)),
     hypervisor: raw.hypervisor === undefined ? undefined : fieldsOf(hypervisor.unwrap(), raw.hypervisor),
     network: fieldsOf(network, raw.network),
     edge: fieldsOf(edge, raw.edge),

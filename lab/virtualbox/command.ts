@@ -5,7 +5,7 @@
  * in tests only their state is kept (guests.ts). Programs call it as service.ts has it.
  *
  * NOT MODELLED: every command and option that the program does not use, virtual hardware (memory and CPUs are
- * remembered, not given), snapshots, saved states, DHCP, the way out of a NAT network, VDI's format (a disk is a
+ * remembered, not given), snapshots, what a saved state holds, DHCP, the way out of a NAT network, VDI's format (a disk is a
  * plain sparse image), networks other than the lab's 10.0.2.0/24, and a guest that finds no medium to boot from (the
  * lab calls it failed and off; VirtualBox leaves it on with a message on its screen).
  */
@@ -67,6 +67,8 @@ async function run(home: Home, guests: Guests, args: readonly string[]): Promise
       return machines.startvm(home, guests, rest);
     case "controlvm":
       return machines.controlvm(home, guests, rest);
+    case "discardstate":
+      return machines.discardstate(home, rest);
     case "unregistervm":
       return machines.unregistervm(home, guests, rest);
     case "setextradata":

@@ -1,6 +1,7 @@
 /**
  * Part of the STAND-IN for VBoxManage: its failures, with the words and exit codes of the real one. Words are from
- * issues 94 (packer), 11174 (vagrant), 581 (geerlingguy/ansible-for-devops), 41 (owncloud/vm) and VirtualBox's manual.
+ * issues 94 (packer), 11174 (vagrant), 581 (geerlingguy/ansible-for-devops), 41 (owncloud/vm), 299 (GNS3/gns3-server)
+ * and VirtualBox's manual.
  */
 
 /** A failure as VBoxManage prints it: on standard error, with exit code 1 (2 for wrong arguments). */
@@ -71,6 +72,15 @@ export const writeLocked = (name: string): Failure =>
     `The machine '${name}' is already locked for a session (or being unlocked)`,
     "Machine",
     "LockMachine(a->session, LockType_Write)",
+  );
+
+/** While the machine's state is saved. */
+export const notMutable = (state: string): Failure =>
+  refused(
+    "VBOX_E_INVALID_VM_STATE",
+    `The machine is not mutable (state is ${state})`,
+    "SessionMachine",
+    "COMSETTER(MemorySize)(ValueUnion.u32)",
   );
 
 export const notRunning = (name: string): Failure =>

@@ -1,7 +1,7 @@
 /** Part of the STAND-IN for VBoxManage: what its machines are made of. */
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { writeAtomic } from "../exec";
+import { readIf, writeAtomic } from "../exec";
 import type { Machine, Network } from "./state";
 
 export interface Guests {
@@ -18,19 +18,21 @@ export interface Guests {
   connect(networks: readonly Network[]): Promise<void>;
 }
 
-/** Machines of which only the power is kept, for tests: the button works unless a file `stubborn` is there. */
+/**
+ * Machines of which only the power is kept, for tests. A file `stubborn` makes them so: with `button` in it the power
+ * button has no effect, with `plug` neither button nor plug.
+ */
 export function paperGuests(folder: string): Guests {
   const power = ({ uuid }: Machine): string => path.join(folder, "power", uuid);
+  const stubborn = (): string => readIf(path.join(folder, "stubborn"))?.trim() ?? "";
+  const off = (machine: Machine) => fs.rmSync(power(machine), { force: true });
   return {
     isOn: (machine) => fs.existsSync(power(machine)),
     on: (machine) => Promise.resolve(writeAtomic(power(machine), "on\n")),
-    off: (machine) => Promise.resolve(fs.rmSync(power(machine), { force: true })),
-    button: (machine) => {
-      if (!fs.existsSync(path.join(folder, "stubborn"))) fs.rmSync(power(machine), { force: true });
-      return Promise.resolve();
-    },
+    off: (machine) => Promise.resolve(stubborn() === "plug" ? undefined : off(machine)),
+    button: (machine) => Promise.resolve(stubborn() === "" ? off(machine) : undefined),
     furnish: () => Promise.resolve(),
-    discard: (machine) => Promise.resolve(fs.rmSync(power(machine), { force: true })),
+    discard: (machine) => Promise.resolve(off(machine)),
     connect: () => Promise.resolve(),
   };
 }

@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { startTime, type Recorded } from "../exec";
 import { parse } from "./arguments";
-import { notRunning, refused, startLocked, wrong, writeLocked } from "./failure";
+import { notMutable, notRunning, refused, startLocked, wrong, writeLocked } from "./failure";
 import type { Guests } from "./guests";
 import { machineNamed, type Home, type Machine, type State } from "./state";
 
@@ -104,6 +104,7 @@ function set(machine: Machine, option: string, value: string): void {
 export function changeable(state: State, guests: Guests, name: string | undefined): Machine {
   const machine = machineNamed(state, name);
   if (isHeld(machine) || guests.isOn(machine)) throw writeLocked(machine.name);
+  if (machine.saved) throw notMutable(machine.saved === "saved" ? "Saved" : "Aborted-Saved");
   return machine;
 }
 
@@ -116,6 +117,7 @@ export async function startvm(home: Home, guests: Guests, args: readonly string[
   const machine = await home.change((state) => {
     const found = machineNamed(state, name);
     if (isHeld(found) || guests.isOn(found)) throw startLocked(found.name);
+    delete found.saved;
     found.session = myself();
     return found;
   });
@@ -146,6 +148,12 @@ export async function controlvm(home: Home, guests: Guests, args: readonly strin
     case "acpipowerbutton":
       await guests.button(machine);
       return "";
+    case "savestate":
+      await guests.off(machine);
+      await home.change((state) => {
+        machineNamed(state, name).saved = "saved";
+      });
+      return PROGRESS;
     case "nic1":
       await home.change((state) => {
         const found = machineNamed(state, name);
@@ -153,9 +161,21 @@ export async function controlvm(home: Home, guests: Guests, args: readonly strin
         found.settings["nat-network1"] = rest[1] ?? "";
       });
       return "";
+    case "setlinkstate1":
+      await home.change((state) => {
+        machineNamed(state, name).settings.cableconnected1 = rest[0] ?? "";
+      });
+      return "";
     default:
       throw wrong(`Invalid parameter '${verb ?? ""}'`);
   }
+}
+
+export async function discardstate(home: Home, args: readonly string[]): Promise<string> {
+  await home.change((state) => {
+    delete machineNamed(state, args[0]).saved;
+  });
+  return "";
 }
 
 export async function unregistervm(home: Home, guests: Guests, args: readonly string[]): Promise<string> {
@@ -215,7 +235,7 @@ export function showvminfo(home: Home, guests: Guests, args: readonly string[]):
     ...[1, 2, 3, 4].map((at) => text(`boot${at}`)),
     text("ioapic"),
     text("rtcuseutc"),
-    text("VMState", guests.isOn(machine) ? "running" : "poweroff"),
+    text("VMState", guests.isOn(machine) ? "running" : (machine.saved ?? "poweroff")),
     ...storageLines(machine),
     ...(settings.nic1 === "natnetwork" ? [text("nat-network1")] : []),
     ...(settings.nic1 === "none" ? [] : [text("macaddress1"), text("cableconnected1")]),

@@ -20,6 +20,8 @@ export interface Machine {
   /** By `port-device`. */
   readonly slots: Record<string, Slot>;
   running: boolean;
+  /** Off with its state saved, as `VMState` says it. */
+  saved?: "saved" | "aborted-saved";
   /** Who starts or stops it at the moment. */
   session?: Recorded;
 }

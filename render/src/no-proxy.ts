@@ -1,7 +1,8 @@
 import type { Cidr } from "./model";
 
 export interface NoProxyArgs {
-  readonly nodes: readonly { readonly name: string; readonly address: string }[];
+  /** Each with all of its addresses, whichever of its interfaces has them. */
+  readonly nodes: readonly { readonly name: string; readonly addresses: readonly string[] }[];
   /** Domains of the nodes; each node's full name is derived from each. */
   readonly domains?: readonly string[];
   readonly vip?: string;
@@ -22,7 +23,7 @@ export function computeNoProxy(args: NoProxyArgs): string[] {
       "127.0.0.1",
       "127.0.0.0/8",
       "::1",
-      ...args.nodes.map((node) => node.address),
+      ...args.nodes.flatMap((node) => node.addresses),
       ...names,
       ...names.flatMap((name) => domains.map((domain) => `${name}.${domain}`)),
       ...domains.map((domain) => `.${domain}`),

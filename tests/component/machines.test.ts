@@ -3,8 +3,10 @@ import { Fleet } from "../../components/machine/fleet";
 import { CertificateAuthority } from "../../components/pki";
 import { Swarm } from "../../components/swarm/swarm";
 import { parseStackConfig } from "../../config/stack";
+import { publicKeys } from "../golden/everything";
 import { plain, secretPaths, shown, type Recorder } from "../support/mocks";
 import { rawStack, type RawConfig } from "../support/stacks";
+import { appliedIgnition } from "../support/userData";
 import { identities, labConfig, recorded } from "./parts";
 
 const archives = { minio: { archive: "minio.tar", imageId: "sha256:1" } };
@@ -121,6 +123,23 @@ describe("nodes", () => {
     expect(shown(jumbo.named("fleet-preflight").inputs)).toMatchObject({ hosts: { coreos1: { mtu: 9000 } } });
   });
 
+  test("are logged into with a key that the program makes, short as Ed25519's are, or with one's own, whose private half it never has", async () => {
+    expect(recorder.named("fleet-login-key").inputs).toEqual({ algorithm: "ED25519" });
+    const loginKeys = (found: Recorder) =>
+      Object.values(
+        appliedIgnition(String(plain(found.named("coreos1-installation").inputs.userData))).users,
+      ).map(({ keys }) => keys);
+    expect(loginKeys(recorder)).toEqual([["ssh-ed25519 fleet-login-key"], ["ssh-ed25519 fleet-login-key"]]);
+    // As `ssh-keygen -t rsa -b 2048` makes it.
+    const { operator } = publicKeys;
+    const own = await machines((raw) => (raw.os = { ...raw.os, sshAuthorizedKey: operator }));
+    expect(loginKeys(own)).toEqual([[operator], [operator]]);
+    expect(own.resources.map(({ name }) => name)).not.toContain("fleet-login-key");
+    // The operator's agent has it.
+    expect(own.named("coreos1-base").inputs.connection).not.toHaveProperty("privateKey");
+    expect(secretPaths(own.named("coreos1-base").inputs)).not.toContain("connection.privateKey");
+  });
+
   test("have files of which only those with a key or a password are secret", () => {
     const { inputs } = recorder.named("coreos1-base");
     expect(secretPaths(inputs)).toEqual([
@@ -202,6 +221,20 @@ describe("the Swarm", () => {
     });
     for (const node of ["coreos2", "coreos3", "coreos4"]) {
       expect(recorder.named(`swarm-${node}`).dependencies).toContain("swarm-coreos1");
+    }
+  });
+
+  test("has the labels that the article gave fleet, and no other node's", async () => {
+    const { nodes = {} } = rawStack("virtualbox");
+    const changed = await machines((raw) => {
+      for (const [name, node] of Object.entries(raw.nodes ?? {}))
+        Object.assign(node as object, { labels: (nodes[name] as { labels: object }).labels });
+    });
+    for (const [at, name] of Object.keys(nodes).entries()) {
+      expect(changed.named(`swarm-${name}`).inputs.labels).toMatchObject({
+        region: "dc1",
+        public_ip: `10.0.2.1${at + 1}`,
+      });
     }
   });
 

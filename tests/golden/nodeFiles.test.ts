@@ -4,7 +4,7 @@ import { expectGolden, listing } from "./golden";
 import { nodes, pem } from "./models";
 
 const noProxy = computeNoProxy({
-  nodes,
+  nodes: nodes.map(({ name, address }) => ({ name, addresses: [address] })),
   domains: ["example.com"],
   vip: "10.0.2.10",
   serviceNames: ["registry.example.com:5443", "s3.example.com"],

@@ -14,7 +14,7 @@ const swarmNode = (at: number, changes: Partial<Report["swarmNodes"][number]> = 
   leader: at === 1,
   availability: "active",
   state: "ready",
-  labels: { region: "dc1", "moorage.node": `coreos${at}`, "moorage.storage": "true" },
+  labels: { region: "dc1", public_ip: `10.0.2.1${at}`, "moorage.node": `coreos${at}`, "moorage.storage": "true" },
   ...changes,
 });
 

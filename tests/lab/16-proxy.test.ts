@@ -70,6 +70,7 @@ test("neither does any name or address of the cluster's own", async () => {
   const own = [
     "localhost",
     "127.0.0.1",
+    "[::1]",
     lab.instance.vip,
     ...lab.nodes.flatMap(({ name, address }) => [address, name, `${name}.${domain}`]),
     ...lab.nodes.flatMap(({ name }) => [`registry-${name}`, `s3-${name}`, `minio-${name}`]),

@@ -135,7 +135,11 @@ export const anyFiles: fc.Arbitrary<NodeFiles> = fc.record({
     { maxKeys: 4 },
   ),
   units: fc.dictionary(
-    fc.stringMatching(/^own-[a-z]{1,6}\.service$/),
+    fc.oneof(
+      fc.stringMatching(/^own-[a-z]{1,6}\.service$/),
+      // The distribution's, of which there need be no text.
+      fc.constantFrom("update-engine.service", "locksmithd.service"),
+    ),
     fc.record(
       {
         content: unitText,
@@ -144,9 +148,9 @@ export const anyFiles: fc.Arbitrary<NodeFiles> = fc.record({
           fc.constantFrom("[Service]\nEnvironment=A=1\n", "[Unit]\nAfter=docker.service\n"),
           { maxKeys: 2 },
         ),
-        enabled: fc.constant(true),
+        enabled: fc.boolean(),
       },
-      { requiredKeys: ["content"] },
+      { requiredKeys: [] },
     ),
     { maxKeys: 3 },
   ),

@@ -35,8 +35,8 @@ describe("quoting", () => {
 });
 
 describe("no_proxy", () => {
-  it("names every node once, and no port", () => {
-    const node = fc.record({ name: fc.stringMatching(/^[a-z]{1,8}$/), address: fc.ipV4() });
+  it("names every node once, with all its addresses, and no port", () => {
+    const node = fc.record({ name: fc.stringMatching(/^[a-z]{1,8}$/), addresses: fc.array(fc.ipV4()) });
     fc.assert(
       fc.property(
         fc.array(node),
@@ -44,8 +44,8 @@ describe("no_proxy", () => {
         (nodes, serviceNames) => {
           const list = computeNoProxy({ nodes, domains: ["d"], serviceNames, subnets: [] });
           expect(new Set(list).size).toBe(list.length);
-          for (const { name, address } of nodes) {
-            expect(list).toEqual(expect.arrayContaining([name, address, `${name}.d`]));
+          for (const { name, addresses } of nodes) {
+            expect(list).toEqual(expect.arrayContaining([name, ...addresses, `${name}.d`]));
           }
           for (const entry of list) expect(entry).not.toMatch(/^[a-z]+:/);
         },

@@ -4,7 +4,8 @@ import type { Reporter, TestModule } from "vitest/node";
 export const notRun = "not run, because ";
 
 /**
- * Adds the seconds each group of tests took, what was not run and why, and a last line `N passed, N failed`.
+ * Adds the seconds each group of tests took, and a last line `N passed, N failed`. Where something was not run, the same
+ * line goes on with how much and why: `N passed, N failed, N not run, because …`, each reason once.
  */
 export default class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly unknown[]): void {
@@ -28,9 +29,7 @@ export default class SummaryReporter implements Reporter {
     for (const [group, took] of seconds) {
       console.log(`${group.padEnd(10)} ${took.toFixed(1).padStart(7)} s`);
     }
-    for (const [reason, count] of reasons) {
-      console.log(`${count} ${reason}`);
-    }
-    console.log(`${passed} passed, ${failed} failed`);
+    const left = [...reasons].map(([reason, count]) => `${count} ${reason}`);
+    console.log([`${passed} passed`, `${failed} failed`, ...left].join(", "));
   }
 }

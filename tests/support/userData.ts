@@ -10,8 +10,8 @@ export interface Applied {
   readonly users: Record<string, { passwordHash?: string; groups: string[]; keys: string[] }>;
   /** By path: mode, owner and content. */
   readonly files: Record<string, { mode: number; owner: string; content: string }>;
-  /** By name. */
-  readonly units: Record<string, { content?: string; enabled: boolean; dropIns: Record<string, string> }>;
+  /** By name. `enabled` is absent where the unit is left as it is. */
+  readonly units: Record<string, { content?: string; enabled?: boolean; dropIns: Record<string, string> }>;
 }
 
 interface IgnitionConfig {
@@ -78,7 +78,7 @@ export function appliedIgnition(text: string): Applied {
         name,
         {
           content: contents,
-          enabled: enabled ?? false,
+          enabled,
           dropIns: Object.fromEntries(dropins.map((one) => [one.name, one.contents])),
         },
       ]),
@@ -169,11 +169,12 @@ export function appliedCloudConfig(text: string): Applied {
       ]),
     ]) as Applied["files"],
     units: Object.fromEntries(
-      units.map(({ name, content, enable, drop_ins = [] }) => [
+      units.map(({ name, content, enable, command, drop_ins = [] }) => [
         name,
         {
           content,
-          enabled: enable ?? false,
+          // What is stopped at every boot is off, whatever else would start it.
+          enabled: command === "stop" ? false : enable,
           dropIns: Object.fromEntries(drop_ins.map((one) => [one.name, one.content])),
         },
       ]),

@@ -95,6 +95,15 @@ export interface PowerCycled {
   readonly systemDisk: number;
   /** MB; grows only. Absent: no data disk. */
   readonly dataDisk?: number;
+  // What every guest of ours has alike is told where one has it otherwise: drift, which an update puts right.
+  /** Whether it has an I/O APIC, which more than one CPU needs. */
+  readonly ioapic?: false;
+  /** Whether its clock has UTC. */
+  readonly rtcUtc?: false;
+  /** Another firmware than a BIOS, as VirtualBox names it. */
+  readonly firmware?: string;
+  /** How many of its two optical drives there are. */
+  readonly opticalDrives?: number;
 }
 
 export interface GuestInputs {
@@ -125,6 +134,10 @@ export interface GuestOutputs extends GuestInputs {
   readonly uuid: string;
   /** Found on a guest that a change which was cut off has switched off: drift, so that an update starts it again. */
   readonly leftOff?: true;
+  /** Found on a guest whose network cable is out: drift, so that an update puts it in again. */
+  readonly cableConnected?: false;
+  /** Found in the optical drives of an installed guest, where nothing belongs: drift, so that an update ejects it. */
+  readonly inserted?: readonly string[];
 }
 
 /** The guest that an installation is to take the installer's drives out of, and to put them into again. */

@@ -13,13 +13,17 @@ import {
   cannotShrink,
   capacityOf,
   detachDataDisk,
+  drivesOf,
   ejectInstaller,
+  emptyDrives,
   ensureController,
   ensureDisk,
   ensureDrives,
   filesOf,
   insertInstaller,
+  isFilled,
   mediumIn,
+  missingDrives,
   ports,
   removeConfigDrive,
 } from "./media";
@@ -27,7 +31,7 @@ import type { VmInfo } from "./parse";
 import { parseVmInfo } from "./parse";
 import { awaitInstaller, isOff, offFor, powerOff, powerOn, switchedOff } from "./power";
 import { nameOf } from "./run";
-import { settingArguments, settingsOf } from "./settings";
+import { isConnected, settingArguments, settingsOf } from "./settings";
 
 const MINIMUM_MEMORY = 2048;
 /** 64-bit Linux; what VirtualBox calls a type only chooses defaults, and all that matters is set. */
@@ -92,7 +96,7 @@ async function ensure(inputs: GuestInputs): Promise<GuestOutputs> {
   const installing = await isInstalling(manage, name, info);
   const earlier = installing ? undefined : await offFor(manage, name);
   const leftOff = earlier !== undefined && isOff(info);
-  const needsCycle = leftOff || diffOf(found, { ...wanted }).changes || missesParts(info);
+  const needsCycle = leftOff || diffOf(found, wanted).changes;
   if (needsCycle) {
     await switchedOff(manage, inputs, { installed: !installing, earlier }, async () => {
       await manage.run(["modifyvm", name, ...settingArguments(manage.version, wanted, network)], {
@@ -100,11 +104,12 @@ async function ensure(inputs: GuestInputs): Promise<GuestOutputs> {
       });
       await furnish(manage, inputs, info, installing);
     });
-  } else if (networkOf(info, network) !== network) {
-    await moveCable(manage, name, network, info);
+  } else {
+    await connect(manage, name, network, info);
   }
   // Cut off a moment after it was started again.
   if (!needsCycle && earlier === "settings") await writeMark(manage, name, OFF_KEY);
+  if (!installing) await emptyDrives(manage, name, info);
   if (installing) await bootInstaller(manage, inputs);
   else if (leftOff || !isOff(info)) await backInService(inputs);
   return { ...withoutProvider(inputs), uuid };
@@ -138,22 +143,25 @@ async function bootInstaller(manage: Manage, inputs: GuestInputs): Promise<void>
   await awaitInstaller(inputs.installer);
 }
 
-async function moveCable(manage: Manage, name: string, network: string, info: VmInfo): Promise<void> {
-  const args = isOff(info)
-    ? ["modifyvm", name, "--nic1", "natnetwork", "--nat-network1", network]
-    : ["controlvm", name, "nic1", "natnetwork", network];
-  await manage.run(args, { purpose: `putting ${name} into the NAT network ${network}` });
+/** What a running guest takes of the settings: its network, and its cable. */
+async function connect(manage: Manage, name: string, network: string, info: VmInfo): Promise<void> {
+  const change = (off: string[], running: string[], purpose: string) =>
+    manage.run(isOff(info) ? ["modifyvm", name, ...off] : ["controlvm", name, ...running], { purpose });
+  if (networkOf(info, network) !== network) {
+    await change(
+      ["--nic1", "natnetwork", "--nat-network1", network],
+      ["nic1", "natnetwork", network],
+      `putting ${name} into the NAT network ${network}`,
+    );
+  }
+  if (!isConnected(info)) {
+    await change(["--cableconnected1", "on"], ["setlinkstate1", "on"], `putting in the cable of ${name}`);
+  }
 }
 
 /** Its NAT network. Some versions tell only that it is in one, which is then taken to be the right one. */
 function networkOf(info: VmInfo, wanted: string): string {
   return info.get("nic1") === "natnetwork" ? (info.get("nat-network1") ?? wanted) : "";
-}
-
-function missesParts(info: VmInfo): boolean {
-  return Object.values(ports).some(
-    (port) => port !== ports.data && (mediumIn(info, port) ?? "none") === "none",
-  );
 }
 
 /** Until its system disk is installed. One that has none has nothing installed, whoever made it, or took it away. */
@@ -191,9 +199,29 @@ async function current(manage: Manage, info: VmInfo, { name, withPowerCycle: wan
     mediumIn(info, port) === file ? await capacityOf(manage, file) : undefined;
   return {
     ...settingsOf(info, wanted),
+    ...missingDrives(info),
     systemDisk: (await size(ports.system, files.system)) ?? 0,
     dataDisk: await size(ports.data, files.data),
   };
+}
+
+/** The guest as it is read back. What only a guest with a fault has is left out of one without. */
+async function asItIs(manage: Manage, info: VmInfo, state: GuestOutputs): Promise<GuestOutputs> {
+  const leftOff = isOff(info) && (await offFor(manage, state.name)) !== undefined;
+  if (leftOff) warn(state.name, "a change that was cut off has left it switched off");
+  const installed = (await readMark(manage, state.name, PHASE_KEY)) === "installed";
+  const inserted = installed ? drivesOf(info).filter(isFilled) : [];
+  const outs: { -readonly [Key in keyof GuestOutputs]: GuestOutputs[Key] } = {
+    ...state,
+    uuid: info.get("UUID") ?? "",
+    network: networkOf(info, state.network),
+    withPowerCycle: await current(manage, info, state),
+  };
+  for (const fault of ["leftOff", "cableConnected", "inserted"] as const) delete outs[fault];
+  if (leftOff) outs.leftOff = true;
+  if (!isConnected(info)) outs.cableConnected = false;
+  if (inserted.length > 0) outs.inserted = inserted;
+  return outs;
 }
 
 async function remove({ hypervisor, name, stack, keepDataDisk }: GuestOutputs): Promise<void> {
@@ -229,20 +257,7 @@ export const guest: Operation<GuestInputs, GuestOutputs> = {
       const manage = await Manage.on(state.hypervisor, { patience: brief });
       const info = await ours(manage, state);
       if (!info) return undefined;
-      const withPowerCycle = await current(manage, info, state);
-      const network = networkOf(info, state.network);
-      const outs: { -readonly [Key in keyof GuestOutputs]: GuestOutputs[Key] } = {
-        ...state,
-        uuid: info.get("UUID") ?? "",
-        network,
-        withPowerCycle,
-      };
-      delete outs.leftOff;
-      if (isOff(info) && (await offFor(manage, state.name)) !== undefined) {
-        warn(state.name, "a change that was cut off has left it switched off");
-        outs.leftOff = true;
-      }
-      return { id, outs };
+      return { id, outs: await asItIs(manage, info, state) };
     });
   },
   diff(state, inputs) {

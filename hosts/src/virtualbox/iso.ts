@@ -93,7 +93,12 @@ elif [ -n "$url" ] && beside DIGESTS; then
   keep_sum
 fi
 if [ -n "$key" ]; then
-  if ! command -v gpg >/dev/null; then echo 'unchecked: signature not checked, as gpg is not installed there'; return 0; fi
+  # Nothing is known against the image, and nothing for it: a key is given so that none goes unchecked.
+  if ! command -v gpg >/dev/null; then
+    echo "gpg is not installed there, without which the signature goes unchecked. Install it (GnuPG), or take" >&2
+    echo "hypervisor.iso.signingKey out of the configuration, where a checksum is enough. Then run again" >&2
+    exit ${UNCHECKED}
+  fi
   if [ -f "$file.sig" ]; then cp "$file.sig" "$work/sig"
   elif [ -n "$url" ]; then
     if ! beside sig; then echo "there is no signature $url.sig" >&2; return 3; fi

@@ -2,6 +2,7 @@
 import { CommandError, HostError, lastLines } from "../errors";
 import { warn } from "../log";
 import type { Patience } from "../ssh/connect";
+import { quote } from "../ssh/quote";
 import { sleep } from "../time";
 import type { Hypervisor } from "./contract";
 import { parseLine } from "./parse";
@@ -9,15 +10,22 @@ import { keyOf, nameOf, runOn, scriptOn } from "./run";
 import { parseVersion, requireUsable } from "./version";
 import type { Version } from "./version";
 
-/** Where VirtualBox's packages for Linux, macOS and Windows (as Git's bash names it) put it. `$1` one configured. */
-const findScript = `
-for each in "$1" "$(command -v VBoxManage 2>/dev/null)" /usr/bin/VBoxManage /usr/local/bin/VBoxManage /opt/VirtualBox/VBoxManage \\
-  /Applications/VirtualBox.app/Contents/MacOS/VBoxManage "\${VBOX_MSI_INSTALL_PATH:-/nonexistent/}VBoxManage.exe" \\
-  "/c/Program Files/Oracle/VirtualBox/VBoxManage.exe"; do
+/**
+ * Looks where VirtualBox's packages for Linux, macOS and Windows (as Git's bash names it) put it. `$1` one configured.
+ * @param root stands before all paths, for tests
+ */
+export function findScript(root = ""): string {
+  return `
+root=${quote(root)}
+for each in "$1" "$(command -v VBoxManage 2>/dev/null)" "$root/usr/bin/VBoxManage" "$root/usr/local/bin/VBoxManage" \\
+  "$root/opt/VirtualBox/VBoxManage" "$root/Applications/VirtualBox.app/Contents/MacOS/VBoxManage" \\
+  "\${VBOX_MSI_INSTALL_PATH:+\${VBOX_MSI_INSTALL_PATH%[\\\\/]}/VBoxManage.exe}" \\
+  "$root/c/Program Files/Oracle/VirtualBox/VBoxManage.exe"; do
   if [ -n "$each" ] && [ -x "$each" ]; then printf 'path: %s\\n' "$each"; break; fi
   if [ -n "$1" ]; then break; fi
 done
 `;
+}
 
 const LOCK_ATTEMPTS = 20;
 const LOCK_PAUSE_SECONDS = 1;
@@ -108,7 +116,7 @@ export class Manage {
 
 async function find(hypervisor: Hypervisor, patience?: Patience): Promise<Found> {
   const name = nameOf(hypervisor);
-  const output = await scriptOn(hypervisor, findScript, [hypervisor.vboxManage ?? ""], {
+  const output = await scriptOn(hypervisor, findScript(), [hypervisor.vboxManage ?? ""], {
     purpose: "looking for VBoxManage",
     patience,
   });

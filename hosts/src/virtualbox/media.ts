@@ -147,13 +147,37 @@ export async function insertInstaller(
   if (forward) await leadTo(manage, forward);
 }
 
+const drivePorts = [ports.installer, ports.configDrive];
+
+/** The optical drives that a guest has, each as what is in it. */
+export function drivesOf(info: VmInfo): string[] {
+  return drivePorts.map((port) => mediumIn(info, port) ?? "none").filter((medium) => medium !== "none");
+}
+
+/** How many of its optical drives a guest has, where that is not all of them. */
+export function missingDrives(info: VmInfo): { opticalDrives?: number } {
+  const { length } = drivesOf(info);
+  return length === drivePorts.length ? {} : { opticalDrives: length };
+}
+
 /** Empty drives, where the installation is done: what goes in later needs no power cycle. */
 export async function ensureDrives(manage: Manage, guest: string, info: VmInfo): Promise<void> {
-  for (const port of [ports.installer, ports.configDrive]) {
+  for (const port of drivePorts) {
     const medium = mediumIn(info, port);
     if (medium === undefined || medium === "none")
       await attach(manage, guest, port, "dvddrive", "emptydrive");
   }
+}
+
+/** Takes out what somebody has put into the drives of an installed guest; the files stay where they are. */
+export async function emptyDrives(manage: Manage, guest: string, info: VmInfo): Promise<void> {
+  for (const port of drivePorts) {
+    if (isFilled(mediumIn(info, port))) await attach(manage, guest, port, "dvddrive", "emptydrive");
+  }
+}
+
+export function isFilled(medium: string | undefined): boolean {
+  return medium !== undefined && medium !== "none" && medium !== "emptydrive";
 }
 
 /** Takes the config drive out and away: keys of the live installer are on it, and the installed system would read it. */
@@ -173,8 +197,7 @@ export async function removeConfigDrive(
 }
 
 export async function ejectInstaller(manage: Manage, guest: string, info: VmInfo): Promise<void> {
-  const medium = mediumIn(info, ports.installer);
-  if (medium !== undefined && medium !== "none" && medium !== "emptydrive")
+  if (isFilled(mediumIn(info, ports.installer)))
     await attach(manage, guest, ports.installer, "dvddrive", "emptydrive");
 }
 

@@ -20,14 +20,25 @@ const SHUTDOWN_SECONDS = 90;
 const RETURN_SECONDS = 300;
 const INSTALLER_SECONDS = 300;
 
+/** `aborted-saved`, of 7.0 and newer: what ran it died as it took the saved state up again. */
+const SAVED = ["saved", "aborted-saved"];
+
 /** Off, or never started; one that was saved holds its settings as well. */
 export function isOff(info: VmInfo): boolean {
-  return ["poweroff", "aborted", "saved"].includes(info.get("VMState") ?? "");
+  return ["poweroff", "aborted", ...SAVED].includes(info.get("VMState") ?? "");
+}
+
+function isSaved(info: VmInfo): boolean {
+  return SAVED.includes(info.get("VMState") ?? "");
+}
+
+async function nowOf(manage: Manage, name: string): Promise<VmInfo> {
+  const purpose = `looking whether ${name} is off`;
+  return parseVmInfo(await manage.run(["showvminfo", name, "--machinereadable"], { purpose }));
 }
 
 async function isOffNow(manage: Manage, name: string): Promise<boolean> {
-  const purpose = `looking whether ${name} is off`;
-  return isOff(parseVmInfo(await manage.run(["showvminfo", name, "--machinereadable"], { purpose })));
+  return isOff(await nowOf(manage, name));
 }
 
 export async function powerOn(manage: Manage, name: string): Promise<void> {
@@ -37,9 +48,16 @@ export async function powerOn(manage: Manage, name: string): Promise<void> {
   });
 }
 
-/** Presses the power button and, where that does not help in time, pulls the plug. Leaves one that is off alone. */
+/**
+ * Presses the power button and, where that does not help in time, pulls the plug. One that is off is left alone, but for
+ * a saved state, which VirtualBox lets nobody delete the guest or take its disk out with.
+ */
 export async function powerOff(manage: Manage, name: string, { gently }: { gently: boolean }): Promise<void> {
-  if (await isOffNow(manage, name)) return;
+  const now = await nowOf(manage, name);
+  if (isSaved(now)) {
+    await manage.run(["discardstate", name], { purpose: `discarding the saved state of ${name}` });
+  }
+  if (isOff(now)) return;
   const control = (verb: string, purpose: string) =>
     manage.run(["controlvm", name, verb], { purpose }).catch((error: unknown) => {
       // It went off meanwhile.
@@ -87,7 +105,7 @@ export async function switchedOff(
   const info = parseVmInfo(
     await manage.run(["showvminfo", name, "--machinereadable"], { purpose: `looking at ${name}` }),
   );
-  if (info.get("VMState") === "saved") {
+  if (isSaved(info)) {
     throw new HostError(
       name,
       `the guest's state was saved, so VirtualBox changes none of its settings. Start it, or run \`VBoxManage discardstate ${name}\` there`,

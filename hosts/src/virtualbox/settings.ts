@@ -29,11 +29,18 @@ export function settingArguments(version: Version, wanted: PowerCycled, network:
   ];
 }
 
-/** All that `settingArguments` sets, as it is. What the configuration leaves to VirtualBox is left out. */
-export function settingsOf(info: VmInfo, wanted: PowerCycled): Omit<PowerCycled, "systemDisk" | "dataDisk"> {
+/** What `settingsOf` tells; the sizes of disks are asked of the disks. */
+type Settings = Omit<PowerCycled, "systemDisk" | "dataDisk" | "opticalDrives">;
+
+/**
+ * All that `settingArguments` sets, as it is, but for the network and its cable, which a running guest takes. What the
+ * configuration leaves to VirtualBox is left out, and so is what a version does not tell.
+ */
+export function settingsOf(info: VmInfo, wanted: PowerCycled): Settings {
   const number = (key: string): number => Number(info.get(key) ?? "0");
   const boot = [1, 2, 3, 4].map((at) => info.get(`boot${at}`) ?? "none");
   while (boot.at(-1) === "none") boot.pop();
+  const firmware = info.get("firmware") ?? "BIOS";
   return {
     memory: number("memory"),
     cpus: number("cpus"),
@@ -42,5 +49,13 @@ export function settingsOf(info: VmInfo, wanted: PowerCycled): Omit<PowerCycled,
     usb: ["usb", "ehci", "xhci"].some((key) => info.get(key) === "on"),
     audio: (info.get("audio") ?? "none") !== "none",
     boot: boot.join(","),
+    ...(info.get("ioapic") === "off" && { ioapic: false }),
+    ...(info.get("rtcuseutc") === "off" && { rtcUtc: false }),
+    ...(firmware.toLowerCase() !== "bios" && { firmware }),
   };
+}
+
+/** Whether the first card's cable is in. */
+export function isConnected(info: VmInfo): boolean {
+  return info.get("cableconnected1") !== "off";
 }

@@ -62,7 +62,9 @@ function units(node: NodeDescription): YamlMap[] {
       content,
     })),
     ...(node.timeZone === undefined ? [] : [unit(timeZoneUnit(node.timeZone))]),
-    ...node.units.map(unit),
+    ...node.units.filter(({ enabled }) => enabled !== false).map(unit),
+    // Commands end at the first that fails, as a stop does where there is no such unit: it takes no other with it.
+    ...node.units.filter(({ enabled }) => enabled === false).map(unit),
   ];
 }
 
@@ -78,14 +80,19 @@ function timeZoneUnit(timeZone: string): DescribedUnit {
   return { name: "settimezone.service", content, dropIns: [], started: true };
 }
 
+/** No key takes a unit's enablement away, as Ignition's `enabled` does; but it is stopped, and at every boot. */
 function unit({ name, content, dropIns, enabled, started }: DescribedUnit): YamlMap {
   return withoutEmpty({
     name,
     enable: enabled === true ? true : undefined,
-    command: (enabled || started) && !waitsForUserData(content) ? "start" : undefined,
+    command: enabled === false ? "stop" : startOf({ enabled, started, content }),
     content,
     drop_ins: dropIns.map((dropIn) => ({ name: dropIn.name, content: dropIn.content })),
   });
+}
+
+function startOf({ enabled, started, content }: Partial<DescribedUnit>): string | undefined {
+  return (enabled || started) && !waitsForUserData(content) ? "start" : undefined;
 }
 
 /** Starting such a unit from user data would wait for it, and it for the user data: neither would ever end. */

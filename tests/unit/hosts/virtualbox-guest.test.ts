@@ -146,6 +146,10 @@ describe("a guest's settings", () => {
     expect(await box.info("coreos1")).toContain('VMState="running"');
   }, 60_000);
 
+  const slot = (port: string, type: string, medium: string) =>
+    `storageattach coreos1 --storagectl SATA --port ${port} --device 0 --type ${type} --medium ${medium}`.split(
+      " ",
+    );
   const drifts: [string, string[], string][] = [
     ["memory", ["modifyvm", "coreos1", "--memory", "1024"], "withPowerCycle"],
     ["CPUs", ["modifyvm", "coreos1", "--cpus", "1"], "withPowerCycle"],
@@ -155,36 +159,58 @@ describe("a guest's settings", () => {
     ["the boot order", ["modifyvm", "coreos1", "--boot1", "dvd", "--boot2", "disk"], "withPowerCycle"],
     ["the network", ["modifyvm", "coreos1", "--nat-network1", "other"], "network"],
     ["the network's kind", ["modifyvm", "coreos1", "--nic1", "bridged"], "network"],
-    [
-      "a disk that is out",
-      [
-        "storageattach",
-        "coreos1",
-        "--storagectl",
-        "SATA",
-        "--port",
-        "1",
-        "--device",
-        "0",
-        "--type",
-        "hdd",
-        "--medium",
-        "none",
-      ],
-      "withPowerCycle",
-    ],
+    ["the I/O APIC", ["modifyvm", "coreos1", "--ioapic", "off"], "withPowerCycle"],
+    ["the clock", ["modifyvm", "coreos1", "--rtcuseutc", "off"], "withPowerCycle"],
+    ["the firmware", ["modifyvm", "coreos1", "--firmware", "efi"], "withPowerCycle"],
+    ["the cable", ["modifyvm", "coreos1", "--cableconnected1", "off"], "cableConnected"],
+    ["the system disk, out", slot("0", "hdd", "none"), "withPowerCycle"],
+    ["the data disk, out", slot("1", "hdd", "none"), "withPowerCycle"],
+    ["an optical drive, out", slot("2", "dvddrive", "none"), "withPowerCycle"],
+    ["the other one, out", slot("3", "dvddrive", "none"), "withPowerCycle"],
+    ["an image in a drive", slot("3", "dvddrive", "installer.iso"), "inserted"],
   ];
   it("are read back: drift of each is seen, and put right", async () => {
     const { box, inputs, id, outs } = await installed();
     await box.manage("controlvm", "coreos1", "poweroff");
     for (const [what, args, key] of drifts) {
-      await box.manage(...args);
+      await box.manage(...args.map((each) => (each === "installer.iso" ? box.file(each) : each)));
       const read = await guest.read(id, outs);
       expect(guest.diff(read?.outs ?? outs, inputs).changedKeys, what).toEqual([key]);
       await guest.update(id, read?.outs ?? outs, inputs);
       expect((await guest.read(id, outs))?.outs, what).toEqual(outs);
     }
   }, 120_000);
+});
+
+describe("a running guest", () => {
+  it("gets its cable back, and what was put into its drives taken out, without a power cycle", async () => {
+    const { box, inputs, id, outs } = await installed();
+    const drive = ["--storagectl", "SATA", "--port", "3", "--device", "0", "--type", "dvddrive"];
+    await box.manage("storageattach", "coreos1", ...drive, "--medium", box.file("installer.iso"));
+    await box.manage("controlvm", "coreos1", "setlinkstate1", "off");
+    const read = (await guest.read(id, outs))?.outs as GuestOutputs;
+    expect(read).toEqual({ ...outs, cableConnected: false, inserted: [box.file("installer.iso")] });
+    expect(guest.diff(read, inputs).changedKeys).toEqual(["cableConnected", "inserted"]);
+    expect(logged.filter((line) => line.includes("switches it off"))).toEqual([]);
+    await guest.update(id, read, inputs);
+    expect(box.changes()).toEqual([
+      "controlvm coreos1 setlinkstate1 on",
+      `storageattach coreos1 ${drive.join(" ")} --medium emptydrive --forceunmount`,
+    ]);
+    expect((await guest.read(id, outs))?.outs).toEqual(outs);
+    expect(fs.existsSync(box.file("installer.iso"))).toBe(true);
+  }, 60_000);
+
+  it("with another firmware says before it is switched off what for", async () => {
+    const { box, inputs, id, outs } = await installed();
+    await box.manage("controlvm", "coreos1", "poweroff");
+    await box.manage("modifyvm", "coreos1", "--firmware", "efi", "--ioapic", "off");
+    await box.manage("startvm", "coreos1");
+    const read = (await guest.read(id, outs))?.outs as GuestOutputs;
+    expect(read.withPowerCycle).toEqual({ ...outs.withPowerCycle, firmware: "EFI", ioapic: false });
+    expect(guest.diff(read, inputs).changedKeys).toEqual(["withPowerCycle"]);
+    expect(logged.at(-1)).toMatch(/this update switches it off, .*; other: firmware, ioapic$/);
+  }, 60_000);
 });
 
 describe("a guest of the same name", () => {

@@ -54,6 +54,20 @@ class Releases {
   }
 }
 
+/** A PATH for the rest of the test that has all programs but one. */
+function withoutProgram(name: string): void {
+  const before = process.env.PATH ?? "";
+  const folder = temporaryFolder();
+  for (const from of before.split(":").filter((each) => fs.existsSync(each))) {
+    for (const program of fs.readdirSync(from)) {
+      const [file, link] = [path.join(from, program), path.join(folder, program)];
+      if (program !== name && !fs.existsSync(link)) fs.symlinkSync(file, link);
+    }
+  }
+  process.env.PATH = folder;
+  afterwards(() => (process.env.PATH = before));
+}
+
 function inputsOf(
   box: TestVirtualBox,
   releases: Releases,
@@ -203,6 +217,26 @@ describe("an ISO image", () => {
     releases.files.set("/alpha/4081.2.0/flatcar.iso.DIGESTS", digests);
     await expect(isoImage.create(inputsOf(box, releases, { signingKey }))).rejects.toThrow(/BAD signature/);
     execFileSync("gpgconf", ["--homedir", keys, "--kill", "all"]);
+  }, 60_000);
+
+  it("whose signature cannot be checked, as gpg is missing there, is refused, and kept for the next run", async () => {
+    const [box, releases] = [new TestVirtualBox(), await Releases.start()];
+    withoutProgram("gpg");
+    const signed = inputsOf(box, releases, { signingKey: "some key" });
+    await expect(isoImage.create(signed)).rejects.toThrow(
+      /gpg is not installed there, without which the signature goes unchecked\. .*\shypervisor\.iso\.signingKey/,
+    );
+    expect(fs.readdirSync(box.file("vms/moorage/iso"))).toEqual(["alpha-4081.2.0-flatcar.iso"]);
+    expect(logged.join("\n")).not.toContain("checked");
+    // One of one's own just as well, which nothing else was checked of.
+    const path = box.file("own.iso");
+    fs.writeFileSync(path, image);
+    await expect(isoImage.create({ ...signed, url: undefined, path })).rejects.toThrow(
+      /gpg is not installed/,
+    );
+    const { outs } = await isoImage.create(inputsOf(box, releases));
+    expect(outs.checked).toContain("signature not checked, as no key is configured");
+    expect(releases.images).toHaveLength(1);
   }, 60_000);
 
   it("is fetched through the proxy of its URL's scheme, and through none where it is reached without one", async () => {

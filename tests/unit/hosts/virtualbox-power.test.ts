@@ -5,7 +5,7 @@ import { outOfService } from "../../../hosts/src/swarm/out-of-service";
 import { row } from "../../../hosts/src/swarm/turn";
 import { bootInstallerAgain, isBeingInstalled } from "../../../hosts/src/virtualbox/again";
 import type { GuestInputs, GuestOutputs } from "../../../hosts/src/virtualbox/contract";
-import { beforeReboot, guest } from "../../../hosts/src/virtualbox/guest";
+import { afterInstallation, beforeReboot, guest } from "../../../hosts/src/virtualbox/guest";
 import { canSandbox } from "./support/sandbox";
 import { engines, memberInputs, type Engine } from "./support/sim-swarm";
 import { logged } from "./support/stop";
@@ -198,6 +198,7 @@ describe("a guest whose reinstallation was cut off", () => {
     expect(await mark()).toBe("No value set!\n");
     await marked();
     await beforeReboot(reinstalled);
+    await afterInstallation(reinstalled);
     expect(await mark()).toBe("No value set!\n");
     await box.manage("controlvm", "coreos1", "poweroff");
     expect(await isBeingInstalled(reinstalled)).toBe(false);

@@ -105,9 +105,9 @@ describe("a node's files", () => {
 });
 
 describe("no_proxy", () => {
-  it("has loopback, nodes by address and by both names, domain, VIP, services and subnets", () => {
+  it("has loopback, nodes by all addresses and by both names, domain, VIP, services and subnets", () => {
     const list = computeNoProxy({
-      nodes: [{ name: "coreos1", address: "10.0.2.11" }],
+      nodes: [{ name: "coreos1", addresses: ["10.0.2.11", "10.30.0.11", "10.0.2.11"] }],
       domains: ["example.com"],
       vip: "10.0.2.10",
       serviceNames: ["registry.example.com:443", "[fd00::1]:9000"],
@@ -120,6 +120,7 @@ describe("no_proxy", () => {
       "127.0.0.0/8",
       "::1",
       "10.0.2.11",
+      "10.30.0.11",
       "coreos1",
       "coreos1.example.com",
       ".example.com",

@@ -9,6 +9,7 @@ import {
   type DescribedUnit,
   type Distribution,
   type NodeDescription,
+  type NodeFiles,
   type UserDataModel,
 } from "@moorage/render";
 import { describe, expect, it } from "vitest";
@@ -218,6 +219,38 @@ describe("units of a cloud-config", () => {
     };
     expect(stateOf("own.service")).toEqual({ enable: true, command: "start" });
     expect(stateOf("late.service")).toEqual({ enable: true, command: undefined });
+  });
+
+  it("that are to be off are stopped by it, after all others, as Ignition disables them", () => {
+    const units = {
+      "update-engine.service": { enabled: false },
+      "own.service": { content: "[Service]\nExecStart=/bin/true\n", enabled: false },
+      "left.service": { content: "[Service]\nExecStart=/bin/true\n" },
+      "on.service": {
+        content: "[Service]\nExecStart=/bin/true\n\n[Install]\nWantedBy=a.target\n",
+        enabled: true,
+      },
+    };
+    const files: NodeFiles = { files: {}, units };
+    const text = renderUserData(flatcar, { ...args, format: "cloud-config", files });
+    const found = parsedCloudConfig(text).coreos.units.map(({ name, command }) => [name, command]);
+    expect(found.slice(-4)).toEqual([
+      ["left.service", undefined],
+      ["on.service", "start"],
+      ["update-engine.service", "stop"],
+      ["own.service", "stop"],
+    ]);
+    const wanted = Object.fromEntries(
+      Object.entries(units).map(([name, unit]) => [name, "enabled" in unit ? unit.enabled : undefined]),
+    );
+    for (const applied of [
+      appliedCloudConfig(text).units,
+      appliedIgnition(renderUserData(flatcar, { ...args, format: "ignition", files })).units,
+    ]) {
+      expect(Object.fromEntries(Object.keys(units).map((name) => [name, applied[name]?.enabled]))).toEqual(
+        wanted,
+      );
+    }
   });
 });
 

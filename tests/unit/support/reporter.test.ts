@@ -27,13 +27,24 @@ function summary(...results: object[]): string[] {
 
 const skipped = (note?: string) => ({ state: "skipped", note });
 
-it("counts what cannot be had where it runs by its reason, and ends with passed and failed", () => {
+it("ends with passed and failed", () => {
+  expect(summary({ state: "passed" }, { state: "failed" })).toEqual([
+    "unit           1.5 s",
+    "1 passed, 1 failed",
+  ]);
+});
+
+it("counts what cannot be had where it runs by its reason, in the same last line", () => {
   const reason = `${notRun}there is no archive`;
   expect(summary({ state: "passed" }, skipped(reason), skipped(reason), { state: "failed" })).toEqual([
     "unit           1.5 s",
-    "2 not run, because there is no archive",
-    "1 passed, 1 failed",
+    "1 passed, 1 failed, 2 not run, because there is no archive",
   ]);
+  lines = [];
+  const other = `${notRun}there is no kernel`;
+  expect(summary({ state: "passed" }, skipped(other), skipped(reason), skipped(other)).at(-1)).toBe(
+    "1 passed, 0 failed, 2 not run, because there is no kernel, 1 not run, because there is no archive",
+  );
 });
 
 it("counts a test that was skipped for no such reason as failed", () => {

@@ -1,0 +1,231 @@
+/**
+ * What VirtualBox has printed, each as it stands at a public place that is named; lines that nothing here is about are
+ * left out, and nothing is changed. What the versions have in common is in
+ * https://github.com/VirtualBox/virtualbox, src/VBox/Frontends/VBoxManage (VBoxManageInfo.cpp, VBoxManageNATNetwork.cpp).
+ */
+
+/** `showvminfo --machinereadable` of 6.0 on Windows, 2019: https://github.com/hashicorp/vagrant/issues/11174 */
+export const info60 = String.raw`name="gitlab"
+groups="/"
+ostype="Red Hat (64-bit)"
+UUID="7163bae0-5075-49fc-b3a7-b2831c06aa40"
+CfgFile="F:\\VirtualBox VMs\\gitlab\\gitlab.vbox"
+memory=1024
+vram=16
+firmware="BIOS"
+cpus=1
+boot1="floppy"
+boot2="dvd"
+boot3="disk"
+boot4="none"
+ioapic="on"
+rtcuseutc="on"
+VMState="running"
+VMStateChangeTime="2019-11-04T16:38:48.476000000"
+`.replaceAll("\n", "\r\n");
+
+/** Further lines of one, of 5.2 on Windows, 2018: https://github.com/hashicorp/vagrant/issues/10530 */
+export const rest52 = String.raw`"SATA Controller-ImageUUID-0-0"="7129e36f-e4b3-45fd-ab13-ede0da0cfaf3"
+natnet1="nat"
+macaddress1="080027A1F40A"
+cableconnected1="on"
+nic1="nat"
+nictype1="82540EM"
+nicspeed1="0"
+Forwarding(0)="ssh,tcp,127.0.0.1,2222,,22"
+nic3="none"
+audio="dsound"
+audio_in="true"
+VideoMode="800,600,0"@0,0 2
+usb="off"
+ehci="off"
+xhci="off"
+SharedFolderPathMachineMapping1="\\?\C:\cygwin64\home\Riggs\ubuntu"
+videocapfile="C:\Users\Riggs\VirtualBox VMs\ubuntu_default_1545300542600_6195\ubuntu_default_1545300542600_6195.webm"
+GuestMemoryBalloon=0
+`;
+
+/**
+ * Of 6.1 on macOS, April 2020: https://github.com/kubernetes/minikube/issues/7465. The version is not said there;
+ * `graphicscontroller` is of 6.1, as listings of 6.0 at the same project have no such line (issues 4182, 5896).
+ */
+export const info61 = String.raw`name="minikube"
+groups="/"
+ostype="Linux 2.6 / 3.x / 4.x (64-bit)"
+UUID="630ed5e9-d892-486a-9f7f-039f8c425ee3"
+CfgFile="/Users/kwong/.minikube/machines/minikube/minikube/minikube.vbox"
+memory=4000
+chipset="piix3"
+firmware="BIOS"
+cpus=2
+bootmenu="disabled"
+boot1="dvd"
+boot2="dvd"
+boot3="disk"
+boot4="none"
+acpi="on"
+ioapic="on"
+biosapic="apic"
+biossystemtimeoffset=0
+rtcuseutc="on"
+VMState="running"
+VMStateChangeTime="2020-04-07T00:44:38.075000000"
+"SATA-29-0"="none"
+natnet1="nat"
+macaddress1="08002701A984"
+cableconnected1="on"
+nic1="nat"
+nictype1="virtio"
+nicspeed1="0"
+Forwarding(0)="ssh,tcp,127.0.0.1,53848,,22"
+audio="coreaudio"
+audio_out="off"
+audio_in="off"
+VideoMode="720,400,0"@0,0 1
+usb="off"
+ehci="off"
+xhci="off"
+VRDEClients==0
+captureres="1024x768"
+`;
+
+/**
+ * Of 7.0 on Linux, 2023, with lines that are no `key=value`:
+ * https://github.com/yunielrc/vedv, dist/test/lib/vedv/utils.bats
+ */
+export const info70 = String.raw`name="manjaro-gnome-x64-full-clean"
+Encryption:     disabled
+groups="/"
+ostype="Arch Linux (64-bit)"
+UUID="19e117b3-06f4-4a1e-851d-47336ad6a142"
+CfgFile="/home/user/VirtualBox VMs/manjaro-gnome-x64-full-clean/manjaro-gnome-x64-full-clean.vbox"
+memory=4096
+firmware="BIOS"
+cpus=4
+boot1="dvd"
+boot2="disk"
+boot3="none"
+boot4="none"
+ioapic="on"
+BIOS NVRAM File="/home/user/VirtualBox VMs/manjaro-gnome-x64-full-clean/manjaro-gnome-x64-full-clean.nvram"
+rtcuseutc="on"
+VMState="poweroff"
+VMStateChangeTime="2023-02-06T02:18:47.191000000"
+storagecontrollername0="IDE"
+storagecontrollertype0="PIIX4"
+storagecontrollername1="SATA"
+storagecontrollertype1="IntelAhci"
+storagecontrollerinstance1="0"
+storagecontrollermaxportcount1="30"
+storagecontrollerportcount1="1"
+storagecontrollerbootable1="on"
+"IDE-1-0"="emptydrive"
+"IDE-IsEjected-1-0"="off"
+"IDE-1-1"="none"
+"SATA-0-0"="/home/user/VirtualBox VMs/manjaro-gnome-x64-full-clean/manjaro-gnome-x64-full-clean-disk001.vdi"
+"SATA-ImageUUID-0-0"="37a0bb6b-4292-464e-b766-1e8b7101ec94"
+"SATA-hot-pluggable-0-0"="off"
+natnet1="nat"
+macaddress1="08002744D7F6"
+cableconnected1="on"
+nic1="nat"
+nictype1="82540EM"
+nicspeed1="0"
+audio="default"
+audio_out="on"
+audio_in="off"
+usb="on"
+ehci="on"
+xhci="off"
+recording_enabled="off"
+recording_screens=1
+ rec_screen0
+rec_screen_enabled="on"
+description="name1=value1
+name2=value2"
+GuestMemoryBalloon=0
+`;
+
+/**
+ * Of 7.2.18 on Windows, 2026: https://github.com/fabrint96-ship-it/AD-Lab,
+ * evidence/B1/HOST/HOST-B1-Virtual-Machines.md (the version is in HOST-B1-VirtualBox-Baseline.md beside it)
+ */
+export const info72 = `name="DC01"
+ostype="Windows Server 2025 (64-bit)"
+memory=3072
+cpus=2
+nat-network1="AD-LAB-NET"
+nic1="natnetwork"
+`;
+
+/**
+ * `list natnets` up to 6.1: https://github.com/chef/ohai, spec/unit/plugins/virtualbox_spec.rb (2019). That 7.0 renamed
+ * its lines is said at https://github.com/cloudfoundry/bosh-deployment/issues/444
+ */
+export const networks61 = `NetworkName:    NatNetwork
+IP:             10.0.2.1
+Network:        10.0.2.0/24
+IPv6 Enabled:   No
+IPv6 Prefix:    fd17:625c:f037:2::/64
+DHCP Enabled:   Yes
+Enabled:        Yes
+loopback mappings (ipv4)
+        127.0.0.1=2
+
+`;
+
+/** `natnetwork list` of 7.0, 2023: https://github.com/cloudfoundry/bosh-deployment/issues/444 */
+export const networks70 = `NAT Networks:
+
+Name:         NatNetwork
+Network:      10.0.2.0/24
+Gateway:      10.0.2.1
+DHCP Server:  Yes
+IPv6:         No
+IPv6 Prefix:  fd17:625c:f037:2::/64
+IPv6 Default: No
+Enabled:      Yes
+
+1 network found
+`;
+
+/** The same of 7.2.4, 2025: https://github.com/VirtualBox/virtualbox/issues/447 */
+export const networks72 = `NAT Networks:
+
+Name:         aos-network-aos-test-s1
+Enabled:      Yes
+Network:      10.0.0.0/24
+Gateway:      10.0.0.1
+DHCP Server:  Yes
+IPv6:         No
+IPv6 Prefix:  fd17:625c:f037:2::/64
+IPv6 Default: No
+Port-forwarding (ipv4)
+        mainssh:tcp:[]:8737:[10.0.0.100]:22
+loopback mappings (ipv4)
+        127.0.0.1=2
+
+1 network found
+`;
+
+/** `showhdinfo`, which is `showmediuminfo` by now: https://github.com/BOINC/boinc, samples/vboxwrapper/vbox_vboxmanage.cpp */
+export const medium = String.raw`UUID:           c119bcaf-636c-41f6-86c9-384739a31339
+Parent UUID:    base
+State:          created
+Type:           multiattach
+Location:       C:\Users\romw\VirtualBox VMs\test2\test2.vdi
+Storage format: VDI
+Format variant: dynamic default
+Capacity:       2048 MBytes
+Size on disk:   2 MBytes
+Encryption:     disabled
+Property:       AllocationBlockSize=1048576
+Child UUIDs:    dcb0daa5-3bf9-47cb-bfff-c65e74484615
+`;
+
+/**
+ * `list systemproperties` of 7.2.18: https://github.com/fabrint96-ship-it/AD-Lab,
+ * evidence/B1/HOST/HOST-B1-VirtualBox-Baseline.md
+ */
+export const properties72 = String.raw`Default machine folder: D:\Labs\AD-Lab\VirtualMachines
+`;
