@@ -5,3 +5,5 @@ export const INSTALL_MARKER = "/etc/moorage/install.json";
 
 /** The node's member of etcd. */
 export const ETCD_CONTAINER = "moorage-etcd";
+/** What a node is asked and told about its member by. */
+export const ETCD_SCRIPT = "/etc/moorage/etcd/member";

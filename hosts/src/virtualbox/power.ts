@@ -1,7 +1,6 @@
 /** A guest's power. */
 import type { Connection } from "../contract";
 import { HostError, messageOf, reasonOf } from "../errors";
-import { awaitMember, memberServes } from "../etcd/back";
 import { note, warn } from "../log";
 import { bootId } from "../reboot";
 import { brief } from "../ssh/connect";
@@ -125,7 +124,6 @@ async function powerCycle(
   { name, target }: Powered,
   work: () => Promise<void>,
 ): Promise<void> {
-  const member = await memberServes(target);
   const swarm = await dockerInfo(target).catch(() => undefined);
   const reinstalled = (await offFor(manage, name)) === "installation";
   note(name, "switching off for changed settings");
@@ -147,7 +145,6 @@ async function powerCycle(
   }
   if (reinstalled) await writeMark(manage, name, OFF_KEY);
   if (swarm?.Swarm.LocalNodeState === "active") await awaitDocker(target);
-  if (member) await awaitMember(target);
 }
 
 /** Waits until a system answers by its pinned key. */
