@@ -103,7 +103,7 @@ const verbs = [
   "    # How often it ended by itself, and its last word when it did.",
   '    systemctl show -p NRestarts "$unit" 2>/dev/null | sed -n "s/^NRestarts=/restarts=/p" || :',
   '    journalctl -b -n 150 --no-pager -o cat -u "$unit" 2>/dev/null |',
-  `        grep -E '^panic: |"level":"(fatal|panic)"' | tail -n 1 | cut -c 1-400 | sed "s/^/ended=/" || :`,
+  `        grep -E '^(panic|fatal error): |"level":"(fatal|panic)"' | tail -n 1 | cut -c 1-400 | sed "s/^/ended=/" || :`,
   "    echo end=yes",
   "}",
   "",

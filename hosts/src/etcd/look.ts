@@ -44,11 +44,12 @@ const STARTS_IN_VAIN = 3;
  * use, an address that is not there): those another member's data would not mend.
  */
 const unreadable =
-  /crc mismatch|failed to open database|invalid database|failed to recover v3 backend|failed to find database snapshot|failed to read WAL|wal: |walpb: |snap: |assertion failed: Page|invalid page|page \d+|freelist|freepages|cannot use none as id|raft log corrupted|unexpected fault address/i;
+  /crc mismatch|failed to open database|invalid database|failed to recover v3 backend|failed to find database snapshot|failed to read WAL|wal: |walpb: |snap: |assertion failed: Page|invalid page|page \d+|freelist|freepages|cannot use none as id|raft log corrupted|runtime error|fatal error: fault/i;
 const outsideItsData = /no space left|read-only file system|input\/output error|permission denied/i;
 
 export function brokenBy(restarts: number, ended: string): string | undefined {
-  if (!(restarts >= STARTS_IN_VAIN) || !unreadable.test(ended) || outsideItsData.test(ended)) return undefined;
+  if (!(restarts >= STARTS_IN_VAIN) || !unreadable.test(ended) || outsideItsData.test(ended))
+    return undefined;
   const [, message, , error] = /"msg":"([^"]*)"(.*?"error":"([^"]*)")?/.exec(ended) ?? [];
   return message === undefined ? ended : [message, error].filter((text) => text).join(": ");
 }
