@@ -2,6 +2,8 @@ import type { Cidr } from "./model";
 
 export interface NoProxyArgs {
   readonly nodes: readonly { readonly name: string; readonly address: string }[];
+  /** What members of etcd are reached at, where that may be other addresses. */
+  readonly etcdAddresses?: readonly string[];
   /** Domains of the nodes; each node's full name is derived from each. */
   readonly domains?: readonly string[];
   readonly vip?: string;
@@ -23,6 +25,7 @@ export function computeNoProxy(args: NoProxyArgs): string[] {
       "127.0.0.0/8",
       "::1",
       ...args.nodes.map((node) => node.address),
+      ...(args.etcdAddresses ?? []),
       ...names,
       ...names.flatMap((name) => domains.map((domain) => `${name}.${domain}`)),
       ...domains.map((domain) => `.${domain}`),

@@ -117,7 +117,7 @@ const admit = (inputs: EtcdClusterInputs, node: string, listed: readonly Listed[
 function serving(inputs: EtcdClusterInputs, view: View): EtcdClient {
   const member = view.members.find(({ healthy }) => healthy);
   if (!member) throw new HostError("etcd", "no member serves");
-  return clientOf(inputs, member.node);
+  return clientOf(inputs, member.node, member.formerUrl);
 }
 
 function peerUrlOf({ members }: EtcdClusterInputs, node: string): string {

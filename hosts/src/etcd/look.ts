@@ -14,6 +14,8 @@ export interface Facts {
   readonly active: string;
   /** It runs with other settings than those in place. */
   readonly stale: boolean;
+  /** Where it was told to serve its clients when it was started; nothing where an older script started it. */
+  readonly clientUrl?: string;
   /** Its last lines in the journal. */
   readonly journal: readonly string[];
   /** What it ends with whenever it is started, where that says that it cannot read its data. */
@@ -25,6 +27,8 @@ export interface Seen {
   readonly peerUrl: string;
   /** Absent where the node could not be asked, for the reason `why`. */
   readonly facts?: Facts;
+  /** Where it is asked, until it has been restarted with its new settings. */
+  readonly formerUrl?: string;
   readonly healthy: boolean;
   /** Why it is not healthy, or could not be asked. */
   readonly why: string;
@@ -61,6 +65,7 @@ export function parseFacts(output: string): Facts | undefined {
   const one = (key: string) => all(key)[0] ?? "";
   if (one("end") !== "yes") return undefined;
   const data = one("data");
+  const clientUrl = one("client");
   const broken = brokenBy(Number(one("restarts")), one("ended"));
   return {
     data: data === "yes" ? true : data === "no" ? false : undefined,
@@ -68,6 +73,7 @@ export function parseFacts(output: string): Facts | undefined {
     active: one("active"),
     stale: one("stale") === "yes",
     journal: all("journal").filter((line) => line.trim() !== ""),
+    ...(clientUrl !== "" && { clientUrl }),
     ...(broken !== undefined && { broken }),
   };
 }
@@ -90,10 +96,13 @@ type Asked = Pick<
   "members" | "script" | "caCertificate" | "clientCertificate" | "clientKey"
 >;
 
-export function clientOf(inputs: Asked, node: string): EtcdClient {
+/** @param formerUrl of a member that is yet to be restarted with its new settings */
+export function clientOf(inputs: Asked, node: string, formerUrl?: string): EtcdClient {
   const member = inputs.members[node];
   if (!member) throw new Error(`${node} is no member of etcd`);
-  return new EtcdClient(member.connection, member.clientUrl, inputs);
+  if (formerUrl === undefined) return new EtcdClient(member.connection, member.clientUrl, inputs);
+  // Its certificate is the new one already, which need not be for that address.
+  return new EtcdClient(member.connection, formerUrl, inputs, node);
 }
 
 /** All nodes and members at once. Nodes are asked first: what the cluster lists is then newer than what they say. */
@@ -102,14 +111,18 @@ export async function lookAtCluster(inputs: Asked): Promise<View> {
     Object.entries(inputs.members).map(async ([node, member]) => {
       const facts = await said(() => lookAtNode(member, inputs.script));
       if (typeof facts === "string") return { node, peerUrl: member.peerUrl, healthy: false, why: facts };
-      const health = facts.data ? await said(() => clientOf(inputs, node).healthy()) : noData(facts);
+      const { clientUrl = member.clientUrl, stale } = facts;
+      const formerUrl = stale && clientUrl !== member.clientUrl ? clientUrl : undefined;
+      const health = facts.data
+        ? await said(() => clientOf(inputs, node, formerUrl).healthy())
+        : noData(facts);
       const healthy = typeof health !== "string";
-      return { node, peerUrl: member.peerUrl, facts, healthy, why: healthy ? "" : health };
+      return { node, peerUrl: member.peerUrl, facts, formerUrl, healthy, why: healthy ? "" : health };
     }),
   );
   const serving = asked.filter(({ healthy }) => healthy);
-  for (const { node } of serving) {
-    const listed = await said(() => clientOf(inputs, node).members());
+  for (const { node, formerUrl } of serving) {
+    const listed = await said(() => clientOf(inputs, node, formerUrl).members());
     if (typeof listed !== "string") return { members: asked, listed };
   }
   return { members: asked };

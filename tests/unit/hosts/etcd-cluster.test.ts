@@ -143,6 +143,19 @@ describe("a cluster of real members", () => {
     }
   });
 
+  it("gives members other ports, asked at the former ones until then", { timeout: LIMIT }, async () => {
+    const { pki, nodes, outs } = await cluster();
+    await Promise.all(nodes.map((node) => node.moveTo()));
+    const inputs = clusterInputs(nodes, pki, { fingerprint: "2" });
+    const moved = await etcdCluster.update("etcd", outs, inputs);
+    expect(moved.memberIds).toEqual(outs.memberIds);
+    expect(nodes.map(({ restarts }) => restarts)).toEqual([1, 1, 1]);
+    expect(await clientOf(inputs, "coreos3").get("greeting")).toBe("hello");
+    const listed = await clientOf(inputs, "coreos1").members();
+    const peers = listed.flatMap(({ peerUrls }) => peerUrls).sort();
+    expect(peers).toEqual(nodes.map(({ peerUrl }) => peerUrl).sort());
+  });
+
   it("puts data aside that the cluster does not know", { timeout: LIMIT }, async () => {
     const { one, inputs, outs } = await cluster();
     await eventually(() => clientOf(inputs, "coreos2").remove(outs.memberIds.coreos1 ?? ""));

@@ -68,11 +68,13 @@ esac
 
 export class EtcdNode {
   sandbox!: Sandbox;
+  /** Where its SSH server lets others through to. */
+  private readonly addresses: Record<string, number> = {};
 
   constructor(
     readonly name: string,
-    readonly clientPort: number,
-    readonly peerPort: number,
+    private clientPort: number,
+    private peerPort: number,
     private readonly pki: Authority,
   ) {}
 
@@ -85,10 +87,11 @@ export class EtcdNode {
   }
 
   async start(): Promise<this> {
+    this.addresses[`127.0.0.1:${this.clientPort}`] = this.clientPort;
     const tools = { docker, systemctl, journalctl: '#!/bin/sh\ntail -n "$3" "$FAKE/journal"\n' };
     this.sandbox = await Sandbox.start(tools, {
       node: this.name,
-      addresses: { [`127.0.0.1:${this.clientPort}`]: this.clientPort },
+      addresses: this.addresses,
       env: {
         ETCD: shellCommand(program("usr/bin/etcd")),
         ETCDCTL: shellCommand(program("usr/bin/etcdctl")),
@@ -105,7 +108,8 @@ export class EtcdNode {
     const { files, units } = etcdFiles({
       node: this.name,
       image: "etcd",
-      address: "127.0.0.1",
+      clientAddress: "127.0.0.1",
+      peerAddress: "127.0.0.1",
       clientPort: this.clientPort,
       peerPort: this.peerPort,
       token: "test",
@@ -121,6 +125,14 @@ export class EtcdNode {
     });
     for (const [path, { content }] of Object.entries(files)) this.sandbox.write(path.slice(1), content);
     this.sandbox.write(`etc/systemd/system/${etcdUnit}`, units[etcdUnit]?.content ?? "");
+  }
+
+  /** Other ports, with its files placed anew. */
+  async moveTo(): Promise<void> {
+    const [clientPort = 0, peerPort = 0] = await freePorts(2);
+    Object.assign(this, { clientPort, peerPort });
+    this.addresses[`127.0.0.1:${clientPort}`] = clientPort;
+    this.place();
   }
 
   /** Ends the unit and everything of it. */
