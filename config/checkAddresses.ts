@@ -112,15 +112,26 @@ function checkVip(config: Understood): Problem[] {
     : [];
 }
 
+function addressAt(node: Understood["nodes"][string], key: string): string | undefined {
+  const { advertiseAddr, dataPathAddr, etcd = {} } = node;
+  return new Map(
+    Object.entries({
+      advertiseAddr,
+      dataPathAddr,
+      "etcd.advertiseClientAddr": etcd.advertiseClientAddr,
+      "etcd.advertisePeerAddr": etcd.advertisePeerAddr,
+    }),
+  ).get(key);
+}
+
 /** What other nodes reach a node by. */
 function checkSwarmAddresses(config: Understood): Problem[] {
   const { nodes, network } = config;
-  const given = (["advertiseAddr", "dataPathAddr"] as const).map(
-    (key) => [key, new Map<string, string>()] as const,
-  );
+  const keys = ["advertiseAddr", "dataPathAddr", "etcd.advertiseClientAddr", "etcd.advertisePeerAddr"];
+  const given = keys.map((key) => [key, new Map<string, string>()] as const);
   return Object.entries(nodes).flatMap(([name, node]) =>
     given.flatMap(([key, seen]) => {
-      const address = node[key];
+      const address = addressAt(node, key);
       if (!address) return [];
       const other = claims(config).find((one) => one.address === address && one.owner !== name);
       const owner = other?.owner ?? seen.get(address);

@@ -1,18 +1,57 @@
 /** That etcd's settings fit each other and the rest. */
 import { heartbeatsPerElection } from "./etcd";
+import { addressesOf, everyAddress, loopback } from "./etcdAddresses";
 import type { Problem } from "./problem";
 import type { Understood } from "./understood";
 
 export function checkEtcd(config: Understood): Problem[] {
   const { etcd, etcdImage } = config;
-  if (!etcd.enabled) return [];
+  const addresses = checkAddresses(config);
+  if (!etcd.enabled) return addresses;
   return [
+    ...addresses,
     ...(etcdImage
       ? []
       : [{ path: "images.etcd", found: "nothing", wanted: "an image of etcd, as etcd.enabled is true" }]),
     ...checkElection(etcd),
     ...checkPorts(config),
   ];
+}
+
+/** A member listens where others look for it, and nowhere that is not the node's. */
+function checkAddresses({ nodes, given, etcd: { enabled } }: Understood): Problem[] {
+  return Object.entries(nodes).flatMap(([name, node]) => {
+    const own = addressesOf(node);
+    // What is given and not understood has a mistake of its own.
+    const { address, etcd = {} } = node;
+    const standard = (enabled ? node.advertiseAddr : undefined) ?? address;
+    if (given[name]?.includes("advertiseAddr") && node.advertiseAddr === undefined) return [];
+    return (["Client", "Peer"] as const).flatMap((who) => {
+      const listened = etcd[`listen${who}Addrs`];
+      const advertised = etcd[`advertise${who}Addr`] ?? standard;
+      if (!listened || advertised === undefined) return [];
+      const wanted = listenWanted(listened, advertised, own);
+      return wanted === undefined
+        ? []
+        : [{ path: `nodes.${name}.etcd.listen${who}Addrs`, found: listened.join(", "), wanted }];
+    });
+  });
+}
+
+function listenWanted(
+  listened: readonly string[],
+  advertised: string,
+  own: readonly string[],
+): string | undefined {
+  if (listened.includes(everyAddress)) {
+    return listened.length > 1 ? `${everyAddress} alone, as it is every address` : undefined;
+  }
+  if (new Set(listened).size < listened.length) return "each address once";
+  if (listened.some((each) => each !== loopback && !own.includes(each)))
+    return `addresses of the node (${own.join(", ")}), ${loopback}, or ${everyAddress} alone`;
+  return listened.includes(advertised)
+    ? undefined
+    : `${advertised} as well, which others reach it at, or ${everyAddress} alone`;
 }
 
 function checkElection({ heartbeatMs, electionMs }: Understood["etcd"]): Problem[] {

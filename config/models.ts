@@ -13,6 +13,7 @@ import {
   type UserModel,
   type VlanModel,
 } from "@moorage/render";
+import { etcdAddressesOf, everyAddress } from "./etcdAddresses";
 import type { NodeConfig } from "./nodes";
 import type { OsConfig } from "./os";
 import type { EdgeConfig } from "./services";
@@ -138,17 +139,20 @@ function containerLinuxModel(node: NodeConfig, os: OsConfig): ContainerLinuxMode
   const given = os.containerLinux;
   if (!given) return undefined;
   const { etcd2, fleet, flannel, insecureDockerApi, insecureRegistries } = given;
-  const { address, labels } = node;
-  const urls = (host: string, ports: readonly number[]) => ports.map((port) => `http://${host}:${port}`);
+  const { address, labels, etcd = {} } = node;
+  const { advertiseClientAddr = address, advertisePeerAddr = address } = etcd;
+  const { listenClientAddrs = [everyAddress], listenPeerAddrs = [advertisePeerAddr] } = etcd;
+  const urls = (hosts: readonly string[], ports: readonly number[]) =>
+    hosts.flatMap((host) => ports.map((port) => `http://${host}:${port}`));
   return {
     ...(etcd2 && {
       etcd2: {
         discovery: etcd2.discovery,
         discoveryProxy: etcd2.discoveryProxy,
-        advertiseClientUrls: urls(address, etcd2.clientPorts.slice(0, 1)),
-        initialAdvertisePeerUrls: urls(address, etcd2.peerPorts.slice(0, 1)),
-        listenClientUrls: urls("0.0.0.0", etcd2.clientPorts),
-        listenPeerUrls: urls(address, etcd2.peerPorts),
+        advertiseClientUrls: urls([advertiseClientAddr], etcd2.clientPorts.slice(0, 1)),
+        initialAdvertisePeerUrls: urls([advertisePeerAddr], etcd2.peerPorts.slice(0, 1)),
+        listenClientUrls: urls(listenClientAddrs, etcd2.clientPorts),
+        listenPeerUrls: urls(listenPeerAddrs, etcd2.peerPorts),
       },
     }),
     ...(fleet && {
@@ -248,11 +252,16 @@ function baseArgs(config: StackConfig, name: string, values: BaseValues): NodeBa
 }
 
 function noProxyOf(config: StackConfig): string[] {
-  const { edge, network, nodes, os } = config;
+  const { edge, etcd, network, nodes, os } = config;
+  const etcdOf = (node: NodeConfig) => {
+    const { client, peer } = etcdAddressesOf(node);
+    return [client, peer];
+  };
   const withRole = (role: NodeConfig["roles"][number]) =>
     Object.keys(nodes).filter((name) => nodes[name]?.roles.includes(role));
   return computeNoProxy({
     nodes: Object.entries(nodes).map(([name, node]) => ({ name, addresses: addressesOf(node) })),
+    etcdAddresses: etcd.enabled ? withRole("manager").flatMap((name) => etcdOf(nodeOf(config, name))) : [],
     domains: domainsOf(config),
     vip: edge.vip,
     serviceNames: [

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { etcdAddresses } from "./etcdAddresses";
 import { dataFolder } from "./folders";
 import { guest } from "./guest";
 import { nics, vlans } from "./interfaces";
@@ -79,6 +80,11 @@ export const node = z.strictObject({
     .optional()
     .describe(
       "Address for the overlay's traffic; `advertiseAddr` by default, and that alone where it is encrypted.",
+    ),
+  etcd: etcdAddresses
+    .optional()
+    .describe(
+      "Addresses of the node's member of etcd, where they are others than the node's (`etcd.enabled`, `os.containerLinux.etcd2`).",
     ),
   guest: guest
     .optional()

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import * as render from "@moorage/render";
 import type { EtcdConfig } from "../../config/etcd";
+import { addressesOf, etcdAddressesOf } from "../../config/etcdAddresses";
 import type { NodeConfig } from "../../config/nodes";
 import { EtcdCluster } from "../../providers/etcdCluster";
 import { NodeFilesPart } from "../../providers/nodeFiles";
@@ -64,7 +65,8 @@ export class Etcd extends pulumi.ComponentResource {
     const leaf = args.authority.issue(`etcd-${node}`, {
       commonName: node,
       dnsNames: [node, "localhost"],
-      ipAddresses: [addressOf(own.config), "127.0.0.1"],
+      // All of the node's: those that are advertised may come to be others while members still know the former ones.
+      ipAddresses: [...addressesOf(own.config), "127.0.0.1"],
       // Members are each other's clients, and the gateway for HTTP is its own member's.
       usages: ["server_auth", "client_auth"],
     });
@@ -133,11 +135,15 @@ function ownOf(node: string, { nodes }: EtcdArgs) {
 /** A member's files, with placeholders for what is not known yet. */
 function filesOf(node: string, args: EtcdArgs): render.NodeFiles {
   const { config } = ownOf(node, args);
+  const addresses = etcdAddressesOf(config);
   const { clientPort, peerPort, heartbeatMs, electionMs, quotaMiB, autoCompaction } = args.etcd;
   return render.etcdFiles({
     node,
     image: args.image,
-    address: addressOf(config),
+    clientAddress: addresses.client,
+    listenClientAddresses: addresses.listenClient,
+    peerAddress: addresses.peer,
+    listenPeerAddresses: addresses.listenPeer,
     clientPort,
     peerPort,
     token: "@token@",
@@ -152,13 +158,9 @@ function filesOf(node: string, args: EtcdArgs): render.NodeFiles {
   });
 }
 
-function addressOf(config: NodeConfig): string {
-  return config.advertiseAddr ?? config.address;
-}
-
 function urlsOf(config: NodeConfig, { clientPort, peerPort }: EtcdConfig) {
-  const address = addressOf(config);
-  return { clientUrl: render.etcdUrl(address, clientPort), peerUrl: render.etcdUrl(address, peerPort) };
+  const { client, peer } = etcdAddressesOf(config);
+  return { clientUrl: render.etcdUrl(client, clientPort), peerUrl: render.etcdUrl(peer, peerPort) };
 }
 
 function dataOf({ dataDisk }: NodeConfig, mountPoint: string) {

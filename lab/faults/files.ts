@@ -26,7 +26,7 @@ async function folderOf(place: Place, owner: Owner): Promise<string> {
   return path.join(`/proc/${pid}/root`, await dataFolder(place), owner);
 }
 
-/** Changes some bytes in the middle of every file of an owner, but MinIO's own bookkeeping. Says how many. */
+/** Changes some bytes in the middle of what every file of an owner holds, but MinIO's own bookkeeping. Says how many. */
 export async function corrupt(place: Place, owner: Owner): Promise<number> {
   const files = filesBelow(await folderOf(place, owner)).filter((file) => !file.includes("/.minio.sys/"));
   return files.filter(damage).length;
@@ -37,7 +37,7 @@ function damage(file: string): boolean {
   try {
     const descriptor = fs.openSync(file, "r+");
     try {
-      const { size } = fs.fstatSync(descriptor);
+      const size = writtenOf(descriptor);
       const bytes = randomBytes(Math.min(64, size));
       fs.writeSync(descriptor, bytes, 0, bytes.length, Math.floor((size - bytes.length) / 2));
     } finally {
@@ -47,6 +47,18 @@ function damage(file: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** A file's size without the zeros at its end: a log is as long as it may become from the beginning. */
+function writtenOf(descriptor: number): number {
+  const piece = Buffer.alloc(1024 ** 2);
+  for (let { size: end } = fs.fstatSync(descriptor); end > 0;) {
+    const start = Math.max(0, end - piece.length);
+    const length = fs.readSync(descriptor, piece, 0, end - start, start);
+    for (let at = length - 1; at >= 0; at -= 1) if (piece[at] !== 0) return start + at + 1;
+    end = start;
+  }
+  return 0;
 }
 
 export function filesBelow(folder: string): string[] {

@@ -85,9 +85,13 @@ export const faults = {
   corrupt: {
     summary: "bytes in the middle of every file changed",
     choices: owners,
-    begin: async (place, owner) => corrupt(place, ownerNamed(owner)),
+    begin: async (place, owner) => {
+      await corrupt(place, ownerNamed(owner));
+      // It would go on with what it has in memory.
+      if (owner === "etcd") await killProgram(place, "etcd");
+    },
     mendedBy:
-      "MinIO, when it reads them; `mc admin heal --scan deep` for all at once. etcd: wipe it, then `pulumi refresh` and `pulumi up`",
+      "MinIO, when it reads them; `mc admin heal --scan deep` for all at once; for etcd, `pulumi refresh` and `pulumi up`",
   },
   wipe: {
     summary: "every file gone",

@@ -9,8 +9,12 @@ export interface EtcdFilesArgs {
   readonly node: string;
   /** `name@sha256:…`, or the id of an image that is loaded on the node. It has etcd and etcdctl. */
   readonly image: string;
-  /** Address that clients and other members reach this one at. */
-  readonly address: string;
+  /** Address that clients reach this member at, and those that it listens for them on. @default the one */
+  readonly clientAddress: string;
+  readonly listenClientAddresses?: readonly string[];
+  /** Address that the other members reach it at, and those that it listens for them on. @default the one */
+  readonly peerAddress: string;
+  readonly listenPeerAddresses?: readonly string[];
   readonly clientPort: number;
   readonly peerPort: number;
   /** Tells this cluster from any other that a member might meet. */
@@ -79,16 +83,19 @@ export function etcdFiles(args: EtcdFilesArgs): NodeFiles {
  * a member that has data knows, and one that has none is told when it is admitted.
  */
 export function renderEtcdSettings(args: EtcdFilesArgs): string {
-  const client = etcdUrl(args.address, args.clientPort);
-  const peer = etcdUrl(args.address, args.peerPort);
+  const { clientAddress, peerAddress } = args;
+  const client = etcdUrl(clientAddress, args.clientPort);
+  const peer = etcdUrl(peerAddress, args.peerPort);
+  const urls = (addresses: readonly string[], port: number) =>
+    addresses.map((address) => etcdUrl(address, port)).join(",");
   const tls = { ca: `${etcdTlsFolder}/ca.pem`, cert: `${etcdTlsFolder}/member.pem` };
   const key = `${etcdTlsFolder}/member-key.pem`;
   const settings: Record<string, string | number> = {
     ETCD_NAME: word(args.node, "node"),
     ETCD_DATA_DIR: `${word(args.dataFolder, "data folder")}/store`,
-    ETCD_LISTEN_CLIENT_URLS: client,
+    ETCD_LISTEN_CLIENT_URLS: urls(args.listenClientAddresses ?? [clientAddress], args.clientPort),
     ETCD_ADVERTISE_CLIENT_URLS: client,
-    ETCD_LISTEN_PEER_URLS: peer,
+    ETCD_LISTEN_PEER_URLS: urls(args.listenPeerAddresses ?? [peerAddress], args.peerPort),
     ETCD_INITIAL_ADVERTISE_PEER_URLS: peer,
     ETCD_INITIAL_CLUSTER_TOKEN: word(args.token, "token"),
     ETCD_TRUSTED_CA_FILE: tls.ca,

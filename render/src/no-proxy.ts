@@ -3,6 +3,8 @@ import type { Cidr } from "./model";
 export interface NoProxyArgs {
   /** Each with all of its addresses, whichever of its interfaces has them. */
   readonly nodes: readonly { readonly name: string; readonly addresses: readonly string[] }[];
+  /** What members of etcd are reached at, where that may be other addresses. */
+  readonly etcdAddresses?: readonly string[];
   /** Domains of the nodes; each node's full name is derived from each. */
   readonly domains?: readonly string[];
   readonly vip?: string;
@@ -24,6 +26,7 @@ export function computeNoProxy(args: NoProxyArgs): string[] {
       "127.0.0.0/8",
       "::1",
       ...args.nodes.flatMap((node) => node.addresses),
+      ...(args.etcdAddresses ?? []),
       ...names,
       ...names.flatMap((name) => domains.map((domain) => `${name}.${domain}`)),
       ...domains.map((domain) => `.${domain}`),

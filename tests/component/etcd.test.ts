@@ -149,6 +149,32 @@ describe("etcd", () => {
     });
   });
 
+  test("has addresses of its own for clients and for members, all of which its certificate is for", async () => {
+    const changed = await etcd((raw) => {
+      node(raw, "coreos2").vlans = { v3000: { id: 3000, address: "10.30.0.12/24" } };
+      node(raw, "coreos2").etcd = {
+        advertisePeerAddr: "10.30.0.12",
+        listenClientAddrs: ["10.0.2.12", "127.0.0.1"],
+        listenPeerAddrs: ["0.0.0.0"],
+      };
+    });
+    expect(settingsOf(changed, "coreos2")).toMatchObject({
+      ETCD_LISTEN_CLIENT_URLS: "https://10.0.2.12:2379,https://127.0.0.1:2379",
+      ETCD_ADVERTISE_CLIENT_URLS: "https://10.0.2.12:2379",
+      ETCD_LISTEN_PEER_URLS: "https://0.0.0.0:2380",
+      ETCD_INITIAL_ADVERTISE_PEER_URLS: "https://10.30.0.12:2380",
+      ETCDCTL_ENDPOINTS: "https://10.0.2.12:2379",
+    });
+    expect(plain(changed.named("etcd-cluster").inputs)).toMatchObject({
+      members: {
+        coreos2: { clientUrl: "https://10.0.2.12:2379", peerUrl: "https://10.30.0.12:2380" },
+      },
+    });
+    expect(plain(changed.named("ca-etcd-coreos2-request").inputs)).toMatchObject({
+      ipAddresses: ["10.30.0.12", "10.0.2.12", "127.0.0.1"],
+    });
+  });
+
   test("has its data on the data disk where there is one, beside MinIO's", async () => {
     expect(settingsOf(recorder, "coreos1").ETCD_DATA_DIR).toBe("/var/lib/moorage/data/etcd/store");
     const without = await etcd((raw) => {

@@ -61,7 +61,8 @@ it("a member of etcd", () => {
   const files = etcdFiles({
     node: "coreos1",
     image: `sha256:${"b".repeat(64)}`,
-    address: "10.0.2.11",
+    clientAddress: "10.0.2.11",
+    peerAddress: "10.0.2.11",
     clientPort: 2379,
     peerPort: 2380,
     token: "moorage-0123456789abcdef",

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import { faultNamed } from "../../lab/faults";
 import { eventually, TestLab } from "../support/testLab";
 import { redsOf, verifyJson } from "../support/verify";
 
@@ -110,17 +111,71 @@ describe("a member that was killed and lost its data", () => {
     ]);
   });
 
+  test("keeps the other members' nodes in service, and the message says how to go on", async () => {
+    const daemon = "/etc/docker/daemon.json";
+    const startOf = () => lab.mustRoot("coreos1", "systemctl show -p ActiveEnterTimestamp docker.service");
+    const [started, settings] = [await startOf(), await lab.mustRoot("coreos1", `cat ${daemon}`)];
+    await lab.mustRoot("coreos1", `echo >> ${daemon}`);
+    expect((await lab.refresh(["--target", "**::coreos1-base"])).code).toBe(0);
+    const { code, output } = await lab.up();
+    expect(code, output).not.toBe(0);
+    expect(output).toMatch(
+      /coreos1: is not taken out of service: without its member etcd would have no quorum, as the one on coreos2 has no data/,
+    );
+    expect(await startOf()).toBe(started);
+    expect(await lab.mustRoot("coreos1", `cat ${daemon}`)).toBe(settings);
+    expect(await lab.mustRoot("coreos1", "docker node ls --format '{{.Availability}}'")).not.toMatch(
+      /drain/i,
+    );
+  });
+
   test("is replaced by a refresh and an update, and by nothing else", async () => {
-    const refreshed = await lab.refresh();
+    const target = ["--target", "**:EtcdCluster::*"];
+    const refreshed = await lab.refresh(target);
     expect(refreshed.code, refreshed.output).toBe(0);
-    const plan = await lab.plan();
+    const plan = await lab.plan(...target);
     expect(plan.map(({ op, name }) => `${op} ${name}`)).toEqual(["update etcd-cluster"]);
-    expect(await lab.mustUp()).toMatch(/etcd-cluster updated/);
+    const { code, output } = await lab.up(target);
+    expect(code, output).toBe(0);
+    expect(output).toMatch(/etcd-cluster updated/);
     const after = await memberIds();
     expect(Object.keys(after).sort()).toEqual(managers);
     expect(after[lost]).not.toBe(before[lost]);
     expect({ ...after, [lost]: "" }).toEqual({ ...before, [lost]: "" });
     expect((await etcdctl(lost, "get kept --print-value-only")).trim()).toBe("yes");
+    expect(redsOf((await verifyJson(lab)).report)).toEqual([]);
+  });
+
+  test("whose place is taken lets the change of the other node go on", async () => {
+    expect(await lab.mustUp()).toMatch(/coreos1: back in service/);
+    expect((await etcdctl("coreos1", "get kept --print-value-only")).trim()).toBe("yes");
+    await etcdctl("coreos1", "del kept");
+    expect(await lab.plan()).toEqual([]);
+  });
+});
+
+describe("a member whose data are broken", () => {
+  test("is replaced by a refresh and an update, its data kept beside", async () => {
+    const before = await memberIds();
+    await etcdctl("coreos1", "put kept yes");
+    await faultNamed("corrupt").begin({ instance: lab.instance, host: lab.host(lost) }, "etcd");
+    await eventually(60, async () => {
+      const seen = await lab.mustRoot(lost, "systemctl show -p NRestarts --value moorage-etcd.service");
+      expect(Number(seen)).toBeGreaterThan(3);
+    });
+    const refreshed = await lab.refresh();
+    expect(refreshed.code, refreshed.output).toBe(0);
+    expect(refreshed.output).toMatch(/coreos2: etcd cannot read its data: /);
+    const plan = await lab.plan();
+    expect(plan.map(({ op, name }) => `${op} ${name}`)).toEqual(["update etcd-cluster"]);
+    expect(await lab.mustUp()).toMatch(
+      /coreos2: its etcd data cannot be read \(.*\), and it becomes a new member/,
+    );
+    const after = await memberIds();
+    expect(after[lost]).not.toBe(before[lost]);
+    expect({ ...after, [lost]: "" }).toEqual({ ...before, [lost]: "" });
+    expect((await etcdctl(lost, "get kept --print-value-only")).trim()).toBe("yes");
+    expect(await lab.mustRoot(lost, `ls ${data}`)).toMatch(/^store\.broken-\d{8}T\d{6}Z$/m);
     await etcdctl("coreos1", "del kept");
     expect(redsOf((await verifyJson(lab)).report)).toEqual([]);
     expect(await lab.plan()).toEqual([]);

@@ -69,7 +69,7 @@ test("none is begun with an address at which somebody else answers", async () =>
   const { address } = lab.host("client2");
   const take = (config: Document) => config.setIn(["config", "moorage:nodes", founder, "address"], address);
   // Of the preflight alone, which comes first: what may be changed beside it is none of this test's.
-  const { code, output } = await lab.withConfig(take, () => lab.up("--target", "**:Preflight::*"));
+  const { code, output } = await lab.withConfig(take, () => lab.up(["--target", "**:Preflight::*"]));
   expect(code).not.toBe(0);
   expect(output).toMatch(
     /1 problem; nothing was touched:\s+coreos1: would be installed at [0-9.]+, where somebody else answers already \([0-9a-f:]{17}\)\. To do: give `nodes\.coreos1\.address` one that is free/,

@@ -65,6 +65,8 @@ export class EtcdClient {
     private readonly connection: Connection,
     private readonly clientUrl: string,
     private readonly credentials: EtcdCredentials,
+    /** What its certificate is to be for. @default the URL's host */
+    private readonly name = new URL(clientUrl).hostname,
   ) {}
 
   /** All members; only a quorum can answer. */
@@ -149,7 +151,7 @@ export class EtcdClient {
       },
     );
     const work = async () => {
-      const socket = await secured(held.channel, { ca, cert, key, name: url.hostname });
+      const socket = await secured(held.channel, { ca, cert, key, name: this.name });
       const headers = { Host: url.host, Connection: "close", "Content-Type": "application/json" };
       const answer = await sendRequest(socket, { method, path, headers, body });
       return { status: answer.statusCode ?? 0, text: (await readBody(answer)).toString("utf8") };

@@ -9,7 +9,7 @@ import { exec } from "../ssh/exec";
 import { Deadline, sleep } from "../time";
 import type { EtcdClient, Listed } from "./client";
 import { clientOf, lookAtCluster, type View } from "./look";
-import { nextStep, type Step } from "./plan";
+import { isBroken, nextStep, type Step } from "./plan";
 
 /** How long a member may take before it is said what is waited for. */
 const QUIET_SECONDS = 15;
@@ -77,8 +77,8 @@ async function act(inputs: EtcdClusterInputs, view: View, step: Step): Promise<v
     case "admit":
       return admit(inputs, step.node, await serving(inputs, view).members());
     case "aside":
-      warn(step.node, "its etcd data are of a member that the cluster does not have; they are put aside");
-      return onNode(inputs, step.node, "aside");
+      warn(step.node, `its etcd data ${unusable(step.broken)}; they are put aside`);
+      return onNode(inputs, step.node, "aside", ...(step.broken === undefined ? [] : ["broken"]));
     case "move":
       return serving(inputs, view).move(step.id, peerUrlOf(inputs, step.node));
     case "restart":
@@ -95,6 +95,11 @@ async function act(inputs: EtcdClusterInputs, view: View, step: Step): Promise<v
       return step satisfies never;
   }
 }
+
+const unusable = (broken: string | undefined): string =>
+  broken === undefined
+    ? "are of a member that the cluster does not have"
+    : `cannot be read (${broken}), and it becomes a new member`;
 
 /** One of the nodes' own words about its member, see the script there. */
 async function onNode(inputs: EtcdClusterInputs, node: string, ...verb: string[]): Promise<void> {
@@ -113,7 +118,7 @@ const admit = (inputs: EtcdClusterInputs, node: string, listed: readonly Listed[
 function serving(inputs: EtcdClusterInputs, view: View): EtcdClient {
   const member = view.members.find(({ healthy }) => healthy);
   if (!member) throw new HostError("etcd", "no member serves");
-  return clientOf(inputs, member.node);
+  return clientOf(inputs, member.node, member.formerUrl);
 }
 
 function peerUrlOf({ members }: EtcdClusterInputs, node: string): string {
@@ -138,16 +143,19 @@ function idsOf({ members }: EtcdClusterInputs, { listed = [] }: View): Record<st
   return Object.fromEntries(ids.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-/** A member that is positively gone is shown as drift, so that an update brings it back. */
+/** A member that is positively gone, or whose data are broken while others hold the quorum, is shown as drift, so that an update brings it back. */
 async function read(state: EtcdClusterOutputs): Promise<EtcdClusterOutputs> {
   const view = await lookAtCluster(state);
   if (view.members.every(({ facts }) => !facts)) {
     throw new HostError("etcd", view.members.map(({ node, why }) => `${node}: ${why}`).join("; "));
   }
-  const lost = view.members.filter(({ node, facts, why }) => {
+  const lost = view.members.filter((member) => {
+    const { node, facts, why } = member;
     if (!facts) warn(node, `etcd's member was not looked at: ${why}`);
-    const unlisted = view.listed !== undefined && !view.listed.some(({ name }) => name === node);
-    return facts && (facts.data === false || unlisted);
+    if (!view.listed) return facts?.data === false;
+    if (isBroken(member)) warn(node, `etcd cannot read its data: ${facts?.broken ?? ""}`);
+    const unlisted = !view.listed.some(({ name }) => name === node);
+    return facts && (facts.data === false || unlisted || isBroken(member));
   });
   const memberIds = view.listed === undefined ? state.memberIds : idsOf(state, view);
   if (lost.length === 0) return { ...state, memberIds };
@@ -155,8 +163,8 @@ async function read(state: EtcdClusterOutputs): Promise<EtcdClusterOutputs> {
 }
 
 /**
- * Waits until every member that can be reached serves. Without members it forms a cluster; one that lost its data
- * is replaced; one that has other settings is restarted. With the quorum lost it changes nothing.
+ * Waits until every member that can be reached serves. Without members it forms a cluster; one that lost its data,
+ * or cannot read them, is replaced; one that has other settings is restarted. With the quorum lost it changes nothing.
  */
 export const etcdCluster: Operation<EtcdClusterInputs, EtcdClusterOutputs> = {
   async create(inputs) {

@@ -12,8 +12,8 @@ export type Step =
   | { readonly kind: "remove"; readonly id: string; readonly name: string }
   | { readonly kind: "add"; readonly node: string }
   | { readonly kind: "admit"; readonly node: string }
-  /** Data of a member that the cluster does not have: out of the way. */
-  | { readonly kind: "aside"; readonly node: string }
+  /** Data of a member that the cluster does not have, or that it cannot read: out of the way. */
+  | { readonly kind: "aside"; readonly node: string; readonly broken?: string }
   | { readonly kind: "move"; readonly node: string; readonly id: string }
   | { readonly kind: "restart"; readonly node: string }
   | { readonly kind: "settle"; readonly nodes: readonly string[] };
@@ -63,6 +63,7 @@ function withQuorum(members: readonly Seen[], listed: readonly Listed[]): Step {
   const healthy = members.filter((member) => member.healthy).length;
   const step =
     first(members, (member) => setAside(member, listed)) ??
+    first(members, (member) => brokenAside(member, listed, healthy)) ??
     first(members, (member) => replaced(member, members, listed, healthy)) ??
     first(unhealthyFirst(members), (member) => brought(member, members, listed));
   if (step) return step;
@@ -93,6 +94,17 @@ function setAside(member: Seen, listed: readonly Listed[]): Step | undefined {
   const orphaned = member.facts?.data === true && !member.healthy && !entryOf(member, listed);
   return orphaned ? { kind: "aside", node: member.node } : undefined;
 }
+
+/** One that cannot read its data comes in as a new one as well, while the others hold the quorum without it. */
+function brokenAside(member: Seen, listed: readonly Listed[], healthy: number): Step | undefined {
+  return isBroken(member) && healthy >= quorumOf(listed.length)
+    ? { kind: "aside", node: member.node, broken: member.facts?.broken }
+    : undefined;
+}
+
+/** A unit that its owner has stopped is left alone. */
+export const isBroken = ({ facts, healthy }: Seen): boolean =>
+  !healthy && facts?.data === true && facts.broken !== undefined && facts.active !== "inactive";
 
 /** A member without data comes in as a new one; the one it was goes first, as the two share a name and an address. */
 function replaced(

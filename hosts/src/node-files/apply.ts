@@ -1,7 +1,6 @@
 /** What changed files and units take: reloads, restarts and reboots, each once, and proof that units run. */
 import type { Connection, NodeFilesInputs } from "../contract";
 import { HostError } from "../errors";
-import { awaitMember, memberServes } from "../etcd/back";
 import { disruptionLock } from "../locks";
 import { note } from "../log";
 import { rebootAndWait } from "../reboot";
@@ -28,11 +27,9 @@ export async function settle(inputs: NodeFilesInputs, pending: Pending): Promise
   const restart = pending.restart.filter((unit) => !off.includes(unit));
   const reload = pending.reload.filter((unit) => !off.includes(unit));
   const work = async () => {
-    const member = stops(pending, restart) && (await memberServes(connection));
     await runActions(connection, pending.daemonReload, restart, reload, on, off);
     if (restart.includes(DOCKER)) await awaitDocker(connection);
     if (pending.reboot) await rebootOnce(connection);
-    if (member) await awaitMember(connection);
     await verify(connection, on);
   };
   await (stops(pending, restart) ? apart(inputs, work) : work());

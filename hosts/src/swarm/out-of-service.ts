@@ -4,6 +4,7 @@
  */
 import type { Cluster, Connection } from "../contract";
 import { HostError, messageOf, reasonOf, RefusedError } from "../errors";
+import { etcdQuorum, withMember } from "../etcd/quorum";
 import { membershipLock } from "../locks";
 import { note, warn } from "../log";
 import { isFor } from "../services/placement";
@@ -45,7 +46,7 @@ export async function outOfService(
   connection: Connection,
   cluster: Cluster,
   work: () => Promise<void>,
-  unasked: (error: HostError) => Promise<void> = work,
+  unasked: (error: HostError) => Promise<void> = () => withMember(connection, work),
 ): Promise<void> {
   const info = await dockerInfo(connection).catch((error: unknown) => {
     if (error instanceof HostError) return error;
@@ -55,16 +56,17 @@ export async function outOfService(
   const member = await membership(connection, cluster, info);
   if (member === undefined) return work();
   await takeTasksMeanwhile(member);
+  const etcdNeeds = etcdQuorum();
   return inTurn(
     connection.node,
-    () => gate(member, managersNeed),
+    () => gate(member, async () => (await managersNeed(member)) ?? etcdNeeds(member)),
     async () => {
       // Where no other manager serves, nobody has it once this one has restarted.
       const key = await onManager(member.managers, "reading the unlock key", (manager) =>
         unlockKey(manager.connection),
       );
       const absence = await drain(member);
-      await work();
+      await withMember(connection, work);
       await comeBack(member, absence, (secondsLeft) => storageSpares(member, secondsLeft), key);
     },
   );

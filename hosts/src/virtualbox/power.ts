@@ -1,7 +1,6 @@
 /** A guest's power. */
 import type { Connection } from "../contract";
 import { HostError, messageOf, reasonOf } from "../errors";
-import { awaitMember, memberServes } from "../etcd/back";
 import { note, warn } from "../log";
 import { bootId } from "../reboot";
 import { brief } from "../ssh/connect";
@@ -141,7 +140,6 @@ async function powerCycle(
   earlier: OffFor,
   work: () => Promise<void>,
 ): Promise<void> {
-  const member = await memberServes(target);
   const swarm = await dockerInfo(target).catch(() => undefined);
   const reinstalled = earlier === "installation";
   note(name, "switching off for changed settings");
@@ -163,7 +161,6 @@ async function powerCycle(
   }
   if (reinstalled) await writeMark(manage, name, OFF_KEY);
   if (swarm?.Swarm.LocalNodeState === "active") await awaitDocker(target);
-  if (member) await awaitMember(target);
 }
 
 /** Waits until a system answers by its pinned key. */

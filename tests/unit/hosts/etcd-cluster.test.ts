@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { EtcdClusterOutputs } from "../../../hosts/src/contract";
 import { etcdCluster } from "../../../hosts/src/etcd/cluster";
@@ -83,6 +84,33 @@ describe("a cluster of real members", () => {
     expect(await clientOf(inputs, "coreos1").members()).toHaveLength(3);
   });
 
+  it("gets a member that cannot read its data replaced, its data kept", { timeout: LIMIT }, async () => {
+    const { two, inputs, outs } = await cluster();
+    await two.breakData();
+    const broken = /^warning: coreos2: etcd cannot read its data: discovery failed: walpb: crc mismatch$/;
+    await eventually(async () => {
+      const found = await etcdCluster.read("etcd", outs);
+      expect(found?.outs).toEqual({ ...outs, fingerprint: "lost: coreos2" });
+    });
+    expect(logged.join("\n")).toMatch(new RegExp(broken.source, "m"));
+    const mended = await etcdCluster.update("etcd", outs, inputs);
+    expect(mended.memberIds.coreos2).not.toBe(outs.memberIds.coreos2);
+    expect(await clientOf(inputs, "coreos2").get("greeting")).toBe("hello");
+    expect(await clientOf(inputs, "coreos1").members()).toHaveLength(3);
+    const kept = readdirSync(two.sandbox.at("data")).filter((name) => name.startsWith("store."));
+    expect(kept).toEqual([expect.stringMatching(/^store\.broken-\d{8}T\d{6}Z$/)]);
+  });
+
+  it("leaves a member whose owner has stopped its unit as it is", { timeout: LIMIT }, async () => {
+    const { two, outs } = await cluster();
+    await two.breakData();
+    await eventually(async () =>
+      expect((await etcdCluster.read("etcd", outs))?.outs).toMatchObject({ fingerprint: "lost: coreos2" }),
+    );
+    await exec(two.sandbox.server.connection(), ["systemctl", "stop", "moorage-etcd.service"]);
+    expect((await etcdCluster.read("etcd", outs))?.outs).toEqual(outs);
+  });
+
   it("goes on with a replacement that was interrupted", { timeout: LIMIT }, async () => {
     const { three, inputs, outs } = await cluster();
     three.loseData();
@@ -113,6 +141,19 @@ describe("a cluster of real members", () => {
         /^etcd_server_quota_backend_bytes 3\.3554432e\+07$/m,
       );
     }
+  });
+
+  it("gives members other ports, asked at the former ones until then", { timeout: LIMIT }, async () => {
+    const { pki, nodes, outs } = await cluster();
+    await Promise.all(nodes.map((node) => node.moveTo()));
+    const inputs = clusterInputs(nodes, pki, { fingerprint: "2" });
+    const moved = await etcdCluster.update("etcd", outs, inputs);
+    expect(moved.memberIds).toEqual(outs.memberIds);
+    expect(nodes.map(({ restarts }) => restarts)).toEqual([1, 1, 1]);
+    expect(await clientOf(inputs, "coreos3").get("greeting")).toBe("hello");
+    const listed = await clientOf(inputs, "coreos1").members();
+    const peers = listed.flatMap(({ peerUrls }) => peerUrls).sort();
+    expect(peers).toEqual(nodes.map(({ peerUrl }) => peerUrl).sort());
   });
 
   it("puts data aside that the cluster does not know", { timeout: LIMIT }, async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Listed } from "../../../hosts/src/etcd/client";
-import type { Facts, Seen } from "../../../hosts/src/etcd/look";
+import { brokenBy, type Facts, type Seen } from "../../../hosts/src/etcd/look";
 import { nextStep, quorumOf } from "../../../hosts/src/etcd/plan";
 
 const peer = (node: string) => `https://${node}:2380`;
@@ -130,10 +130,69 @@ describe("with a quorum", () => {
     expect(nextStep({ members, listed: listed("a") })).toEqual({ kind: "add", node: "b" });
   });
 
+  it("data that cannot be read are put aside while the others hold the quorum", () => {
+    const broken = (node: string, changes: Partial<Facts> = {}) =>
+      seen(node, { broken: "walpb: crc mismatch", active: "activating", ...changes }, false);
+    const aside = { kind: "aside", node: "c", broken: "walpb: crc mismatch" };
+    expect(nextStep({ members: [seen("a"), seen("b"), broken("c")], listed: abc })).toEqual(aside);
+    const stopped = [seen("a"), seen("b"), broken("c", { active: "inactive" })];
+    expect(nextStep({ members: stopped, listed: abc })).toMatchObject({ kind: "wait" });
+    const alone = [seen("a"), seen("b", {}, false), broken("c")];
+    expect(nextStep({ members: alone, listed: abc })).toMatchObject({ kind: "wait" });
+    expect(nextStep({ members: [seen("a", {}, false), broken("b"), broken("c")] })).toMatchObject({
+      kind: "wait",
+    });
+    // Not serving any more while it joins, and not broken: nothing is taken from it.
+    const recovered = [seen("a"), seen("b"), seen("c", { broken: "walpb: crc mismatch" })];
+    expect(nextStep({ members: recovered, listed: abc })).toMatchObject({ kind: "done" });
+  });
+
   it("data of a member that is in no list are put aside", () => {
     const members = [seen("a"), seen("b"), seen("c", {}, false)];
     expect(nextStep({ members, listed: listed("a", "b") })).toEqual({ kind: "aside", node: "c" });
   });
+});
+
+const json = (level: string, msg: string, error: string) =>
+  `{"level":"${level}","ts":"2026-01-01T00:00:00Z","caller":"x.go:1","msg":"${msg}","error":"${error}","stacktrace":"y"}`;
+
+it.each([
+  [3, json("fatal", "discovery failed", "walpb: crc mismatch"), "discovery failed: walpb: crc mismatch"],
+  [
+    9,
+    json("panic", "failed to open database", "invalid database"),
+    "failed to open database: invalid database",
+  ],
+  [
+    9,
+    "panic: failed to recover v3 backend from snapshot",
+    "panic: failed to recover v3 backend from snapshot",
+  ],
+  [
+    9,
+    "panic: assertion failed: Page expected to be: 3, but self identifies as 1",
+    /^panic: assertion failed/,
+  ],
+  [
+    9,
+    "panic: tocommit(8) is out of range [lastIndex(3)]. Was the raft log corrupted, truncated, or lost?",
+    /lost\?$/,
+  ],
+  [9, "panic: cannot use none as id", "panic: cannot use none as id"],
+  [2, json("fatal", "discovery failed", "walpb: crc mismatch"), undefined],
+  [9, json("fatal", "discovery failed", "listen tcp 10.0.0.1:2380: bind: address already in use"), undefined],
+  [
+    9,
+    json("fatal", "discovery failed", "cannot access data directory: open /x/.touch: read-only file system"),
+    undefined,
+  ],
+  [9, json("fatal", "failed to save", "write /x/wal/0.wal: wal: no space left on device"), undefined],
+  [9, "", undefined],
+  [Number.NaN, "panic: freelist", undefined],
+])("restarted %s times, and ended with %s", (restarts, ended, expected) => {
+  const found = brokenBy(restarts, ended);
+  if (expected === undefined) expect(found).toBeUndefined();
+  else expect(found).toMatch(expected);
 });
 
 it("a quorum is more than half", () => {

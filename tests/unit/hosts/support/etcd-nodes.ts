@@ -3,12 +3,15 @@
  * stands in is systemd, which here only starts the unit's command again when it ends, and Docker, which here runs
  * etcd itself in place of a container.
  */
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { etcdFiles, etcdScriptPath, etcdUnit, etcdUrl, shellCommand } from "@moorage/render";
 import type { EtcdFilesArgs } from "@moorage/render";
 import type { EtcdClusterInputs } from "../../../../hosts/src/contract";
+import { exec } from "../../../../hosts/src/ssh/exec";
 import { program } from "../../render/programs/root";
 import { authority, type Authority } from "./authority";
 import { Sandbox } from "./sandbox";
@@ -42,7 +45,8 @@ verb=$1
 running() { [ -e "$FAKE/unit.pid" ] && kill -0 "$(cat "$FAKE/unit.pid")" 2>/dev/null; }
 begin() {
   running && return 0
-  setsid sh -c 'echo $$ > "$FAKE/unit.pid"; while :; do sh ${etcdScriptPath} start; sleep 0.3; done' </dev/null >> "$FAKE/journal" 2>&1 &
+  : > "$FAKE/ends"
+  setsid sh -c 'echo $$ > "$FAKE/unit.pid"; while :; do sh ${etcdScriptPath} start; echo >> "$FAKE/ends"; sleep 0.3; done' </dev/null >> "$FAKE/journal" 2>&1 &
 }
 finish() {
   running || return 0
@@ -57,17 +61,20 @@ case "$verb" in
   stop) finish ;;
   restart) echo restarted >> "$FAKE/restarts"; finish; begin ;;
   is-active) if running; then echo active; else echo inactive; exit 3; fi ;;
-  show) running && state=active || state=inactive; printf 'ActiveState=%s\\nSubState=%s\\nNRestarts=0\\nResult=success\\n' "$state" running ;;
+  show) running && state=active || state=inactive
+    printf 'ActiveState=%s\\nSubState=%s\\nNRestarts=%s\\nResult=success\\n' "$state" running "$(grep -c '' "$FAKE/ends")" ;;
 esac
 `;
 
 export class EtcdNode {
   sandbox!: Sandbox;
+  /** Where its SSH server lets others through to. */
+  private readonly addresses: Record<string, number> = {};
 
   constructor(
     readonly name: string,
-    readonly clientPort: number,
-    readonly peerPort: number,
+    private clientPort: number,
+    private peerPort: number,
     private readonly pki: Authority,
   ) {}
 
@@ -80,10 +87,11 @@ export class EtcdNode {
   }
 
   async start(): Promise<this> {
-    const tools = { docker, systemctl, journalctl: '#!/bin/sh\ntail -n 4 "$FAKE/journal"\n' };
+    this.addresses[`127.0.0.1:${this.clientPort}`] = this.clientPort;
+    const tools = { docker, systemctl, journalctl: '#!/bin/sh\ntail -n "$3" "$FAKE/journal"\n' };
     this.sandbox = await Sandbox.start(tools, {
       node: this.name,
-      addresses: { [`127.0.0.1:${this.clientPort}`]: this.clientPort },
+      addresses: this.addresses,
       env: {
         ETCD: shellCommand(program("usr/bin/etcd")),
         ETCDCTL: shellCommand(program("usr/bin/etcdctl")),
@@ -100,7 +108,8 @@ export class EtcdNode {
     const { files, units } = etcdFiles({
       node: this.name,
       image: "etcd",
-      address: "127.0.0.1",
+      clientAddress: "127.0.0.1",
+      peerAddress: "127.0.0.1",
       clientPort: this.clientPort,
       peerPort: this.peerPort,
       token: "test",
@@ -118,6 +127,14 @@ export class EtcdNode {
     this.sandbox.write(`etc/systemd/system/${etcdUnit}`, units[etcdUnit]?.content ?? "");
   }
 
+  /** Other ports, with its files placed anew. */
+  async moveTo(): Promise<void> {
+    const [clientPort = 0, peerPort = 0] = await freePorts(2);
+    Object.assign(this, { clientPort, peerPort });
+    this.addresses[`127.0.0.1:${clientPort}`] = clientPort;
+    this.place();
+  }
+
   /** Ends the unit and everything of it. */
   kill(): void {
     const pid = this.sandbox.read("unit.pid")?.trim();
@@ -129,6 +146,17 @@ export class EtcdNode {
   loseData(): void {
     this.kill();
     rmSync(this.sandbox.at("data"), { recursive: true, force: true });
+  }
+
+  /** Bytes in its log are others than it wrote; it is started, as its unit would be. */
+  async breakData(): Promise<void> {
+    this.kill();
+    const folder = this.sandbox.at("data/store/member/wal");
+    const [log = ""] = readdirSync(folder).filter((name) => name.endsWith(".wal"));
+    const file = openSync(join(folder, log), "r+");
+    writeSync(file, randomBytes(64), 0, 64, 200);
+    closeSync(file);
+    await exec(this.sandbox.server.connection(), ["systemctl", "start", etcdUnit]);
   }
 
   get hasData(): boolean {

@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { TestServer, TestServerOptions } from "./ssh-server";
 import { afterwards, startServer, temporaryFolder } from "./stop";
@@ -95,6 +95,10 @@ export class Sandbox {
   write(path: string, content: string): void {
     mkdirSync(dirname(this.at(path)), { recursive: true });
     writeFileSync(this.at(path), content);
+  }
+
+  remove(path: string): void {
+    rmSync(this.at(path), { force: true });
   }
 
   read(path: string): string | undefined {
