@@ -19,7 +19,7 @@ export interface HealingScriptArgs {
   readonly intervalSeconds?: number;
   /** Seconds after which a healing that has no end is given up. @default 43200 */
   readonly limitSeconds?: number;
-  /** Seconds until a failed one is tried again, each time longer, up to an hour. @default 120 */
+  /** Seconds until a failed one is tried again, each time longer, up to an hour. @default 30 */
   readonly retrySeconds?: number;
 }
 
@@ -40,7 +40,7 @@ export function renderHealingScript(args: HealingScriptArgs): string {
     `every=${args.everySeconds}`,
     `interval=${args.intervalSeconds ?? 15}`,
     `limit=${args.limitSeconds ?? 43_200}`,
-    `retry=${args.retrySeconds ?? 120}`,
+    `retry=${args.retrySeconds ?? 30}`,
     "",
     ...notes,
     "",
@@ -102,20 +102,25 @@ const looking = [
 ];
 
 const healing = [
-  "# Of each object MinIO says how redundant it was and is. What is grey is in too few places to be read: the rest of",
-  "# something that was deleted while a drive was away, as a rule.",
+  "# Of each object MinIO says on which drives it was, and is. What is on too few to be read is the rest of something",
+  "# that was deleted while a drive was away, as a rule, and is swept.",
   "sum_up() {",
-  "    awk '/-> +([Yy]ellow|YELLOW|[Rr]ed|RED)\\]/ { left++ }",
-  "        /-> +([Gg]rey|GREY)\\]/ { rest++ }",
-  '        /^Healed:/ { said = $0; sub(/^Healed:[[:space:]]*/, "", said) }',
-  "        /ERROR|rror response|no container/ { wrong = $0 }",
-  "        /^ended / { code = $2 }",
+  `    awk 'BEGIN { RS = "}" }`,
+  '        /"status"/ { after = 0 }',
+  '        /"after"/ { after = 1; if ($0 ~ /"after" *: *\\{[^{]*"color" *: *"(yellow|red)"/) left++ }',
+  '        after && left && /"state"/ && !/"state" *: *"ok"/ {',
+  '            drive = $0; sub(/.*"endpoint" *: *"[a-z]*:\\/\\//, "", drive); sub(/[:\\/].*/, "", drive); missed[drive]++ }',
+  '        /"type" *: *"summary"/ { scanned = number("objects_scanned"); healed = number("objects_healed"); whole = 1 }',
+  '        /"error"/ || /rror response|no container/ { wrong = $0; sub(/.*"message" *: *"/, "", wrong) }',
+  '        /ended [0-9]+/ { code = $0; sub(/.*ended /, "", code); code = code + 0 }',
+  '        function number(key) { value = $0; sub(".*\\"" key "\\" *: *", "", value); return value + 0 }',
   "        END {",
-  '            gsub(/\\/\\/[^@ ]*@/, "//", wrong)',
+  '            gsub(/\\/\\/[^@ ]*@/, "//", wrong); gsub(/[[:space:]]+/, " ", wrong)',
   '            if (code == "") print "no: cut off"',
   '            else if (code != 0) print "no: exit code " code ": " substr(wrong, 1, 200)',
-  '            else if (left > 0) print "no: " left " objects are not on all drives"',
-  '            else print "yes: " said (rest > 0 ? "; " rest " in too few places to be read" : "")',
+  '            else if (!whole) print "no: it was cut off"',
+  '            else if (left > 0) { said = ""; for (drive in missed) said = said " " drive; print "no: " left " objects are not on all drives:" said }',
+  '            else print "yes: " healed " of " scanned " objects"',
   "        }'",
   "}",
   "",
@@ -128,9 +133,9 @@ const healing = [
   '    rm -f "$state/wanted"',
   '    echo "healing, by a $1 scan"',
   "    # One whose client was cut off would still be there, and have none beside it.",
-  "    inside 60 'exec mc --quiet --no-color admin heal --recursive --force-stop local' > /dev/null 2>&1 || :",
+  "    inside 60 'exec mc --quiet --json admin heal --recursive --force-stop local' > /dev/null 2>&1 || :",
   "    result=$(",
-  '        { code=0; inside "$limit" "exec mc --quiet --no-color admin heal --recursive --scan $1 local" 2>&1 || code=$?',
+  '        { code=0; inside "$limit" "exec mc --quiet --json admin heal --recursive --scan $1 local" 2>&1 || code=$?',
   '          printf "\\nended %s\\n" "$code"; } | sum_up',
   "    )",
   "    case $result in",

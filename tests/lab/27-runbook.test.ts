@@ -135,7 +135,7 @@ test("A data disk is full", async () => {
   const [said] = await follow(lab, "A data disk is full", {
     on: { "the first storage node": firstStorageNode },
   });
-  expect(said).toMatch(/^healed: [1-9]\d*\//m);
+  expect(said).toMatch(/^healed: [1-9]\d* of /m);
   await whole();
 });
 

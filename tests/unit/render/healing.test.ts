@@ -35,8 +35,43 @@ case "$*" in
 esac
 `;
 
-const healed =
-  "printf '[Green  ->  Green] registry/a\\n[Yellow ->  Green] registry/b\\nHealed:\\t1/2 objects; 9 KiB in 1s\\n'";
+/** What `mc --json` prints of one object, as it was and as it is on two drives. */
+const item = (before: string, after: string, state = "ok"): string => {
+  const side = (color: string, second: string) => ({
+    color,
+    online: 2,
+    drives: [
+      { uuid: "", endpoint: "http://minio-a:9000/data", state: "ok" },
+      { uuid: "", endpoint: "http://minio-b:9000/data", state: second },
+    ],
+  });
+  const whole = { status: "success", type: "object", name: "registry/a", before: side(before, "missing") };
+  return JSON.stringify({ ...whole, after: side(after, state), size: 9 });
+};
+
+const summary = (scanned: number, done: number): string =>
+  JSON.stringify({
+    status: "success",
+    type: "summary",
+    objects_scanned: scanned,
+    objects_healed: done,
+    size: 9,
+  });
+
+const failure = (cause: string): string =>
+  JSON.stringify({
+    status: "error",
+    error: { message: "It did not work", cause: { message: cause, error: {} }, type: "fatal" },
+  });
+
+const prints = (...lines: string[]): string => `cat <<'END'\n${lines.join("\n")}\nEND\n`;
+
+const healed = prints(
+  item("green", "green"),
+  item("yellow", "green"),
+  item("grey", "grey", "missing"),
+  summary(3, 1),
+);
 
 beforeEach(() => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-healing-"));
@@ -136,7 +171,7 @@ async function settled(): Promise<void> {
 it("heals once where nothing is known, and then has nothing to do", async () => {
   await settled();
   expect(read("journal")).toBe(
-    "to be healed: it is not known what the drives hold\nhealing, by a normal scan\nhealed: 1/2 objects; 9 KiB in 1s\n",
+    "to be healed: it is not known what the drives hold\nhealing, by a normal scan\nhealed: 1 of 3 objects\n",
   );
   const now = Date.now() / 1000;
   const { healed: last, looked = "", ...rest } = said();
@@ -188,7 +223,7 @@ it("remembers over a reboot what has to be healed, and what was cut off", async 
 });
 
 it("looks on while it heals, and heals again for what went away meanwhile", async () => {
-  write("heal", `while [ -e "$FAKE/slow" ]; do sleep 0.02; done; ${healed}`);
+  write("heal", `while [ -e "$FAKE/slow" ]; do sleep 0.02; done\n${healed}`);
   write("slow", "");
   watch();
   await until("healing", () => heals() === 1);
@@ -204,14 +239,15 @@ it("looks on while it heals, and heals again for what went away meanwhile", asyn
 it.each([
   [
     "a client that fails",
-    "echo 'mc: <ERROR> at http://someone:veryhidden@x: no' >&2; exit 1",
-    "exit code 1: mc: <ERROR> at http://x: no",
+    `${prints(failure("Get http://someone:veryhidden@x: refused"))}exit 1`,
+    "exit code 1: Get http://x: refused.*",
   ],
   [
     "objects that stay behind",
-    "printf '[Red    -> Yellow] registry/a\\nHealed:\\t0/1 objects\\n'",
-    "1 objects are not on all drives",
+    prints(item("red", "yellow", "unknown (CRC mismatch)"), item("green", "green"), summary(2, 0)),
+    "1 objects are not on all drives: minio-b",
   ],
+  ["an end without a sum", prints(item("yellow", "green")), "it was cut off"],
 ])("tries again after %s, and says so", async (_what, line, reason) => {
   write("heal", line);
   watch();
@@ -260,7 +296,7 @@ it("heals nothing where MinIO does not run", async () => {
 it("heals at once by an operator's command, one at a time, deeply when asked", async () => {
   expect(told("now", "deep")).toEqual({
     code: 0,
-    output: "healing, by a deep scan\nhealed: 1/2 objects; 9 KiB in 1s\n",
+    output: "healing, by a deep scan\nhealed: 1 of 3 objects\n",
   });
   expect(read("mc.log")).toMatch(
     /^.*admin heal --recursive --force-stop local\n.*admin heal --recursive --scan deep local\n$/,
