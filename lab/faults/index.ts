@@ -87,7 +87,7 @@ export const faults = {
     choices: owners,
     begin: async (place, owner) => corrupt(place, ownerNamed(owner)),
     mendedBy:
-      "MinIO, when it reads them; `mc admin heal --scan deep` for all at once. etcd: wipe it, then `pulumi refresh` and `pulumi up`",
+      "MinIO, where what it notes about an object is whole (`mc admin heal --scan deep`); otherwise wipe it. etcd: wipe it, then `pulumi refresh` and `pulumi up`",
   },
   wipe: {
     summary: "every file gone",

@@ -19,7 +19,7 @@ export interface HealingScriptArgs {
   readonly intervalSeconds?: number;
   /** Seconds after which a healing that has no end is given up. @default 43200 */
   readonly limitSeconds?: number;
-  /** Seconds until a failed one is tried again, each time longer, up to an hour. @default 30 */
+  /** Seconds until a failed one is tried again, each time after twice as long, up to an hour. @default 30 */
   readonly retrySeconds?: number;
 }
 
@@ -95,8 +95,8 @@ const looking = [
   "due() {",
   '    [ "$steady" -ge 2 ] && [ -e "$state/wanted" ] && [ ! -e "$state/doing" ] || return 1',
   '    read -r last tries _ 2>/dev/null < "$state/failed" || return 0',
-  "    pause=$((retry * tries))",
-  '    if [ "$pause" -gt 3600 ]; then pause=3600; fi',
+  "    pause=$retry",
+  '    while [ "$tries" -gt 1 ] && [ "$pause" -lt 3600 ]; do pause=$((pause * 2)); tries=$((tries - 1)); done',
   '    [ "$now" -ge "$((last + pause))" ] || [ "$last" -gt "$now" ]',
   "}",
 ];
