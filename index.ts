@@ -8,6 +8,7 @@ import { reachedThrough } from "./components/machine/virtualBoxNetwork";
 import { describeNodes, nodesWithRole, sshCommandsOf, storageNodes } from "./components/nodes";
 import { CertificateAuthority } from "./components/pki";
 import { Registry } from "./components/registry/registry";
+import { Healing } from "./components/storage/healing";
 import { ObjectStore } from "./components/storage/objectStore";
 import { Swarm } from "./components/swarm/swarm";
 import { loadConfig, withoutTrace } from "./config";
@@ -43,6 +44,12 @@ const store = new ObjectStore("store", {
   nodes: storageNodes(fleet.nodes),
   balancerNodes: Object.keys(nodesWithRole(fleet.nodes, "registry")),
 });
+const healing = new Healing("healing", {
+  swarm,
+  healing: config.storage.healing,
+  store,
+  nodes: nodesWithRole(fleet.nodes, "storage"),
+});
 const registry = new Registry("registry", {
   swarm,
   registry: config.registry,
@@ -60,7 +67,7 @@ const edge = new Edge("edge", {
   nodes: nodesWithRole(fleet.nodes, "edge"),
 });
 for (const [node, { machine }] of Object.entries(fleet.nodes)) {
-  const parts = [swarm.members[node], etcd?.members[node], edge.addresses[node]];
+  const parts = [swarm.members[node], etcd?.members[node], healing.units[node], edge.addresses[node]];
   fleet.row.consistsOf(node, { ready: machine.ready, back: parts.filter((part) => part !== undefined) });
 }
 const acceptance = new Acceptance("acceptance", {

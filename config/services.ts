@@ -3,6 +3,18 @@ import { z } from "zod";
 import { dataFolder } from "./folders";
 import { digest, dnsNameOrIpv4, ipv4, isMember, notYet, port, sharedName, text, whole } from "./values";
 
+const healing = z
+  .strictObject({
+    enabled: z
+      .boolean()
+      .default(true)
+      .describe("A unit on the first storage node sees to it; without it MinIO's scanner does, in days."),
+    everyHours: whole(1, 720)
+      .default(24)
+      .describe("After so many hours everything is looked through, whatever was seen."),
+  })
+  .prefault({});
+
 export const storage = z
   .strictObject({
     kind: z
@@ -14,6 +26,9 @@ export const storage = z
       .default("registry"),
     mountPoint: dataFolder.default("/var/lib/moorage/data").describe("Where data disks are mounted."),
     retain: z.boolean().default(true).describe("`destroy` keeps what was pushed."),
+    healing: healing.describe(
+      "What was written while a drive was away is brought to it once all are there again.",
+    ),
   })
   .prefault({});
 

@@ -13,7 +13,7 @@ export const storageRegion = "us-east-1";
 const bucketTimeoutSeconds = 300;
 
 /** Where MinIO finds its root user in its containers. */
-const rootFiles = {
+export const rootFiles = {
   rootUserFile: "/run/secrets/root-user",
   rootPasswordFile: "/run/secrets/root-password",
 };

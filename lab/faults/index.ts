@@ -91,7 +91,7 @@ export const faults = {
       if (owner === "etcd") await killProgram(place, "etcd");
     },
     mendedBy:
-      "MinIO, when it reads them; `mc admin heal --scan deep` for all at once; for etcd, `pulumi refresh` and `pulumi up`",
+      "MinIO, where what it notes about an object is whole (`mc admin heal --scan deep`), otherwise wipe it; for etcd, `pulumi refresh` and `pulumi up`",
   },
   wipe: {
     summary: "every file gone",

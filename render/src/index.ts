@@ -54,6 +54,8 @@ export {
   renderEtcdSettings,
   type EtcdFilesArgs,
 } from "./etcd";
+export { healingFiles, healingScriptPath, healingUnit, type HealingFilesArgs } from "./healing";
+export { renderHealingScript, type HealingScriptArgs } from "./healing-script";
 export { nodeBaseFiles, type NodeBaseArgs } from "./node-base";
 export { containerSlice, type ContainerLimits, type DockerApiTls, type DockerArgs } from "./docker-daemon";
 export { defaultMtu, overlayMtu, overlayMtuOption } from "./overlay";

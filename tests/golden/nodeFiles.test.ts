@@ -1,4 +1,4 @@
-import { computeNoProxy, etcdFiles, keepalivedFiles, nodeBaseFiles } from "@moorage/render";
+import { computeNoProxy, etcdFiles, healingFiles, keepalivedFiles, nodeBaseFiles } from "@moorage/render";
 import { it } from "vitest";
 import { expectGolden, listing } from "./golden";
 import { nodes, pem } from "./models";
@@ -77,4 +77,15 @@ it("a member of etcd", () => {
     key: tls.key,
   });
   expectGolden("etcd.txt", listing(files));
+});
+
+it("the healing of MinIO's objects", () => {
+  const files = healingFiles({
+    service: "minio-coreos1",
+    drives: 4,
+    everySeconds: 86_400,
+    rootUserFile: "/run/secrets/root-user",
+    rootPasswordFile: "/run/secrets/root-password",
+  });
+  expectGolden("healing.txt", listing(files));
 });

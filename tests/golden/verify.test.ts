@@ -69,7 +69,10 @@ const whole: Report = {
     ],
     swarm: [green("nodes", "4 of 4 ready and active"), green("overlay", "10.20.1.0/24, encrypted, known to 4 nodes")],
     services: [green("minio-coreos1", "1 of 1 run"), green("nginx", "4 of 4 run")],
-    storage: [green("coreos1", "MinIO runs, write quorum")],
+    storage: [
+      green("coreos1", "MinIO runs, write quorum"),
+      green("healing", "all 4 drives hold everything, healed at 2026-02-12T19:02:11Z"),
+    ],
     certificates: [green("authority", "valid for 3649 more days, until 2036-02-10")],
     registry: [green("push and pull", `sha256:${"ab".repeat(32)} pushed and pulled in 210 ms`)],
   },

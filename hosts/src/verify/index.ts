@@ -37,6 +37,7 @@ export async function verifyRecorded(stack: RecordedStack): Promise<Report> {
   );
   // Where MinIO runs, something is on the overlay.
   const expected = reached.filter(({ name }) => acceptance?.storageServices[name] !== undefined);
+  const healing = found.flatMap((each) => (each.healing ? [each.healing] : []));
   const subjects: Record<string, readonly Check[]> = {
     ...(members ? { etcd: members.checks } : {}),
     swarm: [
@@ -47,7 +48,7 @@ export async function verifyRecorded(stack: RecordedStack): Promise<Report> {
       ),
     ],
     services,
-    storage,
+    storage: [...storage, ...healing],
     certificates,
     registry: acceptance ? registry : [unproved],
   };

@@ -7,6 +7,7 @@ import { ETCD_UNIT } from "../rendered";
 import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { within } from "../time";
+import { healingCheck } from "./healing";
 import { nodeScript } from "./node-script";
 import type { RecordedNode, RecordedStack } from "./recorded";
 import type { Check, OverlayRow } from "./report";
@@ -23,6 +24,8 @@ export const OVERLAY = "services";
 export interface NodeFindings {
   readonly checks: readonly Check[];
   readonly overlay?: OverlayRow;
+  /** Of the node that sees to what its drives miss. */
+  readonly healing?: Check;
 }
 
 export async function verifyNode(node: RecordedNode, { etcd }: RecordedStack): Promise<NodeFindings> {
@@ -56,7 +59,7 @@ async function look(node: RecordedNode, etcd: RecordedStack["etcd"]): Promise<No
   const member = etcd?.members[node.name];
   const facts =
     member && etcd ? await lookAtNode(member, etcd.script).catch((error: Error) => error) : undefined;
-  const { overlay } = found;
+  const { overlay, healing } = found;
   return {
     checks: [
       clockCheck(skewOf(found, before, after)),
@@ -65,6 +68,7 @@ async function look(node: RecordedNode, etcd: RecordedStack["etcd"]): Promise<No
       ...found.certificates.map(certificateCheck),
     ],
     ...(overlay === undefined ? {} : { overlay: { node: node.name, ...overlay } }),
+    ...(healing.length === 0 ? {} : { healing: healingCheck(healing, found.now) }),
   };
 }
 
@@ -84,6 +88,7 @@ interface Found {
   readonly docker: { readonly version: string; readonly swarm: string };
   readonly overlay?: Omit<OverlayRow, "node">;
   readonly certificates: readonly { readonly file: string; readonly pem: string }[];
+  readonly healing: readonly string[];
   readonly complete: boolean;
 }
 
@@ -108,6 +113,7 @@ export function parseNode(output: string): Found {
       const [file = "", content = ""] = line.split(" ");
       return { file, pem: Buffer.from(content, "base64").toString("utf8") };
     }),
+    healing: all("healing"),
     complete: one("end") === "yes",
   };
 }

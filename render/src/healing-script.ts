@@ -1,0 +1,187 @@
+/** What one storage node does for MinIO's redundancy: one shell script with a verb for each thing. */
+import { lines, word } from "./text";
+
+export interface HealingScriptArgs {
+  /** Swarm service that is MinIO on this node; its container has `mc`, `sh`, `cat` and `timeout`. */
+  readonly service: string;
+  /** How many drives the store has. */
+  readonly drives: number;
+  /** Seconds after which all is looked through again, whatever was seen. */
+  readonly everySeconds: number;
+  /** Where MinIO finds its root user in its container. */
+  readonly rootUserFile: string;
+  readonly rootPasswordFile: string;
+  /** Folder of what has to be known after a reboot. @default "/var/lib/moorage/healing" */
+  readonly stateFolder?: string;
+  /** Folder of what need not. @default "/run/moorage-healing" */
+  readonly runFolder?: string;
+  /** Seconds between two looks. @default 15 */
+  readonly intervalSeconds?: number;
+  /** Seconds after which a healing that has no end is given up. @default 43200 */
+  readonly limitSeconds?: number;
+  /** Seconds until a failed one is tried again, each time after twice as long, up to an hour. @default 30 */
+  readonly retrySeconds?: number;
+}
+
+/**
+ * MinIO writes an object where three of its four drives are there, tries the fourth once more a second later, and
+ * then leaves it to a scanner that takes days. So once all drives are there again, everything is looked through.
+ */
+export function renderHealingScript(args: HealingScriptArgs): string {
+  return lines(
+    "#!/bin/sh",
+    "# Brings what was written while a drive of MinIO was away to all drives. The unit runs `watch`; `now` heals at",
+    "# once, `now deep` reads and checks every byte besides, and `say` tells how things stand.",
+    "set -eu",
+    `service=${word(args.service, "service")}`,
+    `all=${args.drives}`,
+    `state=${word(args.stateFolder ?? "/var/lib/moorage/healing", "folder")}`,
+    `run=${word(args.runFolder ?? "/run/moorage-healing", "folder")}`,
+    `every=${args.everySeconds}`,
+    `interval=${args.intervalSeconds ?? 15}`,
+    `limit=${args.limitSeconds ?? 43_200}`,
+    `retry=${args.retrySeconds ?? 30}`,
+    "",
+    ...notes,
+    "",
+    ...asking(args),
+    "",
+    ...looking,
+    "",
+    ...healing,
+    "",
+    ...verbs,
+  );
+}
+
+const notes = [
+  "# Each fact is a file: `wanted` is why something has to be healed, `doing` and `healed` are when it began.",
+  'note() { printf "%s\\n" "$2" > "$state/.$1.part"; mv -f "$state/.$1.part" "$state/$1"; }',
+  'noted() { cat "$state/$1" 2>/dev/null || :; }',
+  'want() { [ -e "$state/wanted" ] || { note wanted "$(date +%s) $1"; echo "to be healed: $1"; }; }',
+];
+
+const asking = ({ rootUserFile, rootPasswordFile }: HealingScriptArgs): string[] => [
+  "# A line in MinIO's container, for $1 seconds. The login is in the environment there, and on no command line.",
+  "inside() {",
+  '    id=$(timeout 10 docker ps --quiet --filter status=running --filter "label=com.docker.swarm.service.name=$service" | head -n 1)',
+  '    if [ -z "$id" ]; then echo "no container of $service runs here"; return 1; fi',
+  `    login='MC_HOST_local="http://$(cat ${word(rootUserFile, "file")}):$(cat ${word(rootPasswordFile, "file")})@127.0.0.1:9000"'`,
+  '    timeout "$(($1 + 15))" docker exec "$id" timeout "$1" sh -c "export MC_CONFIG_DIR=/tmp/.mc $login; $2"',
+  "}",
+];
+
+const looking = [
+  "# How many drives are there, and when the last of the servers started.",
+  "look() {",
+  "    info=$(inside 20 'exec mc --quiet --json admin info local' 2>/dev/null | tr -d '[:space:]') || info=",
+  `    there=$(printf %s "$info" | grep -o '"state":"ok"' | wc -l)`,
+  `    uptime=$(printf %s "$info" | grep -o '"uptime":[0-9]*' | cut -d : -f 2 | sort -n | head -n 1)`,
+  "    now=$(date +%s)",
+  "    covered=$(noted doing)",
+  '    [ -n "$covered" ] || covered=$(noted healed)',
+  "    # A clock that was ahead once would otherwise hold back all that follows.",
+  '    if [ -n "$covered" ] && [ "$covered" -gt "$((now + 60))" ]; then covered=; fi',
+  '    if [ "$there" -ne "$all" ]; then want "a drive was away"',
+  '    elif [ -z "$covered" ]; then want "it is not known what the drives hold"',
+  '    elif [ "$((now - ${uptime:-0}))" -gt "$covered" ]; then want "a server was started anew"',
+  '    elif [ "$((now - covered))" -ge "$every" ]; then want "it is time to look through everything"; fi',
+  "    # A drive that comes and goes is left alone until it stays.",
+  '    if [ "$there" -eq "$all" ]; then steady=$((steady + 1)); else steady=0; fi',
+  '    echo "$now $there" > "$run/.looked.part"',
+  '    mv -f "$run/.looked.part" "$run/looked"',
+  "}",
+  "",
+  "due() {",
+  '    [ "$steady" -ge 2 ] && [ -e "$state/wanted" ] && [ ! -e "$state/doing" ] || return 1',
+  '    read -r last tries _ 2>/dev/null < "$state/failed" || return 0',
+  "    pause=$retry",
+  '    while [ "$tries" -gt 1 ] && [ "$pause" -lt 3600 ]; do pause=$((pause * 2)); tries=$((tries - 1)); done',
+  '    [ "$now" -ge "$((last + pause))" ] || [ "$last" -gt "$now" ]',
+  "}",
+];
+
+const healing = [
+  "# Of each object MinIO says on which drives it was, and is. What is on too few to be read is the rest of something",
+  "# that was deleted while a drive was away, as a rule, and is swept.",
+  "sum_up() {",
+  `    awk 'BEGIN { RS = "}" }`,
+  '        /"status"/ { after = 0 }',
+  '        /"after"/ { after = 1; if ($0 ~ /"after" *: *\\{[^{]*"color" *: *"(yellow|red)"/) left++ }',
+  '        after && left && /"state"/ && !/"state" *: *"ok"/ {',
+  '            drive = $0; sub(/.*"endpoint" *: *"[a-z]*:\\/\\//, "", drive); sub(/[:\\/].*/, "", drive); missed[drive]++ }',
+  '        /"type" *: *"summary"/ { scanned = number("objects_scanned"); healed = number("objects_healed"); whole = 1 }',
+  '        /"error"/ || /rror response|no container/ { wrong = $0; sub(/.*"message" *: *"/, "", wrong) }',
+  '        /ended [0-9]+/ { code = $0; sub(/.*ended /, "", code); code = code + 0 }',
+  '        function number(key) { value = $0; sub(".*\\"" key "\\" *: *", "", value); return value + 0 }',
+  "        END {",
+  '            gsub(/\\/\\/[^@ ]*@/, "//", wrong); gsub(/[[:space:]]+/, " ", wrong)',
+  '            if (code == "") print "no: cut off"',
+  '            else if (code != 0) print "no: exit code " code ": " substr(wrong, 1, 200)',
+  '            else if (!whole) print "no: it was cut off"',
+  '            else if (left > 0) { said = ""; for (drive in missed) said = said " " drive; print "no: " left " objects are not on all drives:" said }',
+  '            else print "yes: " healed " of " scanned " objects"',
+  "        }'",
+  "}",
+  "",
+  "# $1 is MinIO's way of looking, `normal` or `deep`. Ends with 1 where another one is at it.",
+  "heal() (",
+  '    exec 9> "$run/lock"',
+  '    flock -n 9 || { echo "another healing runs: see $0 say"; exit 1; }',
+  "    begun=$(date +%s)",
+  '    note doing "$begun"',
+  '    rm -f "$state/wanted"',
+  '    echo "healing, by a $1 scan"',
+  "    # One whose client was cut off would still be there, and have none beside it.",
+  "    inside 60 'exec mc --quiet --json admin heal --recursive --force-stop local' > /dev/null 2>&1 || :",
+  "    result=$(",
+  '        { code=0; inside "$limit" "exec mc --quiet --json admin heal --recursive --scan $1 local" 2>&1 || code=$?',
+  '          printf "\\nended %s\\n" "$code"; } | sum_up',
+  "    )",
+  "    case $result in",
+  "        yes:*)",
+  '            note healed "$begun"',
+  '            rm -f "$state/failed"',
+  '            echo "healed: ${result#yes: }" ;;',
+  "        *)",
+  '            want "the last healing failed"',
+  '            read -r _ tries _ 2>/dev/null < "$state/failed" || tries=0',
+  '            note failed "$(date +%s) $((tries + 1)) ${result#no: }"',
+  '            echo "not healed: ${result#no: }" >&2 ;;',
+  "    esac",
+  '    rm -f "$state/doing"',
+  '    [ "${result%%:*}" = yes ]',
+  ")",
+];
+
+const verbs = [
+  "watch() {",
+  "    steady=0",
+  "    while :; do",
+  "        # The lock goes with its process; the note stays, over a reboot too.",
+  '        if [ -e "$state/doing" ] && flock -n "$run/lock" true; then',
+  '            want "a healing was cut off"',
+  '            rm -f "$state/doing"',
+  "        fi",
+  "        look",
+  "        # Looking goes on meanwhile: what is away for a moment then is healed afterwards.",
+  "        if due; then heal normal & fi",
+  '        sleep "$interval"',
+  "    done",
+  "}",
+  "",
+  "say() {",
+  '    for fact in healed doing wanted failed; do if [ -e "$state/$fact" ]; then echo "$fact=$(noted $fact)"; fi; done',
+  '    echo "looked=$(cat "$run/looked" 2>/dev/null || :)"',
+  '    echo "all=$all"',
+  "}",
+  "",
+  'mkdir -p "$state" "$run"',
+  "case ${1:-} in",
+  '    watch|say) "$1" ;;',
+  "    now)",
+  '        case ${2:-normal} in normal|deep) ;; *) echo "usage: $0 now [deep]" >&2; exit 64 ;; esac',
+  '        heal "${2:-normal}" ;;',
+  '    *) echo "usage: $0 watch | say | now [deep]" >&2; exit 64 ;;',
+  "esac",
+];

@@ -1,0 +1,255 @@
+import * as tls from "node:tls";
+import { beforeAll, expect, test } from "vitest";
+import { faults, type Place } from "../../lab/faults";
+import type { RegistryAccess } from "../../lab/journey/push";
+import { on } from "../../lab/lab";
+import { begin, takeBack } from "../chaos/hurt";
+import { leaderOf, Strength } from "../chaos/strength";
+import { holdersOf } from "../chaos/vip";
+import { pushLayer } from "../support/blobs";
+import { changedHostKey } from "../support/faults";
+import { follow } from "../support/runbook";
+import { ask, eventually, TestLab } from "../support/testLab";
+
+/** The pages of docs/runbook.md that no other test follows; each leaves the lab whole. */
+
+const managers = ["coreos1", "coreos2", "coreos3"];
+const firstStorageNode = "coreos1";
+const drive = "/var/lib/moorage/data/minio";
+
+let lab: TestLab;
+let access: RegistryAccess;
+let places: Place[];
+let strength: Strength;
+
+beforeAll(async () => {
+  lab = await TestLab.standing();
+  access = await lab.access();
+  places = lab.nodes.map((host) => ({ instance: lab.instance, host }));
+  strength = new Strength({ nodes: places, managers: managers.length, drive });
+  await whole();
+});
+
+const place = (name: string): Place => ({ instance: lab.instance, host: lab.host(name) });
+
+/** The registry answers an authenticated request. */
+async function serves(path = "/v2/"): Promise<void> {
+  const { username: user, password } = access;
+  const { status } = await ask(lab, access, path, { user, password, timeoutMs: 5000 });
+  expect(status).toBe(200);
+}
+
+/** All that should run does, every object is on all four drives, and the registry takes a push. */
+async function whole(seconds = 240): Promise<void> {
+  let missing: readonly string[] = [];
+  const took = await strength.until(seconds, (now) => (missing = now));
+  if (took === undefined) throw new Error(`not whole after ${seconds} s: ${missing.join(", ")}`);
+  await eventually(30, async () => void (await pushLayer(lab, access, 1000)));
+}
+
+const isActive = async (name: string, unit: string): Promise<string> =>
+  (await lab.root(name, `systemctl is-active ${unit}`)).stdout.trim();
+
+const containerOf = async (name: string, service: string): Promise<string> =>
+  (
+    await lab.mustRoot(
+      name,
+      `docker ps -q --filter status=running --filter label=com.docker.swarm.service.name=${service}`,
+    )
+  ).trim();
+
+test("keepalived is dead, or was stopped", async () => {
+  const [holder = ""] = await holdersOf(lab.instance);
+  await faults.kill.begin(place(holder), "keepalived");
+  await eventually(15, serves);
+  await eventually(30, async () => {
+    expect(await isActive(holder, "moorage-keepalived.service")).toBe("active");
+    expect(await holdersOf(lab.instance)).toHaveLength(1);
+  });
+  await lab.mustRoot(holder, "systemctl stop moorage-keepalived.service");
+  await eventually(15, async () => {
+    await serves();
+    expect(await holdersOf(lab.instance)).not.toContain(holder);
+  });
+  await follow(lab, "keepalived is dead, or was stopped");
+  expect(await isActive(holder, "moorage-keepalived.service")).toBe("active");
+  await whole();
+});
+
+test("Swarm's leader is lost", async () => {
+  const candidates = places.slice(0, managers.length);
+  const leader = (await leaderOf(candidates)) ?? "";
+  await faults.power.begin(place(leader));
+  await eventually(60, async () => {
+    const next = await leaderOf(candidates.filter(({ host }) => host.name !== leader));
+    expect(managers.filter((name) => name !== leader)).toContain(next);
+    await serves();
+  });
+  await faults.power.end(place(leader));
+  await whole();
+});
+
+test("Two of three managers are off", async () => {
+  const lost = ["coreos2", "coreos3"].map(place);
+  const layer = await pushLayer(lab, access);
+  await begin({ fault: "power", role: "minio" }, lost);
+  await eventually(60, () => serves(`/v2/demo/layers/blobs/sha256:${layer}`));
+  expect((await lab.root("coreos1", "timeout 20 docker node ls")).code).not.toBe(0);
+  await expect(pushLayer(lab, access)).rejects.toThrow();
+  await takeBack({ fault: "power", role: "minio" }, lost);
+  await whole();
+});
+
+test.each(["minio", "registry", "s3", "nginx", "etcd"])("A container died: %s", async (program) => {
+  await faults.kill.begin(place("coreos2"), program);
+  await whole();
+});
+
+test("A container hangs", async () => {
+  const node = "coreos2";
+  for (const service of [`minio-${node}`, `registry-${node}`]) {
+    const before = await containerOf(node, service);
+    await lab.mustRoot(node, `docker kill --signal STOP ${before}`);
+    await eventually(30, serves);
+    await follow(lab, "A container hangs", { on: { "a manager": "coreos1" }, names: { SERVICE: service } });
+    expect(await containerOf(node, service)).not.toBe(before);
+  }
+  const nginx = await containerOf(node, "nginx");
+  await lab.mustRoot(node, `docker kill --signal STOP ${nginx}`);
+  await eventually(120, async () => {
+    const now = await containerOf(node, "nginx");
+    expect(now).not.toBe("");
+    expect(now).not.toContain(nginx);
+  });
+  await whole();
+});
+
+test("A data disk is full", async () => {
+  const { begin: fill, end: empty } = faults["full-disk"];
+  await fill(place("coreos4"));
+  try {
+    for (let layers = 0; layers < 3; layers++) await pushLayer(lab, access, 2_000_000);
+  } finally {
+    await empty(place("coreos4"));
+  }
+  // The unit may be at it by itself.
+  await eventually(120, async () => {
+    const on = { "the first storage node": firstStorageNode };
+    const [said] = await follow(lab, "A data disk is full", { on });
+    expect(said).toMatch(/^healed: \d+ of \d+ objects$/m);
+  });
+  await whole();
+});
+
+test("A data disk became read-only", async () => {
+  await faults["read-only-disk"].begin(place("coreos4"));
+  for (let layers = 0; layers < 3; layers++)
+    await eventually(60, async () => void (await pushLayer(lab, access)));
+  const boot = "cat /proc/sys/kernel/random/boot_id; systemctl show -p UserspaceTimestampMonotonic";
+  const before = await lab.mustRoot("coreos4", boot);
+  await follow(lab, "A data disk became read-only", { on: { NODE: "coreos4" } });
+  await eventually(120, async () => {
+    const now = await lab.root("coreos4", boot);
+    expect(now.code).toBe(0);
+    expect(now.stdout).not.toBe(before);
+  });
+  await whole();
+});
+
+test("MinIO's drive was emptied", async () => {
+  await faults.wipe.begin(place("coreos3"), "minio");
+  await whole(400);
+});
+
+test("All nodes lost their power", async () => {
+  await begin({ fault: "power", role: "minio" }, places);
+  await takeBack({ fault: "power", role: "minio" }, places);
+  await whole(300);
+});
+
+/** The certificate that clients see. */
+function shown(): Promise<tls.PeerCertificate> {
+  return new Promise((resolve, reject) => {
+    const options = { host: "127.0.0.1", port: lab.instance.registryPort, ca: access.caCertificate };
+    const socket = tls.connect(options, () => {
+      resolve(socket.getPeerCertificate());
+      socket.destroy();
+    });
+    socket.on("error", reject);
+  });
+}
+
+test("The registry's certificate or key has to go", async () => {
+  const before = await shown();
+  await follow(lab, "The registry's certificate or key has to go");
+  await eventually(30, async () => {
+    const now = await shown();
+    expect(now.serialNumber).not.toBe(before.serialNumber);
+    expect(now.pubkey?.equals(before.pubkey ?? Buffer.alloc(0))).toBe(false);
+  });
+  await serves();
+  expect(await lab.plan()).toEqual([]);
+});
+
+test("A user's password has to go", async () => {
+  const passwords = async () => (await lab.outputs()).passwords as Record<string, string>;
+  const old = (await passwords()).reader ?? "";
+  const [, printed = ""] = await follow(lab, "A user's password has to go", { names: { USER: "reader" } });
+  const now = (JSON.parse(printed) as Record<string, string>).reader ?? "";
+  expect(now).not.toBe(old);
+  const status = async (password: string) =>
+    (await ask(lab, access, "/v2/", { user: "reader", password })).status;
+  for (let asked = 0; asked < 8; asked++) {
+    expect(await status(now)).toBe(200);
+    expect(await status(old)).toBe(401);
+  }
+  expect(await lab.plan()).toEqual([]);
+});
+
+test("A node shows another host key", async () => {
+  await changedHostKey.begin(lab, "coreos4");
+  try {
+    const { code, output } = await lab.withConfig(
+      (config) => config.setIn(["config", "moorage:os", "motd"], "another key"),
+      () => lab.up("--target", "**::coreos4-base"),
+    );
+    expect(code).not.toBe(0);
+    const [, found, wanted] = /Found: (SHA256:\S+), wanted: (SHA256:\S+)\./.exec(output) ?? [];
+    const [said = ""] = await follow(lab, "A node shows another host key", { on: { NODE: "coreos4" } });
+    expect(said).toContain(found);
+    expect(said).not.toContain(wanted);
+  } finally {
+    await changedHostKey.end(lab, "coreos4");
+  }
+  await lab.mustUp();
+  await whole();
+});
+
+test("A node is lost for good", async () => {
+  await faults.lose.begin(place("coreos4"));
+  await on(lab.instance, lab.host("coreos4"));
+  await follow(lab, "A node is lost for good");
+  await whole(400);
+  expect(await lab.plan()).toEqual([]);
+});
+
+test("Two of three managers lost their Swarm for good", async () => {
+  for (const name of ["coreos2", "coreos3"]) {
+    await lab.mustRoot(
+      name,
+      "systemctl stop docker.socket docker.service 2>&1 && rm -r /var/lib/docker/swarm && systemctl start docker.socket docker.service",
+    );
+  }
+  expect((await lab.root("coreos1", "timeout 20 docker node ls")).code).not.toBe(0);
+  await follow(lab, "Two of three managers lost their Swarm for good", {
+    on: { "the manager that is left": "coreos1" },
+    names: { ADDRESS: "10.0.2.11" },
+  });
+  const list = "docker node ls --format '{{.Hostname}} {{.Status}} {{if .ManagerStatus}}manager{{end}}'";
+  expect((await lab.mustRoot("coreos1", list)).trim().split("\n").sort()).toEqual([
+    ...managers.map((name) => `${name} Ready manager`),
+    "coreos4 Ready",
+  ]);
+  await whole(300);
+  expect(await lab.plan()).toEqual([]);
+});

@@ -1,0 +1,105 @@
+/** docs/runbook.md as tests read it: what it says to run is what they run. */
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { checkout } from "../../lab/instance";
+import type { TestLab } from "./testLab";
+
+export interface Command {
+  readonly line: string;
+  /** The node it is run on; absent where Pulumi runs. */
+  readonly on?: string;
+}
+
+export interface Trial {
+  readonly file: string;
+  /** A test of that file, or the page it follows. */
+  readonly name: string;
+}
+
+export interface Page {
+  readonly title: string;
+  /** What is said under each of the bold words. */
+  readonly parts: Readonly<Record<string, string>>;
+  readonly commands: readonly Command[];
+  readonly trials: readonly Trial[];
+}
+
+export function pagesOf(text: string): Page[] {
+  return text
+    .split(/^## /m)
+    .slice(1)
+    .map((section) => {
+      const [title = "", ...lines] = section.split("\n");
+      const body = lines.join("\n");
+      const parts = body.split(/^\*\*(\w[\w ]*):\*\*/m).slice(1);
+      const pairs = parts.flatMap((name, at) => (at % 2 === 0 ? [[name, (parts[at + 1] ?? "").trim()]] : []));
+      const trials = [...body.matchAll(/`(tests\/[^`]+)`\s+"([^"]+)"/g)];
+      return {
+        title,
+        parts: Object.fromEntries(pairs) as Record<string, string>,
+        commands: [...body.matchAll(/^```\n([^]*?)^```$/gm)].flatMap(([, block = ""]) =>
+          block.trim().split("\n").map(commandIn),
+        ),
+        trials: trials.map(([, file = "", name = ""]) => ({ file, name: name.replace(/\s+/g, " ") })),
+      };
+    });
+}
+
+function commandIn(text: string): Command {
+  const [line = "", on] = text.split(/\s+# on /);
+  return on === undefined ? { line } : { line, on };
+}
+
+export function runbook(): Page[] {
+  return pagesOf(fs.readFileSync(path.join(checkout(), "docs", "runbook.md"), "utf8"));
+}
+
+/** Where the page's words for nodes lead, and what stands for its names in capitals. */
+export interface Following {
+  /** By what follows `# on`. */
+  readonly on?: Readonly<Record<string, string>>;
+  /** By name in capitals. */
+  readonly names?: Readonly<Record<string, string>>;
+}
+
+/** Runs a page's commands one after the other, each of which must succeed, and gives back what they printed. */
+export async function follow(
+  lab: TestLab,
+  title: string,
+  { on = {}, names = {} }: Following = {},
+): Promise<string[]> {
+  const page = runbook().find((one) => one.title === title);
+  if (!page || page.commands.length === 0)
+    throw new Error(`docs/runbook.md has nothing to run for "${title}"`);
+  const printed: string[] = [];
+  for (const command of page.commands) {
+    const line = command.line.replace(/\b[A-Z]{4,}\b/g, (name) => names[name] ?? name);
+    if (command.on === undefined) printed.push(await pulumi(lab, line));
+    else printed.push(await onNode(lab, on[command.on] ?? missing(title, command.on), line));
+  }
+  return printed;
+}
+
+async function onNode(lab: TestLab, node: string, line: string): Promise<string> {
+  // Who is root needs no sudo; and what restarts the node may be cut off by that.
+  const plain = line.replace(/^sudo /, "");
+  return /\breboot$/.test(plain) ? (await lab.root(node, plain)).stdout : lab.mustRoot(node, plain);
+}
+
+function missing(title: string, place: string): never {
+  throw new Error(`"${title}" does not say which node "${place}" is`);
+}
+
+/** As a shell would split it: words, and what stands in single quotes. */
+async function pulumi(lab: TestLab, line: string): Promise<string> {
+  const [program, ...args] = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(
+    ([, quoted, word]) => quoted ?? word ?? "",
+  );
+  if (program !== "pulumi") throw new Error(`not a command of Pulumi's: ${line}`);
+  const yes = { up: ["--yes", "--skip-preview"], refresh: ["--yes", "--skip-preview"], cancel: ["--yes"] }[
+    args[0] ?? ""
+  ];
+  const { code, output } = await lab.pulumi([...args, ...(yes ?? [])]);
+  if (code !== 0) throw new Error(`${line}: exit code ${code}:\n${output}`);
+  return output;
+}

@@ -1,0 +1,102 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { describe, expect, it } from "vitest";
+import { checkout } from "../../../lab/instance";
+import { pagesOf, runbook, type Command, type Page } from "../../support/runbook";
+
+/** What tests write for what an operator types. */
+const spellings: Readonly<Record<string, RegExp>> = {
+  "pulumi up": /\.(mustUp|up)\(/,
+  "pulumi refresh": /\.refresh\(\)/,
+  "pulumi refresh --target '**:SwarmMember::*'":
+    /members = "\*\*:SwarmMember::\*"[^]*\.refresh\("--target", members\)/,
+  // It runs the command, but for a lock file that cannot be read.
+  "pulumi cancel": /\breleaseStaleLock\(/,
+};
+
+const read = (file: string): string => {
+  const full = path.join(checkout(), file);
+  return fs.existsSync(full) ? fs.readFileSync(full, "utf8") : "";
+};
+
+/** The text of a test: it may be wrapped, or be the beginning of a table's row. */
+const spoken = (text: string): string => text.replace(/\s+/g, " ");
+
+/** Whether a test runs a page's command: by reading it there, in its own words, or letter by letter. */
+function runs(test: string, page: Page, { line }: Command): boolean {
+  if (spoken(test).replaceAll("( ", "(").includes(`follow(lab, "${page.title}"`)) return true;
+  const spelled = spellings[line];
+  if (spelled) return spelled.test(test);
+  const literal = line
+    .replace(/^sudo /, "")
+    .split(/\b[A-Z]{4,}\b/)
+    .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(literal.join("(\\$\\{[^}]+\\}|[\\w.-]+)")).test(withoutVariables(test));
+}
+
+/** `${script}` in a line of shell, where the file says what that is. */
+function withoutVariables(test: string): string {
+  const constants = [...test.matchAll(/^const (\w+) = "([^"]*)";$/gm)];
+  return constants.reduce((text, [, name, value = ""]) => text.replaceAll(`\${${name}}`, value), test);
+}
+
+const pages = runbook();
+
+describe("docs/runbook.md", () => {
+  it("has a page for each thing that can break", () => {
+    expect(pages.length).toBeGreaterThan(20);
+    expect(new Set(pages.map(({ title }) => title)).size).toBe(pages.length);
+  });
+
+  it.each(pages.map((page) => [page.title, page] as const))(
+    "%s: what is seen, run and then so",
+    (_title, page) => {
+      expect(Object.keys(page.parts)).toEqual(["Seen", "Run", "Then", "Tried by"]);
+      for (const text of Object.values(page.parts)) expect(text).not.toBe("");
+      // Either there are commands, or it is said that there are none.
+      expect(page.commands.length > 0).toBe(
+        !/^nothing\b/.test(page.parts.Run ?? "") || /```/.test(page.parts.Run ?? ""),
+      );
+    },
+  );
+
+  it.each(pages.map((page) => [page.title, page] as const))(
+    "%s: is tried by a test that there is",
+    (_title, page) => {
+      expect(page.trials.length).toBeGreaterThan(0);
+      for (const { file, name } of page.trials) {
+        expect(spoken(read(file)), `${file} has no test "${name}"`).toContain(name);
+      }
+    },
+  );
+
+  it.each(pages.map((page) => [page.title, page] as const))(
+    "%s: that test runs what the page says",
+    (_title, page) => {
+      const tests = page.trials.map(({ file }) => read(file));
+      const untried = page.commands.filter((command) => !tests.some((test) => runs(test, page, command)));
+      expect(untried.map(({ line }) => line)).toEqual([]);
+    },
+  );
+});
+
+it("a page's commands are its blocks' lines, with the node that they are for", () => {
+  const [page] = pagesOf(
+    '# Top\n\n## Broken\n\n**Seen:** x\n\n**Run:**\n\n```\nsudo mend SERVICE   # on NODE\npulumi up\n```\n\n**Tried by:** `tests/a.test.ts` "does\nit"\n',
+  );
+  expect(page).toEqual({
+    title: "Broken",
+    parts: {
+      Seen: "x",
+      Run: "```\nsudo mend SERVICE   # on NODE\npulumi up\n```",
+      "Tried by": '`tests/a.test.ts` "does\nit"',
+    },
+    commands: [{ line: "sudo mend SERVICE", on: "NODE" }, { line: "pulumi up" }],
+    trials: [{ file: "tests/a.test.ts", name: "does it" }],
+  });
+  if (!page) throw new Error("no page");
+  const command = { line: "sudo mend SERVICE" };
+  expect(runs('mustRoot("a", `mend ${name}`)', page, command)).toBe(true);
+  expect(runs('const what = "mend x";\nmustRoot("a", `${what}`)', page, command)).toBe(true);
+  expect(runs('mustRoot("a", "break it")', page, command)).toBe(false);
+});
