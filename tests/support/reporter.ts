@@ -32,5 +32,7 @@ export default class SummaryReporter implements Reporter {
       console.log(`${count} ${reason}`);
     }
     console.log(`${passed} passed, ${failed} failed`);
+    // vitest itself takes a skipped test for none, and its exit code is CI's verdict.
+    if (failed > 0) process.exitCode = 1;
   }
 }
