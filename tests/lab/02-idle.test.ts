@@ -1,11 +1,19 @@
+import { randomBytes } from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";
-import { run } from "../../lab/exec";
+import { must, run } from "../../lab/exec";
 import { checkout } from "../../lab/instance";
 import { pushAndPull } from "../../lab/journey/push";
-import { secretsOf } from "../support/secrets";
+import { backendFolder } from "../../lab/journey/stack";
+import { commandLinesDuring, logsOf, secretsOf } from "../support/secrets";
 import { ask, helloArchive, TestLab } from "../support/testLab";
 
 let lab: TestLab;
+
+/** As an operator does it who pastes it in. */
+async function setSecret(path: string, value: string): Promise<void> {
+  const args = ["config", "set", "--secret", "--path", path, "--stack", "dev"];
+  await must("pulumi", args, { env: lab.env, cwd: checkout(), input: value });
+}
 
 beforeAll(async () => {
   lab = await TestLab.standing();
@@ -58,22 +66,66 @@ describe("nothing was changed", () => {
 });
 
 describe("secrets", () => {
-  test("none is in clear in the exported state, in a preview, or in a process list of a host", async () => {
+  test("none is in clear in the exported state, in a preview, in logs, or in a process list of a host", async () => {
     const all = await secretsOf(lab);
     expect(all.length).toBeGreaterThan(20);
     const { output } = await lab.pulumi(["preview", "--diff"]);
     const places: Record<string, string> = { state: await lab.state(), preview: output };
     for (const host of lab.nodes) {
-      places[host.name] = await lab.mustRoot(
-        host.name,
-        "cat /proc/[0-9]*/cmdline | tr '\\0' ' '; journalctl -b --no-pager",
-      );
+      places[host.name] = await lab.mustRoot(host.name, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '");
+      places[`logs of ${host.name}`] = await logsOf(lab, host.name);
     }
     for (const [place, text] of Object.entries(places)) {
       expect(
         all.filter((secret) => text.includes(secret)),
         place,
       ).toEqual([]);
+    }
+  });
+
+  test("of the configuration stay secret in state, previews, logs, process lists and rendered user data", async () => {
+    const before = lab.stackFile();
+    const [token, key] = [randomBytes(20).toString("hex"), randomBytes(20).toString("hex")];
+    const shows = (text: string): boolean => text.includes(token) || text.includes(key);
+    const unit = `[Service]\nType=oneshot\nEnvironment=KEY=${key}\nExecStart=/bin/true\n`;
+    const places: Record<string, string> = {};
+    try {
+      await setSecret('moorage:os.files["/etc/planted"].content', token);
+      lab.changeConfig((config) =>
+        config.setIn(["config", "moorage:os", "files", "/etc/planted", "permissions"], "0600"),
+      );
+      await setSecret('moorage:os.units["planted.service"].content', unit);
+      expect(shows(lab.stackFile())).toBe(false);
+      places.preview = (await lab.pulumi(["preview", "--diff"])).output;
+      expect(places.preview).toContain("/etc/planted");
+      const [output, commandLines] = await commandLinesDuring(() => lab.mustUp());
+      expect(output).toMatch(/coreos1-base updated/);
+      places.update = output;
+      places["command lines"] = commandLines.join("\n");
+      places.refresh = (await lab.refresh()).output;
+      places["the next preview"] = (await lab.pulumi(["preview", "--diff"])).output;
+      places.state = await lab.state();
+      expect(shows(await lab.state(true))).toBe(true);
+      places.backend = await must("sh", [
+        "-c",
+        'cat "$1"/.pulumi/*/*/*/*',
+        "sh",
+        backendFolder(lab.instance),
+      ]);
+      for (const { name } of lab.nodes) {
+        expect(await lab.mustRoot(name, "cat /etc/planted; stat -c %a /etc/planted")).toBe(`${token}600\n`);
+        places[`logs of ${name}`] = await logsOf(lab, name);
+      }
+      const render = ["run", "-s", "moorage", "--", "render", "coreos1", "--whole"];
+      places.rendered = await must("npm", render, { env: lab.env, cwd: checkout() });
+      expect(places.rendered).toContain("planted.service");
+      expect(shows(await must("npm", [...render, "--secrets"], { env: lab.env, cwd: checkout() }))).toBe(
+        true,
+      );
+      expect(Object.keys(places).filter((place) => shows(places[place] ?? ""))).toEqual([]);
+    } finally {
+      lab.changeConfig(before);
+      await lab.mustUp();
     }
   });
 
