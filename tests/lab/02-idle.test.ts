@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { must, run } from "../../lab/exec";
 import { checkout } from "../../lab/instance";
 import { pushAndPull } from "../../lab/journey/push";
 import { backendFolder } from "../../lab/journey/stack";
 import { commandLinesDuring, logsOf, secretsOf } from "../support/secrets";
-import { ask, helloArchive, TestLab } from "../support/testLab";
+import { ask, eventually, helloArchive, TestLab } from "../support/testLab";
 
 let lab: TestLab;
 
@@ -37,6 +38,9 @@ test("acceptance says what it found", async () => {
   expect(report.filter((check) => check.status !== "ok")).toEqual([]);
 });
 
+/** What `make lab` said at last. */
+let farewell = "";
+
 describe("nothing was changed", () => {
   test("so an update changes nothing", async () => {
     const output = await lab.mustUp();
@@ -51,6 +55,7 @@ describe("nothing was changed", () => {
     expect(stdout).toMatch(/Resources:\n\s+\d+ unchanged\n/);
     expect(stdout).toMatch(/Pushed +\S+@sha256:[0-9a-f]{64} from client1, pulled on client2/);
     expect(stdout).not.toMatch(/reset|booting|created|updated|replaced|deleted/);
+    farewell = stdout;
   });
 
   test("so a refresh finds nothing", async () => {
@@ -62,6 +67,70 @@ describe("nothing was changed", () => {
 
   test("so a preview plans nothing", async () => {
     expect(await lab.plan()).toEqual([]);
+  });
+});
+
+describe("what make lab says at last", () => {
+  /** What follows a word at the beginning of a line, once for each such line. */
+  const after = (word: RegExp): string[] =>
+    [...farewell.matchAll(new RegExp(`^ *${word.source} +(.+)$`, "gm"))].map((match) => match.at(-1) ?? "");
+  const shell = (line: string): Promise<string> =>
+    must("bash", ["-ec", line], {
+      env: { MOORAGE_LAB: String(lab.instance.number) },
+      cwd: checkout(),
+      timeoutMs: 60_000,
+    });
+  const url = (): string => `https://127.0.0.1:${lab.instance.registryPort}`;
+
+  test("is how to trust its authority", async () => {
+    const [line = ""] = after(/Trust its CA/);
+    const curl = /^curl --cacert \S+/.exec(line)?.[0] ?? "";
+    expect(await shell(`${curl} --silent --output /dev/null --write-out '%{http_code}' ${url()}/v2/`)).toBe(
+      "401",
+    );
+    const certificate = /install -D -m 0644 (\S+) \/etc\/docker\/certs\.d\/(\S+)\/ca\.crt$/.exec(line);
+    expect(certificate?.[2]).toBe(`127.0.0.1:${lab.instance.registryPort}`);
+    expect(fs.readFileSync(certificate?.[1] ?? "", "utf8")).toBe((await lab.access()).caCertificate);
+  });
+
+  test("and how to log in, with what make env gives a shell", async () => {
+    const [line = ""] = after(/Log in/);
+    // This machine need have no Docker: in its place what Docker would ask of the registry.
+    const docker =
+      'docker() { curl --fail --silent --show-error --cacert "$REGISTRY_CA" --config - "https://$5/v2/" <<<"user = $3:$(cat)"; }';
+    expect(await shell(`${docker}; ${line} && echo in`)).toMatch(/\{\}\s*in\n$/);
+    const used = await shell(
+      'eval "$(make -s env)"; pulumi stack output registryUrl; curl --silent --cacert "$REGISTRY_CA" --config - "$REGISTRY_URL/v2/_catalog" <<<"user = $REGISTRY_USER:$REGISTRY_PASSWORD"',
+    );
+    expect(used).toMatch(/^https:\/\/\S+\n\{"repositories":\["demo\/hello"/);
+  });
+
+  test("and how to reach each node", async () => {
+    for (const { name } of lab.nodes) {
+      const [line = ""] = after(new RegExp(name));
+      expect(line).toMatch(/^ssh -p \d+ -i /);
+      expect(await shell(`${line} -o BatchMode=yes -o StrictHostKeyChecking=yes hostname`)).toBe(`${name}\n`);
+    }
+    const [other = ""] = after(/or/).filter((line) => line.startsWith("npm"));
+    expect(await shell(`${other} hostname`)).toBe("coreos1\n");
+  });
+
+  test("and hosts are looked at and switched by hand", async () => {
+    const command = (line: string) => shell(`npm run -s lab -- ${line}`);
+    const stateOf = async (host: string) =>
+      new RegExp(`^${host} +(\\S+)`, "m").exec(await command("status"))?.[1];
+    for (const { name } of lab.nodes) expect(await stateOf(name)).toBe("installed");
+    const { hosts } = JSON.parse(await command("info --json")) as { hosts: object };
+    expect(Object.keys(hosts)).toEqual(lab.instance.hosts.map(({ name }) => name));
+    const state = await stateOf("client2");
+    expect(await command("off client2")).toMatch(/^client2 is off/);
+    try {
+      expect(await stateOf("client2")).toBe("off");
+    } finally {
+      expect(await command("on client2")).toMatch(/^client2 is on/);
+    }
+    expect(await stateOf("client2")).toBe(state);
+    await eventually(30, async () => void (await lab.client("client2", "docker version")));
   });
 });
 
