@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { ConfigError } from "./config/problem";
+import { secretsIn } from "./config/secrets";
 import { parseStackConfig, type StackConfig } from "./config/stack";
 
 const namespace = "moorage";
@@ -8,10 +9,23 @@ const namespace = "moorage";
 /** Reads and checks the configuration of the stack at hand. @throws RunError that tells every mistake at once. */
 export function loadConfig(): StackConfig {
   requirePassphrase();
-  const given = Object.entries(pulumi.runtime.allConfig())
-    .filter(([key]) => key.startsWith(`${namespace}:`))
-    .map(([key, value]) => [key.slice(namespace.length + 1), parsed(value)] as const);
-  return withoutTrace(() => parseStackConfig(Object.fromEntries(given)));
+  const given = Object.entries(pulumi.runtime.allConfig()).filter(([key]) => key.startsWith(`${namespace}:`));
+  const subject = (key: string) => key.slice(namespace.length + 1);
+  const raw = Object.fromEntries(given.map(([key, value]) => [subject(key), parsed(value)]));
+  const secret = given.filter(([key]) => isSecret(key)).map(([key]) => subject(key));
+  return withoutTrace(() => parseStackConfig(raw, secretsIn(raw, secret, stackFile())));
+}
+
+/** Whether a key has a secret somewhere. Pulumi leaves this function of its runtime out of its types. */
+function isSecret(key: string): boolean {
+  const runtime = pulumi.runtime as unknown as { isConfigSecret(key: string): boolean };
+  return runtime.isConfigSecret(key);
+}
+
+/** Text of the stack's file, beside the project's unless a setting of Pulumi's names another. */
+function stackFile(): string | undefined {
+  const file = process.env.PULUMI_OPTION_CONFIG_FILE || `Pulumi.${pulumi.getStack()}.yaml`;
+  return fs.existsSync(file) ? fs.readFileSync(file, "utf8") : undefined;
 }
 
 /**
@@ -19,11 +33,10 @@ export function loadConfig(): StackConfig {
  * is better said before anything is touched.
  */
 function requirePassphrase(): void {
-  const { PULUMI_CONFIG_PASSPHRASE, PULUMI_CONFIG_PASSPHRASE_FILE, PULUMI_OPTION_CONFIG_FILE } = process.env;
+  const { PULUMI_CONFIG_PASSPHRASE, PULUMI_CONFIG_PASSPHRASE_FILE } = process.env;
   if (pulumi.runtime.isDryRun() || PULUMI_CONFIG_PASSPHRASE !== undefined || PULUMI_CONFIG_PASSPHRASE_FILE)
     return;
-  const file = PULUMI_OPTION_CONFIG_FILE || `Pulumi.${pulumi.getStack()}.yaml`;
-  if (!fs.existsSync(file) || !/^encryptionsalt:/m.test(fs.readFileSync(file, "utf8"))) return;
+  if (!/^encryptionsalt:/m.test(stackFile() ?? "")) return;
   throw new pulumi.RunError(
     `Stack ${pulumi.getStack()} is encrypted with a passphrase, which Docker's provider needs as well and cannot ask for; ` +
       "nothing was touched. Set PULUMI_CONFIG_PASSPHRASE_FILE to a file that holds it, or PULUMI_CONFIG_PASSPHRASE",

@@ -1,14 +1,17 @@
 import prettier from "eslint-config-prettier";
 import tseslint from "typescript-eslint";
 
-/** Which folders a folder may import from, besides packages and itself. */
+/** Which folders a folder, or a file beside them, may import from, besides packages and itself. */
 const layers = {
+  "index.ts": ["config", "components"],
+  "config.ts": ["config", "render"],
   config: ["render"],
   components: ["config", "providers", "render"],
   providers: ["hosts"],
   hosts: ["render"],
   render: [],
   ops: ["config", "hosts", "render"],
+  toolchain: [],
 };
 const folders = [
   "config",
@@ -26,17 +29,22 @@ const folders = [
 /** A rule that refuses imports of the folders outside a layer's list, by path and by package name. */
 function layer(folder, allowed) {
   const refused = folders.filter((other) => other !== folder && !allowed.includes(other));
+  const isFile = folder.endsWith(".ts");
   return {
-    files: [`${folder}/**/*.ts`],
+    files: [isFile ? folder : `${folder}/**/*.ts`],
     rules: {
       "@typescript-eslint/no-restricted-imports": [
         "error",
         {
           patterns: [
             {
-              regex: `^(\\.\\./)+(${refused.join("|")})(/|$)|^@moorage/(${refused.join("|")})$`,
+              regex: `^${isFile ? "\\./" : "(\\.\\./)+"}(${refused.join("|")})(/|$)|^@moorage/(${refused.join("|")})$`,
               message: `${folder}/ may import ${allowed.join(", ") || "no other folder"} (docs/architecture.md)`,
               allowTypeImports: folder === "components",
+            },
+            {
+              regex: "^(\\.\\./)+(config|index)$",
+              message: "index.ts alone imports config.ts, and nothing index.ts (docs/architecture.md)",
             },
           ],
         },
@@ -61,6 +69,19 @@ export default tseslint.config(
     // A provider is written into the state as code: what it needs it has to require where it runs.
     files: ["providers/operation.ts"],
     rules: { "@typescript-eslint/no-require-imports": "off" },
+  },
+  {
+    files: ["components/**/*.ts", "providers/**/*.ts", "config/**/*.ts"],
+    rules: {
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector:
+            "MemberExpression[object.name='pulumi'][property.name='Config'], MemberExpression[property.name=/^(allConfig|isConfigSecret)$/], ImportSpecifier[imported.name='Config']",
+          message: "config.ts alone reads the stack's configuration, and hands it over as one object",
+        },
+      ],
+    },
   },
   { files: ["tests/**/*.ts"], rules: { "max-lines-per-function": "off" } },
   ...Object.entries(layers).map(([folder, allowed]) => layer(folder, allowed)),

@@ -23,7 +23,10 @@ const head = `# Configuration
 Every key of a stack's configuration, in the namespace \`moorage\`. This page is written from the schemas in
 \`config/\` by \`npm run -s docs\`. Unknown keys are refused; all mistakes are told at once, before anything is touched.
 
-Passwords and keys are made by the program; none is written into a stack file.
+Passwords and keys are made by the program; none is written into a stack file. A secret of your own goes there encrypted,
+value by value, as \`pulumi config set --secret --path 'moorage:os.files["/etc/own/token"].content'\` does it: the content
+of files, units and drop-ins, and the proxies' URLs. It stays secret in state and previews, while the node's users can
+read what the file's permissions allow. Any other secret value is refused, as it would show.
 `;
 
 export function configurationReference(): string {

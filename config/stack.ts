@@ -8,6 +8,7 @@ import { defaultInterface, nodes, type NodesConfig } from "./nodes";
 import { os } from "./os";
 import { ownFileProblems } from "./ownFiles";
 import { ConfigError, type Problem } from "./problem";
+import { secretProblems, type Secret, withoutTexts } from "./secrets";
 import { edge, images, registry, storage } from "./services";
 import { understood } from "./understood";
 import { wantedFor } from "./wanted";
@@ -28,10 +29,31 @@ export const subjects = {
 
 type Subjects = typeof subjects;
 type Parsed = { readonly [Subject in keyof Subjects]: z.output<Subjects[Subject]> };
-export type StackConfig = Omit<Parsed, "nodes"> & { readonly nodes: NodesConfig };
+export type StackConfig = Omit<Parsed, "nodes"> & {
+  readonly nodes: NodesConfig;
+  /** Where it has secret values. */
+  readonly secrets: readonly Secret[];
+};
 
-/** @throws ConfigError with every mistake, when there is one. */
-export function parseStackConfig(raw: Readonly<Record<string, unknown>>): StackConfig {
+/**
+ * @param secrets where raw has secret values
+ * @throws ConfigError with every mistake, when there is one; none shows a secret.
+ */
+export function parseStackConfig(
+  raw: Readonly<Record<string, unknown>>,
+  secrets: readonly Secret[] = [],
+): StackConfig {
+  // Alone: what else is wrong might show a secret that nobody expected there.
+  const misplaced = secretProblems(secrets);
+  if (misplaced.length > 0) throw new ConfigError(misplaced);
+  try {
+    return checked(raw, secrets);
+  } catch (error) {
+    throw error instanceof ConfigError ? new ConfigError(withoutTexts(error.problems, raw, secrets)) : error;
+  }
+}
+
+function checked(raw: Readonly<Record<string, unknown>>, secrets: readonly Secret[]): StackConfig {
   const problems: Problem[] = [];
   const parsed: Record<string, unknown> = {};
   for (const key of Object.keys(raw).filter((name) => !Object.hasOwn(subjects, name))) {
@@ -57,7 +79,7 @@ export function parseStackConfig(raw: Readonly<Record<string, unknown>>): StackC
   if (problems.length > 0) {
     throw new ConfigError(problems);
   }
-  const config = completed(parsed as Parsed);
+  const config = completed(parsed as Parsed, secrets);
   const collisions = ownFileProblems(config);
   if (collisions.length > 0) {
     throw new ConfigError(collisions);
@@ -77,12 +99,12 @@ function prototypeKeys(path: string, value: unknown): Problem[] {
 }
 
 /** Defaults that depend on another subject. */
-function completed(parsed: Parsed): StackConfig {
+function completed(parsed: Parsed, secrets: readonly Secret[]): StackConfig {
   const entries = Object.entries(parsed.nodes).map(([name, node]) => [
     name,
     { ...node, interface: node.interface ?? defaultInterface(parsed.platform) },
   ]);
-  return { ...parsed, nodes: Object.fromEntries(entries) as NodesConfig };
+  return { ...parsed, nodes: Object.fromEntries(entries) as NodesConfig, secrets };
 }
 
 /** What a schema has refused already, as a whole or in part, is not also missing. */

@@ -1,4 +1,5 @@
 /** The least program that starts each plugin that Moorage starts: what an update of it takes is Pulumi's own. */
+import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
@@ -15,6 +16,7 @@ class Nothing extends pulumi.dynamic.Resource {
 }
 
 new docker.Provider("docker", { host: "ssh://nobody@nowhere" });
+new command.local.Command("command", { create: "true" });
 new random.RandomId("random", { byteLength: 4 });
 new tls.PrivateKey("tls", { algorithm: "ED25519" });
 new Nothing("dynamic");

@@ -18,7 +18,7 @@ import type { ArgsOf } from "../../providers/inputs";
 import { NodeFilesPart } from "../../providers/nodeFiles";
 import { NodeNetwork } from "../../providers/nodeNetwork";
 import type { CertificateAuthority } from "../pki";
-import { fillIn } from "../placeholders";
+import { fillIn, secretWhereOther, withoutSecrets } from "../placeholders";
 import type { ConnectionArgs, Identity, NodeAccess } from "./access";
 import type { Guest } from "./guest";
 import type { ReinstallationRow } from "./row";
@@ -128,7 +128,10 @@ export class CoreOsNode extends pulumi.ComponentResource {
         disk,
         channel: os.channel,
         version: os.version,
-        ...installerSettings(args.config, args.node),
+        ...secretWhereOther(
+          installerSettings(args.config, args.node),
+          installerSettings(withoutSecrets(args.config), args.node),
+        ),
         timeoutSeconds: installationTimeoutSeconds,
         guest: args.guest?.installed,
         cluster: args.cluster,
@@ -228,10 +231,11 @@ function filledFiles(name: string, args: CoreOsNodeArgs) {
     placeholders[user] = `@password of ${user}@`;
     values[`@password of ${user}@`] = passwordHashes[user] ?? pulumi.output("");
   }
-  const rendered = baseFiles(config, name, {
-    caCertificate: "@ca@",
-    api: { certificate: "@certificate@", key: "@key@" },
-    passwordHashes: placeholders,
-  });
-  return fillIn(rendered, values);
+  const rendered = (of: StackConfig) =>
+    baseFiles(of, name, {
+      caCertificate: "@ca@",
+      api: { certificate: "@certificate@", key: "@key@" },
+      passwordHashes: placeholders,
+    });
+  return fillIn(rendered(config), values, rendered(withoutSecrets(config)));
 }

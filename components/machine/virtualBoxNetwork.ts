@@ -7,6 +7,7 @@ import type { StackConfig } from "../../config/stack";
 import { IsoImage } from "../../providers/isoImage";
 import { NatNetwork } from "../../providers/natNetwork";
 import { stackReference } from "../../providers/stack";
+import { secretWhereOther, withoutSecrets } from "../placeholders";
 import type { NodeAccess } from "./access";
 
 const localhost = "127.0.0.1";
@@ -65,7 +66,7 @@ export class VirtualBoxNetwork extends pulumi.ComponentResource {
         version: version ?? os.version,
         sha256,
         signingKey,
-        ...downloadProxies(args.config),
+        ...secretWhereOther(downloadProxies(args.config), downloadProxies(withoutSecrets(args.config))),
         timeoutSeconds: fetchSeconds,
       },
       { parent: this },

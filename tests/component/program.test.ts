@@ -95,6 +95,14 @@ describe("the program", () => {
     });
   });
 
+  test("makes no key and names none where the configuration has a public key of one's own", async () => {
+    const sshAuthorizedKey =
+      "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    const own = await program(rawConfig((raw) => void (raw.os = { ...raw.os, sshAuthorizedKey })));
+    expect(own.resources.map((one) => one.name)).not.toContain("fleet-login-key");
+    expect(own.outputs.get("moorage-dev")).not.toHaveProperty("sshPrivateKey");
+  });
+
   test("makes no key and names none for hosts that their owner lets it into", async () => {
     const existing = await program({ ...rawStack("existing"), images: rawConfig().images ?? {} });
     expect(existing.resources.map((one) => one.name)).not.toContain("fleet-login-key");

@@ -3,17 +3,32 @@ import { vi } from "vitest";
 import { Recorder, type RecorderOptions } from "../support/mocks";
 import type { RawConfig } from "../support/stacks";
 
-/** Runs the whole program with a configuration, and waits for all that it registers. */
-export async function program(raw: RawConfig, options?: RecorderOptions): Promise<Recorder> {
+/**
+ * Runs the whole program with a configuration, and waits for all that it registers.
+ * @param secret subjects that hold a secret
+ */
+export async function program(
+  raw: RawConfig,
+  options?: RecorderOptions,
+  secret: readonly string[] = [],
+): Promise<Recorder> {
   const recorder = await new Recorder(options).install();
+  setConfig(raw, secret);
+  vi.resetModules();
+  await pulumi.runtime.runInPulumiStack(async () => (await import("../../index")).default);
+  return recorder.settled();
+}
+
+/** Hands a configuration over as Pulumi does. @param secret subjects that hold a secret */
+export function setConfig(raw: RawConfig, secret: readonly string[] = []): void {
   const entries = Object.entries(raw).map(([key, value]) => [
     `moorage:${key}`,
     JSON.stringify(sorted(value)),
   ]);
-  pulumi.runtime.setAllConfig(Object.fromEntries(entries) as Record<string, string>);
-  vi.resetModules();
-  await pulumi.runtime.runInPulumiStack(async () => (await import("../../index")).default);
-  return recorder.settled();
+  pulumi.runtime.setAllConfig(
+    Object.fromEntries(entries) as Record<string, string>,
+    secret.map((subject) => `moorage:${subject}`),
+  );
 }
 
 /** Pulumi hands objects of the configuration over with their keys sorted, whatever their order in the file. */

@@ -1,12 +1,21 @@
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
 import { beforeAll, describe, expect, test } from "vitest";
-import { run } from "../../lab/exec";
+import { must, run } from "../../lab/exec";
 import { checkout } from "../../lab/instance";
 import { pushAndPull } from "../../lab/journey/push";
-import { secretsOf } from "../support/secrets";
+import { backendFolder } from "../../lab/journey/stack";
+import { commandLinesDuring, logsOf, secretsOf } from "../support/secrets";
 import { expectUnchanged } from "../support/service";
-import { ask, helloArchive, TestLab } from "../support/testLab";
+import { ask, eventually, helloArchive, TestLab } from "../support/testLab";
 
 let lab: TestLab;
+
+/** As an operator does it who pastes it in. */
+async function setSecret(path: string, value: string): Promise<void> {
+  const args = ["config", "set", "--secret", "--path", path, "--stack", "dev"];
+  await must("pulumi", args, { env: lab.env, cwd: checkout(), input: value });
+}
 
 beforeAll(async () => {
   lab = await TestLab.standing();
@@ -30,6 +39,9 @@ test("acceptance says what it found", async () => {
   expect(report.filter((check) => check.status !== "ok")).toEqual([]);
 });
 
+/** What `make lab` said at last. */
+let farewell = "";
+
 describe("nothing was changed", () => {
   test("so an update changes nothing", async () => {
     expectUnchanged(await lab.up());
@@ -42,6 +54,7 @@ describe("nothing was changed", () => {
     expect(stdout).toMatch(/Resources:\n\s+\d+ unchanged\n/);
     expect(stdout).toMatch(/Pushed +\S+@sha256:[0-9a-f]{64} from client1, pulled on client2/);
     expect(stdout).not.toMatch(/reset|booting|created|updated|replaced|deleted/);
+    farewell = stdout;
   });
 
   test("so a refresh finds nothing", async () => {
@@ -53,23 +66,131 @@ describe("nothing was changed", () => {
   });
 });
 
+describe("what make lab says at last", () => {
+  /** What follows a word at the beginning of a line, once for each such line. */
+  const after = (word: RegExp): string[] =>
+    [...farewell.matchAll(new RegExp(`^ *${word.source} +(.+)$`, "gm"))].map((match) => match.at(-1) ?? "");
+  const shell = (line: string): Promise<string> =>
+    must("bash", ["-ec", line], {
+      env: { MOORAGE_LAB: String(lab.instance.number) },
+      cwd: checkout(),
+      timeoutMs: 60_000,
+    });
+  const url = (): string => `https://127.0.0.1:${lab.instance.registryPort}`;
+
+  test("is how to trust its authority", async () => {
+    const [line = ""] = after(/Trust its CA/);
+    const curl = /^curl --cacert \S+/.exec(line)?.[0] ?? "";
+    expect(await shell(`${curl} --silent --output /dev/null --write-out '%{http_code}' ${url()}/v2/`)).toBe(
+      "401",
+    );
+    const certificate = /install -D -m 0644 (\S+) \/etc\/docker\/certs\.d\/(\S+)\/ca\.crt$/.exec(line);
+    expect(certificate?.[2]).toBe(`127.0.0.1:${lab.instance.registryPort}`);
+    expect(fs.readFileSync(certificate?.[1] ?? "", "utf8")).toBe((await lab.access()).caCertificate);
+  });
+
+  test("and how to log in, with what make env gives a shell", async () => {
+    const [line = ""] = after(/Log in/);
+    // This machine need have no Docker: in its place what Docker would ask of the registry.
+    const docker =
+      'docker() { curl --fail --silent --show-error --cacert "$REGISTRY_CA" --config - "https://$5/v2/" <<<"user = $3:$(cat)"; }';
+    expect(await shell(`${docker}; ${line} && echo in`)).toMatch(/\{\}\s*in\n$/);
+    const used = await shell(
+      'eval "$(make -s env)"; pulumi stack output registryUrl; curl --silent --cacert "$REGISTRY_CA" --config - "$REGISTRY_URL/v2/_catalog" <<<"user = $REGISTRY_USER:$REGISTRY_PASSWORD"',
+    );
+    expect(used).toMatch(/^https:\/\/\S+\n\{"repositories":\["demo\/hello"/);
+  });
+
+  test("and how to reach each node", async () => {
+    for (const { name } of lab.nodes) {
+      const [line = ""] = after(new RegExp(name));
+      expect(line).toMatch(/^ssh -p \d+ -i /);
+      expect(await shell(`${line} -o BatchMode=yes -o StrictHostKeyChecking=yes hostname`)).toBe(`${name}\n`);
+    }
+    const [other = ""] = after(/or/).filter((line) => line.startsWith("npm"));
+    expect(await shell(`${other} hostname`)).toBe("coreos1\n");
+  });
+
+  test("and hosts are looked at and switched by hand", async () => {
+    const command = (line: string) => shell(`npm run -s lab -- ${line}`);
+    const stateOf = async (host: string) =>
+      new RegExp(`^${host} +(\\S+)`, "m").exec(await command("status"))?.[1];
+    for (const { name } of lab.nodes) expect(await stateOf(name)).toBe("installed");
+    const { hosts } = JSON.parse(await command("info --json")) as { hosts: object };
+    expect(Object.keys(hosts)).toEqual(lab.instance.hosts.map(({ name }) => name));
+    const state = await stateOf("client2");
+    expect(await command("off client2")).toMatch(/^client2 is off/);
+    try {
+      expect(await stateOf("client2")).toBe("off");
+    } finally {
+      expect(await command("on client2")).toMatch(/^client2 is on/);
+    }
+    expect(await stateOf("client2")).toBe(state);
+    await eventually(30, async () => void (await lab.client("client2", "docker version")));
+  });
+});
+
 describe("secrets", () => {
-  test("none is in clear in the exported state, in a preview, or in a process list of a host", async () => {
+  test("none is in clear in the exported state, in a preview, in logs, or in a process list of a host", async () => {
     const all = await secretsOf(lab);
     expect(all.length).toBeGreaterThan(20);
     const { output } = await lab.pulumi(["preview", "--diff"]);
     const places: Record<string, string> = { state: await lab.state(), preview: output };
     for (const host of lab.nodes) {
-      places[host.name] = await lab.mustRoot(
-        host.name,
-        "cat /proc/[0-9]*/cmdline | tr '\\0' ' '; journalctl -b --no-pager",
-      );
+      places[host.name] = await lab.mustRoot(host.name, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '");
+      places[`logs of ${host.name}`] = await logsOf(lab, host.name);
     }
     for (const [place, text] of Object.entries(places)) {
       expect(
         all.filter((secret) => text.includes(secret)),
         place,
       ).toEqual([]);
+    }
+  });
+
+  test("of the configuration stay secret in state, previews, logs, process lists and rendered user data", async () => {
+    const before = lab.stackFile();
+    const [token, key] = [randomBytes(20).toString("hex"), randomBytes(20).toString("hex")];
+    const shows = (text: string): boolean => text.includes(token) || text.includes(key);
+    const unit = `[Service]\nType=oneshot\nEnvironment=KEY=${key}\nExecStart=/bin/true\n`;
+    const places: Record<string, string> = {};
+    try {
+      await setSecret('moorage:os.files["/etc/planted"].content', token);
+      lab.changeConfig((config) =>
+        config.setIn(["config", "moorage:os", "files", "/etc/planted", "permissions"], "0600"),
+      );
+      await setSecret('moorage:os.units["planted.service"].content', unit);
+      expect(shows(lab.stackFile())).toBe(false);
+      places.preview = (await lab.pulumi(["preview", "--diff"])).output;
+      expect(places.preview).toContain("/etc/planted");
+      const [output, commandLines] = await commandLinesDuring(() => lab.mustUp());
+      expect(output).toMatch(/coreos1-base updated/);
+      places.update = output;
+      places["command lines"] = commandLines.join("\n");
+      places.refresh = (await lab.refresh()).output;
+      places["the next preview"] = (await lab.pulumi(["preview", "--diff"])).output;
+      places.state = await lab.state();
+      expect(shows(await lab.state(true))).toBe(true);
+      places.backend = await must("sh", [
+        "-c",
+        'cat "$1"/.pulumi/*/*/*/*',
+        "sh",
+        backendFolder(lab.instance),
+      ]);
+      for (const { name } of lab.nodes) {
+        expect(await lab.mustRoot(name, "cat /etc/planted; stat -c %a /etc/planted")).toBe(`${token}600\n`);
+        places[`logs of ${name}`] = await logsOf(lab, name);
+      }
+      const render = ["run", "-s", "moorage", "--", "render", "coreos1", "--whole"];
+      places.rendered = await must("npm", render, { env: lab.env, cwd: checkout() });
+      expect(places.rendered).toContain("planted.service");
+      expect(shows(await must("npm", [...render, "--secrets"], { env: lab.env, cwd: checkout() }))).toBe(
+        true,
+      );
+      expect(Object.keys(places).filter((place) => shows(places[place] ?? ""))).toEqual([]);
+    } finally {
+      lab.changeConfig(before);
+      await lab.mustUp();
     }
   });
 

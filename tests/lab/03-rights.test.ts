@@ -41,7 +41,10 @@ const cases: [user: string, method: string, path: string, statuses: number[]][] 
   ["reader", "GET", "/v2/demo/hello/manifests/1", [403]],
   ["reader", "HEAD", "/v2/demo/hello/manifests/1", [403]],
   ["reader", "DELETE", `/v2/demo/hello/manifests/${digest}`, [403]],
-  ["reader", "POST", `/v2/public/app/blobs/uploads/?mount=${digest}&from=demo/hello`, [403]],
+  // She may write there: what is refused is reading where it comes from.
+  ["reader", "POST", "/v2/reader/app/blobs/uploads/", [202]],
+  ["reader", "POST", `/v2/reader/app/blobs/uploads/?mount=${digest}&from=public/app`, [201, 202]],
+  ["reader", "POST", `/v2/reader/app/blobs/uploads/?mount=${digest}&from=demo/hello`, [403]],
   ["reader", "GET", "/v2/_catalog", [403]],
   ["reader", "GET", "/v2/public/../demo/hello/tags/list", [400, 403, 404]],
   ["reader", "GET", "/v2/public%2f..%2fdemo/hello/tags/list", [400, 403, 404]],

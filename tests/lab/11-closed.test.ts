@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TestLab } from "../support/testLab";
 
 let lab: TestLab;
@@ -64,21 +64,52 @@ describe("Docker's API on a node", () => {
 });
 
 describe("the registry's user of the object store", () => {
-  /** Runs MinIO's client in a storage container as that user. */
-  async function mc(line: string): Promise<string> {
-    const secret = await output("store-registry-key", "result");
+  /** Runs MinIO's client in a storage container under alias `store`, and gives back what it says. */
+  async function mc(user: string, secret: string, line: string): Promise<string> {
     const container = "$(sudo docker ps --quiet --filter name=minio-coreos1)";
-    const script = `read -r secret; export MC_CONFIG_DIR=/tmp/user MC_HOST_user="http://registry:$secret@127.0.0.1:9000"; mc ${line} 2>&1; true`;
+    const script = `read -r user; read -r secret; export MC_CONFIG_DIR=/tmp/user MC_HOST_store="http://$user:$secret@127.0.0.1:9000"; ${line} 2>&1; true`;
     return lab.client(
       "coreos1",
       `sudo docker exec --interactive ${container} sh -c '${script}'`,
-      `${secret}\n`,
+      `${user}\n${secret}\n`,
     );
   }
+  const asRegistry = async (line: string) =>
+    mc("registry", await output("store-registry-key", "result"), line);
+  const asRoot = async (line: string) =>
+    mc(await output("store-root-user", "result"), await output("store-root-password", "result"), line);
 
-  test("reads its bucket, makes no other and sees no other's", async () => {
-    expect(await mc("ls user/registry")).toContain("docker/");
-    expect(await mc("mb user/other")).toMatch(/Access Denied/);
-    expect(await mc("admin info user")).toMatch(/Access Denied/);
+  /** Not the registry's, with an object in it. */
+  const other = "store/not-the-registrys";
+  beforeAll(async () => {
+    expect(await asRoot(`mc mb ${other} && echo theirs | mc pipe ${other}/object`)).toContain("created");
+    expect(await asRoot(`mc cat ${other}/object`)).toContain("theirs");
+  });
+  afterAll(() => asRoot(`mc rb --force ${other}`));
+
+  test("reads and writes its bucket, makes no other, and administers nothing", async () => {
+    expect(await asRegistry("mc ls store/registry")).toContain("docker/");
+    expect(
+      await asRegistry("echo own | mc pipe store/registry/probe && mc cat store/registry/probe"),
+    ).toContain("own");
+    expect(await asRegistry("mc rm store/registry/probe")).toContain("Removed");
+    expect(await asRegistry("mc mb store/other")).toMatch(/Access Denied/);
+    expect(await asRegistry("mc admin info store")).toMatch(/Access Denied/);
+  });
+
+  test("neither reads, lists, writes nor removes what is in another's bucket, nor sees that it is there", async () => {
+    for (const line of [
+      `mc cat ${other}/object`,
+      `mc ls ${other}`,
+      `echo mine | mc pipe ${other}/mine`,
+      `mc rm ${other}/object`,
+      `mc rb --force ${other}`,
+    ]) {
+      expect(await asRegistry(line), line).toMatch(/Access Denied|Insufficient permissions/);
+    }
+    const seen = await asRegistry("mc ls store");
+    expect(seen).toContain("registry/");
+    expect(seen).not.toContain("not-the-registrys");
+    expect(await asRoot(`mc ls ${other}`)).toMatch(/object\n?$/);
   });
 });

@@ -146,6 +146,13 @@ test("a lab whose making was cut off leaves nothing, however far it came", async
   }
 });
 
+test("a lab whose making was cut off is made by the next up, hosts that answer and all", async () => {
+  await killedAt("up", () => namespaces().some((name) => name.endsWith("-coreos3")));
+  const { instance } = await up({ platform: "existing", say: quiet });
+  for (const host of instance.hosts) expect(await onHost(instance, host, "hostname")).toBe(`${host.name}\n`);
+  expect((await up({ platform: "existing", say: quiet })).started).toBe(0);
+});
+
 test("a clean that was cut off is finished by the next one", async () => {
   const { dir, number } = lab.instance;
   await up({ platform: "existing", say: quiet });

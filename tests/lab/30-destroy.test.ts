@@ -9,7 +9,7 @@ import { introduce, pushAndPull } from "../../lab/journey/push";
 import { hypervisorFolder } from "../../lab/virtualbox/hypervisor";
 import { freshClone } from "../support/clone";
 import { manage } from "../support/hypervisor";
-import { commandLinesDuring, secretsOf } from "../support/secrets";
+import { commandLinesDuring, logsOf, secretsOf } from "../support/secrets";
 import { expectUnchanged } from "../support/service";
 import { eventually, helloArchive, TestLab } from "../support/testLab";
 
@@ -115,14 +115,15 @@ test("it has installed every node from the image's file, which was sent there an
   }
 });
 
-test("an update that makes everything shows no secret, neither in its output nor in any process list", async () => {
+test("an update that makes everything shows no secret: not in its output, not in any process list or log", async () => {
   const secrets = await secretsOf(lab);
   expect(secrets.length).toBeGreaterThan(20);
   expect(update.commandLines.filter((line) => line.includes("docker")).length).toBeGreaterThan(10);
   // Ignition's own, on the first boot, before anybody can log in: it hands users' password hashes to useradd.
   const isIgnitions = (line: string) => /^(\S*\/)?user(add|mod) --root /.test(line);
   const lines = update.commandLines.filter((line) => !isIgnitions(line));
-  const places = { output: update.output, "command lines": lines.join("\n") };
+  const places: Record<string, string> = { output: update.output, "command lines": lines.join("\n") };
+  for (const { name } of lab.nodes) places[`logs of ${name}`] = await logsOf(lab, name);
   for (const [place, text] of Object.entries(places)) {
     expect(
       secrets.filter((secret) => text.includes(secret)),

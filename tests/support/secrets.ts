@@ -2,9 +2,29 @@ import * as fs from "node:fs";
 import { startTime } from "../../lab/exec";
 import type { TestLab } from "./testLab";
 
-/** Every secret of the stack's state, long enough that it does not occur by chance. */
+/**
+ * Every secret of the stack: those that its state marks, and the Swarm's own, by which a machine joins, that no state
+ * has. Each is long enough that it does not occur by chance.
+ */
 export async function secretsOf(lab: TestLab): Promise<string[]> {
-  const state = JSON.parse(await lab.state(true)) as { deployment: { resources: { outputs?: object }[] } };
+  const manager = lab.nodes[0]?.name ?? "";
+  const tokens = await lab.mustRoot(
+    manager,
+    "docker swarm join-token --quiet manager && docker swarm join-token --quiet worker",
+  );
+  const found = tokens.trim().split("\n");
+  if (found.length !== 2 || !found.every((token) => token.startsWith("SWMTKN-"))) {
+    throw new Error(`these are no join tokens: ${tokens}`);
+  }
+  return [...secretTextsIn(JSON.parse(await lab.state(true)) as State), ...found];
+}
+
+interface State {
+  readonly deployment: { readonly resources: readonly { readonly outputs?: object }[] };
+}
+
+/** What a state with its secrets in clear marks as secret, text by text. */
+export function secretTextsIn(state: State): string[] {
   const found = new Set<string>();
   collect(state, found);
   // A private key's encodings hold the public key as well, which is nobody's secret, and stands in certificates too.
@@ -19,14 +39,35 @@ export async function secretsOf(lab: TestLab): Promise<string[]> {
 function collect(value: unknown, found: Set<string>): void {
   if (typeof value !== "object" || value === null) return;
   const { plaintext } = value as { plaintext?: unknown };
-  if (typeof plaintext !== "string") return Object.values(value).forEach((inner) => collect(inner, found));
-  const plain: unknown = JSON.parse(plaintext);
-  // Of a long secret text only keys and passwords count: a user data also holds the host's name.
-  if (typeof plain === "string" && plain.length < 600) linesOf(plain).forEach((line) => found.add(line));
+  if (typeof plaintext === "string") textsOf(JSON.parse(plaintext), found);
+  else Object.values(value).forEach((inner) => collect(inner, found));
 }
 
+/** A secret may be a whole object. */
+function textsOf(secret: unknown, found: Set<string>): void {
+  if (typeof secret === "string") linesOf(secret).forEach((line) => found.add(line));
+  else if (typeof secret === "object" && secret !== null) {
+    Object.values(secret).forEach((inner) => textsOf(inner, found));
+  }
+}
+
+/** Longer texts also hold what is nobody's secret, such as the host's name in a user data. */
+const LONG = 600;
+
+/** Of a text of one line, a password as a rule, all; of others what is a key's line, or looks like one. */
 function linesOf(text: string): string[] {
-  return text.split("\n").filter((line) => line.length >= 16 && !line.startsWith("-----"));
+  const lines = text.split("\n").filter((line) => !line.startsWith("-----"));
+  if (text.length >= LONG) return lines.filter((line) => /^[\w+/=.:$-]{32,}$/.test(line) && /\d/.test(line));
+  const atLeast = text.trim().includes("\n") ? 16 : 10;
+  return lines.filter((line) => line.length >= atLeast);
+}
+
+/** What a host has written down of what happened there: the journal, and what containers said. */
+export function logsOf(lab: TestLab, host: string): Promise<string> {
+  return lab.mustRoot(
+    host,
+    "journalctl -b --no-pager; find /var/lib/docker/containers -name '*-json.log*' -exec cat {} +",
+  );
 }
 
 const LOOK_EVERY_MS = 40;

@@ -27,7 +27,14 @@ describe.skipIf(!canSandbox)("a Swarm's members", () => {
     expect(JSON.parse(all[3].sandbox.read("etc/moorage/swarm") ?? "")).toEqual(mark);
     expect(outs[3]?.nodeId).toBe(all[3].nodeId);
     // Tokens pass by the API alone.
+    const joins = all.flatMap(({ docker }) => docker.calls("POST", /^\/swarm\/join$/));
+    expect(joins.map(({ body }) => /SWMTKN-1-\w+/.exec(body)?.[0])).toEqual([
+      "SWMTKN-1-manager",
+      "SWMTKN-1-manager",
+      "SWMTKN-1-worker",
+    ]);
     for (const { sandbox } of all) expect(sandbox.server.commands.join("\n")).not.toMatch(/docker|SWMTKN/);
+    expect(logged.join("\n") + JSON.stringify(outs)).not.toContain("SWMTKN");
   }, 30_000);
 
   it("have their overlay's traffic at an address of its own, where one is given", async () => {

@@ -19,6 +19,7 @@ case "$*" in
   config*) cat "${folder}/config.json" ;;
   "stack export"*--show-secrets*) cat "${folder}/state-shown.json" ;;
   "stack export"*) cat "${folder}/state.json" ;;
+  "stack --show-name") echo dev ;;
 esac
 `;
 
@@ -184,13 +185,63 @@ describe("render", () => {
     expect(said.error).toContain("cannot be read: error: no stack named 'none' found");
   });
 
-  test("says what to do where the configuration itself is encrypted", async () => {
-    write("config.json", configEntries("network"));
-    expect(await main(["render", "coreos1"])).toBe(1);
-    expect(said.error).toContain(
-      "moorage:network is encrypted in the stack's configuration: run again with --secrets",
-    );
-    write("config.json", configEntries());
+  describe("of a configuration with secrets of its own", () => {
+    const token = { "/etc/own/token": { content: "planted token" } };
+    const secure = { "/etc/own/token": { content: { secure: "v1:AAAA:BBBB" } } };
+
+    /** What Pulumi shows of a configuration, and its file; a subject with a secret is told with all secrets or not at all. */
+    function configure(files: object, inFile: object): void {
+      const own = { ...machinesStack() };
+      own.os = { ...own.os, files };
+      const shown = configEntries() as Record<string, object>;
+      shown["moorage:os"] = { value: JSON.stringify(own.os), objectValue: own.os, secret: true };
+      write("config-shown.json", shown);
+      write("config.json", configEntries("os"));
+      write("Pulumi.dev.yaml", { config: { "moorage:os": { ...own.os, files: inFile } } });
+    }
+
+    beforeEach(() => {
+      vi.stubEnv("PULUMI_OPTION_CONFIG_FILE", path.join(folder, "Pulumi.dev.yaml"));
+      configure(token, secure);
+    });
+    afterAll(() => {
+      write("config.json", configEntries());
+      write("config-shown.json", configEntries());
+    });
+
+    test("leaves them out, and says where they would be", async () => {
+      expect(await main(["render", "coreos1", "--whole"])).toBe(0);
+      // Another test's last question may come late.
+      expect(asked().filter((line) => !line.endsWith("--stack none"))).toEqual([
+        "config --json",
+        "config --json --show-secrets",
+        "stack --show-name",
+        "stack export",
+      ]);
+      expect(decodeURIComponent(said.out.replace(/%(?![0-9A-F]{2})/g, ""))).not.toContain("planted");
+      expect(appliedIgnition(said.out).files["/etc/own/token"]?.content).toBe(
+        "(os.files./etc/own/token.content: shown with --secrets)",
+      );
+    });
+
+    test("shows them when it is told to", async () => {
+      expect(await main(["render", "coreos1", "--whole", "--secrets"])).toBe(0);
+      expect(appliedIgnition(said.out).files["/etc/own/token"]?.content).toBe("planted token");
+    });
+
+    test("refuses what the program would refuse, and shows none of it", async () => {
+      configure(
+        { "/etc/own/token": { content: "x", owner: "planted" } },
+        {
+          "/etc/own/token": { content: "x", owner: { secure: "v1:AAAA:BBBB" } },
+        },
+      );
+      expect(await main(["render", "coreos1"])).toBe(1);
+      expect(said.error).toContain(
+        "moorage:os.files./etc/own/token.owner: found a secret; wanted a value in clear",
+      );
+      expect(said.out + said.error).not.toContain("planted");
+    });
   });
 
   test("tells every mistake of the configuration", async () => {

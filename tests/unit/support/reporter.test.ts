@@ -1,3 +1,6 @@
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { TestModule } from "vitest/node";
 import SummaryReporter, { notRun } from "../../support/reporter";
@@ -7,7 +10,10 @@ beforeEach(() => {
   lines = [];
   vi.spyOn(console, "log").mockImplementation((line) => void lines.push(String(line)));
 });
-afterEach(() => vi.restoreAllMocks());
+afterEach(() => {
+  vi.restoreAllMocks();
+  process.exitCode = undefined;
+});
 
 /** A module of tests with these results. */
 function module(...results: object[]): TestModule {
@@ -49,4 +55,29 @@ it("counts what cannot be had where it runs by its reason, in the same last line
 
 it("counts a test that was skipped for no such reason as failed", () => {
   expect(summary({ state: "passed" }, skipped(), skipped("later")).at(-1)).toBe("1 passed, 2 failed");
+});
+
+it("ends a run with that count, so that CI's verdict is the last line's", () => {
+  const project = path.join(__dirname, "..", "..", "..");
+  const folder = fs.mkdtempSync(path.join(project, "tests", "unit", "support", "reported-"));
+  const ends = (body: string) => {
+    fs.writeFileSync(path.join(folder, "one.test.ts"), `import { expect, it } from "vitest";\n${body}`);
+    const config = {
+      test: { include: ["**/*.test.ts"], reporters: [path.join(project, "tests/support/reporter.ts")] },
+    };
+    fs.writeFileSync(path.join(folder, "vitest.config.mjs"), `export default ${JSON.stringify(config)};\n`);
+    const args = ["run", "--root", folder, "--config", path.join(folder, "vitest.config.mjs")];
+    const { status, stdout } = spawnSync(path.join(project, "node_modules/.bin/vitest"), args, {
+      cwd: project,
+      encoding: "utf8",
+    });
+    return [status, stdout.trim().split("\n").at(-1)];
+  };
+  try {
+    const passes = 'it("passes", () => expect(1).toBe(1));\n';
+    expect(ends(passes)).toEqual([0, "1 passed, 0 failed"]);
+    expect(ends(`${passes}it.skip("does not run", () => undefined);\n`)).toEqual([1, "1 passed, 1 failed"]);
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
 });

@@ -27,6 +27,9 @@ const boundTo = (id: string, node: string) => {
   return { ID: id, Spec: { Name: id, Labels, Mode: { Replicated: { Replicas: 1 } }, TaskTemplate } };
 };
 
+/** They begin as real ones do, so that a test finds them wherever they should not be. */
+const tokens = { Manager: "SWMTKN-1-manager", Worker: "SWMTKN-1-worker" };
+
 /** One cluster: the list that all its managers share. */
 export class Cluster {
   readonly members = new Map<string, Member>();
@@ -111,7 +114,7 @@ export class Engine {
       "GET",
       /^\/swarm$/,
       guarded(() => ({
-        json: { ID: "x", Version: { Index: 1 }, Spec: {}, JoinTokens: { Manager: "M", Worker: "W" } },
+        json: { ID: "x", Version: { Index: 1 }, Spec: {}, JoinTokens: tokens },
       })),
     );
     docker.on(
@@ -182,7 +185,7 @@ export class Engine {
   private join({ RemoteAddrs, JoinToken }: { RemoteAddrs: string[]; JoinToken: string }) {
     const cluster = this.all.get(RemoteAddrs[0] ?? "")?.cluster;
     if (!cluster) return { status: 500, json: { message: `cannot reach ${RemoteAddrs.join()}` } };
-    return this.enter(cluster, JoinToken === "M" ? "manager" : "worker");
+    return this.enter(cluster, JoinToken === tokens.Manager ? "manager" : "worker");
   }
 
   private leave() {

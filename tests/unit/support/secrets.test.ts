@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import { secretTextsIn } from "../../support/secrets";
+
+const secret = (value: unknown) => ({
+  "4dabf18193072939515e22adb298388d": "x",
+  plaintext: JSON.stringify(value),
+});
+
+/** What is found in a state with one resource of these outputs. */
+const found = (outputs: object): string[] => secretTextsIn({ deployment: { resources: [{ outputs }] } });
+
+test("secrets are found as they stand, in objects and lists, and line by line", () => {
+  expect(found({ password: secret("0123456789") })).toEqual(["0123456789"]);
+  expect(found({ files: { "/key": { content: secret("-----BEGIN\nAAAAAAAAAAAAAAAA\nshort\n") } } })).toEqual([
+    "AAAAAAAAAAAAAAAA",
+  ]);
+  expect(found({ all: secret({ admin: "admin-password", list: ["reader-password"] }) })).toEqual([
+    "admin-password",
+    "reader-password",
+  ]);
+});
+
+test("of long ones what looks like a key, and nothing of what is public", () => {
+  const key = "AAAAC3NzaC1lZDI1NTE5AAAAIHprivate0";
+  const text = `${"the host is called coreos1\n".repeat(30)}${key}\n`;
+  expect(found({ userData: secret(text) })).toEqual([key]);
+  expect(found({ userData: secret(text), publicKeyOpenssh: `ssh-ed25519 ${key}` })).toEqual([]);
+});
