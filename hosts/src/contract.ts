@@ -274,6 +274,21 @@ export interface SweptInputs {
 }
 export type SweptOutputs = SweptInputs;
 
+// Hashes of the registry's passwords from before their last change.
+
+export interface PreviousHashesInputs {
+  /** By user, as they are now. Secret. */
+  readonly hashes: Record<string, string>;
+  /** How long the ones before a change stay right, from when it begins; 0: not at all. */
+  readonly minutes: number;
+}
+export interface PreviousHashesOutputs extends PreviousHashesInputs {
+  /** By user. Secret. */
+  readonly previous: Record<string, string>;
+  /** Seconds since 1970; 0 where none was changed yet. */
+  readonly until: number;
+}
+
 // The bucket and the registry's user, made inside a MinIO container with its own client.
 
 export interface BucketInputs {

@@ -12,6 +12,7 @@ export { loadedImages } from "./loaded-images";
 export { nodeFiles } from "./node-files";
 export { nodeNetwork } from "./node-network";
 export { preflight } from "./preflight";
+export { previousHashes } from "./previous-hashes";
 export { converged } from "./services/converged";
 export { swept } from "./services/swept";
 export { removeUnrecorded } from "./services/unrecorded";

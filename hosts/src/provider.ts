@@ -8,6 +8,7 @@ import { loadedImages } from "./loaded-images";
 import { nodeFiles } from "./node-files";
 import { nodeNetwork } from "./node-network";
 import { preflight } from "./preflight";
+import { previousHashes } from "./previous-hashes";
 import { converged } from "./services/converged";
 import { swept } from "./services/swept";
 import { bucket } from "./storage/bucket";
@@ -28,6 +29,7 @@ const operations = {
   swarmMember: [swarmMember, "nodeId", "unlockKey"],
   converged: [converged],
   etcdCluster: [etcdCluster, "memberIds"],
+  previousHashes: [previousHashes, "previous", "until"],
   swept: [swept],
   bucket: [bucket],
   acceptance: [acceptance, "report"],
