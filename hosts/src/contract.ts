@@ -185,6 +185,11 @@ export interface NodeFilesInputs {
   /** Absent: members of a Swarm only take turns. A change of it alone changes nothing on the node. */
   readonly cluster?: Cluster;
   readonly installation?: Installed;
+  /**
+   * Units are restarted on one node at a time, and what does not work is put back. As `cluster`, a change of it alone
+   * changes nothing. @default false
+   */
+  readonly rolled?: boolean;
 }
 export interface NodeFilesOutputs extends NodeFilesInputs {
   /** Found on a node that a change which was cut off has drained: drift, so that an update puts it back. */
