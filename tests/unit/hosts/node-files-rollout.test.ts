@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { HostError, type NodeFilesInputs } from "@moorage/hosts";
+import type { NodeFilesInputs } from "@moorage/hosts";
 import { describe, expect, it } from "vitest";
+import { HostError } from "../../../hosts/src/errors";
 import { rolled } from "../../../hosts/src/node-files/rollout";
 import { logged } from "./support/stop";
 
