@@ -264,8 +264,27 @@ export interface ConvergedInputs {
   /** Changes whenever the service's spec does. */
   readonly fingerprint: string;
   readonly timeoutSeconds: number;
+  /** The node on which the service is MinIO, which has to be whole again before the next one's. */
+  readonly storageNode?: Connection;
 }
 export type ConvergedOutputs = ConvergedInputs;
+
+// In which order MinIO's members are changed.
+
+export interface StorageOrderInputs {
+  /** Storage nodes, in the order of their turns. */
+  readonly nodes: Connection[];
+  /** Swarm service name by node name. */
+  readonly services: Record<string, string>;
+  /** Changes whenever anything of a service does. */
+  readonly shape: string;
+  /** Changes whenever something does that all members have to have in common. */
+  readonly common: string;
+  readonly image: string;
+}
+export interface StorageOrderOutputs extends StorageOrderInputs {
+  readonly oneByOne: boolean;
+}
 
 // Secrets and configs of ours that nothing records and nothing uses.
 

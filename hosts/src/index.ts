@@ -18,6 +18,7 @@ export { swept } from "./services/swept";
 export { removeUnrecorded } from "./services/unrecorded";
 export type { NamedKind } from "./services/unrecorded";
 export { bucket } from "./storage/bucket";
+export { storageOrder } from "./storage/order";
 export { swarmMember } from "./swarm/member";
 
 export { verify } from "./verify";

@@ -12,6 +12,7 @@ import { previousHashes } from "./previous-hashes";
 import { converged } from "./services/converged";
 import { swept } from "./services/swept";
 import { bucket } from "./storage/bucket";
+import { storageOrder } from "./storage/order";
 import { swarmMember } from "./swarm/member";
 import { guest, isoImage, natNetwork } from "./virtualbox";
 
@@ -32,6 +33,7 @@ const operations = {
   previousHashes: [previousHashes, "previous", "until"],
   swept: [swept],
   bucket: [bucket],
+  storageOrder: [storageOrder, "oneByOne"],
   acceptance: [acceptance, "report"],
   natNetwork: [natNetwork],
   isoImage: [isoImage, "file", "resolvedVersion", "fileSha256", "checked"],

@@ -60,6 +60,8 @@ describe("the program", () => {
       "pulumi-nodejs:dynamic/moorage:NodeFilesPart",
       "pulumi-nodejs:dynamic/moorage:NodeNetwork",
       "pulumi-nodejs:dynamic/moorage:Preflight",
+      "pulumi-nodejs:dynamic/moorage:PreviousHashes",
+      "pulumi-nodejs:dynamic/moorage:StorageOrder",
       "pulumi-nodejs:dynamic/moorage:SwarmMember",
       "pulumi-nodejs:dynamic/moorage:Swept",
     ]);
@@ -106,7 +108,7 @@ describe("the program", () => {
 describe("secrets of the program", () => {
   test("are these and no others, so that a preview shows the rest", () => {
     const isLogin = (line: string) =>
-      /(connection|target|installer|managers\.\d|nodes\.\d|storageNodes\.\d)\.privateKey$/.test(line);
+      /(connection|target|installer|managers\.\d|nodes\.\d|storageNodes?(\.\d)?)\.privateKey$/.test(line);
     const secrets = everywhere(recorder, secretPaths);
     expect(normalized(secrets.filter((line) => !isLogin(line)))).toEqual([
       "NODE-base files./etc/moorage/passwords.content",
@@ -136,6 +138,7 @@ describe("secrets of the program", () => {
       "store-bucket rootPassword",
       "store-bucket rootUser",
       "store-bucket secretKey",
+      "store-order common",
     ]);
   });
 
@@ -233,6 +236,7 @@ describe("the first preview", () => {
       "store-bucket rootPassword",
       "store-bucket rootUser",
       "store-bucket secretKey",
+      "store-order common",
       "swarm-NODE installation",
     ]);
   });

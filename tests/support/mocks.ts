@@ -180,6 +180,8 @@ function answers({ type, name }: Registered, row: readonly string[] = []): Prope
       return { memberIds: { coreos1: "8e9e05c52164694d" } };
     case "pulumi-nodejs:dynamic/moorage:PreviousHashes":
       return { previous: { admin: "private hash before" }, until: 1800000000 };
+    case "pulumi-nodejs:dynamic/moorage:StorageOrder":
+      return { oneByOne: true };
     case "pulumi-nodejs:dynamic/moorage:SwarmMember":
       return { nodeId: `id of ${name}` };
     case "pulumi-nodejs:dynamic/moorage:Preflight":
