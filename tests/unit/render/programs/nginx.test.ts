@@ -128,6 +128,25 @@ describe("passwords", () => {
     }
   });
 
+  it("checks a password that it does not know before it reads a body in chunks", async () => {
+    const fresh = new Front(25448, users, {
+      registries: [{ name: "registry-one", port: 25000 }],
+      resolver: names.address,
+    });
+    try {
+      await fresh.start();
+      await expect.poll(async () => (await fresh.ask("/healthz/registry")).status).toBe(200);
+      const since = Date.now();
+      const headers = { "Transfer-Encoding": "chunked" };
+      const body = Buffer.alloc(100_000, 1);
+      const target = "/v2/team/app/blobs/uploads/0a-1b?_state=x";
+      expect((await fresh.ask(target, { method: "PATCH", user: team, headers, body })).status).toBe(200);
+      expect(Date.now() - since).toBeLessThan(5000);
+    } finally {
+      await fresh.stop();
+    }
+  });
+
   it("never hands credentials on to a registry, nor logs them", async () => {
     one.seen.length = two.seen.length = 0;
     await front.ask("/v2/team/app/tags/list", { user: team });
