@@ -7,7 +7,7 @@ help:
 	@echo 'make lab     hosts on this machine, pulumi up, a push and a pull'
 	@echo 'make test    every test, those on the lab included'
 	@echo 'make test-vm what the lab cannot: VLAN, encrypted overlay, another clock, in two emulated machines'
-	@echo 'make chaos   every fault for every role of a node, under load; writes docs/reliability.md'
+	@echo 'make chaos   every change, and every fault for every role of a node, under load; writes docs/reliability.md'
 	@echo 'make bench   seconds and SSH connections of updates, in a lab of its own'
 	@echo 'make check   types, lint and format'
 	@echo 'make env     prints exports for going on by hand: eval "$$(make -s env)"'
@@ -23,7 +23,7 @@ test:
 test-vm:
 	@MOORAGE_PACKAGES=qemu-system-x86 $(run) vitest run --config tests/vm/vitest.config.ts
 
-# CHAOS='--only power,cut-off' takes some of the faults.
+# CHAOS='--only power,cut-off' takes some of the faults, '--only change' the changes.
 chaos:
 	@MOORAGE_PACKAGES=skopeo $(run) tsx tests/chaos/main.ts $(CHAOS)
 

@@ -65,6 +65,11 @@ export const registry = z
       .describe(
         "Users and their rights; passwords are generated. The stack outputs `username` and `password` are those of the first, by name, who may write everything.",
       ),
+    previousPasswordMinutes: whole(0, 1440)
+      .default(15)
+      .describe(
+        "How long a password stays right after it was changed, counted from the beginning of that update, so that nobody is refused while the new one is on its way to every front. 0: it is refused at once.",
+      ),
     logLevel: z.enum(["error", "warn", "info", "debug"]).default("info"),
     proxy: notYet("a pull-through mirror"),
   })

@@ -67,9 +67,7 @@ export class Edge extends pulumi.ComponentResource {
       dnsNames: names.filter((name) => !isIpv4(name)),
       ipAddresses: names.filter(isIpv4),
     });
-    const htpasswd = pulumi
-      .all(registry.users.map((user) => pulumi.interpolate`${user.name}:${user.bcryptHash}`))
-      .apply((lines) => `${lines.join("\n")}\n`);
+    const users = pulumi.all(Object.fromEntries(registry.users.map((user) => [user.name, user.bcryptHash])));
     const file = (name: string, content: pulumi.Input<string>) => ({ path: `${folder}/${name}`, content });
     // nginx does not run as root, and nothing else runs in its container.
     const secret = (name: string, content: pulumi.Input<string>) => ({
@@ -87,12 +85,17 @@ export class Edge extends pulumi.ComponentResource {
         constraints: [placement.withRole("edge")],
         global: true,
         user: "nginx",
-        command: render.nginxCommand(`${folder}/nginx.conf`),
+        command: render.nginxStart(`${folder}/nginx.conf`),
         files: {
-          config: file("nginx.conf", nginxConfig(args)),
+          config: file(
+            "nginx.conf",
+            registry.previous.until.apply((until) => nginxConfig(args, until)),
+          ),
           "rights-script": file("rights.js", render.rightsScript()),
           rights: file(render.rightsDataName, render.renderRights(registry.users)),
-          users: secret("users.htpasswd", htpasswd),
+          users: secret("users.htpasswd", users.apply(htpasswd)),
+          // Fronts change one after the other, and clients come to one that has the new passwords or to one that has not.
+          "previous-users": secret("previous.htpasswd", registry.previous.previous.apply(htpasswd)),
           certificate: file("tls/front.pem", leaf.certificatePem),
           key: secret("tls/front.key", leaf.privateKeyPem),
         },
@@ -131,6 +134,7 @@ export class Edge extends pulumi.ComponentResource {
       {
         connection: own.machine.connection,
         part: "edge",
+        rolled: true,
         installation: own.machine.installation,
         ...fillIn(rendered, {}),
       },
@@ -150,7 +154,14 @@ function certificateNames({ edge, nodes }: EdgeArgs): string[] {
   return [...new Set(all)];
 }
 
-function nginxConfig(args: EdgeArgs): string {
+/** Docker takes no empty secret. */
+function htpasswd(hashes: Readonly<Record<string, string>>): string {
+  const entries = Object.entries(hashes).map(([user, hash]) => `${user}:${hash}\n`);
+  return entries.length > 0 ? entries.join("") : "# none\n";
+}
+
+/** @param previousUntil seconds since 1970 */
+function nginxConfig(args: EdgeArgs, previousUntil: number): string {
   const { edge, registry } = args;
   return render.renderNginx({
     registries: registry.backends,
@@ -159,6 +170,8 @@ function nginxConfig(args: EdgeArgs): string {
     certificatePath: `${folder}/tls/front.pem`,
     keyPath: `${folder}/tls/front.key`,
     htpasswdPath: `${folder}/users.htpasswd`,
+    previousHtpasswdPath: `${folder}/previous.htpasswd`,
+    previousUntil,
     rightsPath: `${folder}/rights.js`,
     healthFrom: [
       ...render.defaultHealthFrom,

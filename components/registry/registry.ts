@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import * as render from "@moorage/render";
 import type { RegistryConfig } from "../../config/services";
+import { PreviousHashes } from "../../providers/previousHashes";
 import { type ObjectStore, storageRegion } from "../storage/objectStore";
 import { SwarmService } from "../swarm/service";
 import { placement, type Swarm } from "../swarm/swarm";
@@ -33,6 +34,8 @@ export class Registry extends pulumi.ComponentResource {
   /** Where the front finds each of them on the overlay network. */
   readonly backends: { readonly name: string; readonly port: number }[];
   readonly users: RegistryUser[];
+  /** What users had for a password before its last change. */
+  readonly previous: PreviousHashes;
   /** The first user, by name, who may write everything. */
   readonly administrator: RegistryUser;
   /** Every user's password, by name. Secret. */
@@ -43,6 +46,14 @@ export class Registry extends pulumi.ComponentResource {
   constructor(name: string, args: RegistryArgs, options?: pulumi.ComponentResourceOptions) {
     super("moorage:registry:Registry", name, {}, options);
     this.users = Object.entries(args.registry.users).map(([user, of]) => this.user(name, user, of.rights));
+    this.previous = new PreviousHashes(
+      `${name}-previous-passwords`,
+      {
+        hashes: Object.fromEntries(this.users.map((user) => [user.name, user.bcryptHash])),
+        minutes: args.registry.previousPasswordMinutes,
+      },
+      { parent: this },
+    );
     this.administrator = administratorAmong(this.users);
     this.passwords = pulumi.secret(Object.fromEntries(this.users.map((user) => [user.name, user.password])));
     const httpSecret = new random.RandomPassword(

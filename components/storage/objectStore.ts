@@ -1,10 +1,12 @@
+import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import * as render from "@moorage/render";
 import type { StorageConfig } from "../../config/services";
 import { Bucket } from "../../providers/bucket";
+import { StorageOrder } from "../../providers/storageOrder";
 import type { ConnectionArgs } from "../machine/access";
-import { SwarmService } from "../swarm/service";
+import { shapeOf, SwarmService, type SwarmServiceArgs } from "../swarm/service";
 import { placement, type Swarm } from "../swarm/swarm";
 
 const minioPort = 9000;
@@ -48,7 +50,7 @@ export class ObjectStore extends pulumi.ComponentResource {
   constructor(name: string, args: ObjectStoreArgs, options?: pulumi.ComponentResourceOptions) {
     super("moorage:storage:ObjectStore", name, {}, options);
     const secrets = generateSecrets(name, this);
-    const minio = this.minio(args, secrets);
+    const minio = this.minio(name, args, secrets);
     const balancers = this.balancers(args);
     this.bucket = args.storage.bucket;
     this.credentials = { accessKey: this.bucket, secretKey: secrets.secretKey };
@@ -79,40 +81,64 @@ export class ObjectStore extends pulumi.ComponentResource {
     return `http://${balancerOf(node)}:${minioPort}`;
   }
 
-  private minio(args: ObjectStoreArgs, secrets: StoreSecrets): SwarmService[] {
-    const names = Object.keys(args.nodes).map(storageServiceOf);
-    return Object.entries(args.nodes).map(
-      ([node, { folder }]) =>
-        new SwarmService(
-          storageServiceOf(node),
-          {
-            swarm: args.swarm,
-            image: args.images.minio,
-            constraints: [placement.onNode(node)],
-            // MinIO finds itself among its peers by this name.
-            hostname: storageServiceOf(node),
-            command: render.minioStart(rootFiles),
-            args: render.minioCommand({ names, port: minioPort }),
-            environment: {
-              HOME: "/tmp",
-              ...render.minioEnvironment({
-                ...rootFiles,
-                region: storageRegion,
-              }),
+  private minio(name: string, args: ObjectStoreArgs, secrets: StoreSecrets): SwarmService[] {
+    const members = Object.entries(args.nodes).map(([node, { connection, folder }]) => ({
+      node,
+      connection,
+      shape: memberArgs(node, folder, args),
+    }));
+    const order = this.order(
+      name,
+      args,
+      secrets,
+      members.map(({ shape }) => shape),
+    );
+    const services: SwarmService[] = [];
+    for (const { node, connection, shape } of members) {
+      const previous = services.at(-1);
+      const service = new SwarmService(
+        storageServiceOf(node),
+        {
+          ...shape,
+          swarm: args.swarm,
+          files: {
+            "root-user": { path: rootFiles.rootUserFile, content: secrets.rootUser, secret: true },
+            "root-password": {
+              path: rootFiles.rootPasswordFile,
+              content: secrets.rootPassword,
+              secret: true,
             },
-            files: {
-              "root-user": { path: rootFiles.rootUserFile, content: secrets.rootUser, secret: true },
-              "root-password": {
-                path: rootFiles.rootPasswordFile,
-                content: secrets.rootPassword,
-                secret: true,
-              },
-            },
-            binds: { "/data": folder },
-            tmpfs: ["/tmp"],
           },
-          { parent: this },
-        ),
+          // Two of them away at once would cost the write quorum.
+          turn: order.oneByOne.apply((isRow) => (isRow && previous ? [previous.converged] : [])),
+          storageNode: connection,
+        },
+        { parent: this },
+      );
+      services.push(service);
+    }
+    return services;
+  }
+
+  private order(
+    name: string,
+    { swarm, nodes, images }: ObjectStoreArgs,
+    { rootUser, rootPassword }: StoreSecrets,
+    shapes: readonly MemberArgs[],
+  ): StorageOrder {
+    const common = shapes.map(({ command, args, environment }) => [command, args, environment]);
+    return new StorageOrder(
+      `${name}-order`,
+      {
+        nodes: Object.values(nodes).map(({ connection }) => connection),
+        services: Object.fromEntries(Object.keys(nodes).map((node) => [node, storageServiceOf(node)])),
+        shape: shapes.map(shapeOf).join(" "),
+        // Members log in at each other as the root user.
+        common: pulumi.all([rootUser, rootPassword]).apply((root) => digestOf([...root, common])),
+        image: images.minio,
+      },
+      // It asks MinIO itself, where there is one.
+      { parent: this, dependsOn: swarm.ready },
     );
   }
 
@@ -147,6 +173,33 @@ export class ObjectStore extends pulumi.ComponentResource {
         ),
     );
   }
+}
+
+type MemberArgs = Omit<SwarmServiceArgs, "swarm">;
+
+/** All of a member but its root user. */
+function memberArgs(node: string, folder: string, { nodes, images }: ObjectStoreArgs): MemberArgs {
+  return {
+    image: images.minio,
+    constraints: [placement.onNode(node)],
+    // MinIO finds itself among its peers by this name.
+    hostname: storageServiceOf(node),
+    command: render.minioStart(rootFiles),
+    args: render.minioCommand({ names: Object.keys(nodes).map(storageServiceOf), port: minioPort }),
+    environment: {
+      HOME: "/tmp",
+      ...render.minioEnvironment({
+        ...rootFiles,
+        region: storageRegion,
+      }),
+    },
+    binds: { "/data": folder },
+    tmpfs: ["/tmp"],
+  };
+}
+
+function digestOf(value: unknown): string {
+  return createHash("sha256").update(JSON.stringify(value)).digest("hex");
 }
 
 interface StoreSecrets {

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { createHash } from "node:crypto";
 import { Converged } from "../../providers/converged";
 import { freeName } from "../../providers/unrecorded";
+import type { ConnectionArgs } from "../machine/access";
 import { labelText, stackLabel } from "./label";
 import type { Swarm } from "./swarm";
 
@@ -26,6 +27,10 @@ export interface SwarmServiceArgs {
   readonly swarm: Swarm;
   /** What has to be there first, besides the Swarm itself. */
   readonly after?: pulumi.Resource[];
+  /** What comes before a change of it besides, where that is known only then. */
+  readonly turn?: pulumi.Output<pulumi.Resource[]>;
+  /** The node on which the service is MinIO; it counts as changed once that has healed what it missed. */
+  readonly storageNode?: ConnectionArgs;
   readonly image: string;
   /** Placement constraints. */
   readonly constraints: string[];
@@ -68,6 +73,7 @@ export class SwarmService extends pulumi.ComponentResource {
     super("moorage:swarm:SwarmService", name, {}, options);
     this.serviceName = name;
     const spec = this.spec(args);
+    const before = [...args.swarm.ready, ...(args.after ?? [])];
     const service = new docker.Service(
       name,
       { name: freeName("services", name, labelText(), args.swarm.joined), ...spec },
@@ -75,7 +81,7 @@ export class SwarmService extends pulumi.ComponentResource {
       {
         parent: this,
         provider: args.swarm.provider,
-        dependsOn: [...args.swarm.ready, ...(args.after ?? [])],
+        dependsOn: args.turn?.apply((turn) => [...before, ...turn]) ?? before,
       },
     );
     this.fingerprint = pulumi.output(spec).apply(fingerprintOf);
@@ -86,6 +92,7 @@ export class SwarmService extends pulumi.ComponentResource {
         service: name,
         fingerprint: this.fingerprint,
         timeoutSeconds: convergeSeconds,
+        ...(args.storageNode && { storageNode: args.storageNode }),
       },
       // There is nothing to wait for before the service's new spec is in the Swarm.
       { parent: this, dependsOn: service },
@@ -94,64 +101,12 @@ export class SwarmService extends pulumi.ComponentResource {
   }
 
   private spec(args: SwarmServiceArgs): Omit<docker.ServiceArgs, "name"> {
-    return {
-      labels: [stackLabel()],
-      mode: args.global ? { global: true } : { replicated: { replicas: 1 } },
-      endpointSpec: {
-        mode: "dnsrr",
-        ports: (args.ports ?? []).map(({ published, target }) => ({
-          publishedPort: published,
-          targetPort: target,
-          protocol: "tcp",
-          publishMode: "host",
-        })),
-      },
-      updateConfig: changeConfig("rollback", args),
-      rollbackConfig: changeConfig("pause", args),
-      taskSpec: {
-        containerSpec: this.containerSpec(args),
-        networksAdvanceds: [{ id: args.swarm.networkId }],
-        placement: { constraints: args.constraints },
-        restartPolicy: { condition: "any", delay: "2s", window: "0s" },
-        resources: args.memoryMb ? { limits: { memoryBytes: args.memoryMb * 1024 * 1024 } } : undefined,
-      },
-    };
-  }
-
-  private containerSpec(args: SwarmServiceArgs): docker.types.input.ServiceTaskSpecContainerSpec {
     const files = Object.entries(args.files ?? {});
-    return {
-      image: args.image,
-      hostname: args.hostname,
-      commands: args.command,
-      args: args.args,
-      env: args.environment,
-      user: args.user,
-      labels: [stackLabel()],
-      sysctl: args.sysctls,
-      readOnly: true,
-      init: true,
-      capDrops: ["ALL"],
-      capAdds: args.capabilities,
-      stopGracePeriod: `${args.stopGraceSeconds ?? 30}s`,
-      healthcheck: args.healthcheck && {
-        tests: args.healthcheck.test,
-        interval: `${args.healthcheck.intervalSeconds}s`,
-        timeout: "3s",
-        retries: 3,
-        startPeriod: "10s",
-      },
-      configs: files
-        .filter(([, file]) => !file.secret)
-        .map(([key, file]) => this.config(key, file, args.swarm)),
-      secrets: files
-        .filter(([, file]) => file.secret)
-        .map(([key, file]) => this.secret(key, file, args.swarm)),
-      mounts: [
-        ...Object.entries(args.binds ?? {}).map(([target, source]) => ({ type: "bind", source, target })),
-        ...(args.tmpfs ?? []).map((target) => ({ type: "tmpfs", target })),
-      ],
-    };
+    const isSecret = ([, file]: [string, ServiceFile]) => file.secret === true;
+    return specOf(args, {
+      configs: files.filter((one) => !isSecret(one)).map(([key, file]) => this.config(key, file, args.swarm)),
+      secrets: files.filter(isSecret).map(([key, file]) => this.secret(key, file, args.swarm)),
+    });
   }
 
   private config(key: string, file: ServiceFile, swarm: Swarm) {
@@ -187,11 +142,81 @@ export class SwarmService extends pulumi.ComponentResource {
   }
 }
 
+type ContainerSpec = docker.types.input.ServiceTaskSpecContainerSpec;
+type Mounted = Pick<ContainerSpec, "configs" | "secrets">;
+
+/** Changes whenever a service of these arguments does, but for the contents of its files. */
+export function shapeOf(args: Omit<SwarmServiceArgs, "swarm">): string {
+  return fingerprintOf(specOf({ ...args, swarm: { networkId: "" } }, {}));
+}
+
+type SpecArgs = Omit<SwarmServiceArgs, "swarm"> & {
+  readonly swarm: { readonly networkId: pulumi.Input<string> };
+};
+
+function specOf(args: SpecArgs, mounted: Mounted): Omit<docker.ServiceArgs, "name"> {
+  return {
+    labels: [stackLabel()],
+    mode: args.global ? { global: true } : { replicated: { replicas: 1 } },
+    endpointSpec: {
+      mode: "dnsrr",
+      ports: (args.ports ?? []).map(({ published, target }) => ({
+        publishedPort: published,
+        targetPort: target,
+        protocol: "tcp",
+        publishMode: "host",
+      })),
+    },
+    updateConfig: changeConfig("rollback", args),
+    rollbackConfig: changeConfig("pause", args),
+    taskSpec: {
+      containerSpec: containerSpecOf(args, mounted),
+      networksAdvanceds: [{ id: args.swarm.networkId }],
+      placement: { constraints: args.constraints },
+      restartPolicy: { condition: "any", delay: "2s", window: "0s" },
+      resources: args.memoryMb ? { limits: { memoryBytes: args.memoryMb * 1024 * 1024 } } : undefined,
+    },
+  };
+}
+
+function containerSpecOf(args: SpecArgs, mounted: Mounted): ContainerSpec {
+  return {
+    image: args.image,
+    hostname: args.hostname,
+    commands: args.command,
+    args: args.args,
+    env: args.environment,
+    user: args.user,
+    labels: [stackLabel()],
+    sysctl: args.sysctls,
+    readOnly: true,
+    init: true,
+    capDrops: ["ALL"],
+    capAdds: args.capabilities,
+    stopGracePeriod: `${args.stopGraceSeconds ?? 30}s`,
+    healthcheck: args.healthcheck && {
+      tests: args.healthcheck.test,
+      interval: `${args.healthcheck.intervalSeconds}s`,
+      timeout: "3s",
+      retries: 3,
+      startPeriod: "10s",
+    },
+    ...mounted,
+    mounts: [
+      ...Object.entries(args.binds ?? {}).map(([target, source]) => ({ type: "bind", source, target })),
+      ...(args.tmpfs ?? []).map((target) => ({ type: "tmpfs", target })),
+    ],
+  };
+}
+
 /**
  * A host port or a folder of the host leaves no room for two tasks on a node: there the old one stops first. All
  * else starts the new one first, so that replicas that change at the same time are never all away.
  */
-function changeConfig(failureAction: string, { ports = [], binds = {} }: SwarmServiceArgs) {
+function changeConfig(
+  failureAction: string,
+  { ports = [], binds = {} }: Pick<SwarmServiceArgs, "ports" | "binds">,
+) {
   const alone = ports.length > 0 || Object.keys(binds).length > 0;
   return {
     parallelism: 1,

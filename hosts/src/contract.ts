@@ -190,6 +190,11 @@ export interface NodeFilesInputs {
   /** Absent: members of a Swarm only take turns. A change of it alone changes nothing on the node. */
   readonly cluster?: Cluster;
   readonly installation?: Installed;
+  /**
+   * Units are restarted on one node at a time, and what does not work is put back. As `cluster`, a change of it alone
+   * changes nothing. @default false
+   */
+  readonly rolled?: boolean;
 }
 export interface NodeFilesOutputs extends NodeFilesInputs {
   /** Found on a node that a change which was cut off has drained: drift, so that an update puts it back. */
@@ -264,8 +269,27 @@ export interface ConvergedInputs {
   /** Changes whenever the service's spec does. */
   readonly fingerprint: string;
   readonly timeoutSeconds: number;
+  /** The node on which the service is MinIO, which has to be whole again before the next one's. */
+  readonly storageNode?: Connection;
 }
 export type ConvergedOutputs = ConvergedInputs;
+
+// In which order MinIO's members are changed.
+
+export interface StorageOrderInputs {
+  /** Storage nodes, in the order of their turns. */
+  readonly nodes: Connection[];
+  /** Swarm service name by node name. */
+  readonly services: Record<string, string>;
+  /** Changes whenever anything of a service does. */
+  readonly shape: string;
+  /** Changes whenever something does that all members have to have in common. */
+  readonly common: string;
+  readonly image: string;
+}
+export interface StorageOrderOutputs extends StorageOrderInputs {
+  readonly oneByOne: boolean;
+}
 
 // Secrets and configs of ours that nothing records and nothing uses.
 
@@ -278,6 +302,21 @@ export interface SweptInputs {
   readonly fingerprint: string;
 }
 export type SweptOutputs = SweptInputs;
+
+// Hashes of the registry's passwords from before their last change.
+
+export interface PreviousHashesInputs {
+  /** By user, as they are now. Secret. */
+  readonly hashes: Record<string, string>;
+  /** How long the ones before a change stay right, from when it begins; 0: not at all. */
+  readonly minutes: number;
+}
+export interface PreviousHashesOutputs extends PreviousHashesInputs {
+  /** By user. Secret. */
+  readonly previous: Record<string, string>;
+  /** Seconds since 1970; 0 where none was changed yet. */
+  readonly until: number;
+}
 
 // The bucket and the registry's user, made inside a MinIO container with its own client.
 

@@ -12,11 +12,13 @@ export { loadedImages } from "./loaded-images";
 export { nodeFiles } from "./node-files";
 export { nodeNetwork } from "./node-network";
 export { preflight } from "./preflight";
+export { previousHashes } from "./previous-hashes";
 export { converged } from "./services/converged";
 export { swept } from "./services/swept";
 export { removeUnrecorded } from "./services/unrecorded";
 export type { NamedKind } from "./services/unrecorded";
 export { bucket } from "./storage/bucket";
+export { storageOrder } from "./storage/order";
 export { swarmMember } from "./swarm/member";
 
 export { verify } from "./verify";

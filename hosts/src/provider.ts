@@ -8,9 +8,11 @@ import { loadedImages } from "./loaded-images";
 import { nodeFiles } from "./node-files";
 import { nodeNetwork } from "./node-network";
 import { preflight } from "./preflight";
+import { previousHashes } from "./previous-hashes";
 import { converged } from "./services/converged";
 import { swept } from "./services/swept";
 import { bucket } from "./storage/bucket";
+import { storageOrder } from "./storage/order";
 import { swarmMember } from "./swarm/member";
 import { guest, isoImage, natNetwork } from "./virtualbox";
 
@@ -28,8 +30,10 @@ const operations = {
   swarmMember: [swarmMember, "nodeId", "unlockKey"],
   converged: [converged],
   etcdCluster: [etcdCluster, "memberIds"],
+  previousHashes: [previousHashes, "previous", "until"],
   swept: [swept],
   bucket: [bucket],
+  storageOrder: [storageOrder, "oneByOne"],
   acceptance: [acceptance, "report"],
   natNetwork: [natNetwork],
   isoImage: [isoImage, "file", "resolvedVersion", "fileSha256", "checked"],

@@ -24,7 +24,7 @@ export {
   type MinioEnvironmentArgs,
 } from "./minio";
 export { renderRegistryConfig, type RegistryConfigArgs } from "./registry";
-export { defaultHealthFrom, nginxCommand, renderNginx, type NginxArgs } from "./nginx";
+export { defaultHealthFrom, nginxCommand, nginxStart, renderNginx, type NginxArgs } from "./nginx";
 export * as rightsEngine from "./rights/engine";
 export { renderRights, rightsDataName, rightsScript } from "./rights/script";
 export { shellCommand, shellQuote } from "./shell";

@@ -2,6 +2,7 @@ import {
   frontCheckName,
   heartbeatName,
   renderFrontCheck,
+  renderAlive,
   renderHeartbeat,
   renderKeepalived,
   renderVipGuard,
@@ -23,6 +24,7 @@ const folder = "/etc/moorage/keepalived";
 const runFolder = "/run/moorage-keepalived";
 const heartbeatPath = `${runFolder}/heartbeat`;
 const guardPath = "/etc/moorage/vip-guard";
+const alivePath = "/etc/moorage/keepalived-alive";
 const container = "moorage-keepalived";
 
 /** What keepalived needs of the host's network, and nothing else of the host. */
@@ -48,6 +50,7 @@ export function keepalivedFiles(args: KeepalivedFilesArgs): NodeFiles {
       // A script is read anew each time it is run.
       [`${folder}/${frontCheckName}`]: script(renderFrontCheck(check), { action: "none" }),
       [`${folder}/${heartbeatName}`]: script(renderHeartbeat(heartbeatPath), { action: "none" }),
+      [alivePath]: script(renderAlive(heartbeatPath), { action: "none" }),
       [guardPath]: script(renderVipGuard({ ...args, heartbeatPath }), {
         action: "restart",
         unit: vipGuardUnit,
@@ -67,6 +70,8 @@ function script(content: string, apply: ManagedFile["apply"]): ManagedFile {
 function serviceUnit(args: KeepalivedFilesArgs): string {
   const prefix = args.prefixLength ?? 32;
   const removed = unitCommand(["docker", "rm", "--force", container]);
+  // Whoever starts or reloads it is told whether it lives, and not only that Docker was asked.
+  const alive = unitCommand(["/bin/sh", alivePath]);
   return renderUnit({
     Unit: {
       Description: `VIP ${args.vip} of the registry`,
@@ -83,7 +88,13 @@ function serviceUnit(args: KeepalivedFilesArgs): string {
       TimeoutStopSec: "20s",
       ExecStartPre: `-${removed}`,
       ExecStart: unitCommand(runCommand(args.image)),
-      ExecReload: unitCommand(["docker", "kill", "--signal", "HUP", container]),
+      ExecStartPost: alive,
+      ExecReload: [
+        // One that cannot be read is refused before keepalived forgets the one it has.
+        unitCommand(["docker", "exec", container, "keepalived", "--config-test", ...configured]),
+        unitCommand(["docker", "kill", "--signal", "HUP", container]),
+        alive,
+      ],
       ExecStop: `-${unitCommand(["docker", "stop", "-t", "5", container])}`,
       ExecStopPost: [
         `-${removed}`,
@@ -95,6 +106,8 @@ function serviceUnit(args: KeepalivedFilesArgs): string {
     Install: { WantedBy: "multi-user.target docker.service" },
   });
 }
+
+const configured = ["--vrrp", "--use-file", `${folder}/keepalived.conf`];
 
 function runCommand(image: string): string[] {
   return [
@@ -131,9 +144,7 @@ function runCommand(image: string): string[] {
     image,
     "--dont-fork",
     "--log-console",
-    "--vrrp",
-    "--use-file",
-    `${folder}/keepalived.conf`,
+    ...configured,
   ];
 }
 

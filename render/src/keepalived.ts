@@ -148,6 +148,32 @@ export function renderHeartbeat(path: string): string {
   );
 }
 
+/**
+ * Ends well once keepalived has shown signs of life for three seconds, by which it may have the VIP again; badly after
+ * half a minute without.
+ */
+export function renderAlive(path: string): string {
+  const read = `{ read -r now < ${word(path, "heartbeat")}; } 2>/dev/null`;
+  return lines(
+    "#!/bin/sh",
+    "# Waits until keepalived lives: what it writes changes twice each second.",
+    "now=",
+    read,
+    "signs=0",
+    "tries=0",
+    'while [ "$tries" -lt 120 ]; do',
+    "    last=$now",
+    "    sleep 0.25",
+    `    ${read}`,
+    '    [ "$now" = "$last" ] || signs=$((signs + 1))',
+    '    [ "$signs" -lt 6 ] || exit 0',
+    "    tries=$((tries + 1))",
+    "done",
+    'echo "keepalived shows no sign of life" >&2',
+    "exit 1",
+  );
+}
+
 export interface VipGuardArgs {
   readonly interface: string;
   readonly vip: string;

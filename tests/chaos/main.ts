@@ -1,7 +1,7 @@
 /**
- * `make chaos`: every fault for every role of a node, in a lab of its own, under load; the figures go into
- * `docs/reliability.md` once all are there, and into `.chaos.md` while it runs. `CHAOS="--only power,freeze minio"` takes
- * some of them, which go there alone; `--out FILE` writes elsewhere. With MOORAGE_LAB that lab is used, and kept.
+ * `make chaos`: every change, and every fault for every role of a node, in a lab of its own, under load; the figures go
+ * into `docs/reliability.md` once all are there, and into `.chaos.md` while it runs. `CHAOS="--only power,freeze minio"`
+ * takes some of them, `--only change` all changes, which go there alone; `--out FILE` writes elsewhere. With MOORAGE_LAB that lab is used, and kept.
  */
 import * as fs from "node:fs";
 import * as os from "node:os";
@@ -14,10 +14,13 @@ import { checkout, platformNamed } from "../../lab/instance";
 import ownLab from "../support/labSetup";
 import { TestLab } from "../support/testLab";
 import { brokenBounds, type Row } from "./bounds";
+import { brokenChange, type ChangeRow } from "./changeRow";
+import { changes, chosenChanges } from "./changes";
+import { changeRound } from "./changing";
 import { chosen, fullPlan, nameOf } from "./plan";
 import { round } from "./round";
 import { Stage } from "./stage";
-import { page, rowText } from "./table";
+import { changeText, page, rowText } from "./table";
 
 const reliabilityPage = path.join(checkout(), "docs", "reliability.md");
 
@@ -48,11 +51,15 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { only: { type: "string" }, out: { type: "string" } } });
   const plan = fullPlan();
   const steps = chosen(plan, values.only ?? "");
-  if (steps.length === 0)
-    throw new LabError(`no fault has "${values.only}" in its name: ${plan.map(nameOf).join("; ")}`);
+  const changing = chosenChanges(values.only ?? "");
+  if (steps.length + changing.length === 0) {
+    const names = [...plan.map(nameOf), ...changes.map(({ name }) => `change: ${name}`)];
+    throw new LabError(`no fault and no change has "${values.only}" in its name: ${names.join("; ")}`);
+  }
   const out = path.resolve(checkout(), values.out ?? ".chaos.md");
   const leave = ownLab();
   const rows: Row[] = [];
+  const changed: ChangeRow[] = [];
   try {
     const lab = await standing();
     const access = await lab.access();
@@ -68,11 +75,22 @@ async function main(): Promise<void> {
       const where = `${lab.nodes.length} nodes on ${os.cpus().length} cores, ${new Date().toISOString().slice(0, 10)}`;
       const done = new Set(rows.map(({ step }) => step));
       const left = plan.filter((step) => !done.has(step));
-      const text = page({ where, rows, left, acknowledged: { count: entries.length, bytes } });
+      const leftChanges = changes
+        .map(({ name }) => name)
+        .filter((name) => !changed.some((row) => row.name === name));
+      const acknowledged = { count: entries.length, bytes };
+      const text = page({ where, rows, changes: changed, left, leftChanges, acknowledged });
       const style = await resolveConfig(reliabilityPage);
       fs.writeFileSync(out, await format(text, { ...style, parser: "markdown" }));
     };
     try {
+      // First, on a lab that nothing has hurt yet.
+      for (const change of changing) {
+        const row = await changeRound(stage, lab, change);
+        changed.push(row);
+        say(`  ${changeText(row)}`);
+        await write();
+      }
       for (const step of steps) {
         const row = await round(stage, step);
         rows.push(row);
@@ -86,9 +104,13 @@ async function main(): Promise<void> {
     await leave();
   }
   if (values.out === undefined && values.only === undefined) fs.renameSync(out, reliabilityPage);
-  const broken = rows.filter((row) => brokenBounds(row).length > 0);
-  console.log(`${rows.length} faults, ${broken.length} of them with a bound that was not kept: ${out}`);
-  if (broken.length > 0) process.exitCode = 1;
+  const broken =
+    rows.filter((row) => brokenBounds(row).length > 0).length +
+    changed.filter((row) => brokenChange(row).length > 0).length;
+  console.log(
+    `${rows.length} faults and ${changed.length} changes, ${broken} of them with a bound that was not kept: ${out}`,
+  );
+  if (broken > 0) process.exitCode = 1;
 }
 
 main().catch((error: unknown) => {

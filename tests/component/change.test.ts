@@ -37,6 +37,7 @@ describe("a change of one setting touches what depends on it, and nothing else:"
     expect(changed).toEqual(
       [
         "+ RandomPassword registry-user-guest",
+        "~ PreviousHashes registry-previous-passwords",
         "~ Secret nginx-users",
         "~ ServiceConfig nginx-rights",
         ...nginx,
@@ -75,6 +76,7 @@ describe("a change of one setting touches what depends on it, and nothing else:"
           `~ Converged minio-${node}-converged`,
           `~ Service minio-${node}`,
         ]),
+        "~ StorageOrder store-order",
         // No node may be installed anew meanwhile.
         "~ Preflight fleet-preflight",
         ...proof,

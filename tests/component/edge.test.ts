@@ -33,6 +33,7 @@ describe("the front", () => {
     expect(recorder.children("nginx")).toEqual([
       "Converged nginx-converged",
       "Secret nginx-key",
+      "Secret nginx-previous-users",
       "Secret nginx-users",
       "Service nginx",
       "ServiceConfig nginx-certificate",
@@ -77,7 +78,7 @@ describe("the front", () => {
   });
 
   test("keeps its key and the password hashes secret, and shows the rest", () => {
-    const secret = ["nginx-key", "nginx-users"];
+    const secret = ["nginx-key", "nginx-previous-users", "nginx-users"];
     const shown = ["nginx", "nginx-certificate", "nginx-config", "nginx-rights", "nginx-rights-script"];
     for (const name of secret) expect(secretPaths(recorder.named(name).inputs)).toEqual(["data"]);
     for (const name of shown) expect(secretPaths(recorder.named(name).inputs)).toEqual([]);
@@ -86,6 +87,8 @@ describe("the front", () => {
     expect(contentOf(recorder.named("nginx-users"))).toBe(
       "admin:private hash registry-user-admin\nreader:private hash registry-user-reader\n",
     );
+    expect(contentOf(recorder.named("nginx-previous-users"))).toBe("admin:private hash before\n");
+    expect(contentOf(recorder.named("nginx-config"))).toContain("set $previous_until 1800000000;");
     expect(contentOf(recorder.named("nginx-rights"))).toContain("public/");
     expect(contentOf(recorder.named("nginx-rights"))).not.toContain("private");
   });

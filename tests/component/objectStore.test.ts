@@ -31,6 +31,7 @@ describe("the object store", () => {
       "RandomPassword store-registry-key",
       "RandomPassword store-root-password",
       "RandomPassword store-root-user",
+      "StorageOrder store-order",
       ...["coreos1", "coreos2", "coreos3", "coreos4"].map((node) => `SwarmService minio-${node}`),
       ...["coreos1", "coreos2", "coreos3", "front"].map((node) => `SwarmService s3-${node}`),
     ]);
@@ -65,6 +66,22 @@ describe("the object store", () => {
         },
       },
     });
+  });
+
+  test("changes one member of MinIO after the other, where that is how it may be done", () => {
+    const after = (node: string) =>
+      recorder.named(`minio-${node}`).dependencies.filter((name) => /^(minio-|store-order)/.test(name));
+    expect(
+      ["coreos1", "coreos2", "coreos3", "coreos4"]
+        .map(after)
+        .map((names) => names.filter((name) => !/-root-/.test(name))),
+    ).toEqual([
+      ["store-order"],
+      ["minio-coreos1-converged", "store-order"],
+      ["minio-coreos2-converged", "store-order"],
+      ["minio-coreos3-converged", "store-order"],
+    ]);
+    expect(secretPaths(recorder.named("store-order").inputs)).toContain("common");
   });
 
   test("gives MinIO its root user as Docker secrets", () => {

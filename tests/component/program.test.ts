@@ -62,6 +62,8 @@ describe("the program", () => {
       "pulumi-nodejs:dynamic/moorage:NodeFilesPart",
       "pulumi-nodejs:dynamic/moorage:NodeNetwork",
       "pulumi-nodejs:dynamic/moorage:Preflight",
+      "pulumi-nodejs:dynamic/moorage:PreviousHashes",
+      "pulumi-nodejs:dynamic/moorage:StorageOrder",
       "pulumi-nodejs:dynamic/moorage:SwarmMember",
       "pulumi-nodejs:dynamic/moorage:Swept",
     ]);
@@ -116,7 +118,7 @@ describe("the program", () => {
 describe("secrets of the program", () => {
   test("are these and no others, so that a preview shows the rest", () => {
     const isLogin = (line: string) =>
-      /(connection|target|installer|managers\.\d|nodes\.\d|storageNodes\.\d)\.privateKey$/.test(line);
+      /(connection|target|installer|managers\.\d|nodes\.\d|storageNodes?(\.\d)?)\.privateKey$/.test(line);
     const secrets = everywhere(recorder, secretPaths);
     expect(normalized(secrets.filter((line) => !isLogin(line)))).toEqual([
       "NODE-base files./etc/moorage/passwords.content",
@@ -138,11 +140,15 @@ describe("secrets of the program", () => {
       "minio-NODE-root-password data",
       "minio-NODE-root-user data",
       "nginx-key data",
+      "nginx-previous-users data",
       "nginx-users data",
       "registry-NODE-config data",
+      "registry-previous-passwords hashes.admin",
+      "registry-previous-passwords hashes.reader",
       "store-bucket rootPassword",
       "store-bucket rootUser",
       "store-bucket secretKey",
+      "store-order common",
     ]);
   });
 
@@ -228,15 +234,20 @@ describe("the first preview", () => {
       "minio-NODE-root-password data",
       "minio-NODE-root-user data",
       "nginx-certificate data",
+      "nginx-config data",
       "nginx-converged fingerprint",
       "nginx-key data",
+      "nginx-previous-users data",
       "nginx-users data",
       "registry-NODE-config data",
       "registry-NODE-converged fingerprint",
+      "registry-previous-passwords hashes.admin",
+      "registry-previous-passwords hashes.reader",
       "s3-NODE-converged fingerprint",
       "store-bucket rootPassword",
       "store-bucket rootUser",
       "store-bucket secretKey",
+      "store-order common",
       "swarm-NODE installation",
     ]);
   });

@@ -21,6 +21,7 @@ describe("the registry", () => {
 
   test("is a service on each registry node, a password for each user, and one secret for all", () => {
     expect(recorder.children("registry")).toEqual([
+      "PreviousHashes registry-previous-passwords",
       "RandomPassword registry-http-secret",
       "RandomPassword registry-user-admin",
       "RandomPassword registry-user-reader",
@@ -73,7 +74,10 @@ describe("the registry", () => {
     const more = await registry((raw) => {
       (raw.registry?.users as Record<string, unknown>).guest = { rights: [] };
     });
-    expect(differences(recorder, more)).toEqual(["+ RandomPassword registry-user-guest"]);
+    expect(differences(recorder, more)).toEqual([
+      "+ RandomPassword registry-user-guest",
+      "~ PreviousHashes registry-previous-passwords",
+    ]);
   });
 
   test("renames nothing when a node is taken away", async () => {

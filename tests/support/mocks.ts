@@ -178,6 +178,10 @@ function answers({ type, name }: Registered, row: readonly string[] = []): Prope
       return { hex: "0123456789abcdef" };
     case "pulumi-nodejs:dynamic/moorage:EtcdCluster":
       return { memberIds: { coreos1: "8e9e05c52164694d" } };
+    case "pulumi-nodejs:dynamic/moorage:PreviousHashes":
+      return { previous: { admin: "private hash before" }, until: 1800000000 };
+    case "pulumi-nodejs:dynamic/moorage:StorageOrder":
+      return { oneByOne: true };
     case "pulumi-nodejs:dynamic/moorage:SwarmMember":
       return { nodeId: `id of ${name}` };
     case "pulumi-nodejs:dynamic/moorage:Preflight":

@@ -9,6 +9,7 @@ import { runScript } from "../ssh/exec";
 import { settle } from "./apply";
 import { asFound, parseFound, parsePending } from "./parse";
 import { plannedFor } from "./plan";
+import { rolled } from "./rollout";
 import { applyScript, forgetPending, placedFiles, readScript } from "./scripts";
 import { leaving, withOwnersKeys } from "./shared";
 
@@ -104,11 +105,16 @@ export const nodeFiles: Operation<NodeFilesInputs, NodeFilesOutputs> = {
     const planned = plannedFor(state, inputs);
     if (planned !== undefined) note(state.connection.node, `this update ${planned}`);
     if (state.outOfService) note(state.connection.node, "this update puts it back into service");
-    return diffOf(state, inputs, { replace: ["part"], connections: ["connection"], ignored: ["cluster"] });
+    return diffOf(state, inputs, {
+      replace: ["part"],
+      connections: ["connection"],
+      ignored: ["cluster", "rolled"],
+    });
   },
   update(_id, state, inputs) {
     // Nothing of what is recorded is on a system that was just installed.
-    return ensure(inputs, isReinstalled(state, inputs) ? undefined : state);
+    if (isReinstalled(state, inputs)) return ensure(inputs);
+    return inputs.rolled ? rolled(inputs, state, ensure) : ensure(inputs, state);
   },
   async delete(_id, state) {
     await unlessUnreachable(state.connection.node, `the files of ${state.part} stay there`, () =>

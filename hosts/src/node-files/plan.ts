@@ -11,10 +11,7 @@ import { placedFiles, type Placed } from "./scripts";
 export function plannedFor(state: NodeFilesOutputs, inputs: NodeFilesInputs): string | undefined {
   if ([inputs.files, inputs.units].some((value) => (value as unknown) === UNKNOWN)) return undefined;
   if (isInstalledAnew(state.connection.node)) return undefined;
-  const before = placedFiles(state);
-  const after = placedFiles(inputs);
-  const written = after.filter((file) => !before.some((old) => sameFile(old, file)));
-  const removed = before.filter(({ path }) => !after.some((file) => file.path === path));
+  const { written, removed } = differing(state, inputs);
   if (written.length + removed.length === 0) return undefined;
   const parts = [
     named("writes", written),
@@ -23,6 +20,20 @@ export function plannedFor(state: NodeFilesOutputs, inputs: NodeFilesInputs): st
     ...takes([...written, ...removed.filter(({ shared }) => shared)]),
   ];
   return parts.filter((part) => part !== "").join("; ");
+}
+
+/** Whether an update of a part restarts units on its node. */
+export function restartsUnits(state: NodeFilesOutputs, inputs: NodeFilesInputs): boolean {
+  return differing(state, inputs).written.some(({ apply }) => apply.action === "restart");
+}
+
+function differing(state: NodeFilesOutputs, inputs: NodeFilesInputs) {
+  const before = placedFiles(state);
+  const after = placedFiles(inputs);
+  return {
+    written: after.filter((file) => !before.some((old) => sameFile(old, file))),
+    removed: before.filter(({ path }) => !after.some((file) => file.path === path)),
+  };
 }
 
 function sameFile(old: Placed, file: Placed): boolean {

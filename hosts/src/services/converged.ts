@@ -6,6 +6,7 @@ import { DockerError, HostError, messageOf } from "../errors";
 import { note, warn } from "../log";
 import { withoutProvider } from "../operation";
 import { onManager } from "../swarm/managers";
+import { storageSpares } from "../swarm/out-of-service";
 import { Deadline, sleep } from "../time";
 import type { SwarmNode, SwarmService, SwarmTask } from "../swarm/types";
 import { decide } from "./decide";
@@ -14,6 +15,8 @@ import type { Decision, ServiceView } from "./decide";
 
 /** How long a service may take before it is said what it waits for. */
 const QUIET_SECONDS = 15;
+/** How long MinIO may take to heal what it missed while one of its members was changed. */
+const SPARE_SECONDS = 600;
 /** How long Swarm may leave an update alone, pauses between tasks included, before it is started over. */
 const IDLE_SECONDS = 20;
 
@@ -93,11 +96,17 @@ export const converged: Operation<ConvergedInputs, ConvergedOutputs> = {
     return Promise.resolve({ id, outs: state });
   },
   diff(state, inputs) {
-    return diffOf(state, inputs, { replace: ["service"] });
+    return diffOf(state, inputs, { replace: ["service"], ignored: ["storageNode"] });
   },
   async update(_id, state, inputs) {
-    const { fingerprint } = inputs;
-    return state.fingerprint === fingerprint ? withoutProvider(inputs) : ensure(inputs);
+    const { fingerprint, service, storageNode: connection } = inputs;
+    if (state.fingerprint === fingerprint) return withoutProvider(inputs);
+    const outs = await ensure(inputs);
+    // Not where it is made: MinIO is whole once the last of its members is there.
+    if (connection) {
+      await storageSpares({ connection, cluster: { managers: [], storageService: service } }, SPARE_SECONDS);
+    }
+    return outs;
   },
   delete() {
     return Promise.resolve();

@@ -11,6 +11,8 @@ export interface NginxArgs {
   readonly htpasswdPath: string;
   /** The hashes before the last change, accepted besides while that change is on its way to every front. */
   readonly previousHtpasswdPath?: string;
+  /** Until when they are, in seconds since 1970. @default as long as they are there */
+  readonly previousUntil?: number;
   /** `rightsScript()`; the users' module stands beside it as `users.js`. */
   readonly rightsPath: string;
   /** Who may ask for the front's own health; others are told that there is no such path. */
@@ -36,11 +38,6 @@ export interface NginxArgs {
 
 /** Loopback, and the gateways of Docker's own networks, which a check on the node itself comes from. */
 export const defaultHealthFrom: readonly string[] = ["127.0.0.0/8", "::1", "172.16.0.0/12"];
-
-/** Starts nginx in the foreground; the log goes to stderr before the configuration is read, too. */
-export function nginxCommand(configPath: string): string[] {
-  return ["nginx", "-e", "stderr", "-c", configPath];
-}
 
 export interface Settings extends NginxArgs {
   readonly run: string;

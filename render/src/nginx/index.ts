@@ -7,7 +7,8 @@ import { loginLimits, passwordServer } from "./password";
 import { rights, upstream } from "./routes";
 import { registryServer } from "./server";
 
-export { defaultHealthFrom, nginxCommand, type NginxArgs } from "./args";
+export { defaultHealthFrom, type NginxArgs } from "./args";
+export { nginxCommand, nginxStart } from "./start";
 
 export function renderNginx(args: NginxArgs): string {
   const settings: Settings = {

@@ -3,6 +3,7 @@ import { indent, lines, word } from "../text";
 import { headersAndErrors } from "./answers";
 import type { Settings } from "./args";
 import { entry, routes, towardsRegistries } from "./routes";
+import { leavingPath } from "./start";
 
 export function registryServer(args: Settings): string {
   const port = args.listenPort ?? 443;
@@ -65,6 +66,10 @@ function health(args: Settings): string {
     "}",
     "location @alive {",
     "    access_log off;",
+    "    # On its way out: keepalived takes the VIP away before the last connection is refused.",
+    `    if (-f ${leavingPath(args.run)}) {`,
+    "        return 503;",
+    "    }",
     `    return 200 '{"status":"ok"}';`,
     "}",
     "location = /healthz/registry {",

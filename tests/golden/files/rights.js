@@ -154,6 +154,12 @@ function accepted(r) {
   r.return(204);
 }
 
+/** The password before the last change: it is right for as long as fronts may not know the new one. */
+function previous(r) {
+  const until = r.variables.previous_until;
+  return until && Date.now() >= until * 1000 ? refused(r) : accepted(r);
+}
+
 /** A request without a password is how every client begins. */
 function refused(r) {
   if (r.variables.http_authorization) {
@@ -166,4 +172,4 @@ function refused(r) {
   r.return(403, "wrong");
 }
 
-export default { route, affinity, credential, attempt, guess, accepted, refused };
+export default { route, affinity, credential, attempt, guess, accepted, previous, refused };

@@ -103,7 +103,9 @@ describe("bounds", () => {
     const text = page({
       where: "4 nodes",
       rows: [good],
+      changes: [],
       left: [{ fault: "drop", role: "etcd" }],
+      leftChanges: ["a user's password"],
       acknowledged: { count: 7, bytes: 3 * 1024 ** 2 },
     });
     expect(text).toContain(
@@ -111,6 +113,7 @@ describe("bounds", () => {
     );
     expect(text).toContain("7 pushes were acknowledged (3 MiB). Every bound was kept. Not in this run: 1 of");
     expect(text).toContain("Left out: drop (etcd).");
+    expect(text).toContain("Left out: a user's password.");
   });
 });
 

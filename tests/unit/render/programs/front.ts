@@ -4,7 +4,14 @@ import * as https from "node:https";
 import * as os from "node:os";
 import * as path from "node:path";
 import * as tls from "node:tls";
-import { nginxCommand, renderNginx, renderRights, rightsDataName, rightsScript } from "@moorage/render";
+import {
+  nginxCommand,
+  nginxStart,
+  renderNginx,
+  renderRights,
+  rightsDataName,
+  rightsScript,
+} from "@moorage/render";
 import type { NginxArgs, RegistryUserModel } from "@moorage/render";
 import { inRoot, program } from "./root";
 
@@ -92,8 +99,7 @@ export class Front {
   }
 
   /** Ready when the front's health is answered, with `status`. */
-  async start(status = 200): Promise<this> {
-    const [command = "", ...rest] = this.command();
+  async start(status = 200, [command = "", ...rest] = this.command()): Promise<this> {
     // nginx opens /dev/stdout anew, which works with a file and a pipe, and not with the socket that "pipe" means here.
     const log = fs.openSync(path.join(this.folder, "log"), "a");
     const child = spawn(command, rest, { stdio: ["ignore", log, log] });
@@ -106,6 +112,14 @@ export class Front {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     throw new Error(`nginx does not answer:\n${this.log}`);
+  }
+
+  /** Starts nginx as it starts in its container, and gives back the process that is told to stop. */
+  async startAsInContainer(): Promise<ChildProcess> {
+    const [shell = "", option = "", script = ""] = nginxStart("", path.join(this.folder, "run"));
+    await this.start(200, [shell, option, script, ...this.command()]);
+    if (!this.child) throw new Error("nginx was not started");
+    return this.child;
   }
 
   async stop(): Promise<void> {

@@ -1,0 +1,92 @@
+/** Whether the members of MinIO may be changed one after the other, or have to be changed together. */
+import type { Connection, Operation, StorageOrderInputs, StorageOrderOutputs } from "../contract";
+import { diffOf, UNKNOWN } from "../diff";
+import { execInContainer } from "../docker/exec";
+import { HostError, reasonOf } from "../errors";
+import { note } from "../log";
+import { withoutProvider } from "../operation";
+import { exec } from "../ssh/exec";
+import { storageSpares } from "../swarm/out-of-service";
+import { onSomeStorageNode, storageContainer } from "./mc";
+
+/** MinIO heals what it missed before it says that it can spare a drive. */
+const SPARE_SECONDS = 600;
+
+/** `minio --version`, without what differs between builds of one version. */
+const versionIn = (output: string): string => /version (\S+)/.exec(output)?.[1] ?? "unknown";
+
+/** Asks the program itself, as the name of an image says nothing. */
+async function versions({ nodes, services, image }: StorageOrderInputs): Promise<[string, string]> {
+  return onSomeStorageNode(nodes, services, async ({ connection, container }) => {
+    const purpose = "asking MinIO's version";
+    const before = await execInContainer(connection, { container, argv: ["minio", "--version"], purpose });
+    const argv = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "minio", image, "--version"];
+    const after = await exec(connection, argv, { sudo: true, purpose, timeoutSeconds: 300 });
+    return [versionIn(before.stdout), versionIn(after.stdout)];
+  });
+}
+
+/** Why all of them have to be changed at the same time; nothing where they need not be. */
+async function together(state: StorageOrderOutputs, inputs: StorageOrderInputs): Promise<string | undefined> {
+  if (state.common !== inputs.common) return "members with other settings do not serve together";
+  if (state.image === inputs.image) return undefined;
+  const [before, after] = await versions(inputs).catch((error: unknown): [string, string] => {
+    if (!(error instanceof HostError)) throw error;
+    note("storage", `cannot tell the version of MinIO's image: ${reasonOf(error, error.node)}`);
+    return ["unknown", "unknown"];
+  });
+  if (before === after && after !== "unknown") return undefined;
+  return `versions of MinIO do not serve together (${before}, now ${after})`;
+}
+
+/** Whether MinIO runs on one of the nodes: a stack that makes it has nobody to be kept serving. */
+async function serves({ nodes, services }: StorageOrderInputs): Promise<boolean> {
+  const found = await Promise.all(
+    nodes.map((connection) =>
+      storageContainer(connection, services[connection.node] ?? "").catch(() => undefined),
+    ),
+  );
+  return found.some((one) => one !== undefined);
+}
+
+/** The first of them may go when MinIO says that it can spare it; the others wait for the one before. */
+async function spareFirst({ nodes, services }: StorageOrderInputs): Promise<void> {
+  const first: Connection | undefined = nodes[0];
+  if (first === undefined) return;
+  const cluster = { managers: [], storageService: services[first.node] ?? "" };
+  await storageSpares({ connection: first, cluster }, SPARE_SECONDS);
+}
+
+export const storageOrder: Operation<StorageOrderInputs, StorageOrderOutputs> = {
+  async create(inputs) {
+    return { id: "storage-order", outs: { ...withoutProvider(inputs), oneByOne: await serves(inputs) } };
+  },
+  read(id, state) {
+    return Promise.resolve({ id, outs: state });
+  },
+  diff(state, inputs) {
+    const diff = diffOf(state, inputs, { outputOnly: ["oneByOne"], ignored: ["nodes", "services"] });
+    if (diff.changes && (inputs.image as unknown) !== UNKNOWN) {
+      const all = "all members of MinIO restart together, and the registry has no store for some seconds";
+      const one = "the members of MinIO are changed one by one, each when MinIO can spare it";
+      note(
+        "storage",
+        state.common !== inputs.common
+          ? `this update: ${all}`
+          : state.image !== inputs.image
+            ? `this update: ${one}; if the image is another version of it, ${all}`
+            : `this update: ${one}`,
+      );
+    }
+    return diff;
+  },
+  async update(_id, state, inputs) {
+    const reason = await together(state, inputs);
+    if (reason === undefined) await spareFirst(inputs);
+    else note("storage", `MinIO is changed on all nodes at once: ${reason}`);
+    return { ...withoutProvider(inputs), oneByOne: reason === undefined };
+  },
+  delete() {
+    return Promise.resolve();
+  },
+};

@@ -1,0 +1,42 @@
+/** How nginx starts in its container, and how it leaves. */
+import { lines, word } from "../text";
+
+/**
+ * keepalived asks each second whether nginx is well, and gives the VIP away at the first no. Two seconds are for a node
+ * that is busy.
+ */
+const leavingSeconds = 3;
+
+/** Starts nginx in the foreground; the log goes to stderr before the configuration is read, too. */
+export function nginxCommand(configPath: string): string[] {
+  return ["nginx", "-e", "stderr", "-c", configPath];
+}
+
+/** While this file is there, nginx serves and says of itself that it does not. */
+export const leavingPath = (run: string): string => `${word(run, "run path")}/leaving`;
+
+/**
+ * Starts nginx under a shell that is told to stop in nginx's place: first the VIP has to leave the node, or clients
+ * would find nobody there until it has. Then nginx ends what it has begun.
+ * @param runPath the folder that `renderNginx` was given. @default "/tmp"
+ */
+export function nginxStart(configPath: string, runPath = "/tmp"): string[] {
+  const script = lines(
+    "leave() {",
+    "    trap '' TERM QUIT",
+    `    : > ${leavingPath(runPath)}`,
+    `    sleep ${leavingSeconds}`,
+    '    kill -s QUIT "$nginx"',
+    "}",
+    '"$0" "$@" &',
+    "nginx=$!",
+    "trap leave TERM QUIT",
+    "# A signal ends the wait, not nginx.",
+    "while :; do",
+    '    wait "$nginx"',
+    "    code=$?",
+    '    kill -s 0 "$nginx" 2>/dev/null || exit "$code"',
+    "done",
+  );
+  return ["/bin/sh", "-c", script, ...nginxCommand(configPath)];
+}

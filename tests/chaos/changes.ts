@@ -1,0 +1,106 @@
+/** What is changed under load: each by one `pulumi up`, and to something else each time, so that it can be done again. */
+import * as fs from "node:fs";
+import * as path from "node:path";
+import type { Document } from "yaml";
+import { variantOf } from "../support/images";
+import type { TestLab } from "../support/testLab";
+import type { Stage } from "./stage";
+import { watchCertificate, watchPassword } from "./watches";
+
+/** Changes the stack's configuration. */
+type Edit = (config: Document) => void;
+
+/** Looks on from before an update; what comes back ends that, and gives what was found wrong. */
+export type Watch = (stage: Stage, lab: TestLab) => Promise<() => Promise<string[]>>;
+
+export interface Change {
+  readonly name: string;
+  /** What of the configuration is another one; nothing where resources are only replaced. */
+  readonly edit?: (lab: TestLab) => Promise<Edit> | Edit;
+  /** Resources that the update makes anew, by name, as when they are due. */
+  readonly anew?: RegExp;
+  /** What the update has to fail with, having gone back by itself. */
+  readonly fails?: RegExp;
+  readonly watch?: Watch;
+}
+
+const at = (subject: string, ...keys: string[]): string[] => ["config", `moorage:${subject}`, ...keys];
+
+/** One of two values: the one that is not there. */
+const other =
+  (where: string[], one: unknown, two: unknown): Edit =>
+  (config) =>
+    config.setIn(where, config.getIn(where) === one ? two : one);
+
+type Image = Parameters<Parameters<typeof variantOf>[2]>[0] & { config: { Env?: string[] } };
+
+/** An image of the same programs with another digest, or one that cannot run them. */
+async function image(lab: TestLab, name: string, spoil = false): Promise<Edit> {
+  const folder = path.join(lab.instance.dir, "variants");
+  fs.mkdirSync(folder, { recursive: true });
+  const archive = path.join(folder, `${name}-${spoil ? "broken" : Date.now()}.tar`);
+  await variantOf(path.join(lab.images, `${name}.tar`), archive, ({ config }: Image) => {
+    config.Labels = { variant: String(Date.now()) };
+    if (spoil) config.Env = ["PATH=/nowhere"];
+  });
+  return (config) => config.setIn(at("images", name), { archive });
+}
+
+/** How long a former password is right in the change of one. */
+export const PREVIOUS_MINUTES = 5;
+
+function shortenPrevious(config: Document): void {
+  config.setIn(at("registry", "previousPasswordMinutes"), PREVIOUS_MINUTES);
+}
+
+export const changes: readonly Change[] = [
+  { name: "nginx: a setting", edit: () => other(at("edge", "proxyTimeoutSeconds"), 600, 900) },
+  { name: "nginx: another image", edit: (lab) => image(lab, "nginx") },
+  {
+    name: "nginx: an image that does not start",
+    edit: (lab) => image(lab, "nginx", true),
+    fails: /service nginx: Swarm rolled the update back/,
+  },
+  { name: "registry: a setting", edit: () => other(at("registry", "logLevel"), "warn", "info") },
+  { name: "registry: another image", edit: (lab) => image(lab, "registry") },
+  { name: "registry: the secret of its uploads", anew: /^registry-http-secret$/ },
+  { name: "keepalived: another virtual router", edit: () => other(at("edge", "virtualRouterId"), 52, 51) },
+  { name: "keepalived: another image", edit: (lab) => image(lab, "keepalived") },
+  {
+    name: "keepalived: an image that does not start",
+    edit: (lab) => image(lab, "keepalived", true),
+    fails: /went back to what it had before/,
+  },
+  { name: "the front's certificate renewed", anew: /^ca-front-certificate$/, watch: watchCertificate },
+  {
+    name: "a user's password",
+    edit: () => shortenPrevious,
+    anew: /^registry-user-reader$/,
+    watch: watchPassword,
+  },
+  { name: "MinIO: another image of the same version", edit: (lab) => image(lab, "minio") },
+  {
+    name: "nodes: Docker restarted for a setting",
+    edit: () => (config) => {
+      const where = at("os", "proxies", "exclude");
+      config.setIn(where, config.hasIn(where) ? undefined : ["elsewhere.test"]);
+      if (config.getIn(where) === undefined) config.deleteIn(where);
+    },
+  },
+];
+
+/** Changes whose name has one of the texts in it, in the order of the texts; `change` means all of them. */
+export function chosenChanges(texts: string): Change[] {
+  const wanted = texts.split(",").map((one) => one.trim());
+  return [
+    ...new Set(wanted.flatMap((text) => changes.filter(({ name }) => `change: ${name}`.includes(text)))),
+  ];
+}
+
+/** Names of the resources of a state, with their URNs. */
+export function urnsOf(state: string, names: RegExp): string[] {
+  const { deployment } = JSON.parse(state) as { deployment?: { resources?: { urn: string }[] } };
+  return (deployment?.resources ?? [])
+    .map(({ urn }) => urn)
+    .filter((urn) => names.test(urn.slice(urn.lastIndexOf("::") + 2)));
+}

@@ -1,0 +1,40 @@
+import { describe, expect, it } from "vitest";
+import type { StorageOrderInputs } from "@moorage/hosts";
+import { storageOrder } from "../../../hosts/src/storage/order";
+import { logged } from "./support/stop";
+
+// Without nodes there is nobody to ask: what is decided here is decided from the inputs alone.
+const inputs: StorageOrderInputs = { nodes: [], services: {}, shape: "s", common: "c", image: "sha256:1" };
+
+describe("the order in which MinIO's members are changed", () => {
+  it("is none where there is no MinIO yet", async () => {
+    const { outs } = await storageOrder.create(inputs);
+    expect(outs).toEqual({ ...inputs, oneByOne: false });
+    expect(storageOrder.diff(outs, inputs).changes).toBe(false);
+  });
+
+  const state = { ...inputs, oneByOne: false };
+
+  it("is one by one for what members need not have in common, and a preview says so", async () => {
+    const changed = { ...inputs, shape: "t" };
+    expect(await storageOrder.update("", state, changed)).toEqual({ ...changed, oneByOne: true });
+    expect(storageOrder.diff(state, changed).changes).toBe(true);
+    expect(logged.join()).toMatch(/this update: the members of MinIO are changed one by one, each when/);
+  });
+
+  it("is all together for settings that they have in common", async () => {
+    const changed = { ...inputs, common: "d", shape: "t" };
+    expect((await storageOrder.update("", state, changed)).oneByOne).toBe(false);
+    logged.length = 0;
+    storageOrder.diff(state, changed);
+    expect(logged.join()).toMatch(/all members of MinIO restart together, and the registry has no store/);
+  });
+
+  it("is all together for an image that nobody can ask for its version", async () => {
+    const changed = { ...inputs, image: "sha256:2" };
+    expect((await storageOrder.update("", state, changed)).oneByOne).toBe(false);
+    logged.length = 0;
+    storageOrder.diff(state, changed);
+    expect(logged.join()).toMatch(/one by one.*if the image is another version of it, all members/);
+  });
+});
