@@ -110,6 +110,7 @@ export class ObjectStore extends pulumi.ComponentResource {
             },
             binds: { "/data": folder },
             tmpfs: ["/tmp"],
+            sysctls: render.minioSysctls,
           },
           { parent: this },
         ),
