@@ -195,6 +195,7 @@ function memberArgs(node: string, folder: string, { nodes, images }: ObjectStore
     },
     binds: { "/data": folder },
     tmpfs: ["/tmp"],
+    sysctls: render.minioSysctls,
   };
 }
 

@@ -20,6 +20,7 @@ export {
   minioCommand,
   minioEnvironment,
   minioStart,
+  minioSysctls,
   type MinioArgs,
   type MinioEnvironmentArgs,
 } from "./minio";

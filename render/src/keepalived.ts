@@ -26,7 +26,8 @@ export const frontCheckName = "check-front";
 export const heartbeatName = "heartbeat";
 
 /**
- * VRRP 3 has no passwords, and 2 sends them in clear: what keeps strangers out is the list of peers.
+ * VRRP 3 has no passwords, and 2 sends them in clear: what keeps strangers out is the list of peers. A node that is cut
+ * off takes the VIP too, until it sees that it is; the holder's ARP, each second, leads clients back from it.
  */
 export function renderKeepalived(args: KeepalivedArgs): string {
   const device = word(args.interface, "interface");
@@ -37,7 +38,7 @@ export function renderKeepalived(args: KeepalivedArgs): string {
     enable_script_security
     vrrp_garp_master_delay 1
     vrrp_garp_master_repeat 3
-    vrrp_garp_master_refresh 10
+    vrrp_garp_master_refresh 1
 }
 
 vrrp_script front {

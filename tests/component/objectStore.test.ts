@@ -59,7 +59,8 @@ describe("the object store", () => {
           args: expect.arrayContaining(
             ["coreos1", "coreos2", "coreos3", "coreos4"].map((node) => `http://minio-${node}:9000/data`),
           ),
-          env: { MINIO_ROOT_PASSWORD_FILE: "/run/secrets/root-password" },
+          env: { MINIO_ROOT_PASSWORD_FILE: "/run/secrets/root-password", MINIO_CONN_USER_TIMEOUT: "0s" },
+          sysctl: { "net.ipv4.tcp_retries2": "2", "net.ipv4.tcp_syn_retries": "1" },
           mounts: expect.arrayContaining([
             { type: "bind", source: "/var/lib/moorage/data/minio", target: "/data" },
           ]),

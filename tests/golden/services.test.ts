@@ -1,6 +1,7 @@
 import {
   minioCommand,
   minioStart,
+  minioSysctls,
   minioEnvironment,
   renderNginx,
   renderRegistryConfig,
@@ -63,10 +64,14 @@ it("the S3 balancer", () => {
   expectGolden("s3-balancer-elsewhere.cfg", renderS3Balancer({ backends }));
 });
 
-it("MinIO's command and environment", () => {
+it("MinIO's command, environment and kernel settings", () => {
   const names = nodes.map(({ name }) => `minio-${name}`);
   const files = { rootUserFile: "/run/secrets/root-user", rootPasswordFile: "/run/secrets/root-password" };
   const environment = minioEnvironment({ ...files, region: "us-east-1" });
-  const variables = Object.entries(environment).map(([name, value]) => `${name}=${value}\n`);
-  expectGolden("minio.txt", `${[...minioStart(files), ...minioCommand({ names })].join("\n")}\n\n${variables.join("")}`);
+  const settings = (all: Readonly<Record<string, string>>): string =>
+    Object.entries(all)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join("");
+  const command = `${[...minioStart(files), ...minioCommand({ names })].join("\n")}\n`;
+  expectGolden("minio.txt", [command, settings(environment), settings(minioSysctls)].join("\n"));
 });
