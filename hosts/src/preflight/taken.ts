@@ -10,11 +10,12 @@ import type { Looked } from "./parse";
 
 /**
  * `$1` address. Prints `own`, `free`, or `taken` with the MAC address of who has it. Who answers no ping still has to say
- * who it is; what was known of it before is asked for anew, which takes the kernel some seconds.
+ * who it is, which the kernel asks for some seconds; what it has known before means nothing.
  */
 const askScript = `
 if ip -o -4 address show | grep -qF " inet $1/"; then echo own; return 0; fi
 answer=free
+ip -4 neighbour flush to "$1" >/dev/null 2>&1
 if ping -c 2 -W 1 "$1" >/dev/null 2>&1; then answer=taken; fi
 for second in 1 2 3 4 5 6 7 8 9 10; do
   seen=$(ip -4 neighbour show to "$1")
