@@ -21,7 +21,7 @@ async function update(lab: TestLab, change: Change): Promise<{ seconds: number; 
   if (change.anew && urns.length === 0)
     return { seconds: 0, problems: [`there is no ${change.anew.source}`] };
   const start = Date.now();
-  const ran = await lab.up(...urns.flatMap((urn) => ["--replace", urn]));
+  const ran = await lab.up(urns.flatMap((urn) => ["--replace", urn]));
   const seconds = (Date.now() - start) / 1000;
   if (!change.fails) return { seconds, problems: ran.code === 0 ? [] : [failure(ran)] };
   lab.changeConfig(before);

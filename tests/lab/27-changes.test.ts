@@ -42,7 +42,7 @@ describe("a user's password and the front's certificate changed", () => {
     let code: number;
     let output: string;
     try {
-      ({ code, output } = await lab.up(...urns.flatMap((urn) => ["--replace", urn])));
+      ({ code, output } = await lab.up(urns.flatMap((urn) => ["--replace", urn])));
     } finally {
       await stop();
     }

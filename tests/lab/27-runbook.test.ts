@@ -211,7 +211,7 @@ test("A node shows another host key", async () => {
   try {
     const { code, output } = await lab.withConfig(
       (config) => config.setIn(["config", "moorage:os", "motd"], "another key"),
-      () => lab.up("--target", "**::coreos4-base"),
+      () => lab.up(["--target", "**::coreos4-base"]),
     );
     expect(code).not.toBe(0);
     const [, found, wanted] = /Found: (SHA256:\S+), wanted: (SHA256:\S+)\./.exec(output) ?? [];

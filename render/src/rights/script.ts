@@ -28,30 +28,8 @@ const engine = [
   repositoryOf,
 ];
 
-/**
- * The rule engine as a module for njs. Its functions are the text of the compiled ones, so what the unit tests call is
- * what nginx runs.
- */
-export function rightsScript(): string {
-  return `// Users and rights of the registry. ${rightsDataName} beside it says who they are.
-import crypto from "crypto";
-import users from "${rightsDataName}";
-
-// Refusals of an address, without two minutes' pause between them, after which it counts as guessing.
-const guesses = 10;
-
-${engine.map((part) => part.toString()).join("\n\n")}
-
-function route(r) {
-  return routeOf(users, r.variables.remote_user || "", r.method, r.variables.request_uri);
-}
-
-/** What picks a registry: its repository, so that one replica's cache sees all of it. */
-function affinity(r) {
-  return repositoryOf(r.variables.request_uri) || r.variables.request_id;
-}
-
-/** Stands for the credentials in the cache of checked passwords. */
+/** Functions of the module for whose password is right, was right, or is guessed. */
+const logins = `/** Stands for the credentials in the cache of checked passwords. */
 function credential(r) {
   return crypto.createHash("sha256").update(r.variables.http_authorization || "").digest("hex");
 }
@@ -90,7 +68,32 @@ function refused(r) {
   }
   r.return(403, "wrong");
 }
+`;
 
+/**
+ * The rule engine as a module for njs. Its functions are the text of the compiled ones, so what the unit tests call is
+ * what nginx runs.
+ */
+export function rightsScript(): string {
+  return `// Users and rights of the registry. ${rightsDataName} beside it says who they are.
+import crypto from "crypto";
+import users from "${rightsDataName}";
+
+// Refusals of an address, without two minutes' pause between them, after which it counts as guessing.
+const guesses = 10;
+
+${engine.map((part) => part.toString()).join("\n\n")}
+
+function route(r) {
+  return routeOf(users, r.variables.remote_user || "", r.method, r.variables.request_uri);
+}
+
+/** What picks a registry: its repository, so that one replica's cache sees all of it. */
+function affinity(r) {
+  return repositoryOf(r.variables.request_uri) || r.variables.request_id;
+}
+
+${logins}
 export default { route, affinity, credential, attempt, guess, accepted, previous, refused };
 `;
 }
