@@ -60,11 +60,14 @@ describe("the address leaves a node", () => {
     await movesFrom(node, 20);
   });
 
-  test.each(["nginx", "keepalived"])("whose %s is killed, though it is started again at once", async (program) => {
-    const node = await holder();
-    await faults.kill.begin(place(node), program);
-    await movesFrom(node, 20);
-  });
+  test.each(["nginx", "keepalived"])(
+    "whose %s is killed, though it is started again at once",
+    async (program) => {
+      const node = await holder();
+      await faults.kill.begin(place(node), program);
+      await movesFrom(node, 20);
+    },
+  );
 
   test("whose keepalived is frozen, which the guard beside it sees", async () => {
     const node = await holder();
