@@ -173,7 +173,7 @@ describe("secrets", () => {
       expect(shows(await lab.state(true))).toBe(true);
       places.backend = await must("sh", [
         "-c",
-        'cat "$1"/.pulumi/*/*/*/*',
+        'find "$1" -type f -exec cat {} +',
         "sh",
         backendFolder(lab.instance),
       ]);
