@@ -15,7 +15,7 @@ import { leaderOf } from "./strength";
 import { holdersOf } from "./vip";
 
 /** How long all may take to be whole by itself, before a command is tried. */
-const ALONE_SECONDS = 45;
+const ALONE_SECONDS = 150;
 /** How long it may take with a command, from when that is done. */
 const STRENGTH_SECONDS = 180;
 /** From when on first bytes have to be fast. */

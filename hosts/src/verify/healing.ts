@@ -35,7 +35,7 @@ export function healingCheck(lines: readonly string[], now: number): Check {
   const [, tries = "0", ...failure] = words["failed"] ?? [];
   const because = `since ${timeOf(wantedAt)}: ${reason.join(" ")}`;
   if (there !== all)
-    return check(false, `${there} of ${all} drives are there; heals once all are (${because}; ${last})`);
+    return check(false, `${there} of ${all} drives can be written; heals once all can (${because}; ${last})`);
   if (Number(tries) > 1)
     return check(false, `${tries} tries failed, goes on: ${failure.join(" ")} (${last})`);
   const late = now - Number(wantedAt) > WAIT_SECONDS;

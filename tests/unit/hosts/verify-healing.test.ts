@@ -24,7 +24,7 @@ it("healing is green while it does what it is for, and red where that takes an o
     name: "healing",
     green: false,
     detail:
-      "3 of 4 drives are there; heals once all are (since 2027-01-15T07:59:00Z: a drive was away; the last time at 2027-01-15T07:00:00Z)",
+      "3 of 4 drives can be written; heals once all can (since 2027-01-15T07:59:00Z: a drive was away; the last time at 2027-01-15T07:00:00Z)",
     more: ["more: journalctl -b -u moorage-healing.service"],
   });
   expect(at(wanted, `failed=${now - 9} 1 exit code 1: x`).green).toBe(true);

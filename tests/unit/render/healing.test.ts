@@ -28,7 +28,8 @@ echo "$MC_HOST_local" >> "$FAKE/login.log"
 case "$*" in
   *"admin info"*)
     for server in $(cat "$FAKE/drives"); do
-      printf '{ "state": "online", "uptime": %s,\\n "drives": [ { "endpoint": "x", "state": "%s" } ] }\\n' "$(cat "$FAKE/uptime")" "$server"
+      room=', "availspace": 4000000000'; if [ $server = full ]; then server=ok room=; fi
+      printf '{ "state": "online", "uptime": %s,\\n "drives": [ { "endpoint": "x", "state": "%s"%s } ] }\\n' "$(cat "$FAKE/uptime")" "$server" "$room"
     done ;;
   *--force-stop*) ;;
   *"admin heal"*) . "$FAKE/heal" ;;
@@ -180,18 +181,21 @@ it("heals once where nothing is known, and then has nothing to do", async () => 
   expect(rest).toEqual({ all: "4" });
 });
 
-it("waits for the drive that is away, and heals once when all are there to stay", async () => {
-  await settled();
-  write("drives", "ok offline ok ok");
-  await until("the drive is missed", () => read("state/wanted").includes("a drive was away"));
-  await looks(4);
-  expect(heals()).toBe(1);
-  expect(said().looked).toMatch(/ 3$/);
-  write("drives", "ok ok ok ok");
-  await until("healed again", () => heals() === 2 && read("state/wanted") === "");
-  await looks(4);
-  expect(heals()).toBe(2);
-});
+it.each(["offline", "full"])(
+  "waits while a drive is %s, and heals once when all are there to stay",
+  async (how) => {
+    await settled();
+    write("drives", `ok ${how} ok ok`);
+    await until("the drive is missed", () => read("state/wanted").includes("a drive was away, or full"));
+    await looks(4);
+    expect(heals()).toBe(1);
+    expect(said().looked).toMatch(/ 3$/);
+    write("drives", "ok ok ok ok");
+    await until("healed again", () => heals() === 2 && read("state/wanted") === "");
+    await looks(4);
+    expect(heals()).toBe(2);
+  },
+);
 
 it("heals after a server was started anew between two looks", async () => {
   await settled();
