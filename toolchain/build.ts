@@ -77,8 +77,8 @@ async function build(setting: Setting, program: Program, output: string): Promis
   if (program.tags !== undefined) args.push("-tags", program.tags);
   const env = goEnvironment(setting, { CGO_ENABLED: "0", GOFLAGS: "" });
   const patched = `${output}-patched`;
-  const overlay = await patchedSource({ go, env, module, folder: patched });
-  if (overlay !== undefined) args.push("-overlay", overlay);
+  const modFile = await patchedSource({ go, env, module, folder: patched });
+  if (modFile !== undefined) args.push(`-modfile=${modFile}`);
   const done = await run(go, [...args, "-o", output, module.package], { cwd: module.folder, env });
   fs.rmSync(patched, { recursive: true, force: true });
   const record = path.join(setting.cache, "logs", `build-${program.name}.log`);

@@ -1,4 +1,7 @@
-/** Small changes to the source of a Go module, which stays as it is where Go keeps it: `go build -overlay` takes copies. */
+/**
+ * Small changes to the source of a Go module, which stays as it is where Go keeps it: a changed copy of it is built.
+ * (`go build -overlay` would take single files, but none of those that Go keeps itself.)
+ */
 import * as fs from "node:fs";
 import * as path from "node:path";
 import type { Module } from "./recipes";
@@ -47,26 +50,37 @@ interface PatchArgs {
   readonly go: string;
   readonly env: NodeJS.ProcessEnv;
   readonly module: Module;
-  /** Where the changed copies go. */
+  /** Where the changed copy goes. */
   readonly folder: string;
 }
 
-/** Writes changed copies of a module's files. Gives back the file for `go build -overlay`, if there is any change. */
+/** Makes a changed copy of a module. Gives back the file for `go build -modfile` that names it, if there is any change. */
 export async function patchedSource({ go, env, module, folder }: PatchArgs): Promise<string | undefined> {
   if (module.patches.length === 0) return undefined;
-  const source = await sourceOf(go, env, module);
-  const copies = new Map<string, string>();
+  const copy = path.join(folder, "source");
+  copyTree(await sourceOf(go, env, module), copy);
   for (const change of module.patches.flatMap((file) => readPatch(fs.readFileSync(file, "utf8")))) {
-    const file = path.join(source, change.file);
-    const copy = path.join(folder, change.file);
-    const text = fs.readFileSync(copies.has(file) ? copy : file, "utf8");
-    fs.mkdirSync(path.dirname(copy), { recursive: true });
-    fs.writeFileSync(copy, applyChange(text, change));
-    copies.set(file, copy);
+    const file = path.join(copy, change.file);
+    fs.writeFileSync(file, applyChange(fs.readFileSync(file, "utf8"), change));
   }
-  const overlay = path.join(folder, "overlay.json");
-  fs.writeFileSync(overlay, JSON.stringify({ Replace: Object.fromEntries(copies) }));
-  return overlay;
+  const modules = fs.readFileSync(path.join(module.folder, "go.mod"), "utf8");
+  const modFile = path.join(folder, "go.mod");
+  fs.writeFileSync(modFile, `${modules}\nreplace ${module.module} => ${JSON.stringify(copy)}\n`);
+  fs.copyFileSync(path.join(module.folder, "go.sum"), path.join(folder, "go.sum"));
+  return modFile;
+}
+
+/** Go keeps sources read-only, folders too; their copies can be changed, and removed. */
+function copyTree(from: string, to: string): void {
+  fs.mkdirSync(to, { recursive: true });
+  for (const entry of fs.readdirSync(from, { withFileTypes: true })) {
+    const [source, target] = [path.join(from, entry.name), path.join(to, entry.name)];
+    if (entry.isDirectory()) copyTree(source, target);
+    else {
+      fs.copyFileSync(source, target);
+      fs.chmodSync(target, 0o644);
+    }
+  }
 }
 
 /** The folder where Go keeps the module's source, which it fetches and checks against go.sum where it has to. */

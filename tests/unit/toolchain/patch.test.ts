@@ -54,20 +54,19 @@ it("is compiled in the place of the source, which stays as it is", async () => {
   world.write("toolchain/go/minio/why.patch", PATCH);
   const lines = "first\nsecond\nthird\n4\nninth\ntenth\n";
   fs.mkdirSync(path.join(world.source, "one"), { recursive: true });
-  fs.writeFileSync(path.join(world.source, "one/file.go"), lines);
+  fs.writeFileSync(path.join(world.source, "one/file.go"), lines, { mode: 0o444 });
   fs.writeFileSync(path.join(world.source, "two.go"), "all\n");
+  fs.writeFileSync(path.join(world.source, "three.go"), "as it is\n");
   const folder = await ensureBuilt(world.setting, minio);
   expect(folder).not.toBe(before);
   expect(fs.readdirSync(folder)).toEqual(["minio"]);
-  expect(world.builds()).toEqual([expect.stringMatching(/ -overlay \S+overlay\.json /)]);
-  const told = fs.readFileSync(path.join(world.overlay, "overlay.json"), "utf8");
-  const { Replace } = JSON.parse(told) as { Replace: Record<string, string> };
-  expect(Object.keys(Replace)).toEqual([
-    path.join(world.source, "one/file.go"),
-    path.join(world.source, "two.go"),
-  ]);
-  const compiled = fs.readFileSync(path.join(world.overlay, "one/file.go"), "utf8");
-  expect(compiled).toBe("first\nother\nfurther\nthird\n4\nninth\n");
+  expect(world.builds()).toEqual([expect.stringMatching(/ -modfile=\S+go\.mod /)]);
+  const compiled = (file: string): string => fs.readFileSync(path.join(world.changed, file), "utf8");
+  expect(compiled("go.mod")).toMatch(/\nreplace example\.org\/made\/minio => "\S+\/source"\n$/);
+  expect(compiled("go.sum")).toBe("");
+  expect(compiled("source/one/file.go")).toBe("first\nother\nfurther\nthird\n4\nninth\n");
+  expect(compiled("source/two.go")).toBe("nothing\n");
+  expect(compiled("source/three.go")).toBe("as it is\n");
   expect(fs.readFileSync(path.join(world.source, "one/file.go"), "utf8")).toBe(lines);
 });
 

@@ -26,8 +26,8 @@ export class World {
   readonly checkout = path.join(this.root, "project/checkout");
   /** Where its Go keeps the source of the modules. */
   readonly source = path.join(this.root, "source");
-  /** What the last build was given in the place of source files. */
-  readonly overlay = path.join(this.root, "overlay");
+  /** What the last build was given in the place of a module. */
+  readonly changed = path.join(this.root, "changed");
   readonly lines: string[] = [];
   pins: Pins = PINS;
   env: Record<string, string> = {};
@@ -69,7 +69,7 @@ export class World {
       env) echo go${version} ;;
       build)
         echo "$@" >>"${this.root}/builds"
-        for word in "$@"; do case "$word" in *overlay.json) cp -r "\$(dirname "$word")" "${this.overlay}" ;; esac; done
+        for word in "$@"; do case "$word" in -modfile=*) cp -r "\$(dirname "\${word#*=}")" "${this.changed}" ;; esac; done
         [ -z "$GO_FAILS" ] || { echo "dial tcp: no such host" >&2; exit 1; }
         [ -z "$GO_SLEEPS" ] || sleep "$GO_SLEEPS"
         while [ $# -gt 1 ]; do [ "$1" = -o ] && printf '#!/bin/sh\\n' >"$2" && chmod 755 "$2"; shift; done ;;
