@@ -80,12 +80,15 @@ test("Swarm's leader is lost", async () => {
   const candidates = places.slice(0, managers.length);
   const leader = (await leaderOf(candidates)) ?? "";
   await faults.power.begin(place(leader));
-  await eventually(60, async () => {
-    const next = await leaderOf(candidates.filter(({ host }) => host.name !== leader));
-    expect(managers.filter((name) => name !== leader)).toContain(next);
-    await serves();
-  });
-  await faults.power.end(place(leader));
+  try {
+    await eventually(60, async () => {
+      const next = await leaderOf(candidates.filter(({ host }) => host.name !== leader));
+      expect(managers.filter((name) => name !== leader)).toContain(next);
+      await serves();
+    });
+  } finally {
+    await faults.power.end(place(leader));
+  }
   await whole();
 });
 
@@ -93,10 +96,13 @@ test("Two of three managers are off", async () => {
   const lost = ["coreos2", "coreos3"].map(place);
   const layer = await pushLayer(lab, access);
   await begin({ fault: "power", role: "minio" }, lost);
-  await eventually(60, () => serves(`/v2/demo/layers/blobs/sha256:${layer}`));
-  expect((await lab.root("coreos1", "timeout 20 docker node ls")).code).not.toBe(0);
-  await expect(pushLayer(lab, access)).rejects.toThrow();
-  await takeBack({ fault: "power", role: "minio" }, lost);
+  try {
+    await eventually(60, () => serves(`/v2/demo/layers/blobs/sha256:${layer}`));
+    expect((await lab.root("coreos1", "timeout 20 docker node ls")).code).not.toBe(0);
+    await expect(pushLayer(lab, access)).rejects.toThrow();
+  } finally {
+    await takeBack({ fault: "power", role: "minio" }, lost);
+  }
   await whole();
 });
 
