@@ -121,7 +121,8 @@ test("A container hangs", async () => {
     expect(await containerOf(node, service)).not.toBe(before);
   }
   const nginx = await containerOf(node, "nginx");
-  await lab.mustRoot(node, `docker kill --signal STOP ${nginx}`);
+  // All its processes: its workers would go on without the first.
+  await lab.mustRoot(node, `kill -STOP $(docker top ${nginx} -eo pid | tail -n +2)`);
   await eventually(120, async () => {
     const now = await containerOf(node, "nginx");
     expect(now).not.toBe("");
