@@ -44,7 +44,7 @@ async function whole(seconds = 240): Promise<void> {
   let missing: readonly string[] = [];
   const took = await strength.until(seconds, (now) => (missing = now));
   if (took === undefined) throw new Error(`not whole after ${seconds} s: ${missing.join(", ")}`);
-  await eventually(30, async () => void (await pushLayer(lab, access, 1000)));
+  await eventually(120, async () => void (await pushLayer(lab, access, 1000)));
 }
 
 const isActive = async (name: string, unit: string): Promise<string> =>
@@ -245,7 +245,9 @@ test("Two of three managers lost their Swarm for good", async () => {
       "systemctl stop docker.socket docker.service 2>&1 && rm -r /var/lib/docker/swarm && systemctl start docker.socket docker.service",
     );
   }
-  expect((await lab.root("coreos1", "timeout 20 docker node ls")).code).not.toBe(0);
+  await eventually(60, async () => {
+    expect((await lab.root("coreos1", "timeout 20 docker node ls")).code).not.toBe(0);
+  });
   await follow(lab, "Two of three managers lost their Swarm for good", {
     on: { "the manager that is left": "coreos1" },
     names: { ADDRESS: "10.0.2.11" },
