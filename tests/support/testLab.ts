@@ -234,6 +234,8 @@ export function ask(
       (response) => {
         let body = "";
         response.setEncoding("utf8").on("data", (text: string) => (body += text));
+        // Cut off in the middle of a body, it has no end.
+        response.on("error", reject);
         response.on("end", () =>
           resolve({ status: response.statusCode ?? 0, headers: response.headers, body }),
         );
