@@ -49,7 +49,11 @@ describe("changing one thing touches only what depends on it", () => {
       (plan) => {
         const touched = names(plan);
         expect(touched).toContain("registry-user-added");
-        expect(touched.filter((name) => !/^(nginx|acceptance|registry-user|registry-previous-passwords$)/.test(name))).toEqual([]);
+        expect(
+          touched.filter(
+            (name) => !/^(nginx|acceptance|registry-user|registry-previous-passwords$)/.test(name),
+          ),
+        ).toEqual([]);
       },
     );
   });
