@@ -47,6 +47,7 @@ const causes: readonly [RegExp, string][] = [
   [/connection refused/i, "no front at the VIP"],
   [/blob upload (invalid|unknown)|upload (resumed|unknown)/i, "an upload begun before is unknown"],
   [/\b50[234]\b|service unavailable|bad gateway|unavailable/i, "no registry or store"],
+  [/\b500\b|internal server error/i, "something failed inside"],
   [/timeout|deadline|not done after/i, "too slow"],
   [/unauthorized|denied|\b40[13]\b/i, "refused"],
 ];

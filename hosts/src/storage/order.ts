@@ -12,17 +12,22 @@ import { onSomeStorageNode, storageContainer } from "./mc";
 /** MinIO heals what it missed before it says that it can spare a drive. */
 const SPARE_SECONDS = 600;
 
-/** `minio --version`, without what differs between builds of one version. */
-const versionIn = (output: string): string => /version (\S+)/.exec(output)?.[1] ?? "unknown";
+/** What is run in MinIO's image. A build that is no release calls itself the same whatever it was made of. */
+const asked = ["-c", 'minio --version; exec sha256sum "$(command -v minio)"'];
+
+/** The release, or the program's checksum where it is none; absent where neither is said. */
+export function programIn(output: string): string | undefined {
+  return /version (RELEASE\.\S+)/.exec(output)?.[1] ?? /^([0-9a-f]{64}) /m.exec(output)?.[1];
+}
 
 /** Asks the program itself, as the name of an image says nothing. */
-async function versions({ nodes, services, image }: StorageOrderInputs): Promise<[string, string]> {
+async function programs({ nodes, services, image }: StorageOrderInputs): Promise<[string?, string?]> {
   return onSomeStorageNode(nodes, services, async ({ connection, container }) => {
     const purpose = "asking MinIO's version";
-    const before = await execInContainer(connection, { container, argv: ["minio", "--version"], purpose });
-    const argv = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "minio", image, "--version"];
+    const before = await execInContainer(connection, { container, argv: ["sh", ...asked], purpose });
+    const argv = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "sh", image, ...asked];
     const after = await exec(connection, argv, { sudo: true, purpose, timeoutSeconds: 300 });
-    return [versionIn(before.stdout), versionIn(after.stdout)];
+    return [programIn(before.stdout), programIn(after.stdout)];
   });
 }
 
@@ -30,13 +35,14 @@ async function versions({ nodes, services, image }: StorageOrderInputs): Promise
 async function together(state: StorageOrderOutputs, inputs: StorageOrderInputs): Promise<string | undefined> {
   if (state.common !== inputs.common) return "members with other settings do not serve together";
   if (state.image === inputs.image) return undefined;
-  const [before, after] = await versions(inputs).catch((error: unknown): [string, string] => {
+  const [before, after] = await programs(inputs).catch((error: unknown): [undefined, undefined] => {
     if (!(error instanceof HostError)) throw error;
     note("storage", `cannot tell the version of MinIO's image: ${reasonOf(error, error.node)}`);
-    return ["unknown", "unknown"];
+    return [undefined, undefined];
   });
-  if (before === after && after !== "unknown") return undefined;
-  return `versions of MinIO do not serve together (${before}, now ${after})`;
+  if (before !== undefined && before === after) return undefined;
+  const name = (program = "unknown"): string => program.slice(0, 40);
+  return `versions of MinIO do not serve together (${name(before)}, now ${name(after)})`;
 }
 
 /** Whether MinIO runs on one of the nodes: a stack that makes it has nobody to be kept serving. */

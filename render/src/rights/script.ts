@@ -36,8 +36,8 @@ function credential(r) {
 
 /** Who is held back for a password: the address, and nobody for none, or for one that was right before. */
 function attempt(r) {
-  const known = !r.variables.http_authorization || ngx.shared.good_logins.has(credential(r));
-  return known ? "" : r.variables.http_x_client;
+  const password = r.variables.http_authorization;
+  return !password || ngx.shared.good_logins.has(credential(r)) ? "" : r.variables.http_x_client;
 }
 
 /** The same, for an address that has been refused often. */
@@ -53,8 +53,7 @@ function accepted(r) {
 
 /** The password before the last change: it is right for as long as fronts may not know the new one. */
 function previous(r) {
-  const until = r.variables.previous_until;
-  return until && Date.now() >= until * 1000 ? refused(r) : accepted(r);
+  return Date.now() < (r.variables.previous_until || Infinity) * 1000 ? accepted(r) : refused(r);
 }
 
 /** A request without a password is how every client begins. */
@@ -62,9 +61,8 @@ function refused(r) {
   if (r.variables.http_authorization) {
     ngx.shared.good_logins.delete(credential(r));
     // Set and not counted up: that would leave the entry's end where it is.
-    const refusals = ngx.shared.refused_logins;
     const address = r.variables.http_x_client;
-    refusals.set(address, (refusals.get(address) || 0) + 1);
+    ngx.shared.refused_logins.set(address, (ngx.shared.refused_logins.get(address) || 0) + 1);
   }
   r.return(403, "wrong");
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { StorageOrderInputs } from "@moorage/hosts";
-import { storageOrder } from "../../../hosts/src/storage/order";
+import { programIn, storageOrder } from "../../../hosts/src/storage/order";
 import { logged } from "./support/stop";
 
 // Without nodes there is nobody to ask: what is decided here is decided from the inputs alone.
@@ -36,5 +36,14 @@ describe("the order in which MinIO's members are changed", () => {
     logged.length = 0;
     storageOrder.diff(state, changed);
     expect(logged.join()).toMatch(/one by one.*if the image is another version of it, all members/);
+  });
+
+  it("takes a release for what it is called, and another build for its program", () => {
+    const sum = "ab".repeat(32);
+    const said = (version: string) =>
+      `minio version ${version} (commit-id=x)\nRuntime: go\n${sum}  /usr/bin/minio\n`;
+    expect(programIn(said("RELEASE.2025-09-07T16-13-09Z"))).toBe("RELEASE.2025-09-07T16-13-09Z");
+    expect(programIn(said("DEVELOPMENT.GOGET"))).toBe(sum);
+    expect(programIn("sh: minio: not found")).toBeUndefined();
   });
 });
