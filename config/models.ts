@@ -275,10 +275,9 @@ function noProxyOf(config: StackConfig): string[] {
   });
 }
 
-/** Every address that the configuration gives a node; what comes by DHCP it does not know. */
-function addressesOf({ address, advertiseAddr, dataPathAddr, nics, vlans }: NodeConfig): string[] {
-  const further = [...Object.values(nics), ...Object.values(vlans)].map((one) => one.address?.split("/")[0]);
-  return [address, advertiseAddr, dataPathAddr, ...further].filter((one) => one !== undefined);
+/** What other nodes reach it at. */
+function addressesOf({ address, advertiseAddr }: NodeConfig): string[] {
+  return advertiseAddr === undefined ? [address] : [address, advertiseAddr];
 }
 
 function ownFiles({ os }: StackConfig): NodeFiles {

@@ -1,7 +1,7 @@
 import type { Cidr } from "./model";
 
 export interface NoProxyArgs {
-  /** Each with all of its addresses, whichever of its interfaces has them. */
+  /** Each with all addresses that others reach it at. */
   readonly nodes: readonly { readonly name: string; readonly addresses: readonly string[] }[];
   /** What members of etcd are reached at, where that may be other addresses. */
   readonly etcdAddresses?: readonly string[];

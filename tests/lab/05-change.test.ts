@@ -82,7 +82,7 @@ describe("a service that does not become healthy", () => {
   test("fails the update with node and last task error, and the old one serves on", async () => {
     const archive = path.join(lab.instance.dir, "registry-broken.tar");
     await variantOf(path.join(lab.images, "registry.tar"), archive, ({ config }) => {
-      config.Entrypoint = ["/bin/registry", "no-such-command"];
+      config.Entrypoint = ["/bin/registry", "serve", "/no/such/config.yml"];
     });
     const access = await lab.access();
     await lab.withConfig(

@@ -166,14 +166,19 @@ function hostname(task: SwarmTask, nodes: ReadonlyMap<string, SwarmNode>): strin
   return nodes.get(task.NodeID ?? "")?.Description.Hostname ?? "no node";
 }
 
+/** A service's container is never meant to end, and one that ends without an error is none that was stopped. */
+function errorOf({ Status }: SwarmTask): string {
+  return Status.Err || (Status.State === "complete" ? "its container ended by itself, without an error" : "");
+}
+
 /** The last error of any of the service's tasks, with its node. */
 export function lastTrouble(
   tasks: readonly SwarmTask[],
   nodes: ReadonlyMap<string, SwarmNode>,
 ): string | undefined {
   const failed = tasks
-    .filter((task) => task.Status.Err !== undefined && task.Status.Err !== "")
+    .filter((task) => errorOf(task) !== "")
     .sort((a, b) => b.Status.Timestamp.localeCompare(a.Status.Timestamp));
   const last = failed[0];
-  return last && `${hostname(last, nodes)}: ${last.Status.Err ?? ""}`;
+  return last && `${hostname(last, nodes)}: ${errorOf(last)}`;
 }

@@ -94,7 +94,7 @@ describe("a member's addresses", () => {
     };
     const direct = (enabled: boolean) => {
       const config = labWith({
-        "os.proxies": { http: "http://proxy.example.com:3128" },
+        "os.proxies": { http: "http://10.0.2.1:3128" },
         "etcd.enabled": enabled,
         [`${key}.advertiseClientAddr`]: "10.9.0.11",
       });

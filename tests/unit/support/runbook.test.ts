@@ -8,8 +8,8 @@ import { pagesOf, runbook, type Command, type Page } from "../../support/runbook
 const spellings: Readonly<Record<string, RegExp>> = {
   "pulumi up": /\.(mustUp|up)\(/,
   "pulumi refresh": /\.refresh\(\)/,
-  "pulumi refresh --target '**:SwarmMember::*'":
-    /members = "\*\*:SwarmMember::\*"[^]*\.refresh\("--target", members\)/,
+  "pulumi up --refresh --target '**:SwarmMember::*'":
+    /members = "\*\*:SwarmMember::\*"[^]*\.up\(\["--refresh", "--target", members\]\)/,
   // It runs the command, but for a lock file that cannot be read.
   "pulumi cancel": /\breleaseStaleLock\(/,
 };
