@@ -226,9 +226,9 @@ describe("an ISO image", () => {
     await expect(isoImage.create(signed)).rejects.toThrow(
       /gpg is not installed there, without which the signature goes unchecked\. .*\shypervisor\.iso\.signingKey/,
     );
-    const image = "alpha-4081.2.0-flatcar.iso";
+    const name = "alpha-4081.2.0-flatcar.iso";
     // With the sum that was checked before, and not the signature.
-    expect(fs.readdirSync(box.file("vms/moorage/iso"))).toEqual([image, `${image}.sha256`]);
+    expect(fs.readdirSync(box.file("vms/moorage/iso"))).toEqual([name, `${name}.sha256`]);
     expect(logged.join("\n")).not.toContain("checked");
     // One of one's own just as well, which nothing else was checked of.
     const path = box.file("own.iso");
