@@ -3,7 +3,6 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { madeOnce } from "./cache";
 import { findGo, goEnvironment } from "./go";
-import { patchedSource } from "./patch";
 import { readModule, type Program, type Recipe } from "./recipes";
 import { lastWords, run, secondsSince, ToolError } from "./run";
 import type { Setting } from "./setting";
@@ -44,11 +43,10 @@ export async function ensureBuilt(setting: Setting, recipe: Recipe): Promise<str
 export function builtFolder(setting: Setting, recipe: Recipe): string {
   const hash = createHash("sha256");
   for (const program of recipe.programs) {
-    const { folder, patches } = readModule(setting.checkout, program.name);
+    const { folder } = readModule(setting.checkout, program.name);
     hash.update(JSON.stringify(program));
     for (const file of ["go.mod", "go.sum", "tools.go"])
       hash.update(fs.readFileSync(path.join(folder, file)));
-    for (const file of patches) hash.update(fs.readFileSync(file));
   }
   for (const file of companions(setting, recipe)) hash.update(fs.readFileSync(file));
   const key = hash.digest("hex").slice(0, 12);
@@ -75,12 +73,10 @@ async function build(setting: Setting, program: Program, output: string): Promis
     linker.push("-X", `${program.versionVariable}=${module.version}`);
   const args = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", linker.join(" ")];
   if (program.tags !== undefined) args.push("-tags", program.tags);
-  const env = goEnvironment(setting, { CGO_ENABLED: "0", GOFLAGS: "" });
-  const patched = `${output}-patched`;
-  const modFile = await patchedSource({ go, env, module, folder: patched });
-  if (modFile !== undefined) args.push(`-modfile=${modFile}`);
-  const done = await run(go, [...args, "-o", output, module.package], { cwd: module.folder, env });
-  fs.rmSync(patched, { recursive: true, force: true });
+  const done = await run(go, [...args, "-o", output, module.package], {
+    cwd: module.folder,
+    env: goEnvironment(setting, { CGO_ENABLED: "0", GOFLAGS: "" }),
+  });
   const record = path.join(setting.cache, "logs", `build-${program.name}.log`);
   fs.mkdirSync(path.dirname(record), { recursive: true });
   fs.writeFileSync(record, done.output);

@@ -51,10 +51,6 @@ export interface Module {
   readonly folder: string;
   /** The package that is built. */
   readonly package: string;
-  /** The module it comes from. */
-  readonly module: string;
-  /** Changes to that module's source: the `.patch` files beside go.mod, in the order of their names. */
-  readonly patches: readonly string[];
   /** The version of the module it comes from, with its `v`. */
   readonly version: string;
   /** The oldest Go that can build it. */
@@ -69,14 +65,9 @@ export function readModule(checkout: string, program: string): Module {
   const goVersion = /^go (\S+)$/m.exec(goMod)?.[1];
   const required = [...goMod.matchAll(/^\s*(?:require )?(\S+\.\S+\/\S+) (v\S+)$/gm)];
   const module = required.find(([, name]) => imported === name || imported?.startsWith(`${name}/`));
-  const [, name, version] = module ?? [];
-  if (imported === undefined || goVersion === undefined || name === undefined || version === undefined) {
+  const version = module?.[2];
+  if (imported === undefined || goVersion === undefined || version === undefined) {
     throw new ToolError(`${folder}: go.mod does not require the module of the package that tools.go imports`);
   }
-  const patches = fs
-    .readdirSync(folder)
-    .filter((file) => file.endsWith(".patch"))
-    .sort()
-    .map((file) => path.join(folder, file));
-  return { folder, package: imported, module: name, patches, version, goVersion };
+  return { folder, package: imported, version, goVersion };
 }
