@@ -1,15 +1,15 @@
 import * as tls from "node:tls";
 import { beforeAll, expect, test } from "vitest";
-import { faults, type Place } from "../../lab/faults";
-import type { RegistryAccess } from "../../lab/journey/push";
-import { on } from "../../lab/lab";
-import { begin, takeBack } from "../chaos/hurt";
-import { leaderOf, Strength } from "../chaos/strength";
-import { holdersOf } from "../chaos/vip";
-import { pushLayer } from "../support/blobs";
-import { changedHostKey } from "../support/faults";
-import { follow } from "../support/runbook";
-import { ask, eventually, TestLab } from "../support/testLab";
+import { faults, type Place } from "../../../lab/faults";
+import type { RegistryAccess } from "../../../lab/journey/push";
+import { on } from "../../../lab/lab";
+import { begin, takeBack } from "../../chaos/hurt";
+import { leaderOf, Strength } from "../../chaos/strength";
+import { holdersOf } from "../../chaos/vip";
+import { pushLayer } from "../../support/blobs";
+import { changedHostKey } from "../../support/faults";
+import { follow } from "../../support/runbook";
+import { ask, eventually, TestLab } from "../../support/testLab";
 
 /** The pages of docs/runbook.md that no other test follows; each leaves the lab whole. */
 
