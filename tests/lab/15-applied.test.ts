@@ -148,7 +148,7 @@ describe("a host that was installed with a cloud-config", () => {
       clockTimer: true,
       aliases: true,
       motd: "Just another day!!",
-      proxies: { http: "http://proxy.example.com:3128" },
+      proxies: { http: "http://10.0.2.1:3128" },
       files: {
         "/opt/bin/own": { content: "#!/bin/sh\nexit 0\n", permissions: "0750", owner: "root:docker" },
       },
