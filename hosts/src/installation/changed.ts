@@ -14,10 +14,14 @@ export interface Leaving {
   readonly units: readonly string[];
   /** What is not taken away: users, who may have files of their own. */
   readonly stays: readonly string[];
+  /** What the next one says otherwise, and nothing heeds: coreos-cloudinit gives groups to users whom it makes alone. */
+  readonly unheeded: readonly string[];
 }
 
 interface Part {
   readonly value: unknown;
+  /** Of a user. */
+  readonly groups?: readonly string[];
   readonly files?: readonly string[];
   readonly unit?: boolean;
 }
@@ -28,10 +32,14 @@ interface Named {
   readonly name: string;
 }
 
+interface User extends Named {
+  readonly groups?: readonly string[];
+}
+
 interface Ignition {
   readonly storage?: Readonly<Record<string, readonly { readonly path: string }[] | undefined>>;
   readonly systemd?: { readonly units?: readonly Named[] };
-  readonly passwd?: { readonly users?: readonly Named[] };
+  readonly passwd?: { readonly users?: readonly User[] };
 }
 
 interface CloudUnit extends Named {
@@ -42,7 +50,7 @@ interface CloudUnit extends Named {
 
 interface CloudConfig {
   readonly write_files?: readonly { readonly path: string }[];
-  readonly users?: readonly Named[];
+  readonly users?: readonly User[];
   readonly coreos?: Readonly<Record<string, unknown>> & { readonly units?: readonly CloudUnit[] };
 }
 
@@ -69,6 +77,9 @@ export function leavingIn(before: string, after: string): Leaving {
     files: [...old.values()].flatMap(({ files = [] }) => files.filter((file) => !kept.has(file))),
     units: gone.filter(([, { unit }]) => unit).map(([name]) => name),
     stays: gone.filter(([name]) => name.startsWith("user ")).map(([name]) => name),
+    unheeded: [...now]
+      .filter(([name, { groups }]) => old.has(name) && !equal(groups, old.get(name)?.groups))
+      .map(([name]) => `groups of ${name}`),
   };
 }
 
@@ -109,9 +120,9 @@ function cloudConfigParts({ write_files = [], users = [], coreos = {}, ...rest }
 
 const userPart =
   (password: string) =>
-  (user: Named): readonly [string, Part] => [
+  (user: User): readonly [string, Part] => [
     `user ${user.name}`,
-    { value: { ...user, [password]: undefined } },
+    { value: { ...user, [password]: undefined }, groups: user.groups },
   ];
 
 /** Where coreos-cloudinit puts a unit; what it writes below /run is gone with the reboot. */

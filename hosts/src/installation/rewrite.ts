@@ -41,11 +41,12 @@ function moves(state: InstallationOutputs, inputs: InstallationInputs): boolean 
 
 /** For a preview: what stays behind is said by name. */
 export function rewritePlanned(state: InstallationOutputs, inputs: InstallationInputs): string {
-  const { stays } = leavingIn(state.userData, inputs.userData);
+  const { stays, unheeded } = leavingIn(state.userData, inputs.userData);
   const behind = stays.length > 0 ? `; left behind: ${stays.join(", ")}` : "";
+  const asBefore = unheeded.length > 0 ? `; stay as they are: ${unheeded.join(", ")}` : "";
   return (
     "this update writes its user data anew and reboots the node, drained meanwhile; goes back by itself unless SSH " +
-    `returns within ${tryoutSecondsOf(inputs)} s of its boot${behind}`
+    `returns within ${tryoutSecondsOf(inputs)} s of its boot${behind}${asBefore}`
   );
 }
 
@@ -60,6 +61,8 @@ export async function rewrite(state: InstallationOutputs, inputs: InstallationIn
   await check(inputs);
   await inTrial(target, cluster, "its former user data", () => tryOut(state, inputs));
   for (const each of leaving.stays) warn(node, `${each} is no longer configured, and stays there`);
+  for (const each of leaving.unheeded)
+    warn(node, `${each} stay as before: coreos-cloudinit changes no user it finds`);
 }
 
 async function check({ target, userData }: InstallationInputs): Promise<void> {

@@ -65,6 +65,7 @@ describe("what leaves with a text of user data", () => {
       ],
       units: ["date.service"],
       stays: ["user usera", "user userb"],
+      unheeded: [],
     });
   });
 
@@ -74,10 +75,26 @@ describe("what leaves with a text of user data", () => {
       files: ["/etc/systemd/system/docker.service.d/50-proxy.conf"],
       units: [],
       stays: [],
+      unheeded: [],
     });
   });
 
   it("is nothing where both say the same", () => {
-    expect(leavingIn(cloudConfig, cloudConfig)).toEqual({ files: [], units: [], stays: [] });
+    expect(leavingIn(cloudConfig, cloudConfig)).toEqual({
+      files: [],
+      units: [],
+      stays: [],
+      unheeded: [],
+    });
+  });
+
+  it("is no other group for a user who is there: coreos-cloudinit passes over it", () => {
+    const withGroups = (...groups: string[]): string =>
+      cloudConfig.replace('"one"\n', `"one"\n    groups: ${JSON.stringify(groups)}\n`);
+    const unheeded = (before: string, after: string): readonly string[] => leavingIn(before, after).unheeded;
+    expect(unheeded(withGroups("sudo"), withGroups("sudo", "docker"))).toEqual(["groups of user usera"]);
+    expect(unheeded(cloudConfig, withGroups("sudo"))).toEqual(["groups of user usera"]);
+    expect(unheeded(withGroups("sudo"), withGroups("sudo"))).toEqual([]);
+    expect(unheeded("#cloud-config\nhostname: a\n", withGroups("sudo"))).toEqual([]);
   });
 });

@@ -129,6 +129,13 @@ describe.skipIf(!canSandbox)("another cloud-config for an installed node", () =>
     );
   });
 
+  it("names the groups that it does not give to a user who is there", async () => {
+    const { state, changed } = await installedNode();
+    const userData = `${after}users:\n  - name: "usera"\n    groups: ["docker"]\n`;
+    installation.diff(state, { ...changed, userData });
+    expect(logged.join("\n")).toContain("of its boot; stay as they are: groups of user usera; other: ");
+  });
+
   it("means nothing where only the time to try it is another", async () => {
     const { state } = await installedNode();
     expect(installation.diff(state, { ...state, tryoutSeconds: 90 }).changes).toBe(false);
