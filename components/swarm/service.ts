@@ -52,9 +52,6 @@ export interface SwarmServiceArgs {
   /** Host port by port in the container. */
   readonly ports?: { readonly published: number; readonly target: number }[];
   readonly healthcheck?: { readonly test: string[]; readonly intervalSeconds: number };
-  readonly memoryMb?: number;
-  /** Capabilities that are kept; all others are dropped. */
-  readonly capabilities?: string[];
   readonly stopGraceSeconds?: number;
 }
 
@@ -174,7 +171,6 @@ function specOf(args: SpecArgs, mounted: Mounted): Omit<docker.ServiceArgs, "nam
       networksAdvanceds: [{ id: args.swarm.networkId }],
       placement: { constraints: args.constraints },
       restartPolicy: { condition: "any", delay: "2s", window: "0s" },
-      resources: args.memoryMb ? { limits: { memoryBytes: args.memoryMb * 1024 * 1024 } } : undefined,
     },
   };
 }
@@ -192,7 +188,6 @@ function containerSpecOf(args: SpecArgs, mounted: Mounted): ContainerSpec {
     readOnly: true,
     init: true,
     capDrops: ["ALL"],
-    capAdds: args.capabilities,
     stopGracePeriod: `${args.stopGraceSeconds ?? 30}s`,
     healthcheck: args.healthcheck && {
       tests: args.healthcheck.test,

@@ -1,7 +1,7 @@
 /** Trials: a node gets something that may lock SSH out, and goes back by itself unless SSH returns and keeps it. */
 import type { Cluster, Connection } from "../contract";
 import { HostError, reasonOf } from "../errors";
-import { awaitMember, memberServes } from "../etcd/back";
+import { withMember } from "../etcd/quorum";
 import type { Patience } from "../ssh/connect";
 import { outOfService } from "../swarm/out-of-service";
 import { row } from "../swarm/turn";
@@ -26,7 +26,6 @@ export async function inTrial(
 ): Promise<void> {
   let wentBack: WentBack | undefined;
   const work = async () => {
-    const member = await memberServes(connection);
     try {
       await trial();
     } catch (error) {
@@ -35,10 +34,9 @@ export async function inTrial(
       row.stoppedBy = connection.node;
       row.reason = `went back to ${what}`;
     }
-    if (member) await awaitMember(connection);
   };
   try {
-    await (cluster ? outOfService(connection, cluster, work) : work());
+    await (cluster ? outOfService(connection, cluster, work) : withMember(connection, work));
   } catch (error) {
     if (!wentBack) throw error;
     const { node } = connection;
