@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Document } from "yaml";
 import { off, on } from "../../lab/lab";
 import { pushAndPull, type RegistryAccess } from "../../lab/journey/push";
+import { expectSpareStorage } from "../support/service";
 import { ask, eventually, helloArchive, TestLab } from "../support/testLab";
 
 let lab: TestLab;
@@ -84,6 +85,8 @@ describe.each(changes)("with %s powered off", (name, change) => {
       const list = await lab.mustRoot(survivor, "docker node ls --format '{{.Hostname}} {{.Status}}'");
       expect(list).toContain(`${name} Ready`);
     });
+    // The next node goes off soon, and one at a time is what is promised.
+    await eventually(120, () => expectSpareStorage(lab));
     const plan = await lab.plan();
     expect(plan.filter((step) => /replace|delete|create/.test(step.op))).toEqual([]);
     await lab.mustUp();
