@@ -34,7 +34,7 @@ export function renderInstallerUserData(model: InstallerModel): string {
     "  units:",
     "    - name: 00-moorage.network",
     "      runtime: true",
-    ...block("      content", firstInterface({ network }), 8),
+    ...block("      content", firstInterface({ distribution: "flatcar", network }), 8),
   ];
   return `${lines.join("\n")}\n`;
 }

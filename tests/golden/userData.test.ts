@@ -1,4 +1,11 @@
-import { installHashOf, renderUserData } from "@moorage/render";
+import {
+  formatsOf,
+  installHashOf,
+  renderUserData,
+  type UpdateStrategy,
+  type UserDataFormat,
+  type UserDataModel,
+} from "@moorage/render";
 import { describe, expect, it } from "vitest";
 import { appliedIgnition } from "../support/userData";
 import { cloudinitFor, validateCloudConfig, validateIgnition } from "../support/validators";
@@ -74,9 +81,36 @@ describe("everything that a configuration can have in user data, in one text", (
     expectGolden("everything-coreos.cloud-config.txt", wholeUserData(articleConfig(), "cloud-config", "$1$madeup$hash"));
   });
 
+  it("cloud-config for Container Linux, with the keys that the first set-up did not have", () => {
+    const text = wholeUserData(everythingConfig("coreos"), "cloud-config");
+    expectGolden("everything-coreos-nics.cloud-config.txt", text);
+  });
+
   it("passes coreos-cloudinit's validation for Flatcar", (context) => {
     const bin = cloudinitFor(context);
     const text = wholeUserData(everythingConfig("flatcar"), "cloud-config");
     expect(validateCloudConfig(bin, text)).toEqual([]);
   });
+});
+
+it("an update strategy, by what it makes of each distribution's user data", () => {
+  const text = (model: UserDataModel, format: UserDataFormat, updateStrategy: UpdateStrategy) => {
+    const rendered = renderUserData({ ...model, updateStrategy }, { format, installHash: hash });
+    return (format === "ignition" ? readable(rendered) : rendered).split("\n");
+  };
+  const models: UserDataModel[] = [flatcar, fedora, { ...flatcar, distribution: "coreos" }];
+  const parts = models.flatMap((model) => {
+    const { distribution } = model;
+    const others: UpdateStrategy[] = distribution === "fedora-coreos" ? ["reboot"] : ["reboot", "etcd-lock"];
+    return formatsOf[distribution].flatMap((format) => {
+      const off = text(model, format, "off");
+      return others.map((strategy) => {
+        const lines = text(model, format, strategy);
+        expect(lines).toHaveLength(off.length);
+        const changed = lines.flatMap((line, at) => (line === off[at] ? [] : [`- ${off[at]}`, `+ ${line}`]));
+        return [`### ${distribution}, ${format}: ${strategy}, where off was`, ...changed, ""].join("\n");
+      });
+    });
+  });
+  expectGolden("update-strategies.txt", parts.join("\n"));
 });

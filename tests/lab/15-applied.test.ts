@@ -4,12 +4,13 @@ import * as path from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Document } from "yaml";
 import { installation, type InstallationInputs } from "@moorage/hosts";
+import type { UserDataFormat } from "@moorage/render";
 import { must, run, type Finished } from "../../lab/exec";
 import { consoleRun } from "../../lab/hosts";
 import { checkout, claimInstance, hostNamed, type Host, type Instance } from "../../lab/instance";
 import { onHost } from "../../lab/journey/push";
 import { ensureKeys } from "../../lab/keys";
-import { off, on, reboot, settle } from "../../lab/lab";
+import { off, on, reboot, reinstall, settle } from "../../lab/lab";
 import { accessTo, sshArguments, type SshAccess } from "../../lab/ssh";
 import { differences } from "../support/appliedHost";
 import { OwnLab } from "../support/ownLab";
@@ -132,37 +133,65 @@ describe("a node that Ignition installed", () => {
   });
 });
 
-describe("a host that was installed with a cloud-config", () => {
-  let own: OwnLab;
+/** What a stack may have besides; only rendered, as no `pulumi up` follows. */
+function enrich(config: Document): void {
+  const os = {
+    timeZone: "Europe/Berlin",
+    ntp: ["time.example.com"],
+    clockTimer: true,
+    aliases: true,
+    motd: "Just another day!!",
+    proxies: { http: "http://10.0.2.1:3128" },
+    files: {
+      "/opt/bin/own": { content: "#!/bin/sh\nexit 0\n", permissions: "0750", owner: "root:docker" },
+    },
+    units: {
+      "own.service": { content: "[Service]\nType=oneshot\nExecStart=/opt/bin/own\n" },
+      "own.timer": {
+        content: "[Timer]\nOnCalendar=weekly\n\n[Install]\nWantedBy=timers.target\n",
+        enabled: true,
+      },
+      "docker.service": { dropIns: { "80-own.conf": "[Service]\nNice=-5\n" } },
+    },
+  };
+  for (const [key, value] of Object.entries(os)) config.setIn(["config", "moorage:os", key], value);
+}
+
+/** The user data of the enriched stack, or of one that `change` makes. */
+const whole = (format: UserDataFormat, change = enrich): Promise<string> =>
+  lab.withConfig(change, () => rendered("--whole", "--format", format));
+
+describe("a host that was installed by hand", () => {
+  let own: OwnLab | undefined;
   let place: Place;
   let wanted: Applied;
 
+  beforeAll(async () => {
+    own = OwnLab.begin();
+    const instance = await claimInstance();
+    settle(instance, "metal");
+    await ensureKeys(instance);
+    place = { instance, host: hostNamed(instance, node) };
+    await on(instance, place.host);
+  });
+
   afterAll(() => own?.end());
 
-  /** What a stack may have besides; only rendered, as no `pulumi up` follows. */
-  function enrich(config: Document): void {
-    const os = {
-      format: "cloud-config",
-      timeZone: "Europe/Berlin",
-      ntp: ["time.example.com"],
-      clockTimer: true,
-      aliases: true,
-      motd: "Just another day!!",
-      proxies: { http: "http://10.0.2.1:3128" },
-      files: {
-        "/opt/bin/own": { content: "#!/bin/sh\nexit 0\n", permissions: "0750", owner: "root:docker" },
-      },
-      units: {
-        "own.service": { content: "[Service]\nType=oneshot\nExecStart=/opt/bin/own\n" },
-        "own.timer": {
-          content: "[Timer]\nOnCalendar=weekly\n\n[Install]\nWantedBy=timers.target\n",
-          enabled: true,
-        },
-        "docker.service": { dropIns: { "80-own.conf": "[Service]\nNice=-5\n" } },
-      },
-    };
-    for (const [key, value] of Object.entries(os)) config.setIn(["config", "moorage:os", key], value);
+  async function install(option: "-i" | "-c", userData: string): Promise<void> {
+    const { instance, host } = place;
+    const line = `umask 077; cat > user_data && sudo flatcar-install -d /dev/disk/by-id/lab-${node}-system ${option} user_data`;
+    await onHost(instance, host, line, userData);
+    await reboot(instance, host);
   }
+
+  test("with Ignition has every file, user, group and unit of all that a stack may have", async () => {
+    const text = await whole("ignition");
+    await install("-i", text);
+    await eventually(60, async () => {
+      expect(await differences(appliedIgnition(text), asRoot(place))).toEqual([]);
+    });
+    await expectKeysAlone(place);
+  });
 
   /** Waits for the end of what applies it on this boot. */
   async function applied(): Promise<void> {
@@ -175,23 +204,12 @@ describe("a host that was installed with a cloud-config", () => {
     expect((await asRoot(place)(state)).trim(), log).toBe("active");
   }
 
-  test("has every file, user, group and unit of it, but what waits for the next boot", async (context) => {
+  test("with a cloud-config has all of that, too, but what waits for the next boot", async (context) => {
     cloudinitFor(context);
-    const text = await lab.withConfig(enrich, () => rendered("--whole"));
+    const text = await whole("cloud-config");
     wanted = appliedCloudConfig(text);
-    own = OwnLab.begin();
-    const instance = await claimInstance();
-    settle(instance, "metal");
-    await ensureKeys(instance);
-    place = { instance, host: hostNamed(instance, node) };
-    await on(instance, place.host);
-    await onHost(
-      instance,
-      place.host,
-      `umask 077; cat > user_data && sudo flatcar-install -d /dev/disk/by-id/lab-${node}-system -c user_data`,
-      text,
-    );
-    await reboot(instance, place.host);
+    await reinstall(place.instance, place.host);
+    await install("-c", text);
     await applied();
     // It runs after all that is in user data, and so is not started by it.
     expect(await differences(wanted, asRoot(place))).toEqual([
@@ -242,8 +260,8 @@ describe("a host that was installed with a cloud-config", () => {
 
   test("takes another one by a reboot, and loses what that leaves out", async (context) => {
     cloudinitFor(context);
-    const before = await lab.withConfig(enrich, () => rendered("--whole"));
-    const after = await lab.withConfig(strip, () => rendered("--whole"));
+    const before = await whole("cloud-config");
+    const after = await whole("cloud-config", strip);
     await change(before, inputsOf(after));
     await applied();
     expect(await differences(appliedCloudConfig(after), asRoot(place))).toEqual([]);
@@ -276,7 +294,7 @@ describe("a host that was installed with a cloud-config", () => {
 
   test("goes back by itself from one that locks SSH out, and takes the next one", async (context) => {
     cloudinitFor(context);
-    const former = await lab.withConfig(strip, () => rendered("--whole"));
+    const former = await whole("cloud-config", strip);
     const cut = cutOff(former);
     await expect(change(former, inputsOf(cut, 15))).rejects.toThrow(
       /^coreos1: went back by itself to its former user data: with the new one, SSH did not return at core@127\.0\.0\.1:\d+ within 15 s of its boot \(.*\)\. Tried: 10-moorage\.network\./,
@@ -295,7 +313,7 @@ describe("a host that was installed with a cloud-config", () => {
     await lost;
     await expectFormer(former);
 
-    const right = await lab.withConfig(enrich, () => rendered("--whole"));
+    const right = await whole("cloud-config");
     await change(former, inputsOf(right));
     await expectNoTrial();
     await eventually(30, async () => {

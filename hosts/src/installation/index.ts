@@ -207,14 +207,15 @@ async function awaitInstalled(
   const first = await poll(deadline, 2, async () => {
     const installed = await installedOn(target).catch((error: unknown) => {
       if (!(error instanceof HostError)) throw error;
-      last = messageOf(error);
+      last = reasonOf(error, node);
       dropConnection(target);
     });
     if (installed && installed.bootId !== installerBoot) {
       if (installed.installHash === installHash) return installed.bootId;
       throw new HostError(
         node,
-        `another system than the one just installed came up (no or another hash in ${INSTALL_MARKER})`,
+        `another system than the one just installed came up (no or another hash in ${INSTALL_MARKER}). ` +
+          bootFrom(inputs),
       );
     }
     // Until it is down the installer answers on the connection there is.
@@ -225,13 +226,25 @@ async function awaitInstalled(
     if (again !== installerBoot) {
       throw new HostError(
         node,
-        `the live installer came up again instead of the installed system: let the node boot from ${inputs.disk} first`,
+        `the live installer came up again instead of the installed system. ${bootFrom(inputs)}`,
       );
     }
     return undefined;
   });
   if (first !== undefined) return first;
-  throw new HostError(node, `the installed system was not reached in ${deadline.seconds} s: ${last}`);
+  const refused =
+    inputs.format === "cloud-config"
+      ? "with a cloud-config that was not applied, `journalctl -t coreos-cloudinit` says why"
+      : "Ignition stops the boot at a config that it refuses, and says why";
+  throw new HostError(
+    node,
+    `the installed system was not reached in ${deadline.seconds} s: ${last}\n` +
+      `See on its console what it hangs in (${refused}), or which system it has booted, and run again once it answers.`,
+  );
+}
+
+function bootFrom({ disk }: InstallationInputs): string {
+  return `Let the node boot from ${disk} first, reboot it, and run again: what is installed there is adopted.`;
 }
 
 /** What only an installation takes, and one that is done has no use for. */

@@ -1,6 +1,6 @@
 /** Running the installer on a live system, and following it. */
 import type { Connection, InstallationInputs } from "../contract";
-import { claimOf, refusalOf, type FoundDisk } from "../disk-claim";
+import { INSTALL_FOLDER, claimOf, refusalOf, type FoundDisk } from "../disk-claim";
 import { HostError, lastLines } from "../errors";
 import { note } from "../log";
 import { exec, runScript, type ExecOptions } from "../ssh/exec";
@@ -11,6 +11,7 @@ import {
   claimScript,
   environmentScript,
   eraseScript,
+  installerScript,
   progressScript,
   proxyEnvironment,
   receiveScript,
@@ -32,6 +33,8 @@ export async function install(inputs: InstallationInputs, deadline: Deadline): P
     return;
   }
   if (state !== `running ${installHash}`) {
+    const { format = "ignition" } = inputs;
+    await onInstaller(installer, installerScript, "looking for what installs", [format]);
     await onInstaller(installer, stopScript, "stopping an earlier installation");
     const found = await claim(inputs);
     const image = inputs.image && (await bringImage(installer, inputs.image, deadline));
@@ -117,15 +120,24 @@ async function follow({ installer, node, disk }: InstallationInputs, deadline: D
       const said = lastLines(text) || "nothing";
       throw new HostError(
         node,
-        `the installation to ${disk} failed (exit code ${code}); its last lines:\n${said}`,
+        `the installation to ${disk} failed (exit code ${code}); its last lines:\n${said}\n${adviceOn(node, text)}`,
       );
     }
     if (deadline.passed) {
       throw new HostError(
         node,
-        `the installation did not end in ${deadline.seconds} s; its last lines:\n${lastLines(text)}`,
+        `the installation to ${disk} did not end in ${deadline.seconds} s; its last lines:\n${lastLines(text) || "nothing"}\n` +
+          "It goes on there, and is waited for when you run again. If it hangs, end it before that: " +
+          `\`sudo sh -c 'kill -- -$(cat ${INSTALL_FOLDER}/pid)'\` there; it is begun anew then.`,
       );
     }
     await sleep(2000);
   }
+}
+
+/** flatcar-install and coreos-install validate a cloud-config, and touch no disk for one that is not valid. */
+function adviceOn(node: string, said: string): string {
+  return /\bconfig\b.* is not valid/i.test(said)
+    ? `Correct nodes.${node}, network or os in the configuration, and run again.`
+    : "Mend what they tell, there or below os in the configuration, and run again: it is begun anew.";
 }

@@ -65,6 +65,23 @@ export function proxyEnvironment({ http, https, none }: InstallerProxies): strin
 /** Name of the user data's file, by its format. */
 export const userDataFile = { ignition: "user-data.ign", "cloud-config": "user-data.yml" } as const;
 
+/** Sets `name` and `installer` to what installs from here, and fails where nothing does, or not by `$format`. */
+const findInstaller = `
+for name in flatcar-install coreos-install coreos-installer; do
+  installer=$(command -v "$name") && break || installer=
+done
+if [ -z "$installer" ]; then
+  echo "none of flatcar-install, coreos-install and coreos-installer is here: this is no live installer. Boot the distribution's own there, and run again" >&2
+  return 1
+fi
+case "$name $format" in "coreos-installer cloud-config")
+  echo "this live system installs Fedora CoreOS, which has no cloud-config: boot the one of the distribution" >&2; return 1 ;;
+esac`;
+
+/** For before anything is erased. `$1` ignition or cloud-config. */
+export const installerScript = `format=$1
+${findInstaller}`;
+
 /**
  * Starts the installation so that it outlives this session: one that is cut off is found again by the next run.
  * `$1` disk, `$2` ignition or cloud-config, `$3` channel or "", `$4` version or "", `$5` the image's file there or "".
@@ -73,20 +90,13 @@ export const userDataFile = { ignition: "user-data.ign", "cloud-config": "user-d
 export const startScript = `
 set -eu
 disk=$1 format=$2 channel=$3 version=$4 image=$5
-for name in flatcar-install coreos-install coreos-installer; do
-  installer=$(command -v "$name") && break || installer=
-done
-if [ -z "$installer" ]; then
-  echo "none of flatcar-install, coreos-install and coreos-installer is here: is this the live installer?" >&2; return 1
-fi
+${findInstaller}
 cd ${INSTALL_FOLDER}
 if [ -f environment ]; then . ./environment; fi
 if [ -n "$image" ]; then channel= version=; fi
 case "$name $format" in
   "coreos-installer ignition")
     set -- install --ignition-file ${INSTALL_FOLDER}/${userDataFile.ignition} \${channel:+--stream "$channel"} \${image:+--image-file "$image" --insecure} "$disk" ;;
-  coreos-installer*)
-    echo "this live system installs Fedora CoreOS, which has no cloud-config: boot the one of the distribution" >&2; return 1 ;;
   *" ignition")
     set -- -d "$disk" -i ${INSTALL_FOLDER}/${userDataFile.ignition} \${channel:+-C "$channel"} \${version:+-V "$version"} \${image:+-f "$image"} ;;
   *)

@@ -1,5 +1,5 @@
 /** systemd-networkd's files (Flatcar, Container Linux). */
-import type { NicModel, VlanModel } from "../model";
+import type { Distribution, NicModel, VlanModel } from "../model";
 import { word } from "../text";
 import { renderUnit, type UnitSections } from "../unit";
 import type { NetworkModel } from ".";
@@ -18,16 +18,24 @@ export function networkdFiles(model: NetworkModel): Record<string, string> {
     ...Object.fromEntries(
       vlans.flatMap((vlan) => [
         [`00-${word(vlan.name, "VLAN")}.netdev`, vlanDevice(vlan)],
-        [`11-${vlan.name}.network`, vlanNetwork(vlan)],
+        [`${vlanOrder(model)}-${vlan.name}.network`, vlanNetwork(vlan)],
       ]),
     ),
   };
 }
 
-/** The type keeps out VLANs, which have their parent's MAC. */
-function matchSection(wanted: string): UnitSections[string] {
+/**
+ * VLANs have their parent's MAC address, and are kept out by the type. Ethernet is one since systemd 245, which Container
+ * Linux never saw: there a file with that type matches nothing, and the files of such an interface's VLANs come first.
+ */
+function matchSection(wanted: string, distribution: Distribution): UnitSections[string] {
   const match = word(wanted, "interface");
-  return isMacAddress(match) ? { MACAddress: match.toLowerCase(), Type: "ether" } : { Name: match };
+  if (!isMacAddress(match)) return { Name: match };
+  return { MACAddress: match.toLowerCase(), Type: distribution === "coreos" ? undefined : "ether" };
+}
+
+function vlanOrder({ distribution, network }: NetworkModel): string {
+  return distribution === "coreos" && isMacAddress(network.match) ? "00" : "11";
 }
 
 function linkSection(mtu: number | undefined): UnitSections {
@@ -44,9 +52,9 @@ function routeSection(gateway: string | undefined, metric: number | undefined): 
 }
 
 /** A node's first interface, and that of its live installer. */
-export function firstInterface({ network, vlans = [] }: Pick<NetworkModel, "network" | "vlans">): string {
+export function firstInterface({ distribution, network, vlans = [] }: Omit<NetworkModel, "nics">): string {
   return renderUnit({
-    Match: matchSection(network.match),
+    Match: matchSection(network.match, distribution),
     ...linkSection(network.mtu),
     Network: {
       VLAN: vlans.map((vlan) => vlan.name),
@@ -60,7 +68,7 @@ export function firstInterface({ network, vlans = [] }: Pick<NetworkModel, "netw
 }
 
 function furtherInterface(nic: NicModel, { distribution }: NetworkModel): string {
-  const head = { Match: matchSection(nic.match), ...linkSection(nic.mtu) };
+  const head = { Match: matchSection(nic.match, distribution), ...linkSection(nic.mtu) };
   if (nic.address !== undefined) {
     return renderUnit({
       ...head,

@@ -125,6 +125,34 @@ describe("the operating system", () => {
   test("warns of nothing where nothing is insecure", () => {
     expect(warningsOf(parseStackConfig(changed(() => undefined)))).toEqual([]);
   });
+
+  const warnings = (settings: Record<string, unknown>) => warningsOf(parseStackConfig(changed(os(settings))));
+
+  test("warns of a lock in an etcd that nothing says is there", () => {
+    const updateStrategy = "etcd-lock";
+    const own = {
+      "locksmithd.service": { dropIns: { "own.conf": "[Service]\nEnvironment=LOCKSMITHD_ENDPOINT=x\n" } },
+    };
+    const etcd2 = { discovery: "https://discovery.domain.com/5d3c1a" };
+    expect(warnings({ updateStrategy })).toEqual([
+      expect.stringMatching(
+        /^os\.updateStrategy: found etcd-lock; wanted an etcd .* no update is ever booted\. /,
+      ),
+    ]);
+    expect(warnings({ updateStrategy, units: own })).toEqual([]);
+    expect(warnings({ updateStrategy: "reboot" })).toEqual([]);
+    const settings = { updateStrategy, distribution: "coreos", containerLinux: { etcd2 } };
+    expect(warnings(settings).join()).not.toContain("etcd-lock");
+  });
+
+  test("warns of groups that Container Linux does not give", () => {
+    const users = { usera: { groups: ["sudo", "kvm", "docker", "nowhere"] }, userb: {} };
+    expect(warnings({ users })).toEqual([]);
+    expect(warnings({ users, distribution: "coreos" }).slice(1)).toEqual([
+      "os.users.usera.groups: found kvm, nowhere; wanted of docker, sudo, wheel: Container Linux puts users into no group " +
+        "of its /usr, and ends its user data at one that it does not know",
+    ]);
+  });
 });
 
 describe("files and units of one's own", () => {

@@ -69,16 +69,6 @@ describe.skipIf(!canSandbox)("an installation", () => {
     );
   }, 40_000);
 
-  it("gives Fedora CoreOS's installer no cloud-config", async () => {
-    const machine = await Machine.start({ format: "cloud-config", userData: "#cloud-config\n" });
-    unlinkSync(machine.live.at("bin/flatcar-install"));
-    machine.live.tool("coreos-installer", installer);
-    await expect(installation.create(machine.inputs)).rejects.toThrow(
-      /swarm-1: [^]*this live system installs Fedora CoreOS, which has no cloud-config/,
-    );
-    expect(machine.live.read("installer.args")).toBeUndefined();
-  }, 40_000);
-
   it("of a guest takes the config drive out before the reboot, and ejects the installer afterwards", async () => {
     const box = new TestVirtualBox();
     const { outs } = await guest.create(box.guest((await answeringSystem()).connection()));

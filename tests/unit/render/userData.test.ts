@@ -5,6 +5,7 @@ import * as path from "node:path";
 import {
   faultsOf,
   nodeBaseFiles,
+  renderNetwork,
   renderUserData,
   type DescribedUnit,
   type Distribution,
@@ -43,6 +44,41 @@ describe("a user's groups", () => {
     ]);
     // It knows no such files.
     expect(membership("coreos", ["sudo", "kvm"])).toEqual([["sudo", "kvm"], []]);
+  });
+});
+
+describe("an interface by its MAC address", () => {
+  const match = "08:00:27:AA:BB:01";
+  const vlans = [{ name: "v7", id: 7, address: "10.30.0.11/24" }];
+  const nics = [{ match: "08:00:27:aa:bb:02" }];
+  /** Its networks in networkd's order, with what each asks for. */
+  const asked = (distribution: "flatcar" | "coreos", network = flatcar.network) => {
+    const { files } = renderNetwork({ distribution, network, vlans, nics });
+    return Object.keys(files)
+      .filter((path) => path.endsWith(".network"))
+      .sort()
+      .map((path) => [
+        path.replace("/etc/systemd/network/", ""),
+        /^\[Match\]\n([^]*?)\n\n/.exec(files[path]?.content ?? "")?.[1],
+      ]);
+  };
+
+  it("is no VLAN of it, which has the same: by its type, or where networkd knows none, by order", () => {
+    expect(asked("flatcar", { ...flatcar.network, match })).toEqual([
+      ["10-080027aabb02.network", "MACAddress=08:00:27:aa:bb:02\nType=ether"],
+      ["10-moorage.network", "MACAddress=08:00:27:aa:bb:01\nType=ether"],
+      ["11-v7.network", "Name=v7"],
+    ]);
+    expect(asked("coreos", { ...flatcar.network, match })).toEqual([
+      ["00-v7.network", "Name=v7"],
+      ["10-080027aabb02.network", "MACAddress=08:00:27:aa:bb:02"],
+      ["10-moorage.network", "MACAddress=08:00:27:aa:bb:01"],
+    ]);
+    expect(asked("coreos").map(([name]) => name)).toEqual([
+      "10-080027aabb02.network",
+      "10-moorage.network",
+      "11-v7.network",
+    ]);
   });
 });
 

@@ -61,7 +61,9 @@ export class Sandbox {
     );
     const mounts = ["mount --make-rprivate /", ...binds].join(" && ");
     const namespaces = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
-    const keeper = spawn("unshare", [...namespaces, "sh", "-c", `${mounts} && echo ready && exec sleep 600`]);
+    // As init does, the first process takes leave of those that nobody else waits for: they would be seen to run on.
+    const stay = "echo ready && { sleep 600 & wait; }";
+    const keeper = spawn("unshare", [...namespaces, "sh", "-c", `${mounts} && ${stay}`]);
     afterwards(() => keeper.kill("SIGKILL"));
     await once(keeper.stdout, "data");
     // The first process in there: its end is that of all the others.
