@@ -70,7 +70,7 @@ export interface Lack {
 
 /** Why etcd's quorum needs the member on a node; of one or two members there is none that could be kept. Pure. */
 export function etcdNeeds(states: readonly MemberState[], self: string): Lack | undefined {
-  if (!states.some(({ node, has }) => node === self && has)) return undefined;
+  if (!states.some(({ node, has }) => node === self && has !== false)) return undefined;
   const members = states.filter(({ has }) => has !== false);
   const [first] = states.filter(({ serves }) => serves);
   if (!first) {

@@ -4,6 +4,7 @@ import { etcdNeeds, memberState, type MemberState } from "../../../hosts/src/etc
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { outOfService } from "../../../hosts/src/swarm/out-of-service";
 import { row } from "../../../hosts/src/swarm/turn";
+import { Deadline } from "../../../hosts/src/time";
 import { canSandbox } from "./support/sandbox";
 import { engines, memberInputs, type Engine } from "./support/sim-swarm";
 import { logged } from "./support/stop";
@@ -77,6 +78,12 @@ describe("what etcd's quorum needs", () => {
       "w",
       undefined,
     ],
+    [
+      "a node that cannot be asked, and another member silent",
+      [{ node: "a", serves: false, listed: [] }, silent("b"), all("c")],
+      "a",
+      /as the one on b does not serve$/,
+    ],
     ["the only member", [serving("a", "a")], "a", undefined],
     ["one of two", [serving("a", "a", "b"), silent("b")], "a", undefined],
     [
@@ -127,17 +134,23 @@ const end = ({ sandbox }: Engine, data = "yes"): void => {
   sandbox.write("data", data);
 };
 
-/** A minute passes at once, while nobody is asked anything: between two looks are seconds. */
+/** Limits of a minute, and no others: what watches a connection would take a jump of the clock for silence. */
+const MINUTE = 60;
+
+/** A limit of a minute has passed at once. */
 function later(): void {
-  const now = performance.now.bind(performance);
-  vi.spyOn(performance, "now").mockImplementation(() => now() + 61_000);
+  vi.spyOn(Deadline.prototype, "passed", "get").mockImplementation(function (this: Deadline) {
+    return this.seconds === MINUTE || this.left() === 0;
+  });
 }
 
 /** From now on a minute takes three seconds. */
 function hurry(): void {
-  const now = performance.now.bind(performance);
-  const start = now();
-  vi.spyOn(performance, "now").mockImplementation(() => start + (now() - start) * 20);
+  const left = Deadline.prototype.left;
+  vi.spyOn(Deadline.prototype, "left").mockImplementation(function (this: Deadline, floor = 0) {
+    const seconds = left.call(this);
+    return Math.max(floor, this.seconds === MINUTE ? seconds - 19 * (MINUTE - seconds) : seconds);
+  });
 }
 
 afterEach(() => void vi.restoreAllMocks());
