@@ -32,6 +32,7 @@ function globals(): string {
     "    log stdout format raw local0 notice",
     "    maxconn 4096",
     "    hard-stop-after 30s",
+    "    set-var proc.started date",
   );
 }
 
@@ -89,7 +90,9 @@ function frontend(args: S3BalancerArgs): string {
     `    http-request return status 503 content-type text/plain string "no member" if { path ${balancerStoragePath} } no-member`,
     `    http-request return status 200 content-type text/plain string ok if { path ${balancerStoragePath} }`,
     "    acl no-quorum nbsrv(quorum) eq 0",
-    `    http-request return status 503 content-type text/plain string "no write quorum" if { path ${balancerWritablePath} } no-quorum`,
+    "    # A balancer knows no member before it has resolved their names.",
+    "    acl starting date,sub(proc.started) lt 3",
+    `    http-request return status 503 content-type text/plain string "no write quorum" if { path ${balancerWritablePath} } no-quorum !starting`,
     `    http-request return status 200 content-type text/plain string ok if { path ${balancerWritablePath} }`,
     "    # The end of a multipart upload is a POST, and the one request that does not mean the same twice.",
     "    http-request disable-l7-retry if METH_POST",
@@ -121,7 +124,7 @@ function backend(args: S3BalancerArgs): string {
 }
 
 /**
- * Takes no request: its checks alone are wanted. One member that counts a write quorum is enough, and it takes three
+ * Takes no request: its checks alone are wanted. One member that counts a write quorum is enough, and it takes two
  * refusals to count as one that does not. A member waits up to 10 s for the drives of a node that is silent.
  */
 function quorum(args: S3BalancerArgs): string {
@@ -131,7 +134,7 @@ function quorum(args: S3BalancerArgs): string {
     "    option httpchk",
     "    http-check send meth GET uri /minio/health/cluster ver HTTP/1.1 hdr Host minio",
     "    http-check expect status 200",
-    "    default-server init-addr none resolvers docker resolve-prefer ipv4 check inter 2s fastinter 500ms downinter 1s fall 3 rise 1",
+    "    default-server init-addr none resolvers docker resolve-prefer ipv4 check inter 2s fastinter 500ms downinter 1s fall 2 rise 1",
     ...args.backends.map(server),
   );
 }

@@ -133,14 +133,15 @@ describe("without a write quorum", () => {
   beforeAll(async () => {
     saying(503, ...members);
     seconds = await until(push, 503);
+    console.log(`pushes are refused ${seconds.toFixed(1)} s after the quorum is lost`);
   });
   afterAll(async () => {
     saying(200, ...members);
     await until(push, 200);
   });
 
-  it("is seen within 6 s", () => {
-    expect(seconds).toBeLessThan(6);
+  it("is seen within 5 s", () => {
+    expect(seconds).toBeLessThan(5);
   });
 
   it.each(writes)("%s %s is answered with 503, and why", async (method, target) => {
@@ -189,7 +190,7 @@ describe("without a write quorum", () => {
     await balancers[0]?.stop();
     await balancers[0]?.start();
     const seconds = await until(() => balancers[0]?.ask(balancerWritablePath) ?? push(), 503);
-    expect(seconds).toBeLessThan(3);
+    expect(seconds).toBeLessThan(5);
   });
 
   it("one balancer that is gone is no answer", async () => {
@@ -204,7 +205,9 @@ describe("the quorum is back", () => {
     saying(503, ...members);
     await until(push, 503);
     saying(200, ...members);
-    expect(await until(push, 200)).toBeLessThan(3);
+    const seconds = await until(push, 200);
+    console.log(`pushes pass ${seconds.toFixed(1)} s after the quorum is back`);
+    expect(seconds).toBeLessThan(3);
   });
 });
 
@@ -235,7 +238,7 @@ describe("writes are not held up", () => {
 
   it("by members that are slow to say", async () => {
     saying(undefined, ...members);
-    await passing(15);
+    await passing(10);
   });
 
   it("by balancers that are frozen", async () => {
