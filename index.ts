@@ -62,6 +62,7 @@ const edge = new Edge("edge", {
   edge: reachedThrough(config),
   network: config.network,
   registry,
+  store,
   authority,
   images: images.references,
   nodes: nodesWithRole(fleet.nodes, "edge"),

@@ -10,6 +10,7 @@ import type { CoreOsNode } from "../machine/coreOsNode";
 import type { CertificateAuthority } from "../pki";
 import { fillIn } from "../placeholders";
 import type { Registry } from "../registry/registry";
+import type { ObjectStore } from "../storage/objectStore";
 import { SwarmService } from "../swarm/service";
 import { placement, type Swarm } from "../swarm/swarm";
 
@@ -30,6 +31,7 @@ export interface EdgeArgs {
   readonly edge: EdgeConfig;
   readonly network: NetworkConfig;
   readonly registry: Registry;
+  readonly store: ObjectStore;
   readonly authority: CertificateAuthority;
   /** `nginx` as Docker names it; `keepalived` as `docker run` on a node takes it. */
   readonly images: { readonly nginx: string; readonly keepalived: string };
@@ -162,9 +164,10 @@ function htpasswd(hashes: Readonly<Record<string, string>>): string {
 
 /** @param previousUntil seconds since 1970 */
 function nginxConfig(args: EdgeArgs, previousUntil: number): string {
-  const { edge, registry } = args;
+  const { edge, registry, store } = args;
   return render.renderNginx({
     registries: registry.backends,
+    balancers: store.balancers,
     listenPort,
     serverNames: certificateNames(args),
     certificatePath: `${folder}/tls/front.pem`,

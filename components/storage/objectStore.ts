@@ -41,6 +41,8 @@ export interface BucketCredentials {
 export class ObjectStore extends pulumi.ComponentResource {
   readonly bucket: string;
   readonly credentials: BucketCredentials;
+  /** Where the front finds the balancers on the overlay network. */
+  readonly balancers: { readonly name: string; readonly port: number }[];
   /** Swarm services of MinIO, by node. */
   readonly services: Readonly<Record<string, string>>;
   readonly fingerprint: pulumi.Output<string>;
@@ -51,9 +53,10 @@ export class ObjectStore extends pulumi.ComponentResource {
     super("moorage:storage:ObjectStore", name, {}, options);
     const secrets = generateSecrets(name, this);
     const minio = this.minio(name, args, secrets);
-    const balancers = this.balancers(args);
+    const balancers = this.balancerServices(args);
     this.bucket = args.storage.bucket;
     this.credentials = { accessKey: this.bucket, secretKey: secrets.secretKey };
+    this.balancers = args.balancerNodes.map((node) => ({ name: balancerOf(node), port: minioPort }));
     this.services = Object.fromEntries(Object.keys(args.nodes).map((node) => [node, storageServiceOf(node)]));
     const bucket = new Bucket(
       `${name}-bucket`,
@@ -142,7 +145,7 @@ export class ObjectStore extends pulumi.ComponentResource {
     );
   }
 
-  private balancers(args: ObjectStoreArgs): SwarmService[] {
+  private balancerServices(args: ObjectStoreArgs): SwarmService[] {
     const backends = Object.keys(args.nodes).map((node) => ({
       name: storageServiceOf(node),
       port: minioPort,

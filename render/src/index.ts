@@ -33,6 +33,7 @@ export { renderUnit, unitArgument, unitCommand, unitEnvironment, type UnitSectio
 export {
   balancerHealthPath,
   balancerStoragePath,
+  balancerWritablePath,
   renderS3Balancer,
   type S3BalancerArgs,
 } from "./s3-balancer";

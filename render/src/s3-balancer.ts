@@ -19,9 +19,11 @@ export interface S3BalancerArgs {
 export const balancerHealthPath = "/healthz";
 /** Path that says, besides, whether a member of the store can be used. */
 export const balancerStoragePath = "/healthz/storage";
+/** Path that says whether the store has its write quorum. */
+export const balancerWritablePath = "/healthz/writable";
 
 export function renderS3Balancer(args: S3BalancerArgs): string {
-  return [globals(), defaults(), resolvers(args), frontend(args), backend(args)].join("\n");
+  return [globals(), defaults(), resolvers(args), frontend(args), backend(args), quorum(args)].join("\n");
 }
 
 function globals(): string {
@@ -30,6 +32,7 @@ function globals(): string {
     "    log stdout format raw local0 notice",
     "    maxconn 4096",
     "    hard-stop-after 30s",
+    "    set-var proc.started date",
   );
 }
 
@@ -86,6 +89,11 @@ function frontend(args: S3BalancerArgs): string {
     "    acl no-member nbsrv(minio) eq 0",
     `    http-request return status 503 content-type text/plain string "no member" if { path ${balancerStoragePath} } no-member`,
     `    http-request return status 200 content-type text/plain string ok if { path ${balancerStoragePath} }`,
+    "    acl no-quorum nbsrv(quorum) eq 0",
+    "    # A balancer knows no member before it has resolved their names.",
+    "    acl starting date,sub(proc.started) lt 3",
+    `    http-request return status 503 content-type text/plain string "no write quorum" if { path ${balancerWritablePath} } no-quorum !starting`,
+    `    http-request return status 200 content-type text/plain string ok if { path ${balancerWritablePath} }`,
     "    # The end of a multipart upload is a POST, and the one request that does not mean the same twice.",
     "    http-request disable-l7-retry if METH_POST",
     "    default_backend minio",
@@ -108,10 +116,29 @@ function backend(args: S3BalancerArgs): string {
     "    http-check expect status 200",
     '    http-check expect ! hdr name "x-minio-server-status"',
     "    default-server init-addr none resolvers docker resolve-prefer ipv4 check inter 1s fastinter 300ms downinter 1s fall 2 rise 1 observe layer4 error-limit 1 on-error fastinter on-marked-down shutdown-sessions",
-    ...args.backends.map(({ name, port }) => {
-      const address = `${word(name, "MinIO's name")}:${port}`;
-      const role = preferred === undefined || name === preferred ? "" : " backup";
-      return `    server ${name} ${address}${role}`;
+    ...args.backends.map((member) => {
+      const role = preferred === undefined || member.name === preferred ? "" : " backup";
+      return `${server(member)}${role}`;
     }),
   );
+}
+
+/**
+ * Takes no request: its checks alone are wanted. One member that counts a write quorum is enough, and it takes two
+ * refusals to count as one that does not. A member waits up to 10 s for the drives of a node that is silent.
+ */
+function quorum(args: S3BalancerArgs): string {
+  return lines(
+    "backend quorum",
+    "    timeout check 12s",
+    "    option httpchk",
+    "    http-check send meth GET uri /minio/health/cluster ver HTTP/1.1 hdr Host minio",
+    "    http-check expect status 200",
+    "    default-server init-addr none resolvers docker resolve-prefer ipv4 check inter 2s fastinter 500ms downinter 1s fall 2 rise 1",
+    ...args.backends.map(server),
+  );
+}
+
+function server({ name, port }: S3BalancerArgs["backends"][number]): string {
+  return `    server ${name} ${word(name, "MinIO's name")}:${port}`;
 }

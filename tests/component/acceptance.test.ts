@@ -24,7 +24,7 @@ function acceptance(change?: (raw: RawConfig) => void, ...without: string[]): Pr
       swarm,
       store,
       registry,
-      ...edgeOf(config, nodes, swarm, registry),
+      ...edgeOf(config, nodes, swarm, store, registry),
       config: config.edge,
       nodes: Object.values(nodes).map(({ machine }) => machine.connection),
     });

@@ -9,7 +9,8 @@ function edge(change?: (raw: RawConfig) => void, ...without: string[]): Promise<
     const config = labConfig(change);
     const nodes = standingNodes(config, ...without);
     const swarm = swarmOf(config, nodes);
-    edgeOf(config, nodes, swarm, registryOf(config, nodes, swarm, storeOf(config, nodes, swarm)));
+    const store = storeOf(config, nodes, swarm);
+    edgeOf(config, nodes, swarm, store, registryOf(config, nodes, swarm, store));
   });
 }
 

@@ -94,7 +94,7 @@ describe("the object store", () => {
 
   test("leads each registry to its own node's MinIO first, where there is one", () => {
     const preferred = (name: string) =>
-      contentOf(recorder.named(name))
+      (contentOf(recorder.named(name)).split("\nbackend minio\n")[1]?.split("\nbackend ")[0] ?? "")
         .split("\n")
         .filter((line) => /^\s+server /.test(line) && !line.includes("backup"))
         .map((line) => line.trim().split(/\s+/)[1]);

@@ -112,13 +112,20 @@ export function registryOf(
   });
 }
 
-export function edgeOf(config: StackConfig, nodes: StandingNodes, swarm: Swarm, registry: Registry) {
+export function edgeOf(
+  config: StackConfig,
+  nodes: StandingNodes,
+  swarm: Swarm,
+  store: ObjectStore,
+  registry: Registry,
+) {
   const authority = new CertificateAuthority("ca", { commonName: "Moorage test" });
   const edge = new Edge("edge", {
     swarm,
     edge: config.edge,
     network: config.network,
     registry,
+    store,
     authority,
     images,
     nodes: nodesWithRole(nodes, "edge") as StandingNodes,

@@ -28,6 +28,7 @@ it("the registry's configuration", () => {
 it("nginx", () => {
   const text = renderNginx({
     registries: nodes.map(({ name }) => ({ name: `registry-${name}`, port: 5000 })),
+    balancers: nodes.map(({ name }) => ({ name: `s3-${name}`, port: 9000 })),
     listenPort: 8443,
     serverNames: ["registry.example.com", "10.0.2.10"],
     certificatePath: "/run/secrets/front.pem",

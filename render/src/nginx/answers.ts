@@ -33,6 +33,9 @@ const errors = [
   [502, "@unavailable", "UNAVAILABLE", "no registry can be reached, try again in a moment", 503],
 ] as const;
 
+const readOnly =
+  "too few members of the store are up to write to it, try again in a moment; pulls work while two of them are up";
+
 export function headersAndErrors(): string {
   const more: Record<number, string> = { 400: "400 414 494 495 496 497", 502: "502 503 504" };
   return lines(
@@ -51,6 +54,7 @@ export function headersAndErrors(): string {
       errorLocation(name, as ?? status, code, message),
     ),
     ...errorLocation("@denied", 403, "DENIED", "requested access to the resource is denied"),
+    ...errorLocation("@read_only", 503, "UNAVAILABLE", readOnly),
   );
 }
 

@@ -4,6 +4,7 @@ import { answerHeaders } from "./answers";
 import { defaultHealthFrom, type NginxArgs, type Settings } from "./args";
 import { addressLimits } from "./limits";
 import { loginLimits, passwordServer } from "./password";
+import { balancers } from "./quorum";
 import { rights, upstream } from "./routes";
 import { registryServer } from "./server";
 
@@ -26,6 +27,7 @@ export function renderNginx(args: NginxArgs): string {
         loginLimits(),
         answerHeaders(),
         upstream(settings),
+        balancers(settings),
         passwordServer(settings),
         registryServer(settings),
       ].join("\n"),

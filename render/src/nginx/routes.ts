@@ -50,7 +50,7 @@ export function entry(args: Settings): string {
       "auth_request /-/password;",
       "root /var/empty;",
       "# Evaluated after the password was checked, so $remote_user is who they say.",
-      "try_files /none @$registry_route;",
+      "try_files /none @$registry_way;",
     ].map((directive) => `    ${directive}`);
   return lines(
     "location = /v2 {",

@@ -105,6 +105,7 @@ function renderServices(
 ): void {
   renderNginx({
     registries: names.map((name) => ({ name: `registry-${name}`, port: 5000 })),
+    balancers: names.map((name) => ({ name: `s3-${name}`, port: 9000 })),
     serverNames: [edge.hostname ?? edge.vip, edge.vip, ...edge.alternativeNames, ...addresses],
     certificatePath: "/a",
     keyPath: "/b",

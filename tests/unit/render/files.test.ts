@@ -171,7 +171,10 @@ describe("what cannot be rendered", () => {
     const backends = [{ name: bad, port: 1 }];
     const paths = { certificatePath: "/c", keyPath: "/k", htpasswdPath: "/h", rightsPath: "/r.js" };
     expect(() => renderS3Balancer({ backends })).toThrow("characters");
-    expect(() => renderNginx({ registries: backends, serverNames: ["x"], ...paths })).toThrow("characters");
+    const good = [{ name: "good", port: 1 }];
+    const front = { serverNames: ["x"], ...paths };
+    expect(() => renderNginx({ registries: backends, balancers: good, ...front })).toThrow("characters");
+    expect(() => renderNginx({ registries: good, balancers: backends, ...front })).toThrow("characters");
     expect(() =>
       keepalivedFiles({
         node: "a",

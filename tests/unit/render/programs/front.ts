@@ -68,6 +68,7 @@ export class Front {
       previousHtpasswdPath: at("previous"),
       rightsPath: at("rights.js"),
       runPath: at("run"),
+      balancers: [{ name: "no-balancer", port: 9000 }],
       ...args,
     });
     for (const [before, after] of Object.entries(instead)) {

@@ -6,7 +6,7 @@ import { Upstream } from "./upstream";
 
 export const admin = "admin:root";
 
-const users = {
+export const users = {
   admin: { password: "root", rights: [{ prefix: "", access: "write" as const }] },
   team: { password: "blue", rights: [{ prefix: "team/", access: "write" as const }] },
 };

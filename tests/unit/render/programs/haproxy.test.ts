@@ -1,61 +1,21 @@
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import * as fs from "node:fs";
-import * as http from "node:http";
-import * as os from "node:os";
-import * as path from "node:path";
-import { balancerHealthPath, balancerStoragePath, renderS3Balancer } from "@moorage/render";
+import { balancerStoragePath } from "@moorage/render";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { Balancer } from "./balancer";
 import { NameServer } from "./dns";
-import { program } from "./root";
 import { Upstream } from "./upstream";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
-const port = 25900;
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-balancer-"));
 const near = new Upstream("near", "127.0.2.1", 25901);
 const far = new Upstream("far", "127.0.2.2", 25901);
 let names: NameServer;
-let child: ChildProcess;
-
-interface Answer {
-  readonly status: number;
-  readonly from: string;
-  readonly body: string;
-}
-
-function ask(
-  target: string,
-  headers: Record<string, string> = {},
-  method = "GET",
-  body?: Buffer,
-): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const request = http.request(
-      { host: "127.0.0.1", port, path: target, method, headers, agent: false },
-      (response) => {
-        let text = "";
-        response.on("data", (chunk: Buffer) => (text += chunk.toString()));
-        response.on("end", () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            from: String(response.headers["x-upstream"]),
-            body: text,
-          }),
-        );
-        response.on("error", reject);
-      },
-    );
-    request.on("error", reject);
-    request.end(body);
-  });
-}
+let balancer: Balancer;
 
 /** Seconds until requests come from where they should. */
 async function secondsUntil(from: string): Promise<number> {
   const since = Date.now();
   while (Date.now() - since < 10_000) {
-    const answer = await ask("/registry/x").catch(() => undefined);
+    const answer = await balancer.ask("/registry/x").catch(() => undefined);
     if (answer?.from === from) return (Date.now() - since) / 1000;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -64,51 +24,42 @@ async function secondsUntil(from: string): Promise<number> {
 
 beforeAll(async () => {
   names = await NameServer.start();
-  const config = path.join(folder, "haproxy.cfg");
   const backends = ["near", "far"].map((name) => ({ name: `minio-${name}`, port: 25901 }));
-  const args = { backends, preferred: "minio-near", listenPort: port, resolver: names.address };
-  fs.writeFileSync(config, renderS3Balancer(args));
-  const [command = "", ...rest] = [...program("usr/sbin/haproxy"), "-f", config];
-  execFileSync(command, [...rest, "-c"], { stdio: "pipe" });
-  child = spawn(command, [...rest, "-db"], { stdio: "ignore" });
-  for (let tries = 0; tries < 100; tries++) {
-    if ((await ask(balancerHealthPath).catch(() => undefined))?.status === 200) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error("HAProxy does not start while no name resolves");
+  balancer = new Balancer(25900, { backends, preferred: "minio-near", resolver: names.address });
+  // No name resolves yet.
+  await balancer.start();
 });
 afterAll(async () => {
-  child.kill("SIGTERM");
+  await balancer.remove();
   await Promise.all([near.stop(), far.stop()]);
   names.stop();
-  fs.rmSync(folder, { recursive: true });
 });
 
 describe("the S3 balancer", () => {
   it("runs with nothing to balance, and says so", async () => {
-    expect((await ask(balancerStoragePath)).status).toBe(503);
-    expect((await ask("/registry/x")).status).toBe(503);
+    expect((await balancer.ask(balancerStoragePath)).status).toBe(503);
+    expect((await balancer.ask("/registry/x")).status).toBe(503);
   });
 
   it("finds a member within 3 s of its name", async () => {
     await far.start();
     names.names.set("minio-far", "127.0.2.2");
     expect(await secondsUntil("far")).toBeLessThan(3);
-    expect((await ask(balancerStoragePath)).status).toBe(200);
+    expect((await balancer.ask(balancerStoragePath)).status).toBe(200);
   });
 
   it("prefers the member beside it", async () => {
     await near.start();
     names.names.set("minio-near", "127.0.2.1");
     expect(await secondsUntil("near")).toBeLessThan(3);
-    for (let i = 0; i < 10; i++) expect((await ask("/registry/x")).from).toBe("near");
+    for (let i = 0; i < 10; i++) expect((await balancer.ask("/registry/x")).from).toBe("near");
   });
 
   it("passes host, path and body as they came", async () => {
     near.seen.length = 0;
     const body = Buffer.alloc(3_000_000, 7);
     const headers = { Host: "s3-coreos1:9000", Authorization: "AWS4-HMAC-SHA256 Credential=x" };
-    await ask("/registry/a%2Fb//c?uploadId=1&partNumber=2", headers, "PUT", body);
+    await balancer.ask("/registry/a%2Fb//c?uploadId=1&partNumber=2", headers, "PUT", body);
     const put = near.seen.find(({ method }) => method === "PUT");
     expect(put?.url).toBe("/registry/a%2Fb//c?uploadId=1&partNumber=2");
     expect(put?.headers.host).toBe("s3-coreos1:9000");
@@ -118,7 +69,7 @@ describe("the S3 balancer", () => {
 
   it("leaves a member that dies at once, without failing a request", async () => {
     await near.stop();
-    for (let i = 0; i < 20; i++) expect((await ask("/registry/x")).status).toBe(200);
+    for (let i = 0; i < 20; i++) expect((await balancer.ask("/registry/x")).status).toBe(200);
     expect(await secondsUntil("far")).toBeLessThan(1);
   });
 
@@ -149,7 +100,7 @@ describe("the S3 balancer", () => {
   it("keeps the addresses it knows while the name server is silent", async () => {
     names.silent = true;
     await new Promise((resolve) => setTimeout(resolve, 5000));
-    expect((await ask("/registry/x")).from).toBe("near");
+    expect((await balancer.ask("/registry/x")).from).toBe("near");
     names.silent = false;
   });
 
@@ -169,7 +120,7 @@ async function secondsUntilFar(): Promise<number> {
   const since = Date.now();
   while (Date.now() - since < 10_000) {
     const answer = await Promise.race([
-      ask("/registry/x").catch(() => undefined),
+      balancer.ask("/registry/x").catch(() => undefined),
       new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), 200)),
     ]);
     if (answer?.from === "far") return (Date.now() - since) / 1000;

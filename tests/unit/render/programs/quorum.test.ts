@@ -1,0 +1,277 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { balancerStoragePath, balancerWritablePath } from "@moorage/render";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { Balancer } from "./balancer";
+import { NameServer } from "./dns";
+import { Front, type Answer, type Ask } from "./front";
+import { admin, users } from "./fronts";
+import { Upstream } from "./upstream";
+
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+
+const digest = `sha256:${"a".repeat(64)}`;
+const writes: readonly [method: string, target: string][] = [
+  ["POST", "/v2/team/app/blobs/uploads/"],
+  ["PATCH", "/v2/team/app/blobs/uploads/0a-1b?_state=x"],
+  ["PUT", `/v2/team/app/blobs/uploads/0a-1b?digest=${digest}`],
+  ["PUT", "/v2/team/app/manifests/latest"],
+  ["DELETE", `/v2/team/app/manifests/${digest}`],
+  ["DELETE", `/v2/team/app/blobs/${digest}`],
+  ["DELETE", "/v2/team/app/blobs/uploads/0a-1b"],
+];
+const reads: readonly [method: string, target: string][] = [
+  ["GET", "/v2/"],
+  ["GET", "/v2/_catalog"],
+  ["GET", "/v2/team/app/tags/list"],
+  ["HEAD", "/v2/team/app/manifests/latest"],
+  ["GET", "/v2/team/app/manifests/latest"],
+  ["GET", `/v2/team/app/blobs/${digest}`],
+  ["GET", "/v2/team/app/blobs/uploads/0a-1b"],
+];
+
+const clusterPath = "/minio/health/cluster";
+const registry = new Upstream("registry", "127.0.7.9", 25000);
+const members = [1, 2, 3, 4].map((at) => new Upstream(`minio-${at}`, `127.0.7.${at}`, 25921));
+/** What members say of their write quorum; without an answer they are slow. */
+const says = new Map<Upstream, number | undefined>();
+let names: NameServer;
+let front: Front;
+let balancers: Balancer[];
+
+function saying(status: number | undefined, ...some: readonly Upstream[]): void {
+  for (const member of some) says.set(member, status);
+}
+
+beforeAll(async () => {
+  names = await NameServer.start();
+  for (const { name, host } of [registry, ...members]) names.names.set(name, host);
+  for (const name of ["s3-one", "s3-two"]) names.names.set(name, "127.0.0.1");
+  for (const member of members) {
+    member.reply = ({ url }, response) => {
+      const status = url === clusterPath ? says.get(member) : 200;
+      if (status !== undefined) response.writeHead(status).end();
+    };
+  }
+  saying(200, ...members);
+  await Promise.all([registry, ...members].map((one) => one.start()));
+  const backends = members.map(({ name, port }) => ({ name, port }));
+  balancers = [25922, 25923].map((port) => new Balancer(port, { backends, resolver: names.address }));
+  await Promise.all(balancers.map((balancer) => balancer.start()));
+  front = new Front(25447, users, {
+    registries: [{ name: "registry", port: 25000 }],
+    balancers: [
+      { name: "s3-one", port: 25922 },
+      { name: "s3-two", port: 25923 },
+    ],
+    resolver: names.address,
+  });
+  await front.start();
+  await until(() => asked("GET", "/v2/"), 200);
+});
+afterAll(async () => {
+  await front.stop();
+  await Promise.all(balancers.map((balancer) => balancer.remove()));
+  await Promise.all([registry, ...members].map((one) => one.stop()));
+  names.stop();
+});
+
+const asked = (method: string, target: string, more: Ask = {}): Promise<Answer> =>
+  front.ask(target, { method, user: admin, ...more });
+const push = (): Promise<Answer> => asked("POST", "/v2/team/app/blobs/uploads/");
+
+/** Seconds until the answer has that status. */
+async function until(work: () => Promise<{ readonly status: number }>, status: number): Promise<number> {
+  const since = Date.now();
+  while ((await work()).status !== status) {
+    if (Date.now() - since > 20_000) throw new Error(`no answer has status ${status}`);
+    await sleep(50);
+  }
+  return (Date.now() - since) / 1000;
+}
+
+describe("while the store has its write quorum", () => {
+  it.each([...writes, ...reads])("%s %s passes", async (method, target) => {
+    registry.seen.length = 0;
+    expect((await asked(method, target)).status).toBe(200);
+    const passed = registry.seen
+      .filter(({ url }) => url !== "/")
+      .map(({ method: by, url }) => `${by} ${url}`);
+    expect(passed).toEqual([`${method} ${target}`]);
+  });
+
+  it("a busy push asks a balancer about once a second", async () => {
+    const one = await new Upstream("counted", "127.0.7.8", 25924).start();
+    names.names.set("s3-counted", "127.0.7.8");
+    const counted = new Front(25448, users, {
+      registries: [{ name: "registry", port: 25000 }],
+      balancers: [{ name: "s3-counted", port: 25924 }],
+      resolver: names.address,
+    });
+    try {
+      await counted.start();
+      const ask = () => counted.ask("/v2/team/app/blobs/uploads/", { method: "POST", user: admin });
+      await until(ask, 200);
+      await until(() => Promise.resolve({ status: one.seen.length > 0 ? 1 : 0 }), 1);
+      const before = one.seen.length;
+      const since = Date.now();
+      let sent = 0;
+      for (; Date.now() - since < 3000; sent++) expect((await ask()).status).toBe(200);
+      expect(sent).toBeGreaterThan(50);
+      expect(one.seen.length - before).toBeLessThanOrEqual(6);
+      const { method, url, headers, body } = one.seen[0] ?? {};
+      expect({ method, url, body }).toEqual({ method: "GET", url: balancerWritablePath, body: "" });
+      expect(headers?.authorization).toBeUndefined();
+    } finally {
+      await counted.stop();
+      await one.stop();
+    }
+  });
+});
+
+describe("without a write quorum", () => {
+  let seconds: number;
+  beforeAll(async () => {
+    saying(503, ...members);
+    seconds = await until(push, 503);
+    console.log(`pushes are refused ${seconds.toFixed(1)} s after the quorum is lost`);
+  });
+  afterAll(async () => {
+    saying(200, ...members);
+    await until(push, 200);
+  });
+
+  it("is seen within 5 s", () => {
+    expect(seconds).toBeLessThan(5);
+  });
+
+  it.each(writes)("%s %s is answered with 503, and why", async (method, target) => {
+    registry.seen.length = 0;
+    const answer = await asked(method, target, { body: "some of a layer" });
+    expect(answer.status).toBe(503);
+    expect(answer.headers["retry-after"]).toBe("5");
+    expect(answer.headers["content-type"]).toBe("application/json");
+    expect(answer.headers["docker-distribution-api-version"]).toBe("registry/2.0");
+    expect(answer.headers["www-authenticate"]).toBeUndefined();
+    const { errors } = JSON.parse(answer.body) as { errors: Record<string, unknown>[] };
+    expect(errors).toEqual([
+      { code: "UNAVAILABLE", message: expect.stringContaining("pulls work") as string, detail: null },
+    ]);
+    expect(registry.seen.filter(({ url }) => url !== "/")).toEqual([]);
+  });
+
+  it.each(reads)("%s %s passes", async (method, target) => {
+    expect((await asked(method, target)).status).toBe(200);
+  });
+
+  it("the members are used for reading all the same", async () => {
+    expect((await balancers[0]?.ask(balancerStoragePath))?.status).toBe(200);
+  });
+
+  it("passwords and rights are decided first", async () => {
+    const target = "/v2/secret/blobs/uploads/";
+    expect((await asked("POST", target, { user: "team:wrong" })).status).toBe(401);
+    expect((await asked("POST", target, { user: "team:blue" })).status).toBe(403);
+    expect((await asked("POST", "/v2/Nonsense/blobs/uploads/")).status).toBe(404);
+  });
+
+  it("an upload is turned away before its body is there", async () => {
+    const authorization = `Authorization: Basic ${Buffer.from(admin).toString("base64")}`;
+    const head = ["PATCH /v2/team/app/blobs/uploads/0a-1b HTTP/1.1", "Host: registry.test", authorization];
+    const socket = await front.connect();
+    socket.on("error", () => undefined);
+    const answered = new Promise<string>((resolve) => socket.once("data", (text) => resolve(String(text))));
+    socket.write([...head, "Content-Length: 1000000000", "", "the first bytes"].join("\r\n"));
+    const first = await Promise.race([answered, sleep(2000, "nothing")]);
+    socket.destroy();
+    expect(first).toMatch(/^HTTP\/1.1 503 /);
+  });
+
+  it("a balancer that just started says so too, within seconds", async () => {
+    await balancers[0]?.stop();
+    await balancers[0]?.start();
+    const seconds = await until(() => balancers[0]?.ask(balancerWritablePath) ?? push(), 503);
+    expect(seconds).toBeLessThan(5);
+  });
+
+  it("one balancer that is gone is no answer", async () => {
+    await balancers[0]?.stop();
+    for (let i = 0; i < 12; i++, await sleep(300)) expect((await push()).status).toBe(503);
+    await balancers[0]?.start();
+  });
+});
+
+describe("the quorum is back", () => {
+  it("and pushes pass within 4 s", async () => {
+    saying(503, ...members);
+    await until(push, 503);
+    saying(200, ...members);
+    const seconds = await until(push, 200);
+    console.log(`pushes pass ${seconds.toFixed(1)} s after the quorum is back`);
+    expect(seconds).toBeLessThan(4);
+  });
+});
+
+describe("writes are not held up", () => {
+  afterEach(async () => {
+    saying(200, ...members);
+    for (const balancer of balancers) balancer.freeze(false);
+    await sleep(3000);
+  });
+
+  /** Every push of some seconds passes, the slowest within 1.5 s. */
+  async function passing(seconds: number): Promise<void> {
+    const since = Date.now();
+    let slowest = 0;
+    while (Date.now() - since < seconds * 1000) {
+      const asked = Date.now();
+      expect((await push()).status).toBe(200);
+      slowest = Math.max(slowest, Date.now() - asked);
+      await sleep(50);
+    }
+    expect(slowest).toBeLessThan(1500);
+  }
+
+  it("by three members that say no, while one says yes", async () => {
+    saying(503, ...members.slice(1));
+    await passing(7);
+  });
+
+  it("by members that are slow to say", async () => {
+    saying(undefined, ...members);
+    await passing(10);
+  });
+
+  it("by balancers that are frozen", async () => {
+    for (const balancer of balancers) balancer.freeze(true);
+    await passing(6);
+  });
+
+  it("by balancers that just started", async () => {
+    for (const balancer of balancers) {
+      await balancer.stop();
+      await balancer.start();
+      for (let i = 0; i < 100; i++, await sleep(10)) {
+        expect((await balancer.ask(balancerWritablePath)).status).toBe(200);
+      }
+    }
+  });
+
+  it("by balancers that know nothing of it", async () => {
+    await Promise.all(balancers.map((balancer) => balancer.stop()));
+    const older = await new Upstream("older", "127.0.0.1", 25922).start();
+    older.reply = (_, response) => response.writeHead(403).end("<Error><Code>AccessDenied</Code></Error>");
+    try {
+      await passing(5);
+      expect(older.seen.length).toBeGreaterThan(0);
+    } finally {
+      await older.stop();
+      await Promise.all(balancers.map((balancer) => balancer.start()));
+    }
+  });
+
+  it("by balancers that are gone", async () => {
+    await Promise.all(balancers.map((balancer) => balancer.stop()));
+    await passing(4);
+    await Promise.all(balancers.map((balancer) => balancer.start()));
+  });
+});
