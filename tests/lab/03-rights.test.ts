@@ -1,15 +1,18 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { stackFile } from "../../lab/journey/stack";
+import type { RegistryAccess } from "../../lab/journey/push";
 import { ask, TestLab } from "../support/testLab";
 import * as fs from "node:fs";
 
 const digest = `sha256:${"0".repeat(64)}`;
 
 let lab: TestLab;
+let access: RegistryAccess;
 let passwords: Record<string, string>;
 
 beforeAll(async () => {
   lab = await TestLab.standing();
+  access = await lab.access();
   const state = JSON.parse(await lab.state(true)) as {
     deployment: { resources: { urn: string; outputs?: { result?: unknown } }[] };
   };
@@ -58,7 +61,6 @@ const cases: [user: string, method: string, path: string, statuses: number[]][] 
 
 describe("what a user may do", () => {
   test.each(cases)("%s %s %s", async (user, method, path, statuses) => {
-    const access = await lab.access();
     const credentials = user === "nobody" ? {} : { user, password: passwords[user] };
     const answer = await ask(lab, access, path, { method, ...credentials });
     expect(statuses).toContain(answer.status);
@@ -68,8 +70,6 @@ describe("what a user may do", () => {
   });
 
   test("a wrong password is refused", async () => {
-    expect((await ask(lab, await lab.access(), "/v2/", { user: "admin", password: "wrong" })).status).toBe(
-      401,
-    );
+    expect((await ask(lab, access, "/v2/", { user: "admin", password: "wrong" })).status).toBe(401);
   });
 });
