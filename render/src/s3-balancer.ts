@@ -23,7 +23,15 @@ export const balancerStoragePath = "/healthz/storage";
 export const balancerWritablePath = "/healthz/writable";
 
 export function renderS3Balancer(args: S3BalancerArgs): string {
-  return [globals(), defaults(), resolvers(args), frontend(args), backend(args), quorum(args)].join("\n");
+  return [
+    globals(),
+    defaults(),
+    resolvers(args),
+    frontend(args),
+    backend(args),
+    unchecked(args),
+    quorum(args),
+  ].join("\n");
 }
 
 function globals(): string {
@@ -96,6 +104,7 @@ function frontend(args: S3BalancerArgs): string {
     `    http-request return status 200 content-type text/plain string ok if { path ${balancerWritablePath} }`,
     "    # The end of a multipart upload is a POST, and the one request that does not mean the same twice.",
     "    http-request disable-l7-retry if METH_POST",
+    "    use_backend minio-unchecked if no-member",
     "    default_backend minio",
   );
 }
@@ -120,6 +129,19 @@ function backend(args: S3BalancerArgs): string {
       const role = preferred === undefined || member.name === preferred ? "" : " backup";
       return `${server(member)}${role}`;
     }),
+  );
+}
+
+/**
+ * Takes over when checks fail on every member at once, which may be a node too busy to check in time: to try them costs
+ * little, and a request refused unasked is lost.
+ */
+function unchecked(args: S3BalancerArgs): string {
+  return lines(
+    "backend minio-unchecked",
+    "    balance roundrobin",
+    "    default-server init-addr none resolvers docker resolve-prefer ipv4",
+    ...args.backends.map(server),
   );
 }
 

@@ -97,6 +97,22 @@ describe("the S3 balancer", () => {
     expect(await secondsUntil("near")).toBeLessThan(3);
   });
 
+  it("tries members all the same when no check is passed in time", async () => {
+    const [good, goodFar] = [near.reply, far.reply];
+    near.reply = far.reply = ({ url }, response) => {
+      if (url.startsWith("/minio/health/")) return;
+      response.writeHead(200, { "X-Upstream": "near" });
+      response.end();
+    };
+    await expect
+      .poll(async () => (await balancer.ask(balancerStoragePath)).status, { timeout: 10_000 })
+      .toBe(503);
+    for (let i = 0; i < 10; i++) expect((await balancer.ask("/registry/x")).status).toBe(200);
+    near.reply = good;
+    far.reply = goodFar;
+    expect(await secondsUntil("near")).toBeLessThan(3);
+  });
+
   it("keeps the addresses it knows while the name server is silent", async () => {
     names.silent = true;
     await new Promise((resolve) => setTimeout(resolve, 5000));
