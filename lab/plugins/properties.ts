@@ -1,10 +1,10 @@
-import * as pulumi from "@pulumi/pulumi";
+import { unknownValue } from "@pulumi/pulumi/runtime/rpc";
 
 /** Plain values of a resource, by property. */
 export type Values = Record<string, unknown>;
 
-/** What stands for a value that is not known before an update. */
-export const UNKNOWN = pulumi.runtime.unknownValue;
+/** Stands for a value that is not known before an update. Not by the whole SDK: that loads a TypeScript compiler. */
+export const UNKNOWN = unknownValue;
 
 export function isObject(value: unknown): value is Values {
   return typeof value === "object" && value !== null && !Array.isArray(value);
