@@ -218,7 +218,17 @@ export async function clean(instance: Instance): Promise<void> {
     await removeFolder(instance);
   });
   if (fs.existsSync(labRoot())) restoreLimits();
-  if (fs.existsSync(labRoot()) && fs.readdirSync(labRoot()).length === 0) fs.rmdirSync(labRoot());
+  removeIfEmpty(labRoot());
+}
+
+/** A folder that somebody has mounted is theirs, and stays. */
+function removeIfEmpty(folder: string): void {
+  if (!fs.existsSync(folder) || fs.readdirSync(folder).length > 0) return;
+  try {
+    fs.rmdirSync(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EBUSY") throw error;
+  }
 }
 
 /** Its owner goes last: by it a clean that was cut off is found, and finished by the next one. */
