@@ -56,7 +56,8 @@ export function renderHealingScript(args: HealingScriptArgs): string {
 
 const notes = [
   "# Each fact is a file: `wanted` is why something has to be healed, `doing` and `healed` are when it began.",
-  'note() { printf "%s\\n" "$2" > "$state/.$1.part"; mv -f "$state/.$1.part" "$state/$1"; }',
+  "# By a name of this process's own: an operator may heal while the service looks on.",
+  'note() { printf "%s\\n" "$2" > "$state/.$1.$$"; mv -f "$state/.$1.$$" "$state/$1"; }',
   'noted() { cat "$state/$1" 2>/dev/null || :; }',
   'want() { [ -e "$state/wanted" ] || { note wanted "$(date +%s) $1"; echo "to be healed: $1"; }; }',
 ];

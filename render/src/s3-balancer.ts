@@ -40,7 +40,6 @@ function globals(): string {
     "    log stdout format raw local0 notice",
     "    maxconn 4096",
     "    hard-stop-after 30s",
-    "    set-var proc.started date",
   );
 }
 
@@ -98,9 +97,9 @@ function frontend(args: S3BalancerArgs): string {
     `    http-request return status 503 content-type text/plain string "no member" if { path ${balancerStoragePath} } no-member`,
     `    http-request return status 200 content-type text/plain string ok if { path ${balancerStoragePath} }`,
     "    acl no-quorum nbsrv(quorum) eq 0",
-    "    # A balancer knows no member before it has resolved their names.",
-    "    acl starting date,sub(proc.started) lt 3",
-    `    http-request return status 503 content-type text/plain string "no write quorum" if { path ${balancerWritablePath} } no-quorum !starting`,
+    `    http-request return status 503 content-type text/plain string "no write quorum" if { path ${balancerWritablePath} } no-quorum !no-member`,
+    "    # Whoever reaches no member knows nothing of their quorum.",
+    `    http-request return status 504 content-type text/plain string "no member" if { path ${balancerWritablePath} } no-member`,
     `    http-request return status 200 content-type text/plain string ok if { path ${balancerWritablePath} }`,
     "    # The end of a multipart upload is a POST, and the one request that does not mean the same twice.",
     "    http-request disable-l7-retry if METH_POST",
@@ -140,6 +139,9 @@ function unchecked(args: S3BalancerArgs): string {
   return lines(
     "backend minio-unchecked",
     "    balance roundrobin",
+    "    # Members that are silent are soon given up: the registry in front has its own ways of being slow.",
+    "    timeout connect 300ms",
+    "    retries 1",
     "    default-server init-addr none resolvers docker resolve-prefer ipv4",
     ...args.backends.map(server),
   );

@@ -70,8 +70,9 @@ export interface Lack {
 
 /** Why etcd's quorum needs the member on a node; of one or two members there is none that could be kept. Pure. */
 export function etcdNeeds(states: readonly MemberState[], self: string): Lack | undefined {
-  if (!states.some(({ node, has }) => node === self && has !== false)) return undefined;
-  const members = states.filter(({ has }) => has !== false);
+  const members = states.filter(({ has }) => has);
+  const isOutside = states.some(({ node, has }) => node === self && has === false);
+  if (members.length === 0 || isOutside) return undefined;
   const [first] = states.filter(({ serves }) => serves);
   if (!first) {
     const reason = "none of etcd's members serves";

@@ -78,10 +78,12 @@ export function leavingIn(before: string, after: string): Leaving {
     units: gone.filter(([, { unit }]) => unit).map(([name]) => name),
     stays: gone.filter(([name]) => name.startsWith("user ")).map(([name]) => name),
     unheeded: [...now]
-      .filter(([name, { groups }]) => old.has(name) && !equal(groups, old.get(name)?.groups))
+      .filter(([name, { groups }]) => old.has(name) && !equal(sorted(groups), sorted(old.get(name)?.groups)))
       .map(([name]) => `groups of ${name}`),
   };
 }
+
+const sorted = (names: readonly string[] = []): string[] => [...names].sort();
 
 function partsOf(text: string): Parts {
   const read = (parser: (text: string) => unknown): object | undefined => {

@@ -62,7 +62,7 @@ export async function rewrite(state: InstallationOutputs, inputs: InstallationIn
   await inTrial(target, cluster, "its former user data", () => tryOut(state, inputs));
   for (const each of leaving.stays) warn(node, `${each} is no longer configured, and stays there`);
   for (const each of leaving.unheeded)
-    warn(node, `${each} stay as before: coreos-cloudinit changes no user it finds`);
+    warn(node, `${each} stay as they are: coreos-cloudinit gives no other groups to a user it finds`);
 }
 
 async function check({ target, userData }: InstallationInputs): Promise<void> {

@@ -117,16 +117,15 @@ async function follow({ installer, node, disk }: InstallationInputs, deadline: D
     const text = log.toString("utf8");
     if (code === "0" && SUCCESS.test(text)) return;
     if (code !== "running") {
-      const said = lastLines(text) || "nothing";
       throw new HostError(
         node,
-        `the installation to ${disk} failed (exit code ${code}); its last lines:\n${said}\n${adviceOn(node, text)}`,
+        `the installation to ${disk} failed (exit code ${code}); ${saidBy(text)}\n${adviceOn(node, text)}`,
       );
     }
     if (deadline.passed) {
       throw new HostError(
         node,
-        `the installation to ${disk} did not end in ${deadline.seconds} s; its last lines:\n${lastLines(text) || "nothing"}\n` +
+        `the installation to ${disk} did not end in ${deadline.seconds} s; ${saidBy(text)}\n` +
           "It goes on there, and is waited for when you run again. If it hangs, end it before that: " +
           `\`sudo sh -c 'kill -- -$(cat ${INSTALL_FOLDER}/pid)'\` there; it is begun anew then.`,
       );
@@ -135,8 +134,14 @@ async function follow({ installer, node, disk }: InstallationInputs, deadline: D
   }
 }
 
-/** flatcar-install and coreos-install validate a cloud-config, and touch no disk for one that is not valid. */
+function saidBy(text: string): string {
+  const said = lastLines(text);
+  return said === "" ? "it said nothing" : `its last lines:\n${said}`;
+}
+
+/** flatcar-install and coreos-install validate a cloud-config before they write anything to the disk. */
 function adviceOn(node: string, said: string): string {
+  if (said.trim() === "") return "See `journalctl` there, and run again: it is begun anew.";
   return /\bconfig\b.* is not valid/i.test(said)
     ? `Correct nodes.${node}, network or os in the configuration, and run again.`
     : "Mend what they tell, there or below os in the configuration, and run again: it is begun anew.";

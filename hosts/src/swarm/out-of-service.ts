@@ -54,7 +54,7 @@ export async function outOfService(
   });
   if (info instanceof HostError) return unasked(info);
   const member = await membership(connection, cluster, info);
-  if (member === undefined) return work();
+  if (member === undefined) return withMember(connection, work);
   await takeTasksMeanwhile(member);
   const etcdNeeds = etcdQuorum();
   return inTurn(

@@ -20,12 +20,14 @@ export function answerHeaders(): string {
   );
 }
 
+const unknownPath = "no path of the registry, or no valid repository name";
+
 const errors = [
   // By a path: a request that was not read has none yet, and named locations want one.
   [400, "/-/bad_request", "UNSUPPORTED", "the request cannot be understood"],
   [401, "@throttled", "TOOMANYREQUESTS", "too many login attempts, try again in a moment", 429],
   [403, "@unauthorized", "UNAUTHORIZED", "authentication required", 401],
-  [404, "@unknown", "NAME_INVALID", "no path of the registry, or no valid repository name"],
+  [404, "@unknown", "NAME_INVALID", unknownPath],
   [405, "@unsupported", "UNSUPPORTED", "the method is not supported here"],
   [413, "@too_large", "SIZE_INVALID", "the manifest or layer is too large"],
   [429, "@busy", "TOOMANYREQUESTS", "too many requests from this address, try again in a moment"],
@@ -58,8 +60,14 @@ export function headersAndErrors(): string {
   );
 }
 
+const bodyOf = (code: string, message: string): string =>
+  JSON.stringify({ errors: [{ code, message, detail: null }] });
+
+/** The body of an answer to a path that is not there. */
+export const noPath = bodyOf("NAME_INVALID", unknownPath);
+
 function errorLocation(name: string, status: number, code: string, message: string): string[] {
-  const body = JSON.stringify({ errors: [{ code, message, detail: null }] });
+  const body = bodyOf(code, message);
   const head = name.startsWith("@") ? [`location ${name} {`] : [`location = ${name} {`, "    internal;"];
   return [...head, `    return ${status} '${body}';`, "}"];
 }

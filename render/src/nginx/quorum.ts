@@ -4,6 +4,7 @@
  */
 import { lines, word } from "../text";
 import { balancerWritablePath } from "../s3-balancer";
+import { noPath } from "./answers";
 import type { Settings } from "./args";
 
 export function balancers(args: Settings): string {
@@ -25,8 +26,8 @@ export function balancers(args: Settings): string {
 }
 
 /**
- * The first balancer that answers is believed, and its 503 alone holds a write up: balancers that are silent, or do not
- * know, are no reason. The answer is kept for a second or two. 403 is how `auth_request` is told of a refusal.
+ * The first balancer that reaches a member is believed, and its 503 alone holds a write up: balancers that are silent, or
+ * reach none, are no reason. The answer is kept for a second or two. 403 is how `auth_request` is told of a refusal.
  */
 export function writes(args: Settings): string {
   return lines(
@@ -46,9 +47,9 @@ export function writes(args: Settings): string {
     "    proxy_set_header Connection close;",
     "    proxy_connect_timeout 300ms;",
     "    proxy_read_timeout 500ms;",
-    "    proxy_next_upstream error timeout invalid_header;",
+    "    proxy_next_upstream error timeout invalid_header http_504;",
     "    proxy_next_upstream_timeout 1s;",
-    "    # Named, as nginx passes nothing on between servers that it resolved where there is no limit.",
+    "    # All of them: the server's own limit is one for registries.",
     `    proxy_next_upstream_tries ${args.balancers.length};`,
     "    proxy_cache quorum;",
     "    proxy_cache_key quorum;",
@@ -58,6 +59,10 @@ export function writes(args: Settings): string {
     "    error_page 400 401 403 404 405 429 500 502 504 = @quorum;",
     "}",
     "location @quorum {",
+    "    # To a client this location does not exist.",
+    "    if ($registry_way != write) {",
+    `        return 404 '${noPath}';`,
+    "    }",
     "    return 204;",
     "}",
     "location @no_quorum {",

@@ -84,6 +84,18 @@ describe("what etcd's quorum needs", () => {
       "a",
       /as the one on b does not serve$/,
     ],
+    [
+      "a node that cannot be asked where there is no etcd",
+      [{ node: "a", serves: false, listed: [] }, silent("b", { has: false }), silent("c", { has: false })],
+      "a",
+      undefined,
+    ],
+    [
+      "a worker that cannot be asked, beside two members",
+      [serving("a", "a", "b"), silent("b"), { node: "w", serves: false, listed: [] }],
+      "w",
+      undefined,
+    ],
     ["the only member", [serving("a", "a")], "a", undefined],
     ["one of two", [serving("a", "a", "b"), silent("b")], "a", undefined],
     [
