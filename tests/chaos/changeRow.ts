@@ -42,6 +42,8 @@ export function refusals(probes: readonly Probe[]): string[] {
   return refused.length > 0 ? [`${refused.length} requests were refused`] : [];
 }
 
+const OTHER = "other: ";
+
 const causes: readonly [RegExp, string][] = [
   [/connection reset|broken pipe|\bEOF\b/i, "the connection ended with its front"],
   [/connection refused/i, "no front at the VIP"],
@@ -53,7 +55,24 @@ const causes: readonly [RegExp, string][] = [
 ];
 
 export function causeOf(error: string): string {
-  return causes.find(([pattern]) => pattern.test(error))?.[1] ?? `other: ${error.slice(-120)}`;
+  return causes.find(([pattern]) => pattern.test(error))?.[1] ?? `${OTHER}${error.slice(-120)}`;
+}
+
+/** Pushes that failed for good, for a reason that nobody has understood yet. */
+export function unexplained(outcomes: readonly Outcome[]): string[] {
+  const failed = outcomes.filter(({ kind, ok }) => kind === "push" && !ok);
+  const causes = failed.map(({ error }) => causeOf(error ?? "nothing said"));
+  return [...new Set(causes.filter((cause) => cause.startsWith(OTHER)))].map(
+    (cause) => `a push failed, and it is not understood why: ${cause.slice(OTHER.length)}`,
+  );
+}
+
+/** A connection refused: nginx had stopped before the VIP had left it. */
+export function turnedAway(probes: readonly Probe[], outcomes: readonly Outcome[]): string[] {
+  const errors = [...probes, ...outcomes].filter(({ error = "" }) =>
+    /ECONNREFUSED|connection refused/i.test(error),
+  );
+  return errors.length > 0 ? [`${errors.length} connections were refused: no nginx where the VIP was`] : [];
 }
 
 export function reasonsOf(outcomes: readonly Outcome[]): string[] {

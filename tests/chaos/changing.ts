@@ -1,5 +1,5 @@
 /** One change, from before its update until all is whole and everything has been read back. */
-import { refusals, reasonsOf, type ChangeRow } from "./changeRow";
+import { refusals, reasonsOf, turnedAway, unexplained, type ChangeRow } from "./changeRow";
 import { urnsOf, type Change } from "./changes";
 import { readBack } from "./clients";
 import { countsOf, longestGap, secondsOfTwo, slowestFirstByte, type Span } from "./measure";
@@ -8,13 +8,14 @@ import type { Ran, TestLab } from "../support/testLab";
 
 /** From when on the update is over, for what was under way at its end. */
 const AFTER_MS = 5000;
-const STRENGTH_SECONDS = 180;
+const STRENGTH_SECONDS = 240;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Changes the configuration and updates. One that has to fail is put back, with an update that must not. */
 async function update(lab: TestLab, change: Change): Promise<{ seconds: number; problems: string[] }> {
   const before = lab.stackFile();
+  await change.before?.(lab);
   const edit = await change.edit?.(lab);
   if (edit) lab.changeConfig(edit);
   const urns = change.anew ? urnsOf(await lab.state(), change.anew) : [];
@@ -49,7 +50,10 @@ export async function changeRound(stage: Stage, lab: TestLab, change: Change): P
   stage.say(`change: ${change.name}`);
   const ended = await change.watch?.(stage, lab);
   const from = Date.now();
-  const { seconds, problems } = await update(lab, change);
+  const { seconds, problems } = await update(lab, change).catch(async (error: unknown) => {
+    await ended?.();
+    throw error;
+  });
   await pause(AFTER_MS);
   const to = Date.now();
   const span: Span = { from, to };
@@ -88,6 +92,8 @@ export async function changeRound(stage: Stage, lab: TestLab, change: Change): P
       ...problems,
       ...watched,
       ...refusals(within),
+      ...(change.fronts ? turnedAway(within, outcomes) : []),
+      ...unexplained(outcomes),
       ...(whole === undefined ? [`missing: ${missing.join(", ")}`] : []),
     ],
   };

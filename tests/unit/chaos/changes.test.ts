@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { brokenChange, causeOf, reasonsOf, refusals, type ChangeRow } from "../../chaos/changeRow";
+import {
+  brokenChange,
+  causeOf,
+  reasonsOf,
+  refusals,
+  turnedAway,
+  unexplained,
+  type ChangeRow,
+} from "../../chaos/changeRow";
 import { changes, chosenChanges, urnsOf } from "../../chaos/changes";
 import type { Outcome } from "../../chaos/load";
 import { changeCells } from "../../chaos/table";
@@ -27,6 +35,7 @@ describe("changes", () => {
       "a user's password",
       "registry: a setting",
       "registry: another image",
+      "registry: an image that does not start",
     ]);
     expect(chosenChanges("power")).toEqual([]);
   });
@@ -86,5 +95,36 @@ describe("changes", () => {
     expect(reasonsOf(outcomes)).toEqual(["2× push: the connection ended with its front"]);
     expect(causeOf("dial tcp 10.0.2.10:443: connect: connection refused")).toBe("no front at the VIP");
     expect(causeOf("received unexpected HTTP status: 503 Service Unavailable")).toBe("no registry or store");
+  });
+
+  test("have no push that failed for a reason nobody understands", () => {
+    const push = { kind: "push", client: "c", start: 1, end: 2, ok: false, retries: 3 } as const;
+    const outcomes: Outcome[] = [
+      { ...push, error: "unexpected EOF" },
+      { ...push, error: "the moon was full" },
+      { ...push, error: "the moon was new", ok: true },
+      { ...push, error: "the moon was half", kind: "pull" },
+    ];
+    expect(unexplained(outcomes)).toEqual(["a push failed, and it is not understood why: the moon was full"]);
+  });
+
+  test("of nginx refuse no connection", () => {
+    const probe = { path: "/v2/", at: 1, status: 0, firstByteMs: 1 };
+    const push = { kind: "push", client: "c", start: 1, end: 2, ok: true, retries: 1 } as const;
+    const reset = { ...probe, error: "read ECONNRESET" };
+    expect(turnedAway([reset], [{ ...push, error: "unexpected EOF" }])).toEqual([]);
+    const refused = { ...probe, error: "connect ECONNREFUSED 10.0.2.10:443" };
+    expect(turnedAway([refused, reset], [{ ...push, error: "dial: connection refused" }])).toEqual([
+      "2 connections were refused: no nginx where the VIP was",
+    ]);
+    const through = changes.filter(({ fronts }) => fronts).map(({ name }) => name);
+    expect(through).toEqual(
+      changes.map(({ name }) => name).filter((name) => /^nginx|password|certificate/.test(name)),
+    );
+  });
+
+  test("that do not start name the service that goes back", () => {
+    const [found] = chosenChanges("registry: an image that does not start");
+    expect("service registry-coreos2: Swarm rolled the update back (x)").toMatch(found?.fails ?? /^$/);
   });
 });
