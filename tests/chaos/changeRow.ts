@@ -17,6 +17,8 @@ export interface ChangeRow {
   readonly lost: readonly string[];
   /** Of the update. */
   readonly seconds: number;
+  /** Without a push that was accepted, where the change has to have a pause. */
+  readonly pauseSeconds?: number;
   /** Why pushes and pulls did not succeed at the first try, and how often. */
   readonly reasons: readonly string[];
   /** What else was found wrong. */
@@ -25,13 +27,20 @@ export interface ChangeRow {
 
 const GAP_MS = 2000;
 const TWO_SECONDS = 2;
+/** All members of MinIO start anew, and find each other. */
+const PAUSE_SECONDS = 60;
 
 /** The bounds that a row does not keep. */
 export function brokenChange(row: ChangeRow): string[] {
   const broken: string[] = [];
   if (row.lost.length > 0) broken.push(`${row.lost.length} acknowledged are lost`);
-  if (row.pulls.after > 0) broken.push(`${row.pulls.after} pulls failed`);
-  if (row.gapMs >= GAP_MS) broken.push(`a gap of ${(row.gapMs / 1000).toFixed(1)} s`);
+  const { pauseSeconds } = row;
+  if (pauseSeconds === 0) broken.push("no push was refused: the pause was not seen");
+  if (pauseSeconds !== undefined && pauseSeconds > PAUSE_SECONDS)
+    broken.push(`no push was accepted for ${pauseSeconds.toFixed(0)} s`);
+  if (pauseSeconds === undefined && row.pulls.after > 0) broken.push(`${row.pulls.after} pulls failed`);
+  if (row.gapMs >= (pauseSeconds === undefined ? GAP_MS : PAUSE_SECONDS * 1000))
+    broken.push(`a gap of ${(row.gapMs / 1000).toFixed(1)} s`);
   if (row.secondsOfTwo > TWO_SECONDS) broken.push(`two holders of the VIP for ${row.secondsOfTwo} s`);
   return [...broken, ...row.problems];
 }

@@ -1,13 +1,14 @@
 /** What is changed under load: each by one `pulumi up`, and to something else each time, so that it can be done again. */
 import * as fs from "node:fs";
 import * as path from "node:path";
-import type { Document } from "yaml";
+import { parseDocument, type Document } from "yaml";
 import { LabError } from "../../lab/exec";
 import type { Platform } from "../../lab/instance";
 import { reinstall } from "../../lab/lab";
 import { variantOf } from "../support/images";
 import type { TestLab } from "../support/testLab";
 import type { Stage } from "./stage";
+import { otherProgram } from "./variants";
 import { watchTurns } from "./turns";
 import { watchCertificate, watchPassword } from "./watches";
 
@@ -28,6 +29,10 @@ export interface Change {
   readonly watch?: Watch;
   /** What is done before, by hand. */
   readonly before?: (lab: TestLab) => Promise<void>;
+  /** What a preview has to say of it, and the update. */
+  readonly says?: { readonly before: RegExp; readonly meanwhile: RegExp };
+  /** Whether it takes a pause, which is measured. */
+  readonly pauses?: boolean;
   /** Whether each nginx is started anew, which no connection may notice by being refused. */
   readonly fronts?: boolean;
   /** The only platform it can be done on. */
@@ -51,12 +56,34 @@ const withoutPrograms: Spoil = (config) => (config.Env = ["PATH=/nowhere"]);
 const withoutConfiguration: Spoil = (config) =>
   (config.Entrypoint = ["/bin/registry", "serve", "/no/such/config.yml"]);
 
-/** An image of the same programs with another digest, or one that cannot run them. */
-async function image(lab: TestLab, name: string, spoil?: Spoil): Promise<Edit> {
+const BROKEN = "broken-";
+
+/** Where a variant of an image goes; an archive that was there before is none of a new one's. */
+function variantFile(lab: TestLab, name: string): string {
   const folder = path.join(lab.instance.dir, "variants");
   fs.mkdirSync(folder, { recursive: true });
-  const archive = path.join(folder, `${name}-${spoil ? "broken" : Date.now()}.tar`);
-  await variantOf(path.join(lab.images, `${name}.tar`), archive, ({ config }: Image) => {
+  return path.join(folder, `${name}-${Date.now()}.tar`);
+}
+
+/** The archive that a stack has an image from: what an earlier change put there is what the next one changes. */
+export function archiveIn(stackFile: string, name: string, images: string): string {
+  const archive = parseDocument(stackFile).getIn(at("images", name, "archive"));
+  const isVariant = typeof archive === "string" && path.isAbsolute(archive) && fs.existsSync(archive);
+  // An update that was cut off may have left one that has to fail.
+  return isVariant && !path.basename(archive).startsWith(BROKEN) ? archive : path.join(images, `${name}.tar`);
+}
+
+/** MinIO that does the same, and is not the same program. */
+async function otherMinio(lab: TestLab): Promise<Edit> {
+  const archive = variantFile(lab, "minio");
+  await otherProgram(path.join(lab.images, "minio.tar"), archive, "usr/bin/minio");
+  return (config) => config.setIn(at("images", "minio"), { archive });
+}
+
+/** An image of the same programs with another digest, or one that cannot run them. */
+async function image(lab: TestLab, name: string, spoil?: Spoil): Promise<Edit> {
+  const archive = variantFile(lab, spoil ? `${BROKEN}${name}` : name);
+  await variantOf(archiveIn(lab.stackFile(), name, lab.images), archive, ({ config }: Image) => {
     config.Labels = { variant: String(Date.now()) };
     spoil?.(config);
   });
@@ -124,6 +151,15 @@ export const changes: readonly Change[] = [
     fronts: true,
   },
   { name: "MinIO: another image of the same version", edit: (lab) => image(lab, "minio") },
+  {
+    name: "MinIO: another program",
+    edit: otherMinio,
+    says: {
+      before: /storage: this update: .*another version of it, all members of MinIO restart together/,
+      meanwhile: /storage: MinIO is changed on all nodes at once: versions of MinIO do not serve together/,
+    },
+    pauses: true,
+  },
   {
     name: "nodes: Docker restarted for a setting",
     edit: () => (config) => {

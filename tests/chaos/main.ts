@@ -48,15 +48,21 @@ async function refreshAndUp(lab: TestLab): Promise<void> {
   await lab.mustUp();
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { only: { type: "string" }, out: { type: "string" } } });
+/** The whole plan, and what of it is to be done. @throws LabError where that is nothing */
+function choose(only = "") {
   const plan = fullPlan();
-  const steps = chosen(plan, values.only ?? "");
-  const changing = chosenChanges(values.only ?? "");
+  const steps = chosen(plan, only);
+  const changing = chosenChanges(only);
   if (steps.length + changing.length === 0) {
     const names = [...plan.map(nameOf), ...changes.map(({ name }) => `change: ${name}`)];
-    throw new LabError(`no fault and no change has "${values.only}" in its name: ${names.join("; ")}`);
+    throw new LabError(`no fault and no change has "${only}" in its name: ${names.join("; ")}`);
   }
+  return { plan, steps, changing };
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { only: { type: "string" }, out: { type: "string" } } });
+  const { plan, steps, changing } = choose(values.only);
   const out = path.resolve(checkout(), values.out ?? ".chaos.md");
   const leave = ownLab();
   const rows: Row[] = [];

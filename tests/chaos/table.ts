@@ -79,7 +79,9 @@ export function changeCells(row: ChangeRow): string[] {
     time(row.slowestMs),
     `${row.secondsOfTwo} s`,
     String(row.lost.length),
-    `${Math.round(row.seconds)} s`,
+    row.pauseSeconds === undefined
+      ? `${Math.round(row.seconds)} s`
+      : `${Math.round(row.seconds)} s, no push accepted for ${row.pauseSeconds.toFixed(1)} s`,
     row.reasons.join("; ") || "-",
     broken.length === 0 ? "kept" : broken.join("; "),
   ].map(plain);
@@ -149,7 +151,8 @@ connection each. After every fault all that was ever acknowledged is read back b
 const CHANGES = `Each is one \`pulumi up\` with one thing changed, while the same load runs. Bounds: nothing acknowledged is lost;
 no pull fails after the client's own retries, and no push for a reason that is not understood; \`GET /v2/\` through the VIP is
 never without an answer for 2 s; nobody is refused, and no connection where nginx is started anew; two nodes have the VIP for
-2 s at most; nodes leave service one after the other; what does not become healthy goes back by itself. The last but one column
+2 s at most; nodes leave service one after the other; what does not become healthy goes back by itself.
+Where MinIO's members change together, which the update says before, pulls may fail meanwhile, and pushes for 60 s. The last but one column
 counts the pushes and pulls that had to be tried again, and says why: where the VIP moves, what is under way on the front
 that it leaves ends with its connections.`;
 
