@@ -7,6 +7,10 @@ export interface Row {
   readonly nodes: readonly string[];
   readonly pushes: Counts;
   readonly pulls: Counts;
+  /** Pushes begun from 3 s after the fault on, before it was taken back, that succeeded. */
+  readonly pushed: number;
+  /** Pulls that failed though they were begun when the registry had answered again. */
+  readonly failedOnReturn: number;
   /** Milliseconds without an answer to `GET /v2/`. */
   readonly gapMs: number;
   /** The slowest first byte of `GET /v2/` and a manifest, from 3 s after the fault, while it lasted. */
@@ -20,6 +24,8 @@ export interface Row {
   readonly strengthSeconds: number | undefined;
   /** The command it took, where it did not come by itself. */
   readonly command?: string;
+  /** Why pushes and pulls did not succeed at the first try, and how often. */
+  readonly reasons: readonly string[];
   /** What else was found wrong. */
   readonly problems: readonly string[];
 }
@@ -34,6 +40,8 @@ const takesHolder = ({ fault, role, choice, count = 1 }: Step): boolean =>
   count === 1 &&
   (["power", "freeze-host", "lose"].includes(fault) || choice === "keepalived" || choice === "nginx");
 
+const refusesPulls = ({ refuses }: Step): boolean => refuses === "everything" || refuses === "silence";
+
 const seconds = (ms: number): string => (Number.isFinite(ms) ? `${(ms / 1000).toFixed(1)} s` : "no answer");
 
 /** The bounds that a row does not keep. */
@@ -41,9 +49,12 @@ export function brokenBounds(row: Row): string[] {
   const { step, pulls, gapMs, slowestMs, slowestAfterMs, lost } = row;
   const broken: string[] = [];
   if (lost.length > 0) broken.push(`${lost.length} acknowledged are lost`);
-  if (pulls.after > 0 && step.refuses !== "everything") broken.push(`${pulls.after} pulls failed`);
+  if (!refusesPulls(step) && pulls.after > 0) broken.push(`${pulls.after} pulls failed`);
+  if (refusesPulls(step) && row.failedOnReturn > 0)
+    broken.push(`${row.failedOnReturn} pulls failed when it answered again`);
   if (takesHolder(step) && gapMs >= GAP_MS) broken.push(`a gap of ${seconds(gapMs)}`);
   if ((step.count ?? 1) === 1) {
+    if (row.pushed === 0) broken.push("no push begun while it lasted succeeded");
     if (slowestMs >= FIRST_BYTE_MS) broken.push(`first byte: ${seconds(slowestMs)}`);
     if (slowestAfterMs >= FIRST_BYTE_MS) broken.push(`first byte on return: ${seconds(slowestAfterMs)}`);
   }

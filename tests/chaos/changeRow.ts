@@ -17,6 +17,8 @@ export interface ChangeRow {
   readonly lost: readonly string[];
   /** Of the update. */
   readonly seconds: number;
+  /** Without a push that was accepted, where the change has to have a pause. */
+  readonly pauseSeconds?: number;
   /** Why pushes and pulls did not succeed at the first try, and how often. */
   readonly reasons: readonly string[];
   /** What else was found wrong. */
@@ -25,13 +27,20 @@ export interface ChangeRow {
 
 const GAP_MS = 2000;
 const TWO_SECONDS = 2;
+/** All members of MinIO start anew, and find each other. */
+const PAUSE_SECONDS = 60;
 
 /** The bounds that a row does not keep. */
 export function brokenChange(row: ChangeRow): string[] {
   const broken: string[] = [];
   if (row.lost.length > 0) broken.push(`${row.lost.length} acknowledged are lost`);
-  if (row.pulls.after > 0) broken.push(`${row.pulls.after} pulls failed`);
-  if (row.gapMs >= GAP_MS) broken.push(`a gap of ${(row.gapMs / 1000).toFixed(1)} s`);
+  const { pauseSeconds } = row;
+  if (pauseSeconds === 0) broken.push("no push was refused: the pause was not seen");
+  if (pauseSeconds !== undefined && pauseSeconds > PAUSE_SECONDS)
+    broken.push(`no push was accepted for ${pauseSeconds.toFixed(0)} s`);
+  if (pauseSeconds === undefined && row.pulls.after > 0) broken.push(`${row.pulls.after} pulls failed`);
+  if (row.gapMs >= (pauseSeconds === undefined ? GAP_MS : PAUSE_SECONDS * 1000))
+    broken.push(`a gap of ${(row.gapMs / 1000).toFixed(1)} s`);
   if (row.secondsOfTwo > TWO_SECONDS) broken.push(`two holders of the VIP for ${row.secondsOfTwo} s`);
   return [...broken, ...row.problems];
 }
@@ -41,6 +50,8 @@ export function refusals(probes: readonly Probe[]): string[] {
   const refused = probes.filter(({ status }) => status === 401 || status === 403);
   return refused.length > 0 ? [`${refused.length} requests were refused`] : [];
 }
+
+const OTHER = "other: ";
 
 const causes: readonly [RegExp, string][] = [
   [/connection reset|broken pipe|\bEOF\b/i, "the connection ended with its front"],
@@ -53,7 +64,24 @@ const causes: readonly [RegExp, string][] = [
 ];
 
 export function causeOf(error: string): string {
-  return causes.find(([pattern]) => pattern.test(error))?.[1] ?? `other: ${error.slice(-120)}`;
+  return causes.find(([pattern]) => pattern.test(error))?.[1] ?? `${OTHER}${error.slice(-120)}`;
+}
+
+/** Pushes that failed for good, for a reason that nobody has understood yet. */
+export function unexplained(outcomes: readonly Outcome[]): string[] {
+  const failed = outcomes.filter(({ kind, ok }) => kind === "push" && !ok);
+  const causes = failed.map(({ error }) => causeOf(error ?? "nothing said"));
+  return [...new Set(causes.filter((cause) => cause.startsWith(OTHER)))].map(
+    (cause) => `a push failed, and it is not understood why: ${cause.slice(OTHER.length)}`,
+  );
+}
+
+/** A connection refused: nginx had stopped before the VIP had left it. */
+export function turnedAway(probes: readonly Probe[], outcomes: readonly Outcome[]): string[] {
+  const errors = [...probes, ...outcomes].filter(({ error = "" }) =>
+    /ECONNREFUSED|connection refused/i.test(error),
+  );
+  return errors.length > 0 ? [`${errors.length} connections were refused: no nginx where the VIP was`] : [];
 }
 
 export function reasonsOf(outcomes: readonly Outcome[]): string[] {

@@ -1,32 +1,41 @@
 /** One change, from before its update until all is whole and everything has been read back. */
-import { refusals, reasonsOf, type ChangeRow } from "./changeRow";
+import { refusals, reasonsOf, turnedAway, unexplained, type ChangeRow } from "./changeRow";
 import { urnsOf, type Change } from "./changes";
 import { readBack } from "./clients";
+import { watchPause } from "./pause";
 import { countsOf, longestGap, secondsOfTwo, slowestFirstByte, type Span } from "./measure";
 import type { Stage } from "./stage";
 import type { Ran, TestLab } from "../support/testLab";
 
 /** From when on the update is over, for what was under way at its end. */
 const AFTER_MS = 5000;
-const STRENGTH_SECONDS = 180;
+const STRENGTH_SECONDS = 240;
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Changes the configuration and updates. One that has to fail is put back, with an update that must not. */
 async function update(lab: TestLab, change: Change): Promise<{ seconds: number; problems: string[] }> {
   const before = lab.stackFile();
+  await change.before?.(lab);
   const edit = await change.edit?.(lab);
   if (edit) lab.changeConfig(edit);
   const urns = change.anew ? urnsOf(await lab.state(), change.anew) : [];
   if (change.anew && urns.length === 0)
     return { seconds: 0, problems: [`there is no ${change.anew.source}`] };
+  const unsaid: string[] = [];
+  const preview = change.says && (await lab.pulumi(["preview"]));
+  if (preview && !change.says.before.test(preview.output))
+    unsaid.push(`a preview does not say ${change.says.before.source}`);
   const start = Date.now();
   const ran = await lab.up(urns.flatMap((urn) => ["--replace", urn]));
   const seconds = (Date.now() - start) / 1000;
-  if (!change.fails) return { seconds, problems: ran.code === 0 ? [] : [failure(ran)] };
+  if (change.says && !change.says.meanwhile.test(ran.output))
+    unsaid.push(`the update does not say ${change.says.meanwhile.source}`);
+  if (!change.fails) return { seconds, problems: [...unsaid, ...(ran.code === 0 ? [] : [failure(ran)])] };
   lab.changeConfig(before);
   const back = await lab.up();
   const problems = [
+    ...unsaid,
     ...(ran.code === 0 ? ["the update did not fail"] : []),
     ...(change.fails.test(ran.output)
       ? []
@@ -48,9 +57,15 @@ const failure = ({ code, output }: Ran): string =>
 export async function changeRound(stage: Stage, lab: TestLab, change: Change): Promise<ChangeRow> {
   stage.say(`change: ${change.name}`);
   const ended = await change.watch?.(stage, lab);
+  const pause = change.pauses ? watchPause(stage) : undefined;
   const from = Date.now();
-  const { seconds, problems } = await update(lab, change);
-  await pause(AFTER_MS);
+  const { seconds, problems } = await update(lab, change).catch(async (error: unknown) => {
+    await pause?.();
+    await ended?.();
+    throw error;
+  });
+  await wait(AFTER_MS);
+  const pauseSeconds = await pause?.();
   const to = Date.now();
   const span: Span = { from, to };
   const { probes, load, vip } = stage;
@@ -81,6 +96,7 @@ export async function changeRound(stage: Stage, lab: TestLab, change: Change): P
   return {
     name: change.name,
     ...figures,
+    pauseSeconds,
     lost,
     seconds,
     reasons: reasonsOf(outcomes),
@@ -88,6 +104,8 @@ export async function changeRound(stage: Stage, lab: TestLab, change: Change): P
       ...problems,
       ...watched,
       ...refusals(within),
+      ...(change.fronts ? turnedAway(within, outcomes) : []),
+      ...unexplained(outcomes),
       ...(whole === undefined ? [`missing: ${missing.join(", ")}`] : []),
     ],
   };

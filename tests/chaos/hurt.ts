@@ -1,14 +1,12 @@
 /** A step's fault, done to all its nodes at once, and taken back. */
 import { faults, type Fault, type Place } from "../../lab/faults";
 import { setLink } from "../../lab/faults/freezer";
-import { shellIn } from "../../lab/faults/place";
 import { isOn, switchOff, switchOn, waitReady } from "../../lab/hosts";
 import { locked, on, platformOf } from "../../lab/lab";
 import { ensureForwards } from "../../lab/network";
 import { baseRoot } from "../../lab/roots";
 import { LabError } from "../../lab/exec";
 import type { Step } from "./plan";
-import { minioContainer } from "./strength";
 
 export async function begin({ fault, choice }: Step, places: readonly Place[]): Promise<void> {
   const [first] = places;
@@ -52,15 +50,4 @@ async function powerAll(places: readonly Place[]): Promise<void> {
 /** Gives a lost host's power back to the empty machine in its place. */
 export async function replaceMachine(places: readonly Place[]): Promise<void> {
   for (const { instance, host } of places) await on(instance, host);
-}
-
-export const HEAL = "`mc admin heal`";
-
-/** Has MinIO look at every byte of every object, and mend what is wrong. */
-export async function heal(place: Place): Promise<void> {
-  const login = "http://$(cat /run/secrets/root-user):$(cat /run/secrets/root-password)@127.0.0.1:9000";
-  const command = `export MC_CONFIG_DIR=/tmp/.mc MC_HOST_local=${login}; exec mc --quiet --json admin heal --recursive --scan deep local/registry >/dev/null`;
-  const done = await shellIn(place, `docker exec ${minioContainer(place.host.name)} sh -c '${command}'`, 240);
-  if (done.code !== 0)
-    throw new LabError(`${place.host.name}: mc admin heal: exit code ${done.code}: ${done.output}`);
 }

@@ -37,11 +37,33 @@ export class Ledger {
     return this.known;
   }
 
+  /** Of all blobs, each counted once, as the store keeps it. */
   get bytes(): number {
-    return this.known.flatMap(({ blobs }) => blobs).reduce((sum, { size }) => sum + size, 0);
+    const sizes = new Map(this.known.flatMap(({ blobs }) => blobs).map(({ digest, size }) => [digest, size]));
+    return [...sizes.values()].reduce((sum, size) => sum + size, 0);
   }
 
   close(): void {
     fs.closeSync(this.descriptor);
   }
+}
+
+/** One request of reading back, and the digest that has to come. */
+export interface Read {
+  readonly path: string;
+  readonly method: "GET" | "HEAD";
+  readonly digest: string;
+}
+
+/** All that was acknowledged: manifests by tag; each blob's bytes once, and in further repositories that it is there. */
+export function readsOf(entries: readonly Entry[]): Read[][] {
+  const known = new Set<string>();
+  return entries.map(({ repository, tag, digest, blobs }) => [
+    { path: `/v2/${repository}/manifests/${tag}`, method: "GET", digest },
+    ...blobs.map((blob): Read => {
+      const method = known.has(blob.digest) ? "HEAD" : "GET";
+      known.add(blob.digest);
+      return { path: `/v2/${repository}/blobs/${blob.digest}`, method, digest: blob.digest };
+    }),
+  ]);
 }

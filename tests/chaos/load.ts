@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import type { Host } from "../../lab/instance";
 import { differences, LARGEST, numbersOf, writeImage } from "./content";
-import type { Ledger } from "./ledger";
+import type { Entry, Ledger } from "./ledger";
 import type { Copied, Skopeo } from "./skopeo";
 
 export interface Outcome extends Copied {
@@ -23,7 +23,10 @@ export interface LoadOptions {
   readonly seed: string;
   /** Pushes and pulls at once, from each client. @default 2 */
   readonly workers?: number;
-  /** Acknowledged bytes after which only small images are pushed, as the disks are what they are. @default 512 MiB */
+  /**
+   * Acknowledged bytes, each layer's once, after which new images are small, as the disks are what they are, and every
+   * second push is one of the large ones before it again. @default 512 MiB
+   */
   readonly budget?: number;
 }
 
@@ -32,6 +35,16 @@ const BUDGET = 512 * 1024 ** 2;
 const SMALL = 256 * 1024;
 /** Where there is nothing to pull yet, and between two requests of one worker. */
 const PAUSE_MS = { least: 200, most: 800 };
+
+/**
+ * The former large image that a push sends again, to a repository of its own: its layers come whole, as if they were new,
+ * and the store keeps them once. Nothing at every second push, or where there is no such image.
+ */
+export function formerFor(number: number, seed: string, entries: readonly Entry[]): Entry | undefined {
+  if (number % 2 === 0) return undefined;
+  const large = entries.filter(({ blobs }) => blobs.some(({ size }) => size > 2 * SMALL));
+  return large[Math.floor(numbersOf(`${seed}/again/${number}`)() * large.length)];
+}
 
 export class Load {
   readonly outcomes: Outcome[] = [];
@@ -56,6 +69,13 @@ export class Load {
     await Promise.all(this.running);
   }
 
+  /** One more push, which the load's end waits for too. */
+  pushNow(client: Host): Promise<void> {
+    const pushing = this.push(client);
+    this.running.push(pushing);
+    return pushing;
+  }
+
   private async work(client: Host, next: () => number): Promise<void> {
     while (!this.stopped) {
       const { entries } = this.options.ledger;
@@ -70,10 +90,13 @@ export class Load {
   async push(client: Host): Promise<void> {
     const { skopeo, ledger, budget = BUDGET } = this.options;
     const number = this.count++;
-    const seed = `${this.options.seed}/${number}`;
+    const spent = ledger.bytes >= budget;
+    const again = spent ? formerFor(number, this.options.seed, ledger.entries) : undefined;
+    const seed = again?.seed ?? `${this.options.seed}/${number}`;
     const folder = path.join(this.options.folder, `push-${number}`);
-    const made = writeImage(folder, seed, ledger.bytes < budget ? LARGEST : SMALL);
-    const repository = `chaos/${client.name}-${number % 8}`;
+    const made = writeImage(folder, seed, spent && !again ? SMALL : LARGEST);
+    // Where a repository has a layer already, a client sends it not again.
+    const repository = `chaos/${client.name}-${again ? `again-${number}` : number % 8}`;
     const tag = `t${number}`;
     const ok = await this.timed("push", client, () => skopeo.push(client, folder, `${repository}:${tag}`));
     if (ok) ledger.add({ ...made, repository, tag, seed, at: Date.now() });

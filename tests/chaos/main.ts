@@ -11,6 +11,7 @@ import { format, resolveConfig } from "prettier";
 import { ToolError } from "../../toolchain";
 import { LabError } from "../../lab/exec";
 import { checkout, platformNamed } from "../../lab/instance";
+import { platformOf } from "../../lab/lab";
 import ownLab from "../support/labSetup";
 import { TestLab } from "../support/testLab";
 import { brokenBounds, type Row } from "./bounds";
@@ -47,15 +48,21 @@ async function refreshAndUp(lab: TestLab): Promise<void> {
   await lab.mustUp();
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { only: { type: "string" }, out: { type: "string" } } });
+/** The whole plan, and what of it is to be done. @throws LabError where that is nothing */
+function choose(only = "") {
   const plan = fullPlan();
-  const steps = chosen(plan, values.only ?? "");
-  const changing = chosenChanges(values.only ?? "");
+  const steps = chosen(plan, only);
+  const changing = chosenChanges(only);
   if (steps.length + changing.length === 0) {
     const names = [...plan.map(nameOf), ...changes.map(({ name }) => `change: ${name}`)];
-    throw new LabError(`no fault and no change has "${values.only}" in its name: ${names.join("; ")}`);
+    throw new LabError(`no fault and no change has "${only}" in its name: ${names.join("; ")}`);
   }
+  return { plan, steps, changing };
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { only: { type: "string" }, out: { type: "string" } } });
+  const { plan, steps, changing } = choose(values.only);
   const out = path.resolve(checkout(), values.out ?? ".chaos.md");
   const leave = ownLab();
   const rows: Row[] = [];
@@ -84,8 +91,9 @@ async function main(): Promise<void> {
       fs.writeFileSync(out, await format(text, { ...style, parser: "markdown" }));
     };
     try {
+      const platform = platformOf(lab.instance);
       // First, on a lab that nothing has hurt yet.
-      for (const change of changing) {
+      for (const change of changing.filter((one) => (one.platform ?? platform) === platform)) {
         const row = await changeRound(stage, lab, change);
         changed.push(row);
         say(`  ${changeText(row)}`);

@@ -35,16 +35,19 @@ export interface Holders {
   readonly nodes: readonly string[];
 }
 
-/** The most seconds on end that more than one node had the VIP, counted each second. */
+/**
+ * The most seconds on end that more than one node had the VIP, from when that was seen first until it was seen no more:
+ * a machine with much to do looks less often.
+ */
 export function secondsOfTwo(samples: readonly Holders[], { from, to }: Span): number {
+  const within = samples.filter(({ at }) => at >= from && at <= to).sort((one, other) => one.at - other.at);
   let longest = 0;
-  let current = 0;
-  for (const { at, nodes } of samples) {
-    if (at < from || at > to) continue;
-    current = nodes.length > 1 ? current + 1 : 0;
-    longest = Math.max(longest, current);
+  let since: number | undefined;
+  for (const { at, nodes } of [...within, { at: to, nodes: [] }]) {
+    if (since !== undefined) longest = Math.max(longest, at - since);
+    since = nodes.length > 1 ? (since ?? at) : undefined;
   }
-  return longest;
+  return Math.round(longest / 1000);
 }
 
 export interface Counts {
@@ -63,4 +66,21 @@ export function countsOf(outcomes: readonly Outcome[], kind: Outcome["kind"], { 
     before: those.filter(({ ok, retries }) => !ok || retries > 0).length,
     after: those.filter(({ ok }) => !ok).length,
   };
+}
+
+/** How those went that were begun in a span, whenever they ended. */
+export function begunIn(
+  outcomes: readonly Outcome[],
+  kind: Outcome["kind"],
+  { from, to }: Span,
+): { readonly ok: number; readonly failed: number } {
+  const those = outcomes.filter((one) => one.kind === kind && one.start >= from && one.start <= to);
+  const ok = those.filter((one) => one.ok).length;
+  return { ok, failed: those.length - ok };
+}
+
+/** When a path was first answered with success, of what was asked in a span; its end where it was not. */
+export function answeredFrom(probes: readonly Probe[], path: string, { from, to }: Span): number {
+  const those = probes.filter((probe) => probe.path === path && probe.at >= from && good(probe));
+  return Math.min(to, ...those.map(answered));
 }

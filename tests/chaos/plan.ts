@@ -24,8 +24,11 @@ export interface Step {
   /** How many nodes of the role at once. @default 1 */
   readonly count?: number;
   readonly remedy?: Remedy;
-  /** What the registry says to a push, and to a pull, while it lasts. @default both work */
-  readonly refuses?: "pushes" | "everything";
+  /**
+   * What the registry refuses while it lasts: a push, or a pull too. In `silence` nobody is there to refuse anything.
+   * @default both work
+   */
+  readonly refuses?: "pushes" | "everything" | "silence";
 }
 
 /** How long a fault lasts before it is taken back, in seconds. */
@@ -62,7 +65,7 @@ export function fullPlan(): Step[] {
     { fault: "power", role: "minio", count: 2, refuses: "pushes" },
     { fault: "freeze", choice: "minio", role: "minio", count: 3, refuses: "everything" },
     ...each(["lose"], { remedy: "up" }),
-    { fault: "power", role: "holder", count: 4, refuses: "everything" },
+    { fault: "power", role: "holder", count: 4, refuses: "silence" },
   ];
 }
 

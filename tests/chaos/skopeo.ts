@@ -48,9 +48,16 @@ export class Skopeo {
     return new Skopeo(folder, access.host);
   }
 
-  push(client: Host, image: string, name: string): Promise<Copied> {
+  /** What it knew of layers in other repositories it would not send: each push knows of none. */
+  async push(client: Host, image: string, name: string): Promise<Copied> {
     const certificates = ["--dest-cert-dir", path.join(this.folder, "certs")];
-    return this.copy(client, [...certificates, `dir:${image}`, `docker://${this.registry}/${name}`]);
+    const known = fs.mkdtempSync(path.join(this.folder, "known-"));
+    try {
+      const from = [`dir:${image}`, `docker://${this.registry}/${name}`];
+      return await this.copy(client, [...certificates, ...from], known);
+    } finally {
+      fs.rmSync(known, { recursive: true, force: true });
+    }
   }
 
   pull(client: Host, name: string, folder: string): Promise<Copied> {
@@ -58,7 +65,11 @@ export class Skopeo {
     return this.copy(client, [...certificates, `docker://${this.registry}/${name}`, `dir:${folder}`]);
   }
 
-  private async copy(client: Host, args: readonly string[]): Promise<Copied> {
+  private async copy(
+    client: Host,
+    args: readonly string[],
+    known = path.join(this.folder, "data"),
+  ): Promise<Copied> {
     const login = ["--authfile", path.join(this.folder, "auth.json")];
     const flags = ["--quiet", "--preserve-digests", "--retry-times", String(RETRIES), ...login];
     const command = ["skopeo", "--insecure-policy", "copy", ...flags, ...args];
@@ -66,7 +77,7 @@ export class Skopeo {
       // What it knows of blobs lies in the lab's folder, and not in the machine's /var/lib/containers.
       env: {
         _CONTAINERS_ROOTLESS_UID: "1000",
-        XDG_DATA_HOME: path.join(this.folder, "data"),
+        XDG_DATA_HOME: known,
         TMPDIR: this.folder,
       },
       timeoutMs: TIMEOUT_MS,

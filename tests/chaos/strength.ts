@@ -1,8 +1,9 @@
 /** Whether everything of a stack runs, and what is missing where it does not. */
 import { waitFor } from "../../lab/exec";
 import { shellIn, type Place } from "../../lab/faults/place";
+import { unfinished } from "./healing";
 
-const SECONDS = 10;
+const SECONDS = 15;
 const MARK = "-- ";
 
 /** What one host said, by part. */
@@ -37,26 +38,47 @@ export const minioContainer = (node: string): string =>
   `$(docker ps --quiet --filter status=running --filter label=com.docker.swarm.service.name=minio-${node} | head -n 1)`;
 
 const storageCommands = (node: string, drive: string): Record<string, string> => ({
+  units:
+    "for unit in moorage-keepalived moorage-vip-guard $(test ! -e /etc/moorage/healing || echo moorage-healing); do echo $unit $(systemctl is-active $unit.service); done",
+  healing: "test ! -e /etc/moorage/healing || timeout 5 sh /etc/moorage/healing say",
   spares: `timeout 5 docker exec ${minioContainer(node)} curl -s -m 3 -o /dev/null -w '%{http_code}' 'http://127.0.0.1:9000/minio/health/cluster?maintenance=true'`,
   objects: `cd ${drive}/registry && find . -name xl.meta`,
 });
 
-/** What a manager says is not as it should be. */
+/** What a manager says is not as it should be: too little, or something that should be gone. */
 export function missingInSwarm(said: Said, names: readonly string[], members: number): string[] {
-  const rows = (said.nodes ?? "").split("\n").map((line) => line.split(" "));
+  const rows = (said.nodes ?? "").split("\n").filter(Boolean);
+  const parts = rows.map((line) => line.split(" "));
   const nodes = names.flatMap((name) => {
-    const all = rows.filter(([host]) => host === name);
+    const all = parts.filter(([host]) => host === name);
     const whole = ([, status, availability, manager]: string[]): boolean =>
       status === "Ready" && availability === "Active" && manager !== "Unreachable";
-    return all.some(whole) ? [] : [`node ${name}: ${all[0]?.slice(1).join(" ") ?? "unknown"}`];
+    if (all.length === 1 && all.every(whole)) return [];
+    return [`node ${name}: ${all.map((row) => row.slice(1).join(" ")).join(" and ") || "unknown"}`];
   });
+  const strangers = rows.filter((_row, index) => !names.includes(parts[index]?.[0] ?? ""));
   const services = (said.services ?? "").split("\n").flatMap((line) => {
     const [, name, running, wanted] = /^(\S+) (\d+)\/(\d+)/.exec(line) ?? [];
     if (name === undefined) return [`services: ${line}`];
     return running === wanted ? [] : [`${name} ${running}/${wanted}`];
   });
   const healthy = said.etcd?.match(/ is healthy/g)?.length ?? 0;
-  return [...nodes, ...services, ...(healthy === members ? [] : [`etcd ${healthy}/${members}`])];
+  const endpoints = healthy + (said.etcd?.match(/ is unhealthy/g)?.length ?? 0);
+  const etcd = healthy === members ? [] : [`etcd ${healthy}/${members}`];
+  if (endpoints > members) etcd.push(`etcd has ${endpoints} members in place of ${members}`);
+  return [...nodes, ...strangers.map((row) => `node too many: ${row}`), ...services, ...etcd];
+}
+
+/** What does not run on the nodes beside their containers. @param said what each node says, in the order of names */
+export function missingOnNodes(said: readonly Said[], names: readonly string[], since: number): string[] {
+  const units = names.flatMap((name, index) => {
+    const lines = (said[index]?.units ?? "").split("\n").filter(Boolean);
+    if (lines.length === 0) return [`${name} does not say what runs there`];
+    return lines.filter((line) => !line.endsWith(" active")).map((line) => `${name}: ${line}`);
+  });
+  const healers = said.flatMap(({ healing = "" }) => (healing === "" ? [] : [healing]));
+  if (healers.length !== 1) return [...units, `${healers.length} nodes heal`];
+  return [...units, ...healers.flatMap((healing) => unfinished(healing, since))];
 }
 
 /**
@@ -84,12 +106,12 @@ export class Strength {
 
   constructor(private readonly members: Members) {}
 
-  /** What is missing now; nothing where all is whole. */
-  async missing(): Promise<string[]> {
+  /** What is missing now; nothing where all is whole. @param since when the drives must have been looked at, in seconds */
+  async missing(since = 0): Promise<string[]> {
     const { nodes, managers } = this.members;
     const names = nodes.map(({ host }) => host.name);
     const [swarm, storage] = await Promise.all([this.swarm(), this.storage()]);
-    const missing = missingInSwarm(swarm, names, managers);
+    const missing = [...missingInSwarm(swarm, names, managers), ...missingOnNodes(storage, names, since)];
     const spared = names.filter((_name, index) => storage[index]?.spares === "200");
     if (spared.length < names.length) missing.push(`MinIO could spare ${spared.length}/${names.length}`);
     const drives = storage.map(({ objects = "" }) =>
@@ -111,7 +133,7 @@ export class Strength {
     const start = Date.now();
     this.before = new Set();
     const whole = async (): Promise<number | undefined> => {
-      const missing = await this.missing();
+      const missing = await this.missing(Math.floor(start / 1000));
       onMissing(missing);
       return missing.length === 0 ? (Date.now() - start) / 1000 : undefined;
     };

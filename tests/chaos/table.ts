@@ -27,6 +27,7 @@ const HEAD = [
   "two holders",
   "lost",
   "full strength",
+  "why not at the first try",
   "bounds",
 ];
 
@@ -48,6 +49,7 @@ export function cellsOf(row: Row): string[] {
     `${row.secondsOfTwo} s`,
     String(lost.length),
     command === undefined ? strength : `${strength}, by ${command}`,
+    row.reasons.join("; ") || "-",
     broken.length === 0 ? "kept" : broken.join("; "),
   ].map(plain);
 }
@@ -77,7 +79,9 @@ export function changeCells(row: ChangeRow): string[] {
     time(row.slowestMs),
     `${row.secondsOfTwo} s`,
     String(row.lost.length),
-    `${Math.round(row.seconds)} s`,
+    row.pauseSeconds === undefined
+      ? `${Math.round(row.seconds)} s`
+      : `${Math.round(row.seconds)} s, no push accepted for ${row.pauseSeconds.toFixed(1)} s`,
     row.reasons.join("; ") || "-",
     broken.length === 0 ? "kept" : broken.join("; "),
   ].map(plain);
@@ -140,17 +144,22 @@ export function page({ where, rows, changes, left, leftChanges, acknowledged }: 
 
 const INTRODUCTION = `Written by \`make chaos\`, which hurts the nodes of a lab one at a time while clients push and pull. Two clients run
 \`skopeo\` through the VIP, two copies at once each, a quarter of them pushes, layers of 4 KiB to 64 MiB; it tries again
-three times by itself. Beside that one client asks \`GET /v2/\` and a manifest in turn, six times a second, on a new
+three times by itself. Once 512 MiB were acknowledged, new images are small, and every second push is a former large one to
+another repository: its layers are sent again, and stored once. Beside that one client asks \`GET /v2/\` and a manifest in turn, six times a second, on a new
 connection each. After every fault all that was ever acknowledged is read back by tag and by digest, and compared.`;
 
 const CHANGES = `Each is one \`pulumi up\` with one thing changed, while the same load runs. Bounds: nothing acknowledged is lost;
-no pull fails after the client's own retries; \`GET /v2/\` through the VIP is never without an answer for 2 s; nobody is
-refused; two nodes have the VIP for 2 s at most; what does not become healthy goes back by itself. The last but one column
+no pull fails after the client's own retries, and no push for a reason that is not understood; \`GET /v2/\` through the VIP is
+never without an answer for 2 s; nobody is refused, and no connection where nginx is started anew; two nodes have the VIP for
+2 s at most; nodes leave service one after the other; what does not become healthy goes back by itself.
+Where MinIO's members change together, which the update says before, pulls may fail meanwhile, and pushes for 60 s. The last but one column
 counts the pushes and pulls that had to be tried again, and says why: where the VIP moves, what is under way on the front
 that it leaves ends with its connections.`;
 
-const BOUNDS = `Bounds: nothing acknowledged is lost; no pull fails after the client's own retries; the longest gap is under 2 s where
-the VIP's holder goes; with one node hurt, first bytes take less than 2 s from 3 s after the fault; two nodes have the
-VIP for 2 s at most, counted each second; and all comes back to full strength: every node ready, every service with all
-its replicas, etcd with all its members, and every object on all of MinIO's drives. Full strength counts from when the
-fault was taken back (power given, packets passed), or from the fault where nothing takes it back.`;
+const BOUNDS = `Bounds: nothing acknowledged is lost; no pull fails after the client's own retries, or none that was begun when the
+registry had answered again, where pulls are refused; the longest gap is under 2 s where the VIP's holder goes; with one node
+hurt, first bytes take less than 2 s from 3 s after the fault, and some push begun from then on succeeds while it lasts; two
+nodes have the VIP for 2 s at most, looked at each second; and all comes back to full strength: every node ready and none
+left over, every service with all its replicas, etcd with all its members, keepalived, its guard and the healing on their
+nodes, every object on all of MinIO's drives, and nothing to be healed, which is looked at each 15 s. Full strength counts
+from when the fault was taken back (power given, packets passed), or from the fault where nothing takes it back.`;

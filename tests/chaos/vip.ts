@@ -10,13 +10,19 @@ export function showsAddress(json: string): boolean {
   return links.some(({ operstate, addr_info }) => operstate === "UP" && (addr_info?.length ?? 0) > 0);
 }
 
-/** The nodes that have the VIP now. One that is off, or frozen with its link down, has nothing to show. */
-export async function holdersOf({ hosts, vip }: Instance): Promise<string[]> {
+/** The nodes that have the VIP now. One that is off, or frozen with its link down, has nothing to show, and hides no other. */
+export async function holdersOf(
+  { hosts, vip }: Pick<Instance, "hosts" | "vip">,
+  shows: (netns: string, vip: string) => Promise<boolean> = showsIn,
+): Promise<string[]> {
   const nodes = hosts.filter(({ kind }) => kind === "node");
-  const shown = await Promise.all(
-    nodes.map(({ netns }) => run("ip", ["-n", netns, "-j", "addr", "show", "dev", "eth0", "to", vip])),
-  );
-  return nodes.filter((_node, index) => showsAddress(shown[index]?.stdout ?? "")).map(({ name }) => name);
+  const has = await Promise.all(nodes.map(({ netns }) => shows(netns, vip).catch(() => false)));
+  return nodes.filter((_node, index) => has[index]).map(({ name }) => name);
+}
+
+async function showsIn(netns: string, vip: string): Promise<boolean> {
+  const shown = await run("ip", ["-n", netns, "-j", "addr", "show", "dev", "eth0", "to", vip]);
+  return showsAddress(shown.stdout);
 }
 
 export class VipWatch {
@@ -26,11 +32,7 @@ export class VipWatch {
   constructor(instance: Instance) {
     this.timer = setInterval(() => {
       const at = Date.now();
-      // A host that goes off meanwhile shows nothing, which is no answer of the others.
-      holdersOf(instance).then(
-        (nodes) => this.samples.push({ at, nodes }),
-        () => undefined,
-      );
+      void holdersOf(instance).then((nodes) => this.samples.push({ at, nodes }));
     }, 1000);
   }
 

@@ -5,6 +5,8 @@ export interface Probing {
   readonly login: Login;
   readonly paths: readonly string[];
   readonly everyMs: number;
+  /** @default "GET" */
+  readonly method?: string;
 }
 
 /** One answer, or its absence. */
@@ -20,7 +22,7 @@ export interface Probe {
 const TIMEOUT_MS = 10_000;
 
 async function main(): Promise<void> {
-  const { login, paths, everyMs } = await told<Probing>();
+  const { login, paths, everyMs, method } = await told<Probing>();
   let count = 0;
   const parent = process.ppid;
   setInterval(() => {
@@ -28,7 +30,7 @@ async function main(): Promise<void> {
     if (process.ppid !== parent) process.exit(0);
     const path = paths[count++ % paths.length] ?? "/v2/";
     const at = Date.now();
-    void request(login, path, TIMEOUT_MS).then(({ status, firstByteMs, error }) =>
+    void request(login, path, TIMEOUT_MS, method).then(({ status, firstByteMs, error }) =>
       tell({ path, at, status, firstByteMs, error } satisfies Probe),
     );
   }, everyMs);

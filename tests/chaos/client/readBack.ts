@@ -1,5 +1,5 @@
 /** Runs on a client: reads everything that was acknowledged, by tag and by digest, and says what is not as it was. */
-import type { Entry } from "../ledger";
+import { readsOf, type Entry, type Read } from "../ledger";
 import { request, tell, told, type Login } from "./request";
 
 export interface Reading {
@@ -11,37 +11,28 @@ const TIMEOUT_MS = 30_000;
 const ATTEMPTS = 3;
 const AT_ONCE = 4;
 
-async function wrong(login: Login, path: string, digest: string): Promise<string | undefined> {
+async function wrong(login: Login, { path, method, digest }: Read): Promise<string | undefined> {
   let last = "";
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const { status, digest: came, error } = await request(login, path, TIMEOUT_MS);
-    if (status === 200) return came === digest ? undefined : `${path}: ${came} in place of ${digest}`;
-    last = `${path}: ${error ?? `status ${status}`}`;
+    const heard = await request(login, path, TIMEOUT_MS, method);
+    const came = method === "GET" ? heard.digest : heard.headers["docker-content-digest"];
+    if (heard.status === 200)
+      return came === digest ? undefined : `${path}: ${String(came)} in place of ${digest}`;
+    last = `${path}: ${heard.error ?? `status ${heard.status}`}`;
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
   return last;
 }
 
-async function readEntry(login: Login, entry: Entry): Promise<string[]> {
-  const { repository, tag, digest, blobs } = entry;
-  const wanted: [string, string][] = [
-    [`manifests/${tag}`, digest],
-    ...blobs.map((blob): [string, string] => [`blobs/${blob.digest}`, blob.digest]),
-  ];
-  const found: string[] = [];
-  for (const [what, expected] of wanted) {
-    const problem = await wrong(login, `/v2/${repository}/${what}`, expected);
-    if (problem !== undefined) found.push(problem);
-  }
-  return found;
-}
-
 async function main(): Promise<void> {
   const { login, entries } = await told<Reading>();
-  const queue = [...entries];
+  const queue = readsOf(entries);
   const work = async (): Promise<void> => {
-    for (let entry = queue.shift(); entry; entry = queue.shift()) {
-      for (const problem of await readEntry(login, entry)) tell(problem);
+    for (let reads = queue.shift(); reads; reads = queue.shift()) {
+      for (const read of reads) {
+        const problem = await wrong(login, read);
+        if (problem !== undefined) tell(problem);
+      }
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));

@@ -1,8 +1,24 @@
-import { describe, expect, test } from "vitest";
-import { brokenChange, causeOf, reasonsOf, refusals, type ChangeRow } from "../../chaos/changeRow";
-import { changes, chosenChanges, urnsOf } from "../../chaos/changes";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { packLayer, writeArchive } from "../../../lab/archive";
+import {
+  brokenChange,
+  causeOf,
+  reasonsOf,
+  refusals,
+  turnedAway,
+  unexplained,
+  type ChangeRow,
+} from "../../chaos/changeRow";
+import { archiveIn, changes, chosenChanges, urnsOf } from "../../chaos/changes";
 import type { Outcome } from "../../chaos/load";
+import { pauseOf } from "../../chaos/pause";
 import { changeCells } from "../../chaos/table";
+import { otherProgram } from "../../chaos/variants";
 
 const good: ChangeRow = {
   name: "nginx: a setting",
@@ -27,6 +43,7 @@ describe("changes", () => {
       "a user's password",
       "registry: a setting",
       "registry: another image",
+      "registry: an image that does not start",
     ]);
     expect(chosenChanges("power")).toEqual([]);
   });
@@ -86,5 +103,105 @@ describe("changes", () => {
     expect(reasonsOf(outcomes)).toEqual(["2× push: the connection ended with its front"]);
     expect(causeOf("dial tcp 10.0.2.10:443: connect: connection refused")).toBe("no front at the VIP");
     expect(causeOf("received unexpected HTTP status: 503 Service Unavailable")).toBe("no registry or store");
+  });
+
+  test("have no push that failed for a reason nobody understands", () => {
+    const push = { kind: "push", client: "c", start: 1, end: 2, ok: false, retries: 3 } as const;
+    const outcomes: Outcome[] = [
+      { ...push, error: "unexpected EOF" },
+      { ...push, error: "the moon was full" },
+      { ...push, error: "the moon was new", ok: true },
+      { ...push, error: "the moon was half", kind: "pull" },
+    ];
+    expect(unexplained(outcomes)).toEqual(["a push failed, and it is not understood why: the moon was full"]);
+  });
+
+  test("of nginx refuse no connection", () => {
+    const probe = { path: "/v2/", at: 1, status: 0, firstByteMs: 1 };
+    const push = { kind: "push", client: "c", start: 1, end: 2, ok: true, retries: 1 } as const;
+    const reset = { ...probe, error: "read ECONNRESET" };
+    expect(turnedAway([reset], [{ ...push, error: "unexpected EOF" }])).toEqual([]);
+    const refused = { ...probe, error: "connect ECONNREFUSED 10.0.2.10:443" };
+    expect(turnedAway([refused, reset], [{ ...push, error: "dial: connection refused" }])).toEqual([
+      "2 connections were refused: no nginx where the VIP was",
+    ]);
+    const through = changes.filter(({ fronts }) => fronts).map(({ name }) => name);
+    expect(through).toEqual(
+      changes.map(({ name }) => name).filter((name) => /^nginx|password|certificate/.test(name)),
+    );
+  });
+
+  test("that do not start name the service that goes back", () => {
+    const [found] = chosenChanges("registry: an image that does not start");
+    expect("service registry-coreos2: Swarm rolled the update back (x)").toMatch(found?.fails ?? /^$/);
+  });
+
+  test("may have a pause where they say so, and only a short one", () => {
+    const pausing = { ...good, gapMs: 40_000, pulls: { all: 9, before: 5, after: 4 } };
+    expect(brokenChange({ ...pausing, pauseSeconds: 31.4 })).toEqual([]);
+    expect(changeCells({ ...pausing, pauseSeconds: 31.44 })).toContain("81 s, no push accepted for 31.4 s");
+    expect(brokenChange({ ...pausing, pauseSeconds: 75 })).toEqual(["no push was accepted for 75 s"]);
+    expect(brokenChange({ ...pausing, pauseSeconds: 0 })).toEqual([
+      "no push was refused: the pause was not seen",
+    ]);
+    const of = (at: number, status: number) => ({ path: "/v2/", at, status, firstByteMs: 100 });
+    const seen = [of(1000, 202), of(2000, 503), of(2500, 202), of(3000, 0), of(9000, 202), of(9500, 202)];
+    expect(pauseOf(seen)).toBe(7.1);
+    expect(pauseOf(seen.slice(0, 4))).toBe(Infinity);
+    expect(pauseOf(seen.slice(0, 1))).toBe(0);
+  });
+});
+
+describe("an image of another program", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-test-"));
+  });
+  afterEach(() => fs.rmSync(folder, { recursive: true }));
+  const into = (...names: string[]): string => path.join(folder, ...names);
+
+  test("has its program in a further layer, longer by some bytes, and starts as before", async () => {
+    fs.mkdirSync(into("layer", "usr", "bin"), { recursive: true });
+    fs.writeFileSync(into("layer", "usr", "bin", "minio"), "program", { mode: 0o755 });
+    const layer = await packLayer(into("layer"), into("layer.tar"));
+    await writeArchive(into("minio.tar"), "minio:x", { Entrypoint: ["minio"] }, [layer]);
+    await otherProgram(into("minio.tar"), into("other.tar"), "usr/bin/minio");
+
+    fs.mkdirSync(into("out"));
+    execFileSync("tar", ["-xf", into("other.tar"), "-C", into("out")]);
+    const read = (name: string): unknown => JSON.parse(fs.readFileSync(into("out", name), "utf8"));
+    const [manifest] = read("manifest.json") as { Config: string; RepoTags: string[]; Layers: string[] }[];
+    expect(manifest?.RepoTags).toEqual(["minio:x"]);
+    const image = read(manifest?.Config ?? "") as { config: unknown; rootfs: { diff_ids: string[] } };
+    expect(image.config).toEqual({ Entrypoint: ["minio"] });
+    const digests = (manifest?.Layers ?? []).map(
+      (name) =>
+        `sha256:${createHash("sha256")
+          .update(fs.readFileSync(into("out", name)))
+          .digest("hex")}`,
+    );
+    expect(digests).toHaveLength(2);
+    expect(image.rootfs.diff_ids).toEqual(digests);
+    const last = into("out", manifest?.Layers.at(-1) ?? "");
+    expect(execFileSync("tar", ["-xOf", last, "./usr/bin/minio"], { encoding: "utf8" })).toMatch(
+      /^program.+/,
+    );
+    expect(execFileSync("tar", ["-tvf", last], { encoding: "utf8" })).toMatch(
+      /^drwxr-xr-x .* \.\/\n[^]*-rwxr-xr-x .*minio\n/,
+    );
+    await expect(otherProgram(into("minio.tar"), into("none.tar"), "usr/bin/mc")).rejects.toThrow(
+      /has no usr\/bin\/mc/,
+    );
+  });
+
+  test("is what the next change of the image begins with", () => {
+    fs.writeFileSync(into("variant.tar"), "");
+    const stack = (archive: string): string =>
+      `config: { "moorage:images": { minio: { archive: ${archive} } } }`;
+    expect(archiveIn(stack(into("variant.tar")), "minio", "/images")).toBe(into("variant.tar"));
+    fs.writeFileSync(into("broken-minio.tar"), "");
+    expect(archiveIn(stack(into("broken-minio.tar")), "minio", "/images")).toBe("/images/minio.tar");
+    expect(archiveIn(stack(into("gone.tar")), "minio", "/images")).toBe("/images/minio.tar");
+    expect(archiveIn(stack(".images/minio.tar"), "minio", "/images")).toBe("/images/minio.tar");
   });
 });

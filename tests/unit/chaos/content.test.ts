@@ -4,7 +4,8 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { differences, digestOf, LARGEST, layerSizes, SMALLEST, writeImage } from "../../chaos/content";
-import { Ledger } from "../../chaos/ledger";
+import { Ledger, readsOf } from "../../chaos/ledger";
+import { formerFor } from "../../chaos/load";
 
 let folder: string;
 
@@ -60,4 +61,36 @@ test("a ledger knows what was acknowledged, also after a run that was cut off wh
   expect(again.entries.map(({ tag }) => tag)).toEqual(["t", "u"]);
   expect(again.bytes).toBe(15);
   again.close();
+});
+
+describe("a large image that is sent again", () => {
+  const blob = (name: string, size: number) => ({ digest: `sha256:${name}`, size });
+  const entry = (tag: string, blobs: ReturnType<typeof blob>[]) => ({
+    repository: `r-${tag}`,
+    tag,
+    seed: tag,
+    at: 1,
+    digest: `sha256:m-${tag}`,
+    blobs,
+  });
+  const large = entry("large", [blob("a", 64 * 1024 ** 2)]);
+  const entries = [entry("small", [blob("b", 5000)]), large, { ...large, repository: "r-again" }];
+
+  test("is every second push's", () => {
+    for (const number of [1, 3, 5, 7]) expect(formerFor(number, "seed", entries)?.seed).toBe("large");
+    expect(formerFor(2, "seed", entries)).toBeUndefined();
+    expect(formerFor(1, "seed", entries.slice(0, 1))).toBeUndefined();
+  });
+
+  test("counts once, and is read once", () => {
+    const ledger = new Ledger(path.join(folder, "again"));
+    for (const one of entries) ledger.add(one);
+    expect(ledger.bytes).toBe(5000 + 64 * 1024 ** 2);
+    ledger.close();
+    expect(readsOf(entries).map((reads) => reads.map(({ method, path }) => `${method} ${path}`))).toEqual([
+      ["GET /v2/r-small/manifests/small", "GET /v2/r-small/blobs/sha256:b"],
+      ["GET /v2/r-large/manifests/large", "GET /v2/r-large/blobs/sha256:a"],
+      ["GET /v2/r-again/manifests/large", "HEAD /v2/r-again/blobs/sha256:a"],
+    ]);
+  });
 });

@@ -1,8 +1,15 @@
 import { describe, expect, test } from "vitest";
 import type { Probe } from "../../chaos/client/probe";
-import { countsOf, longestGap, secondsOfTwo, slowestFirstByte } from "../../chaos/measure";
+import {
+  answeredFrom,
+  begunIn,
+  countsOf,
+  longestGap,
+  secondsOfTwo,
+  slowestFirstByte,
+} from "../../chaos/measure";
 import { outcomeOf } from "../../chaos/skopeo";
-import { showsAddress } from "../../chaos/vip";
+import { holdersOf, showsAddress } from "../../chaos/vip";
 
 const probe = (at: number, firstByteMs: number, status = 200): Probe => ({
   path: "/v2/",
@@ -47,6 +54,25 @@ test("two holders count while they last on end", () => {
   expect(secondsOfTwo(samples, { from: 0, to: 3500 })).toBe(2);
 });
 
+test("two holders count by the clock, where some looks are missing or late", () => {
+  const two = ["n1", "n2"];
+  const samples = [
+    { at: 9000, nodes: ["n1"] },
+    { at: 1000, nodes: two },
+    { at: 4000, nodes: two },
+  ];
+  expect(secondsOfTwo(samples, { from: 0, to: 20_000 })).toBe(8);
+  expect(secondsOfTwo([{ at: 1000, nodes: two }], { from: 0, to: 6000 })).toBe(5);
+});
+
+test("a node that cannot be looked at hides no other", async () => {
+  const host = (name: string) => ({ kind: "node", name, netns: name }) as const;
+  const hosts = ["n1", "n2", "n3"].map(host) as unknown as Parameters<typeof holdersOf>[0]["hosts"];
+  const shows = (netns: string) =>
+    netns === "n2" ? Promise.reject(new Error("no such namespace")) : Promise.resolve(netns === "n3");
+  expect(await holdersOf({ hosts, vip: "10.0.2.10" }, shows)).toEqual(["n3"]);
+});
+
 test("an address counts on a link that others can see", () => {
   const shown = (operstate: string, addresses: unknown[]): string =>
     JSON.stringify([{ ifname: "eth0", operstate, addr_info: addresses }]);
@@ -77,4 +103,12 @@ test("what skopeo tried again is a failure before its retries, and none after th
   ];
   expect(countsOf(outcomes, "pull", span)).toEqual({ all: 3, before: 2, after: 1 });
   expect(countsOf(outcomes, "push", span)).toEqual({ all: 0, before: 0, after: 0 });
+  expect(begunIn(outcomes, "pull", span)).toEqual({ ok: 1, failed: 1 });
+  expect(begunIn(outcomes, "push", span)).toEqual({ ok: 0, failed: 0 });
+});
+
+test("a path is answered again by its first success after that", () => {
+  const probes = [probe(900, 10), probe(1200, 10, 503), probe(1500, 30), probe(1400, 900)];
+  expect(answeredFrom(probes, "/v2/", { from: 1000, to: 9000 })).toBe(1530);
+  expect(answeredFrom(probes, "/v2/", { from: 2000, to: 9000 })).toBe(9000);
 });
