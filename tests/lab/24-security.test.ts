@@ -3,6 +3,7 @@ import * as tls from "node:tls";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { RegistryAccess } from "../../lab/journey/push";
 import { documentedChecks, swarmFacts, verdicts } from "../support/dockerBench";
+import { authorized, ownLimits, programKey, sliceLimits } from "../support/hardening";
 import { documented, everyPort, openPorts } from "../support/listeners";
 import { ask, eventually, TestLab, type Answer } from "../support/testLab";
 
@@ -126,11 +127,8 @@ describe("a container", () => {
         Number(/MemTotal: +(\d+)/.exec(await lab.mustRoot(name, "cat /proc/meminfo"))?.[1]) * 1024;
       const memory = await lab.mustRoot(name, "systemctl show --value --property MemoryMax moorage.slice");
       expect(Number(memory) / total, name).toBeCloseTo(0.8, 2);
-      // What the kernel itself has for the slice, by whichever version of cgroups.
-      const files =
-        "/sys/fs/cgroup/memory/moorage.slice/memory.limit_in_bytes /sys/fs/cgroup/moorage.slice/memory.max";
-      const limits = await lab.mustRoot(name, `cat ${files} 2>/dev/null; true`);
-      expect(limits.trim(), name).toBe(memory.trim());
+      const limits = { processes: "4096", memory: memory.trim() };
+      expect(await sliceLimits(lab, name), name).toEqual(limits);
       const pids = "docker ps -q | xargs docker inspect --format '{{.State.Pid}}'";
       const groups = await lab.mustRoot(
         name,
@@ -145,6 +143,12 @@ describe("a container", () => {
         "4096\n",
       );
     }
+  });
+
+  test("of keepalived or etcd has limits of its own besides, as the kernel has them", async () => {
+    const keepalived = { processes: "128", memory: String(128 * 2 ** 20) };
+    expect(await ownLimits(lab, "coreos1", "moorage-keepalived")).toEqual(keepalived);
+    expect(await ownLimits(lab, "coreos1", "moorage-etcd")).toMatchObject({ processes: "1024" });
   });
 
   test("is told no secret in its environment or on its command line", async () => {
@@ -166,6 +170,14 @@ describe("a container", () => {
       for (const secret of secrets) expect(said.includes(secret)).toBe(false);
     }
   });
+});
+
+test("the configured keys alone let anybody in, on every node", async () => {
+  // The lab's configuration has none but the program's own.
+  const key = await programKey(lab);
+  for (const { name } of lab.nodes) {
+    expect(await authorized(lab, name), name).toEqual([`/home/core ${key}`, `/home/usera ${key}`]);
+  }
 });
 
 describe("what makes no sense", () => {
