@@ -73,7 +73,7 @@ async function collect(
     return await within(
       timeoutSeconds,
       demultiplex(source as Duplex),
-      () => new HostError(connection.node, `${purpose}: no end after ${timeoutSeconds} s`),
+      () => new HostError(connection.node, `${purpose}: no end after ${Math.round(timeoutSeconds)} s`),
     );
   } finally {
     answer.close();
