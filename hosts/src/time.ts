@@ -4,6 +4,11 @@ export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
+/** Seconds as they are told to somebody: whole, and tenths of less than ten. */
+export function told(seconds: number): number {
+  return seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds);
+}
+
 /** Rejects with what `failure` makes when `work` takes longer than `seconds`; `abandon` may then clean up behind it. */
 export async function within<T>(
   seconds: number,

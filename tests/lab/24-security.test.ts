@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import * as tls from "node:tls";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { RegistryAccess } from "../../lab/journey/push";
+import { documentedChecks, swarmFacts, verdicts } from "../support/dockerBench";
+import { authorized, ownLimits, programKey, sliceLimits } from "../support/hardening";
 import { documented, everyPort, openPorts } from "../support/listeners";
 import { ask, eventually, TestLab, type Answer } from "../support/testLab";
 
@@ -125,11 +127,8 @@ describe("a container", () => {
         Number(/MemTotal: +(\d+)/.exec(await lab.mustRoot(name, "cat /proc/meminfo"))?.[1]) * 1024;
       const memory = await lab.mustRoot(name, "systemctl show --value --property MemoryMax moorage.slice");
       expect(Number(memory) / total, name).toBeCloseTo(0.8, 2);
-      // What the kernel itself has for the slice, by whichever version of cgroups.
-      const files =
-        "/sys/fs/cgroup/memory/moorage.slice/memory.limit_in_bytes /sys/fs/cgroup/moorage.slice/memory.max";
-      const limits = await lab.mustRoot(name, `cat ${files} 2>/dev/null; true`);
-      expect(limits.trim(), name).toBe(memory.trim());
+      const limits = { processes: "4096", memory: memory.trim() };
+      expect(await sliceLimits(lab, name), name).toEqual(limits);
       const pids = "docker ps -q | xargs docker inspect --format '{{.State.Pid}}'";
       const groups = await lab.mustRoot(
         name,
@@ -144,6 +143,12 @@ describe("a container", () => {
         "4096\n",
       );
     }
+  });
+
+  test("of keepalived or etcd has limits of its own besides, as the kernel has them", async () => {
+    const keepalived = { processes: "128", memory: String(128 * 2 ** 20) };
+    expect(await ownLimits(lab, "coreos1", "moorage-keepalived")).toEqual(keepalived);
+    expect(await ownLimits(lab, "coreos1", "moorage-etcd")).toMatchObject({ processes: "1024" });
   });
 
   test("is told no secret in its environment or on its command line", async () => {
@@ -165,6 +170,14 @@ describe("a container", () => {
       for (const secret of secrets) expect(said.includes(secret)).toBe(false);
     }
   });
+});
+
+test("the configured keys alone let anybody in, on every node", async () => {
+  // The lab's configuration has none but the program's own.
+  const key = await programKey(lab);
+  for (const { name } of lab.nodes) {
+    expect(await authorized(lab, name), name).toEqual([`/home/core ${key}`, `/home/usera ${key}`]);
+  }
 });
 
 describe("what makes no sense", () => {
@@ -370,26 +383,11 @@ describe("a slow line", () => {
   });
 });
 
-describe("chapter 7 of docker-bench-security", () => {
-  const manager = (line: string): Promise<string> => lab.mustRoot("coreos1", line);
-
-  test("holds where docs/security.md says so", async () => {
-    const info = JSON.parse(await manager("docker info --format '{{json .Swarm}}'")) as {
-      Managers: number;
-      Cluster: { Spec: { CAConfig: { NodeCertExpiry: number } } };
-    };
-    // 7.2: as many managers as the configuration has, and one leader.
-    expect(info.Managers).toBe(managers.length);
-    expect((await manager("docker node ls")).split("Leader")).toHaveLength(2);
-    // 7.4: nothing is published by way of ingress, the overlay that Docker makes and does not encrypt.
-    const services = await manager("docker service ls -q | xargs docker service inspect");
-    const ports = (JSON.parse(services) as { Endpoint: { Ports?: { PublishMode: string }[] } }[])
-      .flatMap(({ Endpoint }) => Endpoint.Ports ?? [])
-      .map(({ PublishMode }) => PublishMode);
-    expect(ports).toEqual(["host"]);
-    // 7.5
-    expect((await manager("docker secret ls -q")).trim().split("\n").length).toBeGreaterThan(3);
-    // 7.8
-    expect(info.Cluster.Spec.CAConfig.NodeCertExpiry / 3600e9 / 24).toBe(90);
-  });
+test("each check of docker-bench-security's chapter 7 comes out as docs/security.md says", async () => {
+  const page = documentedChecks();
+  for (const { number, holds, why } of page) {
+    if (holds !== "yes") expect(why, `${number} says why`).not.toBe("");
+  }
+  const columns = Object.fromEntries(page.map(({ number, holds }) => [number, holds]));
+  for (const node of managers) expect(verdicts(await swarmFacts(lab, node)), node).toEqual(columns);
 });

@@ -1,7 +1,8 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { faults } from "../../lab/faults";
 import type { RegistryAccess } from "../../lab/journey/push";
-import { holdersOf } from "../chaos/vip";
+import { secondsOfTwo } from "../chaos/measure";
+import { holdersOf, VipWatch } from "../chaos/vip";
 import { ask, eventually, TestLab } from "../support/testLab";
 
 let lab: TestLab;
@@ -38,6 +39,11 @@ async function movesFrom(former: string, seconds: number): Promise<void> {
 
 describe("the address leaves a node", () => {
   let undo: () => Promise<unknown> = () => Promise.resolve();
+  let watch: VipWatch;
+  beforeEach(() => {
+    watch = new VipWatch(lab.instance);
+    return () => watch.stop();
+  });
   afterEach(async () => {
     await undo();
     undo = () => Promise.resolve();
@@ -51,6 +57,9 @@ describe("the address leaves a node", () => {
       }
       await serves();
     });
+    expect(watch.samples.length).toBeGreaterThan(3);
+    // Also while the former holder comes back to itself.
+    expect(secondsOfTwo(watch.samples, { from: 0, to: Date.now() })).toBeLessThanOrEqual(2);
   });
 
   test("whose nginx is frozen", async () => {

@@ -2,7 +2,7 @@
 import type { Duplex } from "node:stream";
 import type { Connection } from "../contract";
 import { HostError, lastLines, redact } from "../errors";
-import { within } from "../time";
+import { told, within } from "../time";
 import { dockerApi } from "./api";
 
 export interface ContainerCommand {
@@ -73,7 +73,7 @@ async function collect(
     return await within(
       timeoutSeconds,
       demultiplex(source as Duplex),
-      () => new HostError(connection.node, `${purpose}: no end after ${timeoutSeconds} s`),
+      () => new HostError(connection.node, `${purpose}: no end after ${told(timeoutSeconds)} s`),
     );
   } finally {
     answer.close();

@@ -3,7 +3,7 @@ import { Readable } from "node:stream";
 import type { ClientChannel } from "ssh2";
 import type { Connection } from "../contract";
 import { CommandError, HostError, UnreachableError, fullDiskAdvice, lastLines, redact } from "../errors";
-import { within } from "../time";
+import { told, within } from "../time";
 import { patient } from "./connect";
 import type { Patience } from "./connect";
 import { openSession } from "./pool";
@@ -53,7 +53,7 @@ export async function exec(
     const result = await within(
       timeoutSeconds,
       finished(connection, channel, attempted, options.stdin),
-      () => new HostError(connection.node, `${attempted}: no end after ${timeoutSeconds} s`),
+      () => new HostError(connection.node, `${attempted}: no end after ${told(timeoutSeconds)} s`),
       () => channel.destroy(),
     );
     if (!accept.includes(result.code)) throw failed(connection.node, attempted, result, options);

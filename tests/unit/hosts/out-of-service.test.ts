@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Cluster, NodeFilesInputs, NodeFilesOutputs } from "../../../hosts/src/contract";
 import { disruptionLock } from "../../../hosts/src/locks";
 import { nodeFiles } from "../../../hosts/src/node-files";
@@ -6,6 +6,7 @@ import { swarmMember } from "../../../hosts/src/swarm/member";
 import { endAbsence, outOfService, quorumNeeds } from "../../../hosts/src/swarm/out-of-service";
 import { row } from "../../../hosts/src/swarm/turn";
 import type { SwarmNode } from "../../../hosts/src/swarm/types";
+import { sleep } from "../../../hosts/src/time";
 import { canSandbox } from "./support/sandbox";
 import { engines, memberInputs } from "./support/sim-swarm";
 import type { Engine } from "./support/sim-swarm";
@@ -44,6 +45,51 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     expect(swarm.moves).toEqual(expected);
     for (const { sandbox } of all) expect(sandbox.read(absence)).toBeUndefined();
   }, 60_000);
+
+  it("is changed once the last of its tasks is gone, and not before", async () => {
+    const { all, cluster, swarm } = await whole();
+    swarm.staying.add("store");
+    let changed = false;
+    const done = outOfService(all[1].connection, cluster, () => {
+      changed = true;
+      return Promise.resolve();
+    });
+    await expect.poll(() => swarm.moves, { timeout: 10_000 }).toEqual(["b drain"]);
+    await sleep(1500);
+    expect(changed).toBe(false);
+    swarm.staying.clear();
+    await done;
+    expect(changed).toBe(true);
+    expect(swarm.moves).toEqual(["b drain", "b active"]);
+  }, 20_000);
+
+  it("on which a task stays is not changed, and stops the row", async () => {
+    const { all, cluster, swarm } = await whole();
+    swarm.staying.add("store");
+    let changed = false;
+    const fails = outOfService(all[1].connection, cluster, () => {
+      changed = true;
+      return Promise.resolve();
+    });
+    const refused = expect(fails).rejects.toThrow(
+      /^b: 1 of its tasks still run 120 s after it was drained; see `docker node ps b`$/,
+    );
+    await expect.poll(() => swarm.moves, { timeout: 10_000 }).toEqual(["b drain"]);
+    const later = performance.now() + 121_000;
+    // Its time may begin a moment after the drain.
+    await sleep(500);
+    vi.spyOn(performance, "now").mockReturnValue(later);
+    await refused;
+    vi.restoreAllMocks();
+    expect(changed).toBe(false);
+    expect(row.stoppedBy).toBe("b");
+    expect(JSON.parse(all[1].sandbox.read(absence) ?? "")).toMatchObject({ availability: "active" });
+    // The next run finds it so, and goes on once the task is gone.
+    row.stoppedBy = undefined;
+    swarm.staying.clear();
+    await endAbsence(all[1].connection, cluster);
+    expect(swarm.moves).toEqual(["b drain", "b active"]);
+  }, 20_000);
 
   it("that was paused by its owner is paused again", async () => {
     const { all, cluster, swarm } = await whole();

@@ -1,6 +1,8 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { previousHashes } from "@moorage/hosts";
 import { describe, expect, it } from "vitest";
+import { registry } from "../../../config/services";
 import { checkout } from "../../../lab/instance";
 import { pagesOf, runbook, type Command, type Page } from "../../support/runbook";
 
@@ -10,6 +12,7 @@ const spellings: Readonly<Record<string, RegExp>> = {
   "pulumi refresh": /\.refresh\(\)/,
   "pulumi up --refresh --target '**:SwarmMember::*'":
     /members = "\*\*:SwarmMember::\*"[^]*\.up\(\["--refresh", "--target", members\]\)/,
+  "sudo date -u -s @SECONDS": /"date", "-u", "-s", `@\$\{/,
   // It runs the command, but for a lock file that cannot be read.
   "pulumi cancel": /\breleaseStaleLock\(/,
 };
@@ -78,6 +81,24 @@ describe("docs/runbook.md", () => {
       expect(untried.map(({ line }) => line)).toEqual([]);
     },
   );
+});
+
+it("a password that has to go is refused at once, by what its page configures before it is replaced", async () => {
+  const lines = pages.find(({ title }) => title === "A user's password has to go")?.commands ?? [];
+  const [, minutes] =
+    /^pulumi config set --path 'moorage:registry\.previousPasswordMinutes' (\d+)$/.exec(
+      lines[0]?.line ?? "",
+    ) ?? [];
+  expect(lines[1]?.line).toMatch(/^pulumi up --replace '\*\*::registry-user-/);
+  const previous = async (config: object): Promise<object> => {
+    const { previousPasswordMinutes } = registry.parse(config);
+    const before = { hashes: { reader: "old" }, minutes: 15, previous: { reader: "older" }, until: 0 };
+    const inputs = { hashes: { reader: "new" }, minutes: previousPasswordMinutes };
+    return (await previousHashes.update("", before, inputs)).previous;
+  };
+  expect(await previous({ previousPasswordMinutes: Number(minutes) })).toEqual({});
+  // Which is not so by default.
+  expect(await previous({})).toEqual({ reader: "old" });
 });
 
 it("a page's commands are its blocks' lines, with the node that they are for", () => {

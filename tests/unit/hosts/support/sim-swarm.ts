@@ -38,6 +38,8 @@ export class Cluster {
   everywhere: string[] = [];
   /** Services that are bound to one node, by id: the node's name, and whether they run there. */
   readonly bound = new Map<string, { readonly node: string; runs: boolean }>();
+  /** Ids of services whose tasks stay on a node that is drained. */
+  readonly staying = new Set<string>();
   /** What each change of a node's availability was, in order. */
   readonly moves: string[] = [];
   constructor(readonly id: string) {}
@@ -229,15 +231,17 @@ export class Engine {
     const members = [...(this.cluster?.members.values() ?? [])];
     return members
       .filter(({ ID }) => node?.includes(ID) ?? true)
-      .filter(({ availability, down }) => availability === "active" && !down)
-      .flatMap(({ ID, hostname }) =>
-        (this.cluster?.runningOn(hostname) ?? []).map((service) => ({
-          ID: `${service}-${ID}`,
-          ServiceID: service,
-          NodeID: ID,
-          DesiredState: "running",
-          Status: { State: "running" },
-        })),
+      .filter(({ down }) => !down)
+      .flatMap(({ ID, hostname, availability }) =>
+        (this.cluster?.runningOn(hostname) ?? [])
+          .filter((service) => availability === "active" || this.cluster?.staying.has(service))
+          .map((service) => ({
+            ID: `${service}-${ID}`,
+            ServiceID: service,
+            NodeID: ID,
+            DesiredState: "running",
+            Status: { State: "running" },
+          })),
       );
   }
 
