@@ -3,11 +3,13 @@ import * as random from "@pulumi/random";
 import * as render from "@moorage/render";
 import type { RegistryConfig } from "../../config/services";
 import { PreviousHashes } from "../../providers/previousHashes";
+import { RollingOrder } from "../../providers/rollingOrder";
 import { type ObjectStore, storageRegion } from "../storage/objectStore";
-import { SwarmService } from "../swarm/service";
+import { digestOf, shapeOf, SwarmService, type SwarmServiceArgs } from "../swarm/service";
 import { placement, type Swarm } from "../swarm/swarm";
 
 const registryPort = 5000;
+const configPath = "/etc/distribution/config.yml";
 /** Neither the image nor its files need root. */
 const unprivileged = "65532";
 
@@ -61,7 +63,7 @@ export class Registry extends pulumi.ComponentResource {
       { length: 48, special: false },
       { parent: this },
     ).result;
-    const services = args.nodes.map((node) => this.service(node, args, httpSecret));
+    const services = this.replicas(name, args, httpSecret);
     this.backends = args.nodes.map((node) => ({ name: serviceOf(node), port: registryPort }));
     this.ready = services.map((service) => service.converged);
     this.fingerprint = pulumi.all(services.map((service) => service.fingerprint)).apply(String);
@@ -82,38 +84,72 @@ export class Registry extends pulumi.ComponentResource {
     };
   }
 
-  private service(node: string, args: RegistryArgs, httpSecret: pulumi.Output<string>): SwarmService {
-    const { store } = args;
-    const config = pulumi.all([store.credentials.secretKey, httpSecret]).apply(([secretKey, http]) =>
-      render.renderRegistryConfig({
-        bucket: store.bucket,
-        endpoint: store.endpointFor(node),
-        region: storageRegion,
-        accessKey: store.credentials.accessKey,
-        secretKey,
-        httpSecret: http,
-        logLevel: args.registry.logLevel,
-      }),
-    );
-    return new SwarmService(
-      serviceOf(node),
+  /** A new one that does not work counts as running for a moment: at one of them at a time others answer instead. */
+  private replicas(name: string, args: RegistryArgs, httpSecret: pulumi.Output<string>): SwarmService[] {
+    const replicas = args.nodes.map((node) => replicaArgs(node, args, httpSecret));
+    const configs = replicas.map(({ config }) => config);
+    const shapes = replicas.map(({ shape }) => shapeOf(shape));
+    const order = new RollingOrder(
+      `${name}-order`,
       {
-        swarm: args.swarm,
-        // A registry that starts before its bucket exists answers 503 until its next look at the storage.
-        after: store.ready,
-        image: args.image,
-        constraints: [placement.onNode(node)],
-        hostname: serviceOf(node),
-        user: unprivileged,
-        environment: { OTEL_TRACES_EXPORTER: "none" },
-        files: {
-          config: { path: "/etc/distribution/config.yml", content: config, secret: true, uid: unprivileged },
-        },
-        tmpfs: ["/tmp"],
+        what: "registries",
+        shape: pulumi.all(configs).apply((texts) => digestOf([shapes, texts])),
       },
       { parent: this },
     );
+    const services: SwarmService[] = [];
+    for (const [index, { shape, config }] of replicas.entries()) {
+      const previous = services.at(-1);
+      const service = new SwarmService(
+        serviceOf(args.nodes[index] ?? ""),
+        {
+          ...shape,
+          swarm: args.swarm,
+          // A registry that starts before its bucket exists answers 503 until its next look at the storage.
+          after: args.store.ready,
+          turn: order.oneByOne.apply((isRow) => (isRow && previous ? [previous.converged] : [])),
+          files: { config: { path: configPath, content: config, secret: true, uid: unprivileged } },
+        },
+        { parent: this },
+      );
+      services.push(service);
+    }
+    return services;
   }
+}
+
+interface Replica {
+  /** All of it but its configuration. */
+  readonly shape: Omit<SwarmServiceArgs, "swarm">;
+  /** Secret. */
+  readonly config: pulumi.Output<string>;
+}
+
+function replicaArgs(
+  node: string,
+  { store, registry, image }: RegistryArgs,
+  httpSecret: pulumi.Output<string>,
+): Replica {
+  const config = pulumi.all([store.credentials.secretKey, httpSecret]).apply(([secretKey, http]) =>
+    render.renderRegistryConfig({
+      bucket: store.bucket,
+      endpoint: store.endpointFor(node),
+      region: storageRegion,
+      accessKey: store.credentials.accessKey,
+      secretKey,
+      httpSecret: http,
+      logLevel: registry.logLevel,
+    }),
+  );
+  const shape = {
+    image,
+    constraints: [placement.onNode(node)],
+    hostname: serviceOf(node),
+    user: unprivileged,
+    environment: { OTEL_TRACES_EXPORTER: "none" },
+    tmpfs: ["/tmp"],
+  };
+  return { shape, config };
 }
 
 function serviceOf(node: string): string {

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import * as render from "@moorage/render";
@@ -6,7 +5,7 @@ import type { StorageConfig } from "../../config/services";
 import { Bucket } from "../../providers/bucket";
 import { StorageOrder } from "../../providers/storageOrder";
 import type { ConnectionArgs } from "../machine/access";
-import { shapeOf, SwarmService, type SwarmServiceArgs } from "../swarm/service";
+import { digestOf, shapeOf, SwarmService, type SwarmServiceArgs } from "../swarm/service";
 import { placement, type Swarm } from "../swarm/swarm";
 
 const minioPort = 9000;
@@ -200,10 +199,6 @@ function memberArgs(node: string, folder: string, { nodes, images }: ObjectStore
     tmpfs: ["/tmp"],
     sysctls: render.minioSysctls,
   };
-}
-
-function digestOf(value: unknown): string {
-  return createHash("sha256").update(JSON.stringify(value)).digest("hex");
 }
 
 interface StoreSecrets {

@@ -81,7 +81,7 @@ export class SwarmService extends pulumi.ComponentResource {
         dependsOn: args.turn?.apply((turn) => [...before, ...turn]) ?? before,
       },
     );
-    this.fingerprint = pulumi.output(spec).apply(fingerprintOf);
+    this.fingerprint = pulumi.output(spec).apply(digestOf);
     this.converged = new Converged(
       `${name}-converged`,
       {
@@ -144,7 +144,7 @@ type Mounted = Pick<ContainerSpec, "configs" | "secrets">;
 
 /** Changes whenever a service of these arguments does, but for the contents of its files. */
 export function shapeOf(args: Omit<SwarmServiceArgs, "swarm">): string {
-  return fingerprintOf(specOf({ ...args, swarm: { networkId: "" } }, {}));
+  return digestOf(specOf({ ...args, swarm: { networkId: "" } }, {}));
 }
 
 type SpecArgs = Omit<SwarmServiceArgs, "swarm"> & {
@@ -227,6 +227,7 @@ function base64(text: string): string {
   return Buffer.from(text, "utf8").toString("base64");
 }
 
-function fingerprintOf(spec: unknown): string {
-  return createHash("sha256").update(JSON.stringify(spec)).digest("hex");
+/** SHA-256 of what JSON has of a value, hexadecimal. */
+export function digestOf(value: unknown): string {
+  return createHash("sha256").update(JSON.stringify(value)).digest("hex");
 }

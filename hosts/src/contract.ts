@@ -291,6 +291,18 @@ export interface StorageOrderOutputs extends StorageOrderInputs {
   readonly oneByOne: boolean;
 }
 
+// In which order services are changed that stand in for each other.
+
+export interface RollingOrderInputs {
+  /** What they are, as messages name them: `registries`. */
+  readonly what: string;
+  /** Changes whenever anything of one of them does. */
+  readonly shape: string;
+}
+export interface RollingOrderOutputs extends RollingOrderInputs {
+  readonly oneByOne: boolean;
+}
+
 // Secrets and configs of ours that nothing records and nothing uses.
 
 export interface SweptInputs {

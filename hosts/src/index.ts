@@ -14,6 +14,7 @@ export { nodeNetwork } from "./node-network";
 export { preflight } from "./preflight";
 export { previousHashes } from "./previous-hashes";
 export { converged } from "./services/converged";
+export { rollingOrder } from "./services/rolling";
 export { swept } from "./services/swept";
 export { removeUnrecorded } from "./services/unrecorded";
 export type { NamedKind } from "./services/unrecorded";

@@ -10,6 +10,7 @@ import { nodeNetwork } from "./node-network";
 import { preflight } from "./preflight";
 import { previousHashes } from "./previous-hashes";
 import { converged } from "./services/converged";
+import { rollingOrder } from "./services/rolling";
 import { swept } from "./services/swept";
 import { bucket } from "./storage/bucket";
 import { storageOrder } from "./storage/order";
@@ -31,6 +32,7 @@ const operations = {
   converged: [converged],
   etcdCluster: [etcdCluster, "memberIds"],
   previousHashes: [previousHashes, "previous", "until"],
+  rollingOrder: [rollingOrder, "oneByOne"],
   swept: [swept],
   bucket: [bucket],
   storageOrder: [storageOrder, "oneByOne"],

@@ -60,6 +60,7 @@ describe("a change of one setting touches what depends on it, and nothing else:"
     expect(changed).toEqual(
       [
         ...nodes.flatMap((node) => [`~ Converged registry-${node}-converged`, `~ Service registry-${node}`]),
+        "~ RollingOrder registry-order",
         ...proof,
       ].sort(),
     );

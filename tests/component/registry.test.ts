@@ -25,6 +25,7 @@ describe("the registry", () => {
       "RandomPassword registry-http-secret",
       "RandomPassword registry-user-admin",
       "RandomPassword registry-user-reader",
+      "RollingOrder registry-order",
       ...nodes.map((node) => `SwarmService registry-${node}`),
     ]);
     expect(recorder.named("registry-user-reader").inputs).toEqual({ length: 32, special: false });
@@ -32,6 +33,19 @@ describe("the registry", () => {
       "Converged registry-coreos3-converged",
       "Secret registry-coreos3-config",
       "Service registry-coreos3",
+    ]);
+  });
+
+  test("is changed node by node, where that is a change and no first one", () => {
+    const waits = (node: string) =>
+      recorder
+        .named(`registry-${node}`)
+        .dependencies.filter((name) => /^registry-(order|coreos\d-converged)$/.test(name));
+    expect(nodes.map(waits)).toEqual([
+      ["registry-order"],
+      ["registry-coreos1-converged", "registry-order"],
+      ["registry-coreos2-converged", "registry-order"],
+      ["registry-coreos3-converged", "registry-order"],
     ]);
   });
 
