@@ -1,0 +1,57 @@
+/** Inputs and outputs of what watches over services. */
+import type { Connection } from "../contract";
+
+// Waiting for a service: all tasks of this very spec healthy.
+
+export interface ConvergedInputs {
+  readonly managers: Connection[];
+  /** The service's name. */
+  readonly service: string;
+  /** Changes whenever the service's spec does. */
+  readonly fingerprint: string;
+  readonly timeoutSeconds: number;
+  /** The node on which the service is MinIO, which has to be whole again before the next one's. */
+  readonly storageNode?: Connection;
+}
+export type ConvergedOutputs = ConvergedInputs;
+
+// In which order MinIO's members are changed.
+
+export interface StorageOrderInputs {
+  /** Storage nodes, in the order of their turns. */
+  readonly nodes: Connection[];
+  /** Swarm service name by node name. */
+  readonly services: Record<string, string>;
+  /** Changes whenever anything of a service does. */
+  readonly shape: string;
+  /** Changes whenever something does that all members have to have in common. */
+  readonly common: string;
+  readonly image: string;
+}
+export interface StorageOrderOutputs extends StorageOrderInputs {
+  readonly oneByOne: boolean;
+}
+
+// In which order services are changed that stand in for each other.
+
+export interface RollingOrderInputs {
+  /** What they are, as messages name them: `registries`. */
+  readonly what: string;
+  /** Changes whenever anything of one of them does. */
+  readonly shape: string;
+}
+export interface RollingOrderOutputs extends RollingOrderInputs {
+  readonly oneByOne: boolean;
+}
+
+// Secrets and configs of ours that nothing records and nothing uses.
+
+export interface SweptInputs {
+  readonly managers: Connection[];
+  /** Label, `key=value`, that all secrets and configs of this stack carry. */
+  readonly label: string;
+  /** `organization/project/stack`, whose state tells what is recorded. */
+  readonly stack: string;
+  readonly fingerprint: string;
+}
+export type SweptOutputs = SweptInputs;
