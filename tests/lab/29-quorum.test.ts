@@ -1,9 +1,9 @@
 import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { faults } from "../../../lab/faults";
-import { pushAndPull, type RegistryAccess } from "../../../lab/journey/push";
-import { pushLayer } from "../../support/blobs";
-import { ask, eventually, helloArchive, TestLab, type Answer } from "../../support/testLab";
+import { faults } from "../../lab/faults";
+import { pushAndPull, type RegistryAccess } from "../../lab/journey/push";
+import { pushLayer } from "../support/blobs";
+import { ask, eventually, helloArchive, TestLab, type Answer } from "../support/testLab";
 
 /** One manager of three is among them: the Swarm goes on. */
 const pair = ["coreos3", "coreos4"];
@@ -24,7 +24,7 @@ const repository = (): string => `/v2/demo/${path.basename(helloArchive(lab), ".
 
 function asked(method: string, target: string, body?: string): Promise<Answer> {
   const { username: user, password } = access;
-  return ask(lab, access, target, { user, password, method, body, timeoutMs: 60_000 });
+  return ask(lab, access, target, { user, password, method, body, timeoutMs: 8000 });
 }
 
 function expectRefusal({ status, headers, body }: Answer): void {
