@@ -115,9 +115,9 @@ export async function swarmFacts(lab: TestLab, node: string): Promise<SwarmFacts
     "docker network ls -q --filter driver=overlay | xargs docker network inspect",
   )) as { Name: string; Ingress: boolean; Options?: Record<string, string> | null }[];
   const listeners = (await ask("ss -H -l -n -t")).split("\n").map((line) => line.split(/\s+/)[3] ?? "");
-  const { DataPathAddr = "" } = (await json(
+  const { AdvertiseAddr = "", DataPathAddr = "" } = (await json(
     "cat \"$(docker info --format '{{.DockerRootDir}}')/swarm/docker-state.json\"",
-  )) as { DataPathAddr?: string };
+  )) as { AdvertiseAddr?: string; DataPathAddr?: string };
   const nodes = config["moorage:nodes"];
   return {
     info: (await json("docker info --format '{{json .Swarm}}'")) as SwarmFacts["info"],
@@ -128,7 +128,8 @@ export async function swarmFacts(lab: TestLab, node: string): Promise<SwarmFacts
     secrets: (await ask("docker secret ls -q")).split("\n").filter(Boolean).length,
     replacing: await ask("grep -rhsE '(unlock-key|swarm ca) --rotate' /etc /var/spool/cron; true"),
     authority: await ask("docker swarm ca"),
-    dataPath: DataPathAddr,
+    // Where none is given, Docker notes the address that it advertises.
+    dataPath: AdvertiseAddr.replace(/:\d+$/, "") === DataPathAddr ? "" : DataPathAddr,
     configured: {
       managers: Object.values(nodes).filter(({ roles }) => roles.includes("manager")).length,
       encrypted: config["moorage:network"]?.overlay?.encrypted ?? true,
