@@ -217,7 +217,7 @@ function changeConfig(
     parallelism: 1,
     delay: "2s",
     failureAction,
-    monitor: "10s",
+    monitor: "5s",
     maxFailureRatio: "0.0",
     order: alone ? "stop-first" : "start-first",
   };

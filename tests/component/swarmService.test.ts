@@ -40,7 +40,7 @@ describe("a Swarm service", () => {
     const change = {
       parallelism: 1,
       delay: "2s",
-      monitor: "10s",
+      monitor: "5s",
       maxFailureRatio: "0.0",
       order: "start-first",
     };
