@@ -128,7 +128,6 @@ describe("one host misbehaves while all are changed", () => {
         if (done.includes(name)) expect(rest).not.toContain(`${name}-${change.part}`);
         else expect(rest).toContain(`${name}-${change.part} updated`);
       }
-      expect(await lab.plan()).toEqual([]);
     });
   });
 

@@ -1,11 +1,10 @@
 import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { faults } from "../../lab/faults";
 import { pushAndPull, type RegistryAccess } from "../../lab/journey/push";
 import { pushLayer } from "../support/blobs";
 import { ask, eventually, helloArchive, TestLab, type Answer } from "../support/testLab";
 
-/** One manager of three is among them: the Swarm goes on. */
+/** Whole nodes that go are a matter of `make chaos`. */
 const pair = ["coreos3", "coreos4"];
 /** A node that is silent is waited for by members and by fronts before it is done without. */
 const PATIENCE = 120;
@@ -57,9 +56,12 @@ const scale = (node: string, to: number): Promise<string> =>
   lab.mustRoot("coreos1", `docker service scale --detach minio-${node}=${to}`);
 
 async function isWhole(): Promise<void> {
-  const seconds = await eventually(PATIENCE, async () => void (await pushLayer(lab, access)));
+  const seconds = await eventually(PATIENCE, async () => {
+    expect((await asked("POST", `${repository()}/blobs/uploads/`)).status).toBe(202);
+  });
   console.log(`pushes pass ${Math.round(seconds)} s after the members were told to come back`);
   await pulls();
+  await pushLayer(lab, access);
   expect(await pushAndPull(lab.instance, access, helloArchive(lab))).toBe(pushed);
 }
 
@@ -88,28 +90,6 @@ describe("with two MinIO stopped", () => {
 
   test("nothing is lost when they are back", async () => {
     for (const node of [...pair, "coreos2"]) await scale(node, 1);
-    await isWhole();
-  });
-});
-
-describe("with two nodes off", () => {
-  const place = (node: string) => ({ instance: lab.instance, host: lab.host(node) });
-  const back = async (): Promise<void> => {
-    for (const node of pair) await faults.power.end(place(node));
-  };
-  beforeAll(async () => {
-    for (const node of pair) await faults.power.begin(place(node));
-  });
-  afterAll(back);
-
-  test("pushes, patches and deletes are told why, and pulls work", async () => {
-    await eventually(PATIENCE, refusesWrites);
-    await eventually(PATIENCE, pulls);
-    await refusesWrites();
-  });
-
-  test("nothing is lost when they are back", async () => {
-    await back();
     await isWhole();
   });
 });
