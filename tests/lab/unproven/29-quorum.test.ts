@@ -1,8 +1,8 @@
 import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { pushAndPull, type RegistryAccess } from "../../lab/journey/push";
-import { pushLayer } from "../support/blobs";
-import { ask, eventually, helloArchive, TestLab, type Answer } from "../support/testLab";
+import { pushAndPull, type RegistryAccess } from "../../../lab/journey/push";
+import { pushLayer } from "../../support/blobs";
+import { ask, eventually, helloArchive, TestLab, type Answer } from "../../support/testLab";
 
 /** Whole nodes that go are a matter of `make chaos`. */
 const pair = ["coreos3", "coreos4"];
@@ -23,7 +23,7 @@ const repository = (): string => `/v2/demo/${path.basename(helloArchive(lab), ".
 
 function asked(method: string, target: string, body?: string): Promise<Answer> {
   const { username: user, password } = access;
-  return ask(lab, access, target, { user, password, method, body, timeoutMs: 8000 });
+  return ask(lab, access, target, { user, password, method, body, timeoutMs: 60_000 });
 }
 
 function expectRefusal({ status, headers, body }: Answer): void {
