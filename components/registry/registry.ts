@@ -5,7 +5,7 @@ import type { RegistryConfig } from "../../config/services";
 import { PreviousHashes } from "../../providers/previousHashes";
 import { RollingOrder } from "../../providers/rollingOrder";
 import { type ObjectStore, storageRegion } from "../storage/objectStore";
-import { digestOf, shapeOf, SwarmService, type SwarmServiceArgs } from "../swarm/service";
+import { digestOf, shapeOf, SwarmService, turnAfter, type SwarmServiceArgs } from "../swarm/service";
 import { placement, type Swarm } from "../swarm/swarm";
 
 const registryPort = 5000;
@@ -99,7 +99,6 @@ export class Registry extends pulumi.ComponentResource {
     );
     const services: SwarmService[] = [];
     for (const [index, { shape, config }] of replicas.entries()) {
-      const previous = services.at(-1);
       const service = new SwarmService(
         serviceOf(args.nodes[index] ?? ""),
         {
@@ -107,7 +106,7 @@ export class Registry extends pulumi.ComponentResource {
           swarm: args.swarm,
           // A registry that starts before its bucket exists answers 503 until its next look at the storage.
           after: args.store.ready,
-          turn: order.oneByOne.apply((isRow) => (isRow && previous ? [previous.converged] : [])),
+          turn: turnAfter(services.at(-1), order.oneByOne),
           files: { config: { path: configPath, content: config, secret: true, uid: unprivileged } },
         },
         { parent: this },

@@ -5,7 +5,7 @@ import type { StorageConfig } from "../../config/services";
 import { Bucket } from "../../providers/bucket";
 import { StorageOrder } from "../../providers/storageOrder";
 import type { ConnectionArgs } from "../machine/access";
-import { digestOf, shapeOf, SwarmService, type SwarmServiceArgs } from "../swarm/service";
+import { digestOf, shapeOf, SwarmService, turnAfter, type SwarmServiceArgs } from "../swarm/service";
 import { placement, type Swarm } from "../swarm/swarm";
 
 const minioPort = 9000;
@@ -97,7 +97,6 @@ export class ObjectStore extends pulumi.ComponentResource {
     );
     const services: SwarmService[] = [];
     for (const { node, connection, shape } of members) {
-      const previous = services.at(-1);
       const service = new SwarmService(
         storageServiceOf(node),
         {
@@ -112,7 +111,7 @@ export class ObjectStore extends pulumi.ComponentResource {
             },
           },
           // Two of them away at once would cost the write quorum.
-          turn: order.oneByOne.apply((isRow) => (isRow && previous ? [previous.converged] : [])),
+          turn: turnAfter(services.at(-1), order.oneByOne),
           storageNode: connection,
         },
         { parent: this },

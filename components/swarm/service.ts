@@ -227,6 +227,14 @@ function base64(text: string): string {
   return Buffer.from(text, "utf8").toString("base64");
 }
 
+/** The `turn` of one of several services: when the one before it has converged, where they are changed one by one. */
+export function turnAfter(
+  previous: SwarmService | undefined,
+  oneByOne: pulumi.Output<boolean>,
+): pulumi.Output<pulumi.Resource[]> {
+  return oneByOne.apply((isRow) => (isRow && previous ? [previous.converged] : []));
+}
+
 /** SHA-256 of what JSON has of a value, hexadecimal. */
 export function digestOf(value: unknown): string {
   return createHash("sha256").update(JSON.stringify(value)).digest("hex");
