@@ -41,6 +41,15 @@ export default defineConfig({
         },
       },
       {
+        // With labs of their own, one after the other.
+        test: {
+          name: "platforms",
+          include: ["tests/platforms/*.test.ts"],
+          testTimeout: 600_000,
+          hookTimeout: 1_200_000,
+        },
+      },
+      {
         test: {
           name: "lab",
           include: ["tests/lab/*.test.ts"],

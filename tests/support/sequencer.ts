@@ -1,13 +1,15 @@
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Minutes long: begun last, everything else would be over while they run on. */
-const longest = ["/tests/setup/", "/tests/unit/hosts/etcd-cluster."];
+const longest = ["/tests/platforms/", "/tests/setup/", "/tests/unit/hosts/etcd-cluster."];
 
 /** Runs the longest files first and the others by path: the tests on the lab build on each other's lab. */
 export default class PathSequencer extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const rank = (file: TestSpecification): number =>
-      longest.some((part) => file.moduleId.includes(part)) ? 0 : 1;
+    const rank = (file: TestSpecification): number => {
+      const at = longest.findIndex((part) => file.moduleId.includes(part));
+      return at < 0 ? longest.length : at;
+    };
     return [...files].sort(
       (one, other) => rank(one) - rank(other) || one.moduleId.localeCompare(other.moduleId),
     );

@@ -9,25 +9,31 @@ const peers = ["10.0.2.12", "10.0.2.13", "10.0.2.14"];
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-check-"));
 const script = path.join(folder, "check-front");
 
-/** Stands for curl: answers from ANSWERS, a list of `host/path=answer`. */
+/** Stands for curl: answers from ANSWERS, a list of `host/path=answer`, one URL after the other until one fails. */
 const curl = `#!/bin/sh
-for url; do :; done
-url=\${url#https://}
-host=\${url%%:*}
-path=/\${url#*/}
-for pair in $ANSWERS; do
-  case $pair in
-    "$host$path="*)
-      case \${pair#*=} in
-        ok) printf '0 0.001 0.004'; exit 0 ;;
-        503) printf '22 0.001 0.004'; exit 22 ;;
-        refused) printf '7 0.000000 0.000312'; exit 7 ;;
-        unreachable) printf '7 0.000000 0.312000'; exit 7 ;;
-      esac ;;
+echo "$*" >> "$0.calls"
+answer_of() {
+  host=\${1%%:*}
+  path=/\${1#*/}
+  for pair in $ANSWERS; do
+    case $pair in "$host$path="*) echo \${pair#*=}; return ;; esac
+  done
+}
+for word; do
+  case $word in
+    %{http_code}_) codes=yes ;;
+    https://*)
+      case $(answer_of \${word#https://}) in
+        ok) status=0 code=200 times='0.001 0.004' ;;
+        503) status=22 code=503 times='0.001 0.004' ;;
+        refused) status=7 code=000 times='0.000000 0.000312' ;;
+        unreachable) status=7 code=000 times='0.000000 0.312000' ;;
+        *) status=28 code=000 times='0.000000 0.400000' ;;
+      esac
+      if [ "$codes" = yes ]; then printf '%s_' $code; else printf '%s %s' $status "$times"; fi
+      [ $status = 0 ] || exit $status ;;
   esac
 done
-printf '28 0.000000 0.400000'
-exit 28
 `;
 
 beforeAll(() => {
@@ -42,6 +48,14 @@ function mayHold(answers: Record<string, string>): boolean {
   const result = spawnSync("sh", [script], { env });
   expect(result.stderr.toString()).toBe("");
   return result.status === 0;
+}
+
+/** The curls that were started since the last time. */
+function curls(): string[] {
+  const file = path.join(folder, "curl.calls");
+  const calls = fs.readFileSync(file, "utf8").trim().split("\n");
+  fs.rmSync(file);
+  return calls;
 }
 
 const here = "127.0.0.1/healthz";
@@ -72,6 +86,15 @@ describe("whether a node may hold the VIP", () => {
     ],
   ])("%s", (_, answers, expected) => {
     expect(mayHold(answers as unknown as Record<string, string>)).toBe(expected);
+  });
+
+  it("starts one curl where all is well, and asks a registry that fails no second time", () => {
+    mayHold({ [here]: "ok" });
+    curls();
+    expect(mayHold({ [here]: "ok", [works]: "ok", "10.0.2.12/healthz": "ok" })).toBe(true);
+    expect(curls()).toHaveLength(1);
+    expect(mayHold({ [here]: "ok", [works]: "503", "10.0.2.12/healthz": "ok" })).toBe(true);
+    expect(curls().filter((call) => call.includes("127.0.0.1"))).toHaveLength(1);
   });
 
   it("of two edge nodes keeps the one that is left", () => {

@@ -1,0 +1,114 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { journey, type Arrived } from "../../lab/journey/journey";
+import { reinstall } from "../../lab/lab";
+import { OwnLab } from "../support/ownLab";
+import { expectInService, expectUnchanged } from "../support/service";
+import { TestLab } from "../support/testLab";
+
+describe("platform metal", () => {
+  const lines: string[] = [];
+  const say = (line: string): void => void lines.push(line);
+
+  let own: OwnLab;
+  let lab: TestLab;
+  let arrived: Arrived;
+
+  beforeAll(async () => {
+    own = OwnLab.begin();
+    arrived = await journey(say, "metal");
+    lab = await TestLab.open("metal");
+  });
+
+  afterAll(() => own?.end());
+
+  test("machines in their live installers became a registry that takes a push, in one update", async () => {
+    expect(arrived.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
+    const { report } = (await lab.outputs()) as { report: { name: string; status: string }[] };
+    expect(report.filter((check) => check.status !== "ok")).toEqual([]);
+  });
+
+  test("a second update and a refresh change nothing", async () => {
+    expectUnchanged(await lab.up());
+    expectUnchanged(await lab.refresh());
+  });
+
+  test("a network that SSH does not come back through is taken back by the node, and the others are left alone", async () => {
+    const files = "cat /etc/systemd/network/*; cat /proc/sys/kernel/random/boot_id";
+    const state = () => Promise.all(lab.nodes.map(({ name }) => lab.mustRoot(name, files)));
+    const had = await state();
+    const before = lab.stackFile();
+    // The nodes reach each other in it, and nobody else: whoever updates them comes from the gateway.
+    lab.changeConfig((config) => {
+      config.setIn(["config", "moorage:network", "tryoutSeconds"], 15);
+      config.setIn(["config", "moorage:network", "subnet"], "10.0.2.8/29");
+      config.deleteIn(["config", "moorage:network", "gateway"]);
+    });
+    const preview = await lab.pulumi(["preview", "--diff"]);
+    expect(preview.output).toMatch(/- Address=10\.0\.2\.14\/24[^]*\+ Address=10\.0\.2\.14\/29/);
+    const { code, output } = await lab.up();
+    expect(code).not.toBe(0);
+    const message =
+      /(coreos\d): went back by itself to its former network: with the new one, SSH did not return at core@127\.0\.0\.1:\d+ within 15 s/;
+    const [, tried = ""] = message.exec(output) ?? [];
+    expect(tried, output).not.toBe("");
+    for (const { name } of lab.nodes.filter((one) => one.name !== tried)) {
+      expect(output).toContain(`${name}: is left as it is, as ${tried} went back to its former network.`);
+    }
+    expect(await state()).toEqual(had);
+    await expectInService(lab, tried);
+    lab.changeConfig(before);
+  });
+
+  test("a node that must be reinstalled stays in service until its live installer is booted, and comes back by an update", async () => {
+    const [node, survivor] = ["coreos4", "coreos2"];
+    const member = `docker node ls --format '{{.Hostname}} {{.Status}} {{.Availability}}' | grep ${node}`;
+    await lab.mustRoot(node, `echo '{"installHash":"another"}' > /etc/moorage/install.json`);
+    expect((await lab.refresh()).output).toMatch(`${node}: runs another installation than the recorded one`);
+    const stopped = await lab.up();
+    expect(stopped.code).not.toBe(0);
+    expect(stopped.output).toMatch(
+      /coreos4: must be reinstalled.*nothing was touched.*boot its live installer/,
+    );
+    expect(await lab.mustRoot(survivor, member)).toBe(`${node} Ready Active\n`);
+
+    await reinstall(lab.instance, lab.host(node));
+    expect(await lab.mustUp()).toMatch(/coreos4: installed and up[^]*coreos4: serves again/);
+    expect(await lab.mustRoot(survivor, member)).toBe(`${node} Ready Active\n`);
+    const image = `${arrived.access.host}/demo/hello@${arrived.digest}`;
+    await lab.client("client2", `docker image rm --force ${image}`);
+    expect(await lab.client("client2", `docker pull --quiet ${image}`)).toContain(arrived.digest);
+    expect(await lab.plan()).toEqual([]);
+  });
+
+  test("once the stack is destroyed the hosts are out of the Swarm, and nothing of ours runs", async () => {
+    const { code, output } = await lab.pulumi(["destroy", "--yes", "--skip-preview"]);
+    expect(code, output).toBe(0);
+    for (const { name } of lab.nodes) {
+      const state = await lab.mustRoot(name, "docker info --format '{{.Swarm.LocalNodeState}}'");
+      expect(state, name).toBe("inactive\n");
+      const left = [
+        "docker ps --all --quiet",
+        "docker volume ls --quiet",
+        "docker network ls --filter type=custom --format '{{.Name}}' | grep -v docker_gwbridge || true",
+        "systemctl list-unit-files 'moorage-*' --no-legend || true",
+      ];
+      expect(await lab.mustRoot(name, left.join("; ")), name).toBe("");
+    }
+  });
+
+  test("without its keys a machine that was installed is a stranger, which the next update says", async () => {
+    const { code, output } = await lab.up();
+    expect(code).not.toBe(0);
+    expect(output).toMatch(/preflight found 4 problems; nothing was touched/);
+    expect(output).toMatch(/coreos1: by its host key, .* empty \S+ there .* boot the live installer/);
+  });
+
+  test("booted into their live installers again, they give the same digest after one update", async () => {
+    const again = await journey(say, "metal");
+    expect(lines.filter((line) => line.includes("booting its live installer"))).toHaveLength(4);
+    expect(again.digest).toBe(arrived.digest);
+    const image = `${again.access.host}/demo/hello@${arrived.digest}`;
+    await lab.client("client1", `docker image rm --force ${image}`);
+    expect(await lab.client("client1", `docker pull --quiet ${image}`)).toContain(arrived.digest);
+  });
+});
