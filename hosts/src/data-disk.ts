@@ -8,7 +8,8 @@ import { brief } from "./ssh/connect";
 import { runScript } from "./ssh/exec";
 import type { Patience } from "./ssh/connect";
 
-const UNIT = "moorage-data.service";
+/** Mounts the data disk at every boot. */
+export const DATA_UNIT = "moorage-data.service";
 
 /** `$1` device, `$2` label. Prints `device=`, `content=blank|ours|missing|TEXT`. */
 const inspectScript = `
@@ -71,7 +72,7 @@ cat > /etc/moorage/.mount-data <<'MOORAGE_END'
 ${mountScript}MOORAGE_END
 chmod 0755 /etc/moorage/.mount-data
 mv -f /etc/moorage/.mount-data /etc/moorage/mount-data
-cat > /etc/systemd/system/.${UNIT} <<MOORAGE_END
+cat > /etc/systemd/system/.${DATA_UNIT} <<MOORAGE_END
 [Unit]
 Description=Data disk on $directory
 DefaultDependencies=no
@@ -88,16 +89,16 @@ ExecStop=/bin/sh -c 'umount -- $directory || umount -l -- $directory'
 [Install]
 WantedBy=multi-user.target docker.service
 MOORAGE_END
-unit=/etc/systemd/system/${UNIT}
-if cmp -s /etc/systemd/system/.${UNIT} $unit; then rm -f /etc/systemd/system/.${UNIT}
+unit=/etc/systemd/system/${DATA_UNIT}
+if cmp -s /etc/systemd/system/.${DATA_UNIT} $unit; then rm -f /etc/systemd/system/.${DATA_UNIT}
 else
-  mv -f /etc/systemd/system/.${UNIT} $unit
+  mv -f /etc/systemd/system/.${DATA_UNIT} $unit
   systemctl daemon-reload
 fi
-systemctl enable -q ${UNIT} 2>/dev/null || systemctl enable ${UNIT}
-mountpoint -q "$directory" || systemctl stop ${UNIT}
-systemctl start ${UNIT} || { journalctl -n 5 --no-pager -u ${UNIT} >&2; exit 1; }
-mountpoint -q "$directory" || { echo "$directory is not mounted although ${UNIT} started" >&2; exit 1; }
+systemctl enable -q ${DATA_UNIT} 2>/dev/null || systemctl enable ${DATA_UNIT}
+mountpoint -q "$directory" || systemctl stop ${DATA_UNIT}
+systemctl start ${DATA_UNIT} || { journalctl -n 5 --no-pager -u ${DATA_UNIT} >&2; exit 1; }
+mountpoint -q "$directory" || { echo "$directory is not mounted although ${DATA_UNIT} started" >&2; exit 1; }
 for wanted do mkdir -p -- "$directory/$wanted"; done
 `;
 
@@ -114,9 +115,9 @@ done
 /** `$1` mount point. */
 const releaseScript = `
 set -eu
-if systemctl cat ${UNIT} >/dev/null 2>&1; then systemctl disable --now ${UNIT} >&2; fi
+if systemctl cat ${DATA_UNIT} >/dev/null 2>&1; then systemctl disable --now ${DATA_UNIT} >&2; fi
 if mountpoint -q "$1"; then umount -- "$1" || umount -l -- "$1"; fi
-rm -f /etc/systemd/system/${UNIT} /etc/moorage/mount-data
+rm -f /etc/systemd/system/${DATA_UNIT} /etc/moorage/mount-data
 if [ -d "$1" ]; then chattr -i "$1" 2>/dev/null || :; fi
 systemctl daemon-reload
 `;

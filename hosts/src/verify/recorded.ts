@@ -1,5 +1,12 @@
 /** What a stack's state says is to be verified. */
-import type { AcceptanceOutputs, Connection, EtcdClusterOutputs, NodeFilesOutputs } from "../contract";
+import type {
+  AcceptanceOutputs,
+  Connection,
+  DataDiskOutputs,
+  EtcdClusterOutputs,
+  NodeFilesOutputs,
+} from "../contract";
+import { DATA_UNIT } from "../data-disk";
 import { recordedState, unwrapped, type RecordedResource } from "../state";
 
 export interface RecordedNode {
@@ -31,12 +38,17 @@ export function stackIn(resources: readonly RecordedResource[]): RecordedStack {
       .filter((resource) => resource.type?.endsWith(`:${type}`))
       .map(({ inputs, outputs }) => unwrapped({ ...inputs, ...outputs }) as T);
   const parts = of<NodeFilesOutputs>("NodeFilesPart");
+  const withDisk = new Set(of<DataDiskOutputs>("DataDisk").map(({ connection }) => connection.node));
   const nodes = of<Member>("SwarmMember").map(({ node, connection, role, advertiseAddr }) => ({
     name: node,
     connection,
     role,
     address: advertiseAddr,
-    units: unitsOf(node, parts),
+    units: [
+      "docker.service",
+      ...(withDisk.has(node) ? [DATA_UNIT] : []),
+      ...unitsOf(node, parts).filter((unit) => unit !== "docker.service"),
+    ],
   }));
   const name = /^urn:pulumi:([^:]+)::/.exec(resources[0]?.urn ?? "")?.[1] ?? "";
   if (nodes.length === 0) {
@@ -63,7 +75,7 @@ function unitsOf(node: string, parts: readonly NodeFilesOutputs[]): string[] {
     .filter((part) => part.connection.node === node)
     .flatMap((part) => Object.entries(part.units).filter(([, unit]) => unit.enabled === true))
     .map(([name]) => name);
-  return [...new Set(["docker.service", ...units])];
+  return [...new Set(units)];
 }
 
 const secretKey = /(password|passphrase|privateKey\w*|clientKey|secretKey|unlockKey|bcryptHash|result)$/i;

@@ -230,6 +230,7 @@ describe("a stack's state", () => {
         advertiseAddr: "10.0.2.11",
         connection: { ...connection, node: "a" },
       }),
+      of("DataDisk", { connection: secret(connection), label: "moorage-data" }),
       of("NodeFilesPart", {
         connection: secret(connection),
         units: {
@@ -248,7 +249,7 @@ describe("a stack's state", () => {
     expect(recorded.name).toBe("prod");
     expect(recorded.nodes.map(({ name, role, units }) => [name, role, units])).toEqual([
       ["a", "manager", ["docker.service"]],
-      ["b", "worker", ["docker.service", "x.service"]],
+      ["b", "worker", ["docker.service", "moorage-data.service", "x.service"]],
     ]);
     expect(recorded.secrets).toEqual(["the private login", "a password"]);
   });
