@@ -18,7 +18,7 @@ lab:
 	@$(run) tsx lab/journey/main.ts lab
 
 test:
-	@$(run) sh -c 'tsx lab/journey/main.ts images >/dev/null && npx --no-install vitest run'
+	@$(run) sh -c 'tsx lab/journey/main.ts images >/dev/null && tsx tests/main.ts'
 
 test-vm:
 	@MOORAGE_PACKAGES=qemu-system-x86 $(run) vitest run --config tests/vm/vitest.config.ts

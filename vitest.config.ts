@@ -1,13 +1,12 @@
 import { defineConfig } from "vitest/config";
 import PathSequencer from "./tests/support/sequencer";
 
-/** Tests on real hosts share one lab, so they run one after the other, in the order of their names. */
 export default defineConfig({
   test: {
     sequence: { sequencer: PathSequencer },
     reporters: ["default", "./tests/support/reporter.ts"],
-    // Most tests wait for a process or for time to pass: more at once than processors.
-    poolOptions: { forks: { minForks: 1, maxForks: 3 } },
+    // Both on labs and beside them, as `make test` runs them.
+    poolOptions: { forks: { minForks: 1, maxForks: 2 } },
     projects: [
       {
         test: {
@@ -41,22 +40,23 @@ export default defineConfig({
         },
       },
       {
-        // With labs of their own, one after the other.
+        // On real hosts: each worker has a lab that its files share.
         test: {
-          name: "platforms",
-          include: ["tests/platforms/*.test.ts"],
+          name: "lab",
+          include: ["tests/lab/*.test.ts"],
+          globalSetup: "tests/support/labSetup.ts",
+          setupFiles: "tests/support/workersLab.ts",
+          pool: "forks",
           testTimeout: 600_000,
           hookTimeout: 1_200_000,
         },
       },
       {
+        // With labs of their own, one after the other.
         test: {
-          name: "lab",
-          include: ["tests/lab/*.test.ts"],
-          globalSetup: "tests/support/labSetup.ts",
-          // Vitest runs its pools side by side: these wait most of the time, while forks take the others' tests.
-          pool: "threads",
-          poolOptions: { threads: { singleThread: true } },
+          name: "platforms",
+          include: ["tests/platforms/*.test.ts"],
+          pool: "forks",
           testTimeout: 600_000,
           hookTimeout: 1_200_000,
         },

@@ -7,7 +7,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { LabError, must } from "../lab/exec";
 import { checkout, findInstance } from "../lab/instance";
-import ownLab from "../tests/support/labSetup";
+import { ownLab } from "../tests/support/labSetup";
 import { TestLab, type Ran } from "../tests/support/testLab";
 import { countSsh, most, nameOf, total, type SshUse } from "./sshUse";
 
@@ -112,7 +112,7 @@ function connections({ name, ssh }: Row): string {
 async function main(): Promise<void> {
   const rounds = Number(process.argv[2] ?? "3");
   if (!(rounds >= 1)) throw new LabError("usage: tsx bench/up.ts [ROUNDS]");
-  const leave = ownLab();
+  const leave = await ownLab();
   try {
     const chosen = findInstance();
     if (chosen && fs.existsSync(path.join(chosen.dir, "backend"))) {

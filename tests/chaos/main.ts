@@ -12,7 +12,7 @@ import { ToolError } from "../../toolchain";
 import { LabError } from "../../lab/exec";
 import { checkout, platformNamed } from "../../lab/instance";
 import { platformOf } from "../../lab/lab";
-import ownLab from "../support/labSetup";
+import { ownLab } from "../support/labSetup";
 import { TestLab } from "../support/testLab";
 import { brokenBounds, type Row } from "./bounds";
 import { brokenChange, type ChangeRow } from "./changeRow";
@@ -64,7 +64,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({ options: { only: { type: "string" }, out: { type: "string" } } });
   const { plan, steps, changing } = choose(values.only);
   const out = path.resolve(checkout(), values.out ?? ".chaos.md");
-  const leave = ownLab();
+  const leave = await ownLab();
   const rows: Row[] = [];
   const changed: ChangeRow[] = [];
   try {

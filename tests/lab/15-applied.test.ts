@@ -167,7 +167,7 @@ describe("a host that was installed by hand", () => {
   let wanted: Applied;
 
   beforeAll(async () => {
-    own = OwnLab.begin();
+    own = await OwnLab.begin();
     const instance = await claimInstance();
     settle(instance, "metal");
     await ensureKeys(instance);

@@ -20,7 +20,7 @@ let lab: OwnLab;
 let before: Traces;
 
 beforeAll(async () => {
-  lab = OwnLab.begin();
+  lab = await OwnLab.begin();
   // What an earlier lab of this number had may still be ending.
   await eventually(10, async () => {
     before = await tracesOf(lab.instance);

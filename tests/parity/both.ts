@@ -8,7 +8,7 @@ import { checkedArchive } from "../../toolchain/plugins";
 import { defaultSetting } from "../../toolchain/setting";
 import { archiveName, type PluginPin } from "../../toolchain/versions";
 import { without } from "../../lab/plugins/properties";
-import { notRun } from "../support/reporter";
+import { notRun } from "../support/summary";
 import { isSecret, Plugin, unknownValue, type Diffed, type Recorded, type Wire } from "./plugin";
 
 /** A backend that stands for the lab's. */

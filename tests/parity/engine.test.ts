@@ -8,7 +8,7 @@ import { ensurePlugins } from "../../toolchain/plugins";
 import { ensureCli, quietEnvironment } from "../../toolchain/pulumi";
 import { defaultSetting } from "../../toolchain/setting";
 import { homeWithStandIns } from "../../toolchain/standIns";
-import { notRun } from "../support/reporter";
+import { notRun } from "../support/summary";
 import { Daemon } from "./daemon";
 
 const program = path.join(__dirname, "program");

@@ -101,7 +101,7 @@ describe("platform existing: hosts that already run Docker, with an ordinary ins
   }
 
   beforeAll(async () => {
-    lab = OwnLab.begin();
+    lab = await OwnLab.begin();
     const tools = await ensureTools(quiet);
     await up({ platform: "existing", say: quiet });
     await Promise.all(nodes().map(settleIn));

@@ -14,7 +14,7 @@ describe("platform metal", () => {
   let arrived: Arrived;
 
   beforeAll(async () => {
-    own = OwnLab.begin();
+    own = await OwnLab.begin();
     arrived = await journey(say, "metal");
     lab = await TestLab.open("metal");
   });

@@ -11,7 +11,7 @@ describe("a stack that the stand-ins have made", () => {
   let lab: TestLab;
 
   beforeAll(async () => {
-    own = OwnLab.begin();
+    own = await OwnLab.begin();
     lab = await TestLab.open("existing");
   });
 

@@ -14,7 +14,7 @@ import { readModule, RECIPES } from "../../toolchain/recipes";
 import { defaultSetting } from "../../toolchain/setting";
 import { copyOfFiles } from "../support/clone";
 import { configuredSites, RegistriesOnly, type Sites } from "../support/registriesOnly";
-import { notRun } from "../support/reporter";
+import { notRun } from "../support/summary";
 
 const setting = defaultSetting(() => undefined);
 

@@ -1,30 +1,27 @@
-import * as fs from "node:fs";
-import { LabError } from "../../lab/exec";
-import { describeInstance, existingInstance, isRunning, type Instance } from "../../lab/instance";
-import { clean } from "../../lab/lab";
+import { giveBack, takeLab } from "./freeLab";
+
+const labsVariable = "MOORAGE_TEST_LABS";
 
 /**
- * Gives the run a lab of its own, counted from the other end than a developer's, and takes it away afterwards:
- * a lab that runs is left alone. `MOORAGE_LAB` chooses one, which is then kept.
+ * Gives a run a lab of its own, and takes it away when the function that comes back is called. `MOORAGE_LAB` chooses one,
+ * which is then kept.
  */
-export default function setup(): () => Promise<void> {
+export async function ownLab(): Promise<() => Promise<void>> {
+  if (process.env.MOORAGE_LAB) return () => Promise.resolve();
+  const instance = await takeLab();
+  process.env.MOORAGE_LAB = String(instance.number);
+  return () => giveBack(instance);
+}
+
+/** The same for vitest, with two labs: each worker makes one of them when a test first wants it. */
+export default async function setup(): Promise<() => Promise<void>> {
   const chosen = process.env.MOORAGE_LAB;
-  if (chosen !== undefined && chosen !== "") {
-    return () => Promise.resolve();
-  }
-  process.env.MOORAGE_LAB = String(freeInstance().number);
+  const labs = chosen ? [] : [await takeLab(), await takeLab()];
+  process.env[labsVariable] = chosen || labs.map(({ number }) => number).join(" ");
   return async () => {
-    const instance = existingInstance();
-    await clean(instance);
-    if (fs.existsSync(instance.dir)) throw new LabError(`${instance.dir} is still there after clean`);
+    for (const lab of labs) await giveBack(lab);
   };
 }
 
-/** The highest lab that nobody has. @param but one that is not there yet, and promised to somebody */
-export function freeInstance(but?: string): Instance {
-  for (let number = 9; number >= 0; number -= 1) {
-    const instance = describeInstance(number);
-    if (String(number) !== but && !fs.existsSync(instance.dir) && !isRunning(instance)) return instance;
-  }
-  throw new LabError("all ten labs are taken; run make clean where one is no longer needed");
-}
+/** The numbers of the run's labs, in a worker. */
+export const labsOfRun = (): string[] => (process.env[labsVariable] ?? "").split(" ").filter(Boolean);

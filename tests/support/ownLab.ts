@@ -1,8 +1,7 @@
 import * as fs from "node:fs";
 import { LabError } from "../../lab/exec";
 import { describeInstance, isRunning, type Instance } from "../../lab/instance";
-import { clean } from "../../lab/lab";
-import { freeInstance } from "./labSetup";
+import { giveBack, takeLab } from "./freeLab";
 
 /**
  * A lab beside the one that tests share, for those that need other hosts or take theirs away. `MOORAGE_OTHER_LAB`
@@ -14,9 +13,9 @@ export class OwnLab {
     private readonly shared: string | undefined,
   ) {}
 
-  static begin(): OwnLab {
+  static async begin(): Promise<OwnLab> {
     const chosen = process.env.MOORAGE_OTHER_LAB;
-    const instance = chosen ? describeInstance(Number(chosen)) : freeInstance(process.env.MOORAGE_LAB);
+    const instance = chosen ? describeInstance(Number(chosen)) : await takeLab();
     if (fs.existsSync(instance.dir) || isRunning(instance)) {
       throw new LabError(`lab ${instance.number} is there already: clean it, or choose another one`);
     }
@@ -29,8 +28,6 @@ export class OwnLab {
   async end(): Promise<void> {
     if (this.shared === undefined) delete process.env.MOORAGE_LAB;
     else process.env.MOORAGE_LAB = this.shared;
-    await clean(this.instance);
-    if (fs.existsSync(this.instance.dir))
-      throw new LabError(`${this.instance.dir} is still there after clean`);
+    await giveBack(this.instance);
   }
 }

@@ -3,7 +3,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 /** Minutes long: begun last, everything else would be over while they run on. */
 const longest = ["/tests/platforms/", "/tests/setup/", "/tests/unit/hosts/etcd-cluster."];
 
-/** Runs the longest files first and the others by path: the tests on the lab build on each other's lab. */
+/** Runs the longest files first and the others by path: those on a lab begin with one that is being made. */
 export default class PathSequencer extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const rank = (file: TestSpecification): number => {

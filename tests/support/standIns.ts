@@ -4,7 +4,7 @@ import * as path from "node:path";
 import type { TestContext } from "vitest";
 import { defaultSetting } from "../../toolchain/setting";
 import { homeWithStandIns } from "../../toolchain/standIns";
-import { notRun } from "./reporter";
+import { notRun } from "./summary";
 import type { TestLab } from "./testLab";
 
 /** Of plugins that are not those which the stack was made with. */

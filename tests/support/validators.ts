@@ -5,7 +5,7 @@ import * as path from "node:path";
 import type { TestContext } from "vitest";
 import { ensureCloudinit } from "../../toolchain/cloudinit";
 import { defaultSetting } from "../../toolchain/setting";
-import { notRun } from "./reporter";
+import { notRun } from "./summary";
 
 /** What ignition-validate says: nothing where it finds nothing. */
 export function validateIgnition(text: string): string {

@@ -53,7 +53,7 @@ describe("a proxy that serves", () => {
     old.kill("SIGKILL");
     await new Promise((done) => old.on("close", done));
     writeFileSync(errorFile(socket), "old");
-    const { ended } = await serve([one.connection], { env });
+    const { ended } = await serve([one.connection], { env, idleSeconds: 5 });
     expect(existsSync(errorFile(socket))).toBe(false);
     const client = dial(env, CLOSING);
     expect(await client.ended).toBe(0);

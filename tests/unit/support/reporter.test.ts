@@ -3,12 +3,13 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { TestModule } from "vitest/node";
-import SummaryReporter, { notRun } from "../../support/reporter";
+import SummaryReporter from "../../support/reporter";
+import { notRun, summaryText, together, type Summary } from "../../support/summary";
 
 let lines: string[] = [];
 beforeEach(() => {
   lines = [];
-  vi.spyOn(console, "log").mockImplementation((line) => void lines.push(String(line)));
+  vi.spyOn(console, "log").mockImplementation((text) => void lines.push(...String(text).split("\n")));
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -22,6 +23,7 @@ function module(...results: object[]): TestModule {
     moduleId: "/project/tests/unit/a.test.ts",
     diagnostic: () => ({ duration: 1500 }),
     errors: () => [],
+    state: () => "passed",
     children: { allTests: () => tests },
   } as unknown as TestModule;
 }
@@ -55,6 +57,23 @@ it("counts what cannot be had where it runs by its reason, in the same last line
 
 it("counts a test that was skipped for no such reason as failed", () => {
   expect(summary({ state: "passed" }, skipped(), skipped("later")).at(-1)).toBe("1 passed, 2 failed");
+});
+
+it("counts files that nobody came to as failed", () => {
+  const left = { ...module(), state: () => "queued" } as TestModule;
+  new SummaryReporter().onTestRunEnd([module({ state: "passed" }), left], []);
+  expect(lines.at(-1)).toBe("1 passed, 1 failed");
+});
+
+it("tells of several runs as of one", () => {
+  const reason = `${notRun}there is no archive`;
+  const one: Summary = { seconds: { lab: 2, unit: 1 }, passed: 3, failed: 0, reasons: { [reason]: 1 } };
+  const other: Summary = { seconds: { unit: 4.25 }, passed: 2, failed: 1, reasons: { [reason]: 2 } };
+  expect(summaryText(together([one, other])).split("\n")).toEqual([
+    "lab            2.0 s",
+    "unit           5.3 s",
+    "5 passed, 1 failed, 3 not run, because there is no archive",
+  ]);
 });
 
 it("ends a run with that count, so that CI's verdict is the last line's", () => {

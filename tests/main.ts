@@ -1,0 +1,72 @@
+/**
+ * `make test`: every test. Those on labs wait most of the time, so two labs are at work beside the tests that have none. Each
+ * of the two runs is a vitest of its own; what both come to is told at the end.
+ */
+import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { summaryVariable } from "./support/reporter";
+import { summaryText, together, type Summary } from "./support/summary";
+
+const checkout = path.join(__dirname, "..");
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-tests-"));
+
+const runs: Readonly<Record<string, readonly string[]>> = {
+  labs: ["platforms", "lab"],
+  others: ["setup", "quick", "parity"],
+};
+
+/** Writes whole lines, so that those of two runs do not end up in each other. */
+function lineByLine(write: (lines: string) => void): { add(text: string): void; end(): void } {
+  let rest = "";
+  return {
+    add(text) {
+      const end = text.lastIndexOf("\n") + 1;
+      if (end > 0) write(rest + text.slice(0, end));
+      rest = end > 0 ? text.slice(end) : rest + text;
+    },
+    end: () => rest && write(`${rest}\n`),
+  };
+}
+
+/** Runs vitest on some of its projects. @returns what it came to, or one failure where it did not come to its end */
+function run(name: string, projects: readonly string[]): Promise<Summary> {
+  const file = path.join(folder, `${name}.json`);
+  const args = [
+    "run",
+    "--poolOptions.forks.maxForks",
+    process.env.MOORAGE_LAB && name === "labs" ? "1" : "2",
+  ];
+  const child = spawn(
+    path.join(checkout, "node_modules/.bin/vitest"),
+    [...args, ...projects.flatMap((project) => ["--project", project])],
+    { cwd: checkout, env: { ...process.env, [summaryVariable]: file }, stdio: ["ignore", "pipe", "pipe"] },
+  );
+  const out = lineByLine((lines) => process.stdout.write(lines));
+  const errors = lineByLine((lines) => process.stderr.write(lines));
+  child.stdout.setEncoding("utf8").on("data", out.add);
+  child.stderr.setEncoding("utf8").on("data", errors.add);
+  return new Promise((resolve) => {
+    child.on("error", (error) => errors.add(`vitest: ${error.message}\n`));
+    child.on("close", (code) => {
+      out.end();
+      errors.end();
+      const broken: Summary = { seconds: {}, passed: 0, failed: 1, reasons: {} };
+      const found = fs.existsSync(file) ? (JSON.parse(fs.readFileSync(file, "utf8")) as Summary) : broken;
+      resolve(code !== 0 && found.failed === 0 ? { ...found, failed: 1 } : found);
+    });
+  });
+}
+
+async function main(): Promise<void> {
+  // Whoever interrupts this one interrupts both, which clean up; their ends are waited for.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined);
+  const summaries = await Promise.all(Object.entries(runs).map(([name, projects]) => run(name, projects)));
+  fs.rmSync(folder, { recursive: true });
+  const summary = together(summaries);
+  console.log(summaryText(summary));
+  if (summary.failed > 0) process.exitCode = 1;
+}
+
+void main();
