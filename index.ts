@@ -11,7 +11,10 @@ import { Registry } from "./components/registry/registry";
 import { Healing } from "./components/storage/healing";
 import { ObjectStore } from "./components/storage/objectStore";
 import { Swarm } from "./components/swarm/swarm";
+import { mapTracesOfErrorsAlone } from "./components/traces";
 import { loadConfig, withoutTrace } from "./config";
+
+mapTracesOfErrorsAlone();
 
 const config = loadConfig();
 const images = withoutTrace(() => resolveImages(config.images));

@@ -5,6 +5,9 @@ import type {
   RegisterResourceRequest,
 } from "@pulumi/pulumi/proto/resource_pb";
 import type { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
+import { mapTracesOfErrorsAlone } from "../../components/traces";
+
+mapTracesOfErrorsAlone();
 
 type Properties = Record<string, unknown>;
 
