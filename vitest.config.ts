@@ -15,6 +15,7 @@ export default defineConfig({
             "tests/{unit,golden,property,component,provider}/**/*.test.ts",
             "tests/parity/{light,refusals}.test.ts",
           ],
+          setupFiles: "tests/support/answering.ts",
           testTimeout: 60_000,
           hookTimeout: 120_000,
         },
