@@ -12,7 +12,7 @@ it("an error's trace is mapped, and one that is taken without a reason stays as 
 });
 
 it("where nothing maps traces, all is as it was", () => {
-  Error.prepareStackTrace = undefined;
+  Reflect.deleteProperty(Error, "prepareStackTrace");
   mapTracesOfErrorsAlone();
   expect(Error.prepareStackTrace).toBeUndefined();
 });
