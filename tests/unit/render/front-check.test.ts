@@ -22,15 +22,19 @@ answer_of() {
 for word; do
   case $word in
     %{http_code}_) codes=yes ;;
+    "%{exitcode}_%{time_connect}_%{time_total} ") codes=no ;;
     https://*)
       case $(answer_of \${word#https://}) in
-        ok) status=0 code=200 times='0.001 0.004' ;;
-        503) status=22 code=503 times='0.001 0.004' ;;
-        refused) status=7 code=000 times='0.000000 0.000312' ;;
-        unreachable) status=7 code=000 times='0.000000 0.312000' ;;
-        *) status=28 code=000 times='0.000000 0.400000' ;;
+        ok) status=0 code=200 times=0.001_0.004 ;;
+        503) status=22 code=503 times=0.001_0.004 ;;
+        refused) status=7 code=000 times=0.000000_0.000312 ;;
+        unreachable) status=7 code=000 times=0.000000_0.312000 ;;
+        *) status=28 code=000 times=0.000000_0.400000 ;;
       esac
-      if [ "$codes" = yes ]; then printf '%s_' $code; else printf '%s %s' $status "$times"; fi
+      case $codes in
+        yes) printf '%s_' $code ;;
+        no) printf '%s_%s ' $status $times && continue ;;
+      esac
       [ $status = 0 ] || exit $status ;;
   esac
 done
