@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     sequence: { sequencer: PathSequencer },
     reporters: ["default", "./tests/support/reporter.ts"],
-    // Both on labs and beside them, as `make test` runs them.
-    poolOptions: { forks: { minForks: 1, maxForks: 2 } },
+    // A worker for each lab of a run, and as many beside them. A lab that was chosen has one.
+    poolOptions: { forks: { minForks: 1, maxForks: process.env.MOORAGE_LAB ? 1 : 2 } },
     projects: [
       {
         test: {

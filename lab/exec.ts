@@ -101,6 +101,11 @@ export function aliveRecord(file: string): Recorded | undefined {
   return startTime(Number(pid)) === start ? { pid: Number(pid), start } : undefined;
 }
 
+/** Records the process that asks for it. */
+export function recordOwn(file: string): void {
+  writeAtomic(file, `${process.pid} ${startTime(process.pid)}\n`);
+}
+
 /** Kills a recorded process, and only that one. */
 export function killRecord(file: string, signal: NodeJS.Signals = "SIGTERM"): void {
   const alive = aliveRecord(file);

@@ -33,14 +33,9 @@ function lineByLine(write: (lines: string) => void): { add(text: string): void; 
 /** Runs vitest on some of its projects. @returns what it came to, or one failure where it did not come to its end */
 function run(name: string, projects: readonly string[]): Promise<Summary> {
   const file = path.join(folder, `${name}.json`);
-  const args = [
-    "run",
-    "--poolOptions.forks.maxForks",
-    process.env.MOORAGE_LAB && name === "labs" ? "1" : "2",
-  ];
   const child = spawn(
     path.join(checkout, "node_modules/.bin/vitest"),
-    [...args, ...projects.flatMap((project) => ["--project", project])],
+    ["run", ...projects.flatMap((project) => ["--project", project])],
     { cwd: checkout, env: { ...process.env, [summaryVariable]: file }, stdio: ["ignore", "pipe", "pipe"] },
   );
   const out = lineByLine((lines) => process.stdout.write(lines));

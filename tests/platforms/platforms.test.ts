@@ -1,4 +1,4 @@
-/** Labs of their own, one after the other, beside the lab that the tests in ../lab share. */
+/** Labs of their own, one after the other, beside those that the tests in ../lab share. */
 import "./metal";
 import "./existing";
 import "./standIns";

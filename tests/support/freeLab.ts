@@ -1,6 +1,6 @@
 /** Labs for tests, counted from the other end than developers' own: a lab that runs is left alone. */
 import * as fs from "node:fs";
-import { aliveRecord, LabError, startTime, writeAtomic } from "../../lab/exec";
+import { aliveRecord, LabError, recordOwn } from "../../lab/exec";
 import { describeInstance, exclusively, isRunning, type Instance } from "../../lab/instance";
 import { clean } from "../../lab/lab";
 
@@ -13,7 +13,7 @@ export function takeLab(): Promise<Instance> {
     for (let number = 9; number >= 0; number -= 1) {
       const instance = describeInstance(number);
       if (fs.existsSync(instance.dir) || isRunning(instance) || aliveRecord(claim(number))) continue;
-      writeAtomic(claim(number), `${process.pid} ${startTime(process.pid)}\n`);
+      recordOwn(claim(number));
       return Promise.resolve(instance);
     }
     throw new LabError("all ten labs are taken; run make clean where one is no longer needed");

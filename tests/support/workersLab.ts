@@ -1,6 +1,6 @@
 /** Runs before each file of tests on a lab: it gets one of the run's labs, for as long as its process lives. */
 import { beforeAll } from "vitest";
-import { aliveRecord, LabError, startTime, waitFor, writeAtomic } from "../../lab/exec";
+import { aliveRecord, LabError, recordOwn, waitFor } from "../../lab/exec";
 import { exclusively } from "../../lab/instance";
 import { labsOfRun } from "./labSetup";
 
@@ -12,7 +12,7 @@ const record = (lab: string): string => `/run/lock/moorage-lab/worker-${lab}`;
 function takeOne(): Promise<string | undefined> {
   return exclusively("allocation", "choosing a lab for tests", () => {
     const free = labsOfRun().find((lab) => aliveRecord(record(lab)) === undefined);
-    if (free !== undefined) writeAtomic(record(free), `${process.pid} ${startTime(process.pid)}\n`);
+    if (free !== undefined) recordOwn(record(free));
     return Promise.resolve(free);
   });
 }

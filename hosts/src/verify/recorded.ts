@@ -38,17 +38,13 @@ export function stackIn(resources: readonly RecordedResource[]): RecordedStack {
       .filter((resource) => resource.type?.endsWith(`:${type}`))
       .map(({ inputs, outputs }) => unwrapped({ ...inputs, ...outputs }) as T);
   const parts = of<NodeFilesOutputs>("NodeFilesPart");
-  const withDisk = new Set(of<DataDiskOutputs>("DataDisk").map(({ connection }) => connection.node));
+  const disks = of<DataDiskOutputs>("DataDisk");
   const nodes = of<Member>("SwarmMember").map(({ node, connection, role, advertiseAddr }) => ({
     name: node,
     connection,
     role,
     address: advertiseAddr,
-    units: [
-      "docker.service",
-      ...(withDisk.has(node) ? [DATA_UNIT] : []),
-      ...unitsOf(node, parts).filter((unit) => unit !== "docker.service"),
-    ],
+    units: unitsOf(node, parts, disks),
   }));
   const name = /^urn:pulumi:([^:]+)::/.exec(resources[0]?.urn ?? "")?.[1] ?? "";
   if (nodes.length === 0) {
@@ -70,12 +66,17 @@ interface Member {
   readonly advertiseAddr: string;
 }
 
-function unitsOf(node: string, parts: readonly NodeFilesOutputs[]): string[] {
+function unitsOf(
+  node: string,
+  parts: readonly NodeFilesOutputs[],
+  disks: readonly DataDiskOutputs[],
+): string[] {
+  const mounts = disks.some(({ connection }) => connection.node === node) ? [DATA_UNIT] : [];
   const units = parts
     .filter((part) => part.connection.node === node)
     .flatMap((part) => Object.entries(part.units).filter(([, unit]) => unit.enabled === true))
     .map(([name]) => name);
-  return [...new Set(units)];
+  return [...new Set(["docker.service", ...mounts, ...units])];
 }
 
 const secretKey = /(password|passphrase|privateKey\w*|clientKey|secretKey|unlockKey|bcryptHash|result)$/i;

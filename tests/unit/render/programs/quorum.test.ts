@@ -114,11 +114,11 @@ describe("while the store has its write quorum", () => {
       await until(() => Promise.resolve({ status: one.seen.length > 0 ? 1 : 0 }), 1);
       const before = one.seen.length;
       const since = Date.now();
-      // As many as a busy machine answers in a while.
-      for (let sent = 0; sent < 100; sent++) expect((await ask()).status).toBe(200);
+      // A busy machine takes longer for as many requests.
+      for (let sent = 0; sent <= 50 || Date.now() - since < 3000; sent++)
+        expect((await ask()).status).toBe(200);
       const seconds = (Date.now() - since) / 1000;
-      expect(one.seen.length - before).toBeLessThanOrEqual(3 + 1.5 * seconds);
-      expect(one.seen.length - before).toBeLessThan(50);
+      expect(one.seen.length - before).toBeLessThanOrEqual(2 * seconds);
       const { method, url, headers, body } = one.seen[0] ?? {};
       expect({ method, url, body }).toEqual({ method: "GET", url: balancerWritablePath, body: "" });
       expect(headers?.authorization).toBeUndefined();
