@@ -30,7 +30,7 @@ function lineByLine(write: (lines: string) => void): { add(text: string): void; 
   };
 }
 
-/** Runs vitest on some of its projects. @returns what it came to, or one failure where it did not come to its end */
+/** Runs vitest on some of its projects. @returns what it came to, with a failure where it did not come to its end */
 function run(name: string, projects: readonly string[]): Promise<Summary> {
   const file = path.join(folder, `${name}.json`);
   const child = spawn(
@@ -47,9 +47,10 @@ function run(name: string, projects: readonly string[]): Promise<Summary> {
     child.on("close", (code) => {
       out.end();
       errors.end();
-      const broken: Summary = { seconds: {}, passed: 0, failed: 1, reasons: {} };
-      const found = fs.existsSync(file) ? (JSON.parse(fs.readFileSync(file, "utf8")) as Summary) : broken;
-      resolve(code !== 0 && found.failed === 0 ? { ...found, failed: 1 } : found);
+      const none: Summary = { seconds: {}, passed: 0, failures: [], reasons: {} };
+      const found = fs.existsSync(file) ? (JSON.parse(fs.readFileSync(file, "utf8")) as Summary) : none;
+      const silent = (code !== 0 || found === none) && found.failures.length === 0;
+      resolve(silent ? { ...found, failures: [`failed: ${name}: vitest ended with ${code}`] } : found);
     });
   });
 }
@@ -61,7 +62,7 @@ async function main(): Promise<void> {
   fs.rmSync(folder, { recursive: true });
   const summary = together(summaries);
   console.log(summaryText(summary));
-  if (summary.failed > 0) process.exitCode = 1;
+  if (summary.failures.length > 0) process.exitCode = 1;
 }
 
 void main();

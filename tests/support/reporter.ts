@@ -19,6 +19,6 @@ export default class SummaryReporter implements Reporter {
     if (this.file) fs.writeFileSync(this.file, JSON.stringify(summary));
     else console.log(summaryText(summary));
     // vitest itself takes a skipped test for none, and its exit code is CI's verdict.
-    if (summary.failed > 0) process.exitCode = 1;
+    if (summary.failures.length > 0) process.exitCode = 1;
   }
 }

@@ -1,4 +1,5 @@
 /** What a run of tests came to. */
+import { stripVTControlCharacters } from "node:util";
 import type { TestModule } from "vitest/node";
 
 /** How a test begins its reason that what it is about cannot be had where it runs. */
@@ -8,32 +9,56 @@ export interface Summary {
   /** Seconds by group of tests, which is a folder of tests/. */
   readonly seconds: Readonly<Record<string, number>>;
   readonly passed: number;
-  readonly failed: number;
+  /** A line for each test that failed, or that should have run. */
+  readonly failures: readonly string[];
   /** Why tests were not run, and how many. */
   readonly reasons: Readonly<Record<string, number>>;
+}
+
+/** The longest reason that a line gives, in characters. */
+const reasonLength = 300;
+
+/** In one line, without a terminal's colours. */
+function failure(where: string, error: unknown): string {
+  const reason = (error as { message?: unknown } | undefined)?.message ?? error;
+  const line = stripVTControlCharacters(String(reason)).replace(/\s+/g, " ").trim();
+  return `failed: ${where}: ${line.length > reasonLength ? `${line.slice(0, reasonLength)} ...` : line}`;
+}
+
+const fileOf = ({ moduleId }: TestModule): string => /tests\/.*/.exec(moduleId)?.[0] ?? moduleId;
+
+/** What of a file failed outside its tests. */
+function failuresAround(module: TestModule): string[] {
+  const around = module.errors().map((error) => failure(fileOf(module), error));
+  const left = module.state() === "queued" || module.state() === "pending";
+  return left ? [...around, failure(fileOf(module), "nobody came to it; the run was broken off")] : around;
 }
 
 export function summaryOf(modules: readonly TestModule[], errors: readonly unknown[]): Summary {
   const seconds: Record<string, number> = {};
   const reasons: Record<string, number> = {};
   let passed = 0;
-  let failed = errors.length;
+  const failures = errors.map((error) => failure("outside the tests", error));
   for (const module of modules) {
     const group = /tests\/([^/]+)\//.exec(module.moduleId)?.[1] ?? "other";
     seconds[group] = (seconds[group] ?? 0) + module.diagnostic().duration / 1000;
-    failed += module.errors().length;
-    // Nobody came to it: the run was broken off.
-    if (module.state() === "queued" || module.state() === "pending") failed += 1;
+    failures.push(...failuresAround(module));
     for (const test of module.children.allTests()) {
       const result = test.result();
       const note = result.state === "skipped" ? (result.note ?? "") : "";
       if (result.state === "passed") passed += 1;
       else if (note.startsWith(notRun)) reasons[note] = (reasons[note] ?? 0) + 1;
       // A skipped test proves nothing: without such a reason none here may be.
-      else failed += 1;
+      else
+        failures.push(
+          failure(
+            `${fileOf(module)}: ${test.fullName}`,
+            result.errors?.[0] ?? `${result.state} without a reason`,
+          ),
+        );
     }
   }
-  return { seconds, passed, failed, reasons };
+  return { seconds, passed, failures, reasons };
 }
 
 function sum(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {
@@ -48,16 +73,21 @@ export function together(summaries: readonly Summary[]): Summary {
   return {
     seconds: sum(summaries.map(({ seconds }) => seconds)),
     passed: summaries.reduce((total, { passed }) => total + passed, 0),
-    failed: summaries.reduce((total, { failed }) => total + failed, 0),
+    failures: summaries.flatMap(({ failures }) => failures),
     reasons: sum(summaries.map(({ reasons }) => reasons)),
   };
 }
 
-/** The seconds of each group, and a last line `N passed, N failed`, which goes on with what was not run, and why. */
-export function summaryText({ seconds, passed, failed, reasons }: Summary): string {
+/**
+ * The seconds of each group, what failed, and a last line `N passed, N failed`, which goes on with what was not run, and why.
+ * A log's last lines are all that some see of it.
+ */
+export function summaryText({ seconds, passed, failures, reasons }: Summary): string {
   const groups = Object.entries(seconds).map(
     ([group, took]) => `${group.padEnd(10)} ${took.toFixed(1).padStart(7)} s`,
   );
   const left = Object.entries(reasons).map(([reason, count]) => `${count} ${reason}`);
-  return [...groups, [`${passed} passed`, `${failed} failed`, ...left].join(", ")].join("\n");
+  return [...groups, ...failures, [`${passed} passed`, `${failures.length} failed`, ...left].join(", ")].join(
+    "\n",
+  );
 }

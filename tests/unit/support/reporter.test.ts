@@ -18,7 +18,7 @@ afterEach(() => {
 
 /** A module of tests with these results. */
 function module(...results: object[]): TestModule {
-  const tests = results.map((result) => ({ result: () => result }));
+  const tests = results.map((result) => ({ fullName: "a group > a test", result: () => result }));
   return {
     moduleId: "/project/tests/unit/a.test.ts",
     diagnostic: () => ({ duration: 1500 }),
@@ -36,17 +36,29 @@ function summary(...results: object[]): string[] {
 const skipped = (note?: string) => ({ state: "skipped", note });
 
 it("ends with passed and failed", () => {
-  expect(summary({ state: "passed" }, { state: "failed" })).toEqual([
+  expect(summary({ state: "passed" }, { state: "passed" })).toEqual([
     "unit           1.5 s",
-    "1 passed, 1 failed",
+    "2 passed, 0 failed",
+  ]);
+});
+
+it("says before it what failed, and why, a line each", () => {
+  const errors = [{ message: "\u001b[31mexpected 1\n  to be 2\u001b[39m" }, { message: "another" }];
+  const long = [{ message: "x".repeat(400) }];
+  expect(summary({ state: "failed", errors }, { state: "failed", errors: long }, skipped())).toEqual([
+    "unit           1.5 s",
+    "failed: tests/unit/a.test.ts: a group > a test: expected 1 to be 2",
+    `failed: tests/unit/a.test.ts: a group > a test: ${"x".repeat(300)} ...`,
+    "failed: tests/unit/a.test.ts: a group > a test: skipped without a reason",
+    "0 passed, 3 failed",
   ]);
 });
 
 it("counts what cannot be had where it runs by its reason, in the same last line", () => {
   const reason = `${notRun}there is no archive`;
-  expect(summary({ state: "passed" }, skipped(reason), skipped(reason), { state: "failed" })).toEqual([
+  expect(summary({ state: "passed" }, skipped(reason), skipped(reason))).toEqual([
     "unit           1.5 s",
-    "1 passed, 1 failed, 2 not run, because there is no archive",
+    "1 passed, 0 failed, 2 not run, because there is no archive",
   ]);
   lines = [];
   const other = `${notRun}there is no kernel`;
@@ -62,16 +74,25 @@ it("counts a test that was skipped for no such reason as failed", () => {
 it("counts files that nobody came to as failed", () => {
   const left = { ...module(), state: () => "queued" } as TestModule;
   new SummaryReporter().onTestRunEnd([module({ state: "passed" }), left], []);
-  expect(lines.at(-1)).toBe("1 passed, 1 failed");
+  expect(lines.slice(1)).toEqual([
+    "failed: tests/unit/a.test.ts: nobody came to it; the run was broken off",
+    "1 passed, 1 failed",
+  ]);
 });
 
 it("tells of several runs as of one", () => {
   const reason = `${notRun}there is no archive`;
-  const one: Summary = { seconds: { lab: 2, unit: 1 }, passed: 3, failed: 0, reasons: { [reason]: 1 } };
-  const other: Summary = { seconds: { unit: 4.25 }, passed: 2, failed: 1, reasons: { [reason]: 2 } };
+  const one: Summary = { seconds: { lab: 2, unit: 1 }, passed: 3, failures: [], reasons: { [reason]: 1 } };
+  const other: Summary = {
+    seconds: { unit: 4.25 },
+    passed: 2,
+    failures: ["failed: b"],
+    reasons: { [reason]: 2 },
+  };
   expect(summaryText(together([one, other])).split("\n")).toEqual([
     "lab            2.0 s",
     "unit           5.3 s",
+    "failed: b",
     "5 passed, 1 failed, 3 not run, because there is no archive",
   ]);
 });
