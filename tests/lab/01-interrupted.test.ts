@@ -30,7 +30,7 @@ function startMakeLab(): ChildProcess {
 }
 
 /**
- * Starts an update and kills it without notice once its output shows `point`, within three minutes.
+ * Starts an update and kills it without notice once its output shows `point`, or where it hangs.
  * @param all with its whole process group, as a closed terminal does
  */
 function killedAt(point: RegExp, child: ChildProcess, all = false): Promise<string> {
@@ -42,7 +42,7 @@ function killedAt(point: RegExp, child: ChildProcess, all = false): Promise<stri
   return new Promise((resolve, reject) => {
     let output = "";
     let reached = false;
-    const limit = setTimeout(kill, 180_000);
+    const limit = setTimeout(kill, 540_000);
     const look = (text: Buffer): void => {
       output += text.toString();
       if (reached || !point.test(output)) return;

@@ -3,10 +3,9 @@
  * stands in is systemd, which here only starts the unit's command again when it ends, and Docker, which here runs
  * etcd itself in place of a container.
  */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { etcdFiles, etcdScriptPath, etcdUnit, etcdUrl, shellCommand } from "@moorage/render";
 import type { EtcdFilesArgs } from "@moorage/render";
@@ -205,15 +204,24 @@ export function clusterInputs(
   };
 }
 
+/**
+ * Below those that the kernel gives to connections: one of these would be taken by another test's between two starts of a
+ * member.
+ */
 async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  const [first = 0] = readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8").split("\t").map(Number);
+  const ports = new Set<number>();
+  while (ports.size < count) {
+    const port = randomInt(12_000, first);
+    if (await isFree(port)) ports.add(port);
+  }
+  return [...ports];
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
 }
