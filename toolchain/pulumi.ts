@@ -51,6 +51,18 @@ export function quietEnvironment(): Record<string, string> {
   return { PULUMI_SKIP_UPDATE_CHECK: "true", PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" };
 }
 
+/**
+ * Has the CLI keep no logs in a `PULUMI_HOME` of ours: it writes some 4 MB in each update, 500 MB until it takes old ones
+ * away, and where it cannot it goes on without. An ordinary installation's are its owner's.
+ */
+export function keepNoLogs(home: string): void {
+  const logs = path.join(home, "logs");
+  if (fs.statSync(logs, { throwIfNoEntry: false })?.isFile()) return;
+  fs.rmSync(logs, { recursive: true, force: true });
+  fs.mkdirSync(home, { recursive: true });
+  fs.writeFileSync(logs, "In the place of a folder, so that no logs are kept.\n");
+}
+
 async function versionOf(setting: Setting, bin: string): Promise<string | undefined> {
   const env = { ...setting.env, ...quietEnvironment() };
   const done = await run(bin, ["version"], { env, cwd: "/", timeoutMs: 10_000 });

@@ -2,7 +2,7 @@ import * as path from "node:path";
 import { ensureBuilt } from "./build";
 import { pointTo } from "./cache";
 import { ensurePlugins } from "./plugins";
-import { ensureCli, quietEnvironment } from "./pulumi";
+import { ensureCli, keepNoLogs, quietEnvironment } from "./pulumi";
 import { RECIPES, type Recipe } from "./recipes";
 import { onPath, ToolError, type Log } from "./run";
 import { defaultSetting, type Setting } from "./setting";
@@ -16,6 +16,8 @@ export interface Tools {
     readonly home: string;
     /** What goes in front of PATH. */
     readonly path: string;
+    /** Where Node.js keeps what it has compiled, where that is wanted. */
+    readonly compiled?: string;
   };
   readonly minio: string;
   readonly mc: string;
@@ -67,6 +69,7 @@ export function pulumiEnvironment(
   currentPath = process.env.PATH ?? "",
 ): Record<string, string> {
   const given = {
+    NODE_COMPILE_CACHE: tools.pulumi.compiled,
     PULUMI_BACKEND_URL: settings.backendUrl,
     PULUMI_CONFIG_PASSPHRASE: settings.passphrase,
     PULUMI_CONFIG_PASSPHRASE_FILE: settings.passphraseFile,
@@ -107,7 +110,9 @@ async function ensurePulumi(setting: Setting, report: string[]): Promise<Tools["
   );
   const plugins = await ensurePlugins(setting, cli);
   report.push(...plugins.report);
-  return { bin: cli.bin, home: plugins.home, path: [folder, ...ownNode(setting)].join(":") };
+  if (plugins.home !== cli.ordinaryHome) keepNoLogs(plugins.home);
+  const compiled = setting.env.NODE_COMPILE_CACHE;
+  return { bin: cli.bin, home: plugins.home, path: [folder, ...ownNode(setting)].join(":"), compiled };
 }
 
 /** The folder of a Node.js that was fetched into the cache, which the language host needs on PATH. */

@@ -151,7 +151,7 @@ function runCommand(image: string): string[] {
 function guardUnit(): string {
   return renderUnit({
     Unit: { Description: "Takes the VIP away when keepalived is gone or frozen" },
-    Service: { ExecStart: unitCommand(["/bin/sh", guardPath]), Restart: "always", RestartSec: 1 },
+    Service: { ExecStart: unitCommand(["/bin/bash", guardPath]), Restart: "always", RestartSec: 1 },
     Install: { WantedBy: "multi-user.target" },
   });
 }

@@ -70,20 +70,20 @@ class Node {
     return { PATH: `${this.folder}:${process.env.PATH ?? ""}` };
   }
 
-  private start(args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
-    const child = spawn("sh", args, { env, detached: true, stdio: "ignore" });
+  private start(program: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+    const child = spawn(program, args, { env, detached: true, stdio: "ignore" });
     this.started.push(child);
     return child;
   }
 
   guard(): void {
-    this.start([this.at("vip-guard")], this.env);
+    this.start(this.at("vip-guard"), [], this.env);
   }
 
   /** As keepalived does, by its own configuration: the script is run twice each second. */
   live(times = 1000): void {
     const line = `for n in $(seq ${times}); do "${this.at("heartbeat")}"; sleep 0.5; done`;
-    this.keepalived = this.start(["-c", line], process.env);
+    this.keepalived = this.start("sh", ["-c", line], process.env);
   }
 
   hurt(signal: NodeJS.Signals): void {

@@ -11,7 +11,7 @@ beforeEach(() => {
     fs.copyFileSync(path.join(CHECKOUT, "toolchain", file), world.write(`toolchain/${file}`, ""));
   }
   fs.chmodSync(path.join(world.checkout, "toolchain/bootstrap.sh"), 0o755);
-  world.write("package.json", `{\n  "engines": {\n    "node": ">=20"\n  }\n}\n`);
+  world.write("package.json", `{\n  "engines": {\n    "node": ">=22"\n  }\n}\n`);
   world.write("package-lock.json", "1");
   world.write("render/package.json", "{}");
   world.write("render/tsconfig.json", "{}");

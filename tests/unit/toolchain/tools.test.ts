@@ -87,6 +87,23 @@ describe("all tools", () => {
     expect(world.lines).toEqual([]);
   });
 
+  it("keep no logs of the CLI, but for an ordinary installation's", async () => {
+    world.go("1.26.0");
+    const home = path.join(world.cache, "pulumi-home");
+    pluginsIn(home);
+    fs.mkdirSync(path.join(home, "logs"));
+    for (const time of ["at first", "and again"]) {
+      await ensureTools(world.setting.log, world.setting);
+      expect(fs.statSync(path.join(home, "logs")).isFile(), time).toBe(true);
+    }
+    const ordinary = path.join(world.home, ".pulumi");
+    world.pulumi(world.bin, "3.259.0");
+    pluginsIn(ordinary);
+    fs.mkdirSync(path.join(ordinary, "logs"));
+    expect((await ensureTools(world.setting.log, world.setting)).pulumi.home).toBe(ordinary);
+    expect(fs.statSync(path.join(ordinary, "logs")).isDirectory()).toBe(true);
+  });
+
   it("that are missing are told together: what failed does not hide the next", async () => {
     world.go("1.26.0");
     world.env.GO_FAILS = "yes";
@@ -104,7 +121,7 @@ describe("all tools", () => {
 
 describe("the environment of the CLI", () => {
   const tools: Tools = {
-    pulumi: { bin: "/t/pulumi", home: "/t/home", path: "/t:/node/bin" },
+    pulumi: { bin: "/t/pulumi", home: "/t/home", path: "/t:/node/bin", compiled: "/t/compiled" },
     minio: "",
     mc: "",
     registry: "",
@@ -115,6 +132,7 @@ describe("the environment of the CLI", () => {
     const settings = { backendUrl: "file:///b", passphraseFile: "/p", configFile: "/c.yaml" };
     expect(pulumiEnvironment(tools, settings, "/usr/bin")).toEqual({
       PATH: "/t:/node/bin:/usr/bin",
+      NODE_COMPILE_CACHE: "/t/compiled",
       PULUMI_HOME: "/t/home",
       PULUMI_SKIP_UPDATE_CHECK: "true",
       PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
