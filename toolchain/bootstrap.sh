@@ -83,6 +83,9 @@ fetch_node() {
   fetch npm "$(pin npm.version)" "$(pin npm.sha256)" "$temporary/node/lib/node_modules/npm" || return
   ln -s ../lib/node_modules/npm/bin/npm-cli.js "$temporary/node/bin/npm"
   ln -s ../lib/node_modules/npm/bin/npx-cli.js "$temporary/node/bin/npx"
+  # It reads the machine's own settings, such as a registry, a proxy or an authority, where the machine's npm does.
+  mkdir "$temporary/node/etc"
+  ln -s "$(npm config get globalconfig)" "$temporary/node/etc/npmrc" || return
   chmod 755 "$temporary/node/bin/node" "$temporary"/node/lib/node_modules/npm/bin/*-cli.js
   mv "$temporary/node" "$node" && rm -rf "$temporary"
 }

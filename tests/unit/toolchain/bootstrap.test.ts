@@ -39,6 +39,7 @@ function machine(has: { packages: readonly string[]; node?: number; npmFails?: b
     `echo "npm $@" >>${calls}
     ${has.npmFails ? "echo 'npm error: out of reach' >&2; exit 1" : ""}
     case "$1" in
+    config) echo ${path.join(world.root, "npmrc")} ;;
     pack) mkdir -p package/bin; touch package/bin/node package/bin/npm-cli.js package/bin/npx-cli.js
       name=$(echo "$3" | tr @ -); tar -czf "$name.tgz" package; rm -r package ;;
     esac`,
@@ -128,6 +129,16 @@ describe("bootstrap", () => {
     world.script(path.join(own, "node"), "echo 22");
     world.script(path.join(own, "npm"), "true");
     expect(bootstrap("sh", "-c", "command -v node").printed).toBe(`${own}/node\n`);
+  });
+
+  it("has a fetched npm read the machine's own settings", () => {
+    machine({ packages: PACKAGES, node: 18 });
+    const sums = 'case "$1" in --check) ;; *) exec /usr/bin/sha256sum "$@" ;; esac';
+    world.script(path.join(world.bin, "sha256sum"), sums);
+    expect(bootstrap()).toMatchObject({ code: 0 });
+    const [fetched = ""] = fs.readdirSync(path.join(world.cache, "tools"));
+    const settings = path.join(world.cache, "tools", fetched, "etc/npmrc");
+    expect(fs.readlinkSync(settings)).toBe(path.join(world.root, "npmrc"));
   });
 
   it("reads its pins from versions.json", () => {
