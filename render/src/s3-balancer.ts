@@ -147,20 +147,11 @@ function unchecked(args: S3BalancerArgs): string {
   );
 }
 
-/** How many members may be gone while there still is a write quorum: one of four. */
-const spareMembers = 1;
-
 /**
  * Takes no request: its checks alone are wanted. One member that counts a write quorum is enough, and it takes two
- * refusals to count as one that does not. A member waits up to 10 s for the drives of a node that is silent, and each
- * check has it ask all of them: so no more members are asked than have to be, the balancer's own node's first.
+ * refusals to count as one that does not. A member waits up to 10 s for the drives of a node that is silent.
  */
 function quorum(args: S3BalancerArgs): string {
-  const first = Math.max(
-    args.backends.findIndex(({ name }) => name === args.preferred),
-    0,
-  );
-  const inTurn = [...args.backends.slice(first), ...args.backends.slice(0, first)];
   return lines(
     "backend quorum",
     "    timeout check 12s",
@@ -168,7 +159,7 @@ function quorum(args: S3BalancerArgs): string {
     "    http-check send meth GET uri /minio/health/cluster ver HTTP/1.1 hdr Host minio",
     "    http-check expect status 200",
     "    default-server init-addr none resolvers docker resolve-prefer ipv4 check inter 2s fastinter 500ms downinter 1s fall 2 rise 1",
-    ...inTurn.slice(0, spareMembers + 1).map(server),
+    ...args.backends.map(server),
   );
 }
 

@@ -232,27 +232,9 @@ describe("writes are not held up", () => {
     expect(slowest).toBeLessThan(1500);
   }
 
-  it.each([0, 1])("by member %i that says no, while the other one that is asked says yes", async (at) => {
-    saying(503, ...members.slice(at, at + 1));
+  it("by three members that say no, while one says yes", async () => {
+    saying(503, ...members.slice(1));
     await passing(7);
-  });
-
-  it("by more checks than it takes: two members are asked, the node's own and the one after it", async () => {
-    const preferred = "minio-4";
-    const backends = members.map(({ name, port }) => ({ name, port }));
-    const own = new Balancer(25925, { backends, preferred, resolver: names.address });
-    for (const balancer of balancers) await balancer.stop();
-    for (const { seen } of members) seen.length = 0;
-    try {
-      await own.start();
-      await until(() => own.ask(balancerWritablePath), 200);
-      await sleep(4000);
-      const counts = members.map(({ seen }) => seen.filter(({ url }) => url === clusterPath).length);
-      expect(counts.map((count) => count > 0)).toEqual([true, false, false, true]);
-    } finally {
-      await own.remove();
-      for (const balancer of balancers) await balancer.start();
-    }
   });
 
   it("by members that have not said yet what they wait 10 s for", async () => {
