@@ -9,6 +9,7 @@ import { checkout, hostNamed, type Host, type Instance, type Platform } from "..
 import { prepare, readAccess, recordAccess } from "../../lab/journey/journey";
 import { introduce, onHost, type RegistryAccess } from "../../lab/journey/push";
 import { stackFile } from "../../lab/journey/stack";
+import { expectSpareStorage } from "./service";
 
 /** What a `pulumi` command left behind: its exit code, and everything it printed. */
 export interface Ran {
@@ -52,12 +53,13 @@ export class TestLab {
     return new TestLab(prepared.instance, prepared.env, prepared.images);
   }
 
-  /** The lab with its registry up, which it is brought to where it is not. */
+  /** The lab with its registry up, which it is brought to where it is not, and its store whole after what ran before. */
   static async standing(): Promise<TestLab> {
     const lab = await TestLab.open();
     if ((await lab.outputs()).registryUrl === undefined) await lab.mustUp();
     const access = await lab.recordAccess();
     for (const client of ["client1", "client2"]) await introduce(lab.instance, client, access);
+    await eventually(120, () => expectSpareStorage(lab));
     return lab;
   }
 
