@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Document } from "yaml";
 import { off, on } from "../../lab/lab";
 import { pushAndPull, type RegistryAccess } from "../../lab/journey/push";
-import { expectSpareStorage } from "../support/service";
+import { expectSpareStorage } from "../support/spareStorage";
 import { ask, eventually, helloArchive, TestLab } from "../support/testLab";
 
 let lab: TestLab;

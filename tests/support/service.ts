@@ -1,5 +1,4 @@
 import { expect } from "vitest";
-import { minioContainer } from "../chaos/strength";
 import type { Ran, TestLab } from "./testLab";
 
 /** What a node is to its Swarm, and that nothing of a change is left on it. */
@@ -11,15 +10,6 @@ export async function expectInService(lab: TestLab, name: string): Promise<void>
   expect(await lab.mustRoot(name, left)).toBe("");
   const units = "systemctl list-units --all --plain --no-legend 'moorage-network*'";
   expect(await lab.mustRoot(name, units)).toBe("");
-}
-
-/** Each of the four servers of MinIO knows all others: any one of them may go. */
-export async function expectSpareStorage(lab: TestLab): Promise<void> {
-  const path = "http://127.0.0.1:9000/minio/health/cluster?maintenance=true";
-  for (const { name } of lab.nodes) {
-    const curl = `docker exec ${minioContainer(name)} curl -s -m 3 -o /dev/null -w '%{http_code}' '${path}'`;
-    expect(await lab.mustRoot(name, curl), name).toBe("200");
-  }
 }
 
 /** An update, a refresh or a preview that has found nothing to do, nor to warn of where it may not. */

@@ -9,7 +9,7 @@ import { checkout, hostNamed, type Host, type Instance, type Platform } from "..
 import { prepare, readAccess, recordAccess } from "../../lab/journey/journey";
 import { introduce, onHost, type RegistryAccess } from "../../lab/journey/push";
 import { stackFile } from "../../lab/journey/stack";
-import { expectSpareStorage } from "./service";
+import { expectSpareStorage } from "./spareStorage";
 
 /** What a `pulumi` command left behind: its exit code, and everything it printed. */
 export interface Ran {
