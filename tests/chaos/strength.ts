@@ -34,14 +34,18 @@ const managerCommands = {
 };
 
 /** A storage node's container of MinIO, in a shell. */
-export const minioContainer = (node: string): string =>
+const minioContainer = (node: string): string =>
   `$(docker ps --quiet --filter status=running --filter label=com.docker.swarm.service.name=minio-${node} | head -n 1)`;
+
+/** Prints 200 where a node's MinIO knows all others, so that any one of them may go. */
+export const askForSpare = (node: string): string =>
+  `timeout 5 docker exec ${minioContainer(node)} curl -s -m 3 -o /dev/null -w '%{http_code}' 'http://127.0.0.1:9000/minio/health/cluster?maintenance=true'`;
 
 const storageCommands = (node: string, drive: string): Record<string, string> => ({
   units:
     "for unit in moorage-keepalived moorage-vip-guard $(test ! -e /etc/moorage/healing || echo moorage-healing); do echo $unit $(systemctl is-active $unit.service); done",
   healing: "test ! -e /etc/moorage/healing || timeout 5 sh /etc/moorage/healing say",
-  spares: `timeout 5 docker exec ${minioContainer(node)} curl -s -m 3 -o /dev/null -w '%{http_code}' 'http://127.0.0.1:9000/minio/health/cluster?maintenance=true'`,
+  spares: askForSpare(node),
   objects: `cd ${drive}/registry && find . -name xl.meta`,
 });
 

@@ -9,7 +9,7 @@ import { introduce, pushAndPull } from "../../lab/journey/push";
 import { hypervisorFolder } from "../../lab/virtualbox/hypervisor";
 import { freshClone } from "../support/clone";
 import { manage } from "../support/hypervisor";
-import { commandLinesDuring, logsOf, secretsOf } from "../support/secrets";
+import { commandLinesDuring, expectNoSecret, logsOf, secretsOf } from "../support/secrets";
 import { expectUnchanged } from "../support/service";
 import { eventually, helloArchive, TestLab } from "../support/testLab";
 
@@ -124,12 +124,7 @@ test("an update that makes everything shows no secret: not in its output, not in
   const lines = update.commandLines.filter((line) => !isIgnitions(line));
   const places: Record<string, string> = { output: update.output, "command lines": lines.join("\n") };
   for (const { name } of lab.nodes) places[`logs of ${name}`] = await logsOf(lab, name);
-  for (const [place, text] of Object.entries(places)) {
-    expect(
-      secrets.filter((secret) => text.includes(secret)),
-      place,
-    ).toEqual([]);
-  }
+  expectNoSecret(secrets, places);
 });
 
 test("and every service is restarted there, without a name server, in seconds", async () => {

@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { expect } from "vitest";
 import { startTime } from "../../lab/exec";
 import type { TestLab } from "./testLab";
 
@@ -60,6 +61,16 @@ function linesOf(text: string): string[] {
   if (text.length >= LONG) return lines.filter((line) => /^[\w+/=.:$-]{32,}$/.test(line) && /\d/.test(line));
   const atLeast = text.trim().includes("\n") ? 16 : 10;
   return lines.filter((line) => line.length >= atLeast);
+}
+
+/** @param places texts, by where they stand */
+export function expectNoSecret(secrets: readonly string[], places: Readonly<Record<string, string>>): void {
+  for (const [place, text] of Object.entries(places)) {
+    expect(
+      secrets.filter((secret) => text.includes(secret)),
+      place,
+    ).toEqual([]);
+  }
 }
 
 /** What a host has written down of what happened there: the journal, and what containers said. */
