@@ -44,11 +44,13 @@ function collect(value: unknown, found: Set<string>): void {
   else Object.values(value).forEach((inner) => collect(inner, found));
 }
 
-/** A secret may be a whole object. */
+/** A secret may be a whole object, and hold what is marked as secret once more. */
 function textsOf(secret: unknown, found: Set<string>): void {
   if (typeof secret === "string") linesOf(secret).forEach((line) => found.add(line));
   else if (typeof secret === "object" && secret !== null) {
-    Object.values(secret).forEach((inner) => textsOf(inner, found));
+    const { plaintext } = secret as { plaintext?: unknown };
+    if (typeof plaintext === "string") textsOf(JSON.parse(plaintext), found);
+    else Object.values(secret).forEach((inner) => textsOf(inner, found));
   }
 }
 

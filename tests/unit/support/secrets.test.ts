@@ -18,6 +18,7 @@ test("secrets are found as they stand, in objects and lists, and line by line", 
     "admin-password",
     "reader-password",
   ]);
+  expect(found({ nodes: secret([{ key: secret("secret-in-a-secret") }]) })).toEqual(["secret-in-a-secret"]);
 });
 
 test("of long ones what looks like a key, and nothing of what is public", () => {
