@@ -133,7 +133,7 @@ describe("bootstrap", () => {
 
   it("has a fetched npm read the machine's own settings", () => {
     machine({ packages: PACKAGES, node: 18 });
-    const sums = 'case "$1" in --check) ;; *) exec /usr/bin/sha256sum "$@" ;; esac';
+    const sums = 'case "$1" in --check) cat >/dev/null ;; *) exec /usr/bin/sha256sum "$@" ;; esac';
     world.script(path.join(world.bin, "sha256sum"), sums);
     expect(bootstrap()).toMatchObject({ code: 0 });
     const [fetched = ""] = fs.readdirSync(path.join(world.cache, "tools"));
