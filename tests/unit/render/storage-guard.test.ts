@@ -24,6 +24,10 @@ const waiting = `
   }
   console.log("waits");`;
 
+/** A network with nothing but its loopback, whose addresses rules count for as they do for those of others. */
+const ownNetwork =
+  "ip link set lo up && ip rule add priority 100 lookup local && ip rule del priority 0 lookup local";
+
 /** A process and all that it has said. */
 class Said {
   text = "";
@@ -36,7 +40,7 @@ class Said {
 let holder: ChildProcess;
 const running: ChildProcess[] = [];
 
-/** In a network that has nothing but its loopback. */
+/** In that network. */
 function inside(...command: string[]): Said {
   const child = spawn("nsenter", ["--net", `--target=${holder.pid}`, "--", ...command]);
   running.push(child);
@@ -48,7 +52,7 @@ const node = (program: string, ...args: string[]): Said =>
 
 beforeAll(async () => {
   fs.writeFileSync(script, renderStorageGuard({ service: "minio-a", others: 3 }), { mode: 0o755 });
-  holder = spawn("unshare", ["--net", "sh", "-c", "ip link set lo up && echo up && exec sleep 300"]);
+  holder = spawn("unshare", ["--net", "sh", "-c", `${ownNetwork} && echo up && exec sleep 300`]);
   running.push(holder);
   const { child } = new Said(holder);
   await new Promise((resolve) => child.stdout?.once("data", resolve));
@@ -74,6 +78,13 @@ describe("connections to members of MinIO", () => {
     guard = inside("bash", script, "guard", String(minio.child.pid));
   });
 
+  /** Whether the kernel refuses MinIO a new connection at once, which it accepts for a frozen process. */
+  const refusedNow = async (address: string): Promise<boolean> => {
+    const { child } = inside("bash", "-c", `timeout 1 bash -c ': >/dev/tcp/${address}/9000' 2>&1`);
+    const said = new Said(child);
+    await new Promise((resolve) => child.once("close", resolve));
+    return said.text.includes("unreachable");
+  };
   const signal = (at: number, name: NodeJS.Signals): unknown => servers[at]?.child.kill(name);
 
   it("are left alone while all answer, and while more than one does not", async () => {
@@ -91,15 +102,25 @@ describe("connections to members of MinIO", () => {
   it("are ended to the one that is silent, and to no other", async () => {
     signal(1, "SIGSTOP");
     await eventually(10, async () => expect(minio.text).toBe("waits\n127.0.0.3\n"));
-    expect(guard.text).toBe("127.0.0.3 is silent: its connections are ended\n");
-    const again = node(waiting, "127.0.0.3");
-    await eventually(10, async () => expect(again.text).toBe("waits\n127.0.0.3\n"));
+    expect(guard.text).toBe("127.0.0.3 is silent: its connections are ended, new ones refused\n");
+    await eventually(5, async () => expect(await refusedNow("127.0.0.3")).toBe(true));
+    expect(await refusedNow("127.0.0.2")).toBe(false);
     signal(1, "SIGCONT");
     await eventually(10, async () => expect(guard.text).toMatch(/^127\.0\.0\.3 answers again$/m));
     const last = node(waiting, "127.0.0.3");
-    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await new Promise((resolve) => setTimeout(resolve, 3500));
     expect(last.text).toBe("waits\n");
     expect(minio.text).toBe("waits\n127.0.0.3\n");
+  });
+
+  it("are not refused any more once nobody guards them", async () => {
+    signal(2, "SIGSTOP");
+    await eventually(10, async () => expect(await refusedNow("127.0.0.4")).toBe(true));
+    guard.child.kill("SIGTERM");
+    await eventually(10, async () => expect(guard.child.exitCode).not.toBeNull());
+    expect(await refusedNow("127.0.0.4")).toBe(false);
+    signal(2, "SIGCONT");
+    guard = inside("bash", script, "guard", String(minio.child.pid));
   });
 
   it("are looked after as long as MinIO's process lives", async () => {
