@@ -70,6 +70,8 @@ const asking = [
   "    local peer address",
   "    while read -r _ _ _ _ peer _; do",
   "        address=${peer%:*}",
+  "        # It asks itself, too.",
+  "        [[ $address != 127.* ]] || continue",
   "        seen[$address]=$now",
   '        [ -z "${asker[$address]-}" ] || continue',
   '        setpriv --reuid=65534 --regid=65534 --clear-groups bash -c "$(declare -f ask); port=$port; ask $address" >&4 &',
