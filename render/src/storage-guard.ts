@@ -79,7 +79,7 @@ const asking = [
   '    done < <(ss -Htn state connected dport = ":$port")',
   "}",
   "forget() {",
-  '    kill "${asker[$1]}"',
+  '    kill "${asker[$1]}" 2>/dev/null',
   '    unset "seen[$1]" "asker[$1]" "missed[$1]"',
   "}",
   "# Those that have answered within half a second.",
@@ -132,7 +132,8 @@ const guarding = [
   '        if [ -n "$refused" ] && ((now - since >= trial)); then forget "$refused"; accept; continue; fi',
   '        [[ -z $refused && $silent =~ ^[^" "]+" "$ ]] && ((answering >= others - 1)) || continue',
   "        address=${silent% }",
-  '        refuse "$address" && ss -K -t dst "$address" >/dev/null',
+  '        refuse "$address" || continue',
+  '        ss -K -t dst "$address" >/dev/null',
   '        echo "$address is silent: its connections are ended, new ones refused"',
   "    done",
   "    accept",
@@ -166,7 +167,7 @@ export function storageGuardFiles(args: StorageGuardArgs): NodeFiles {
 function serviceUnit(): string {
   return renderUnit({
     Unit: {
-      Description: "Ends MinIO's connections to a member that has fallen silent",
+      Description: "Keeps MinIO from waiting for a member that is silent",
       // Stopped with Docker, and started by it again: asking it would wake a Docker that someone has stopped.
       Requires: "docker.service",
       After: "docker.service",

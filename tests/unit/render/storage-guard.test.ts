@@ -8,7 +8,7 @@ import { eventually } from "../../support/testLab";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-guard-"));
 const script = path.join(folder, "storage-guard");
-const members = ["127.0.0.2", "127.0.0.3", "127.0.0.4"];
+const members = ["10.9.0.2", "10.9.0.3", "10.9.0.4"];
 
 /** A member of MinIO: it answers when asked for its health, and keeps everything else waiting. */
 const member = `
@@ -24,9 +24,17 @@ const waiting = `
   }
   console.log("waits");`;
 
-/** A network with nothing but its loopback, whose addresses rules count for as they do for those of others. */
-const ownNetwork =
-  "ip link set lo up && ip rule add priority 100 lookup local && ip rule del priority 0 lookup local";
+/** A network with the members' addresses, for which rules count as they do for those of other hosts, and one to ask from. */
+const ownNetwork = [
+  "ip link set lo up",
+  "ip address add 10.9.0.1/32 dev lo",
+  ...members.flatMap((address) => [
+    `ip address add ${address}/32 dev lo`,
+    `ip route replace local ${address} dev lo table local src 10.9.0.1`,
+  ]),
+  "ip rule add priority 100 lookup local",
+  "ip rule del priority 0 lookup local",
+].join(" && ");
 
 /** A process and all that it has said. */
 class Said {
@@ -101,24 +109,24 @@ describe("connections to members of MinIO", () => {
 
   it("are ended to the one that is silent, and to no other", async () => {
     signal(1, "SIGSTOP");
-    await eventually(10, async () => expect(minio.text).toBe("waits\n127.0.0.3\n"));
-    expect(guard.text).toBe("127.0.0.3 is silent: its connections are ended, new ones refused\n");
-    await eventually(5, async () => expect(await refusedNow("127.0.0.3")).toBe(true));
-    expect(await refusedNow("127.0.0.2")).toBe(false);
+    await eventually(10, async () => expect(minio.text).toBe("waits\n10.9.0.3\n"));
+    expect(guard.text).toBe("10.9.0.3 is silent: its connections are ended, new ones refused\n");
+    await eventually(5, async () => expect(await refusedNow("10.9.0.3")).toBe(true));
+    expect(await refusedNow("10.9.0.2")).toBe(false);
     signal(1, "SIGCONT");
-    await eventually(10, async () => expect(guard.text).toMatch(/^127\.0\.0\.3 answers again$/m));
-    const last = node(waiting, "127.0.0.3");
+    await eventually(10, async () => expect(guard.text).toMatch(/^10\.9\.0\.3 answers again$/m));
+    const last = node(waiting, "10.9.0.3");
     await new Promise((resolve) => setTimeout(resolve, 3500));
     expect(last.text).toBe("waits\n");
-    expect(minio.text).toBe("waits\n127.0.0.3\n");
+    expect(minio.text).toBe("waits\n10.9.0.3\n");
   });
 
   it("are not refused any more once nobody guards them", async () => {
     signal(2, "SIGSTOP");
-    await eventually(10, async () => expect(await refusedNow("127.0.0.4")).toBe(true));
+    await eventually(10, async () => expect(await refusedNow("10.9.0.4")).toBe(true));
     guard.child.kill("SIGTERM");
     await eventually(10, async () => expect(guard.child.exitCode).not.toBeNull());
-    expect(await refusedNow("127.0.0.4")).toBe(false);
+    expect(await refusedNow("10.9.0.4")).toBe(false);
     signal(2, "SIGCONT");
     guard = inside("bash", script, "guard", String(minio.child.pid));
   });
