@@ -10,6 +10,7 @@ import { CertificateAuthority } from "./components/pki";
 import { Registry } from "./components/registry/registry";
 import { Healing } from "./components/storage/healing";
 import { ObjectStore } from "./components/storage/objectStore";
+import { StorageGuard } from "./components/storage/storageGuard";
 import { Swarm } from "./components/swarm/swarm";
 import { mapTracesOfErrorsAlone } from "./components/traces";
 import { loadConfig, withoutTrace } from "./config";
@@ -53,6 +54,11 @@ const healing = new Healing("healing", {
   store,
   nodes: nodesWithRole(fleet.nodes, "storage"),
 });
+const guard = new StorageGuard("storage-guard", {
+  swarm,
+  store,
+  nodes: nodesWithRole(fleet.nodes, "storage"),
+});
 const registry = new Registry("registry", {
   swarm,
   registry: config.registry,
@@ -71,7 +77,13 @@ const edge = new Edge("edge", {
   nodes: nodesWithRole(fleet.nodes, "edge"),
 });
 for (const [node, { machine }] of Object.entries(fleet.nodes)) {
-  const parts = [swarm.members[node], etcd?.members[node], healing.units[node], edge.addresses[node]];
+  const parts = [
+    swarm.members[node],
+    etcd?.members[node],
+    healing.units[node],
+    guard.units[node],
+    edge.addresses[node],
+  ];
   fleet.row.consistsOf(node, { ready: machine.ready, back: parts.filter((part) => part !== undefined) });
 }
 const acceptance = new Acceptance("acceptance", {

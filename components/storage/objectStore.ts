@@ -8,7 +8,7 @@ import type { ConnectionArgs } from "../machine/access";
 import { digestOf, shapeOf, SwarmService, turnAfter, type SwarmServiceArgs } from "../swarm/service";
 import { placement, type Swarm } from "../swarm/swarm";
 
-const minioPort = 9000;
+export const minioPort = 9000;
 /** S3's default region: every client that signs without naming one means it. */
 export const storageRegion = "us-east-1";
 const bucketTimeoutSeconds = 300;

@@ -57,6 +57,12 @@ export {
   type EtcdFilesArgs,
 } from "./etcd";
 export { healingFiles, healingScriptPath, healingUnit, type HealingFilesArgs } from "./healing";
+export {
+  renderStorageGuard,
+  storageGuardFiles,
+  storageGuardUnit,
+  type StorageGuardArgs,
+} from "./storage-guard";
 export { renderHealingScript, type HealingScriptArgs } from "./healing-script";
 export { nodeBaseFiles, type NodeBaseArgs } from "./node-base";
 export { containerSlice, type ContainerLimits, type DockerApiTls, type DockerArgs } from "./docker-daemon";

@@ -32,6 +32,7 @@ describe("the program", () => {
       "Healing healing",
       "ObjectStore store",
       "Registry registry",
+      "StorageGuard storage-guard",
       "Swarm swarm",
     ]);
   });
@@ -50,6 +51,7 @@ describe("the program", () => {
       "moorage:registry:Registry",
       "moorage:storage:Healing",
       "moorage:storage:ObjectStore",
+      "moorage:storage:StorageGuard",
       "moorage:swarm:Swarm",
       "moorage:swarm:SwarmService",
       "pulumi-nodejs:dynamic/moorage:AcceptanceChecks",
@@ -247,6 +249,7 @@ describe("the first preview", () => {
       "registry-previous-passwords hashes.admin",
       "registry-previous-passwords hashes.reader",
       "s3-NODE-converged fingerprint",
+      "storage-guard-NODE installation",
       "store-bucket rootPassword",
       "store-bucket rootUser",
       "store-bucket secretKey",

@@ -1,4 +1,11 @@
-import { computeNoProxy, etcdFiles, healingFiles, keepalivedFiles, nodeBaseFiles } from "@moorage/render";
+import {
+  computeNoProxy,
+  etcdFiles,
+  healingFiles,
+  keepalivedFiles,
+  nodeBaseFiles,
+  storageGuardFiles,
+} from "@moorage/render";
 import { it } from "vitest";
 import { expectGolden, listing } from "./golden";
 import { nodes, pem } from "./models";
@@ -77,6 +84,10 @@ it("a member of etcd", () => {
     key: tls.key,
   });
   expectGolden("etcd.txt", listing(files));
+});
+
+it("what keeps a silent member of MinIO from holding up the others", () => {
+  expectGolden("storage-guard.txt", listing(storageGuardFiles({ service: "minio-coreos1", others: 3 })));
 });
 
 it("the healing of MinIO's objects", () => {

@@ -1,0 +1,181 @@
+/** The unit that keeps a member of MinIO that has fallen silent from holding up the others. */
+import type { NodeFiles } from "./model";
+import { lines, word } from "./text";
+import { renderUnit, unitCommand } from "./unit";
+
+export interface StorageGuardArgs {
+  /** Swarm service that is MinIO on this node. */
+  readonly service: string;
+  /** How many other members there are. */
+  readonly others: number;
+  /** @default 9000 */
+  readonly port?: number;
+}
+
+export const storageGuardUnit = "moorage-storage-guard.service";
+const path = "/etc/moorage/storage-guard";
+
+/**
+ * A read of MinIO waits for each member whose connections stand. To a frozen process they stand until MinIO gives them
+ * up after 20 s; to a node without power each that was kept has to fail by itself, for seconds. This one asks every
+ * member twice each second. Where one does not answer for two seconds, it ends MinIO's connections to that one, and has
+ * the kernel refuse new ones until it answers again: a frozen process's kernel would accept them.
+ *
+ * Only one at a time, and only while all others answer: a node that is cut off, or so busy that nobody answers it in
+ * time, refuses nothing. What is refused goes by MinIO's user, so that this one can ask on as another.
+ */
+export function renderStorageGuard(args: StorageGuardArgs): string {
+  return lines(
+    "#!/bin/bash",
+    "# Keeps MinIO from waiting for a member that is silent, as long as all others answer. The unit runs `watch`.",
+    "set -u",
+    `service=${word(args.service, "service")}`,
+    `others=${args.others}`,
+    `port=${args.port ?? 9000}`,
+    "# In half seconds: without an answer a member is silent, without a connection it is forgotten, refused ones are tried.",
+    "limit=4 memory=40 trial=600",
+    "# Of the rule that refuses.",
+    "priority=5",
+    "",
+    ...asking,
+    "",
+    ...refusing,
+    "",
+    ...guarding,
+    "",
+    ...watching,
+  );
+}
+
+const asking = [
+  "# Says a member's address whenever it has answered, twice each second. Each time by a new connection, of whose answer 12",
+  "# characters are read: bash reads a longer one byte by byte.",
+  "ask() {",
+  "    local answer nobody",
+  "    trap '' PIPE",
+  "    exec {nobody}<> <(:)",
+  '    while [ -d "/proc/$PPID" ]; do',
+  '        if exec 3<>"/dev/tcp/$1/$port"; then',
+  "            printf 'GET /minio/health/live HTTP/1.1\\r\\nHost: minio\\r\\nConnection: close\\r\\n\\r\\n' >&3",
+  '            if read -r -t 2 -N 12 answer <&3 && [[ $answer == *" 200" ]]; then echo "$1"; fi',
+  "            exec 3>&-",
+  "        fi 2>/dev/null",
+  '        read -r -t 0.5 -u "$nobody" answer',
+  "    done",
+  "}",
+  "# Another user's process for each member that MinIO has connections to, or wants to.",
+  "look() {",
+  "    local peer address",
+  "    while read -r _ _ _ _ peer _; do",
+  "        address=${peer%:*}",
+  "        # It asks itself, too.",
+  "        [[ $address != 127.* ]] || continue",
+  "        seen[$address]=$now",
+  '        [ -z "${asker[$address]-}" ] || continue',
+  '        setpriv --reuid=65534 --regid=65534 --clear-groups bash -c "$(declare -f ask); port=$port; ask $address" >&4 &',
+  "        asker[$address]=$! missed[$address]=0",
+  '    done < <(ss -Htn state connected dport = ":$port")',
+  "}",
+  "forget() {",
+  '    kill "${asker[$1]}" 2>/dev/null',
+  '    unset "seen[$1]" "asker[$1]" "missed[$1]"',
+  "}",
+  "# Those that have answered within half a second.",
+  "listen() {",
+  "    local end=$((${EPOCHREALTIME/[.,]/} + 500000)) left address",
+  '    heard=" "',
+  "    while left=$((end - ${EPOCHREALTIME/[.,]/})); ((left > 0)); do",
+  '        printf -v left "0.%06d" "$left"',
+  '        if read -r -t "$left" address <&4; then heard+="$address "; fi',
+  "    done",
+  "}",
+];
+
+const refusing = [
+  "accept() {",
+  '    while ip rule del priority "$priority" 2>/dev/null; do :; done',
+  "    refused=",
+  "}",
+  "refuse() {",
+  '    ip rule add priority "$priority" uidrange "$user-$user" to "$1/32" unreachable || return',
+  "    refused=$1 since=$now",
+  "}",
+];
+
+const guarding = [
+  "# In the network of MinIO's container, as long as its process lives.",
+  "guard() {",
+  "    local -A seen=() missed=() asker=()",
+  "    local address answering silent refused= since=0 now=0 user ended=",
+  '    user=$(stat -c %u "/proc/$1") && accept || return',
+  "    # To exit in a trap would end a bash that reads with a time limit by a fault of its own.",
+  "    trap ended=yes TERM INT",
+  "    exec 4<> <(:)",
+  '    while [ -z "$ended" ] && [ -d "/proc/$1" ]; do',
+  "        ((now++ % 10)) || look",
+  "        listen",
+  "        answering=0 silent=",
+  '        for address in "${!seen[@]}"; do',
+  '            if [[ $heard == *" $address "* ]]; then',
+  "                missed[$address]=0 seen[$address]=$now answering=$((answering + 1))",
+  '                [ "$address" != "$refused" ] || { accept; echo "$address answers again"; }',
+  '            elif [ "$address" != "$refused" ] && ((now - seen[$address] > memory)); then',
+  '                forget "$address"',
+  "            else",
+  "                missed[$address]=$((missed[$address] + 1))",
+  '                ((missed[$address] < limit)) || silent+="$address "',
+  "            fi",
+  "        done",
+  "        # By now nobody may have that address, and only one member is refused at a time.",
+  '        if [ -n "$refused" ] && ((now - since >= trial)); then forget "$refused"; accept; continue; fi',
+  '        [[ -z $refused && $silent =~ ^[^" "]+" "$ ]] && ((answering >= others - 1)) || continue',
+  "        address=${silent% }",
+  '        refuse "$address" || continue',
+  '        ss -K -t dst "$address" >/dev/null',
+  '        echo "$address is silent: its connections are ended, new ones refused"',
+  "    done",
+  "    accept",
+  '    for address in "${!seen[@]}"; do forget "$address"; done',
+  "}",
+];
+
+const watching = [
+  '[ "$1" = watch ] || { guard "$2"; exit; }',
+  "while :; do",
+  '    id=$(timeout 10 docker ps --quiet --filter status=running --filter "label=com.docker.swarm.service.name=$service" | head -n 1)',
+  '    pid=$([ -z "$id" ] || timeout 10 docker inspect --format \'{{.State.Pid}}\' "$id")',
+  '    [ "${pid:-0}" = 0 ] || nsenter --net="/proc/$pid/ns/net" "$0" guard "$pid"',
+  "    sleep 2",
+  "done",
+];
+
+export function storageGuardFiles(args: StorageGuardArgs): NodeFiles {
+  return {
+    files: {
+      [path]: {
+        content: renderStorageGuard(args),
+        mode: 0o755,
+        apply: { action: "restart", unit: storageGuardUnit },
+      },
+    },
+    units: { [storageGuardUnit]: { content: serviceUnit(), enabled: true } },
+  };
+}
+
+function serviceUnit(): string {
+  return renderUnit({
+    Unit: {
+      Description: "Keeps MinIO from waiting for a member that is silent",
+      // Stopped with Docker, and started by it again: asking it would wake a Docker that someone has stopped.
+      Requires: "docker.service",
+      After: "docker.service",
+      StartLimitIntervalSec: 0,
+    },
+    Service: {
+      ExecStart: unitCommand(["/bin/bash", path, "watch"]),
+      Restart: "always",
+      RestartSec: 2,
+    },
+    Install: { WantedBy: "multi-user.target docker.service" },
+  });
+}

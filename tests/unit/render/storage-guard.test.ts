@@ -1,0 +1,138 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { renderStorageGuard } from "@moorage/render";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventually } from "../../support/testLab";
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-guard-"));
+const script = path.join(folder, "storage-guard");
+const members = ["10.9.0.2", "10.9.0.3", "10.9.0.4"];
+
+/** A member of MinIO: it answers when asked for its health, and keeps everything else waiting. */
+const member = `
+  require("node:http")
+    .createServer((request, response) => request.url.startsWith("/minio/") && response.end())
+    .listen(9000, process.argv[1], () => console.log("listens"));`;
+
+/** This node's MinIO: it waits for something of each member, and says whose connection has ended. */
+const waiting = `
+  for (const address of process.argv.slice(1)) {
+    const socket = require("node:net").connect(9000, address, () => socket.write("GET /object HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"));
+    socket.on("error", () => undefined).on("close", () => console.log(address));
+  }
+  console.log("waits");`;
+
+/** A network with the members' addresses, for which rules count as they do for those of other hosts, and one to ask from. */
+const ownNetwork = [
+  "ip link set lo up",
+  "ip address add 10.9.0.1/32 dev lo",
+  ...members.flatMap((address) => [
+    `ip address add ${address}/32 dev lo`,
+    `ip route replace local ${address} dev lo table local src 10.9.0.1`,
+  ]),
+  "ip rule add priority 100 lookup local",
+  "ip rule del priority 0 lookup local",
+].join(" && ");
+
+/** A process and all that it has said. */
+class Said {
+  text = "";
+  constructor(readonly child: ChildProcess) {
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.text += text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.text += text));
+  }
+}
+
+let holder: ChildProcess;
+const running: ChildProcess[] = [];
+
+/** In that network. */
+function inside(...command: string[]): Said {
+  const child = spawn("nsenter", ["--net", `--target=${holder.pid}`, "--", ...command]);
+  running.push(child);
+  return new Said(child);
+}
+
+const node = (program: string, ...args: string[]): Said =>
+  inside(process.execPath, "--eval", program, "--", ...args);
+
+beforeAll(async () => {
+  fs.writeFileSync(script, renderStorageGuard({ service: "minio-a", others: 3 }), { mode: 0o755 });
+  holder = spawn("unshare", ["--net", "sh", "-c", `${ownNetwork} && echo up && exec sleep 300`]);
+  running.push(holder);
+  const { child } = new Said(holder);
+  await new Promise((resolve) => child.stdout?.once("data", resolve));
+});
+
+afterAll(() => {
+  for (const child of running) child.kill("SIGKILL");
+  fs.rmSync(folder, { recursive: true });
+});
+
+describe("connections to members of MinIO", () => {
+  let servers: Said[];
+  let minio: Said;
+  let guard: Said;
+
+  beforeAll(async () => {
+    servers = members.map((address) => node(member, address));
+    await eventually(20, async () =>
+      expect(servers.map(({ text }) => text.trim())).toEqual(members.map(() => "listens")),
+    );
+    minio = node(waiting, ...members);
+    await eventually(20, async () => expect(minio.text).toBe("waits\n"));
+    guard = inside("bash", script, "guard", String(minio.child.pid));
+  });
+
+  /** Whether the kernel refuses MinIO a new connection at once, which it accepts for a frozen process. */
+  const refusedNow = async (address: string): Promise<boolean> => {
+    const { child } = inside("bash", "-c", `timeout 1 bash -c ': >/dev/tcp/${address}/9000' 2>&1`);
+    const said = new Said(child);
+    await new Promise((resolve) => child.once("close", resolve));
+    return said.text.includes("unreachable");
+  };
+  const signal = (at: number, name: NodeJS.Signals): unknown => servers[at]?.child.kill(name);
+
+  it("are left alone while all answer, and while more than one does not", async () => {
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    signal(0, "SIGSTOP");
+    signal(1, "SIGSTOP");
+    await new Promise((resolve) => setTimeout(resolve, 3500));
+    expect(minio.text).toBe("waits\n");
+    expect(guard.text).toBe("");
+    signal(0, "SIGCONT");
+    signal(1, "SIGCONT");
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+  });
+
+  it("are ended to the one that is silent, and to no other", async () => {
+    signal(1, "SIGSTOP");
+    await eventually(10, async () => expect(minio.text).toBe("waits\n10.9.0.3\n"));
+    expect(guard.text).toBe("10.9.0.3 is silent: its connections are ended, new ones refused\n");
+    await eventually(5, async () => expect(await refusedNow("10.9.0.3")).toBe(true));
+    expect(await refusedNow("10.9.0.2")).toBe(false);
+    signal(1, "SIGCONT");
+    await eventually(10, async () => expect(guard.text).toMatch(/^10\.9\.0\.3 answers again$/m));
+    const last = node(waiting, "10.9.0.3");
+    await new Promise((resolve) => setTimeout(resolve, 3500));
+    expect(last.text).toBe("waits\n");
+    expect(minio.text).toBe("waits\n10.9.0.3\n");
+  });
+
+  it("are not refused any more once nobody guards them", async () => {
+    signal(2, "SIGSTOP");
+    await eventually(10, async () => expect(await refusedNow("10.9.0.4")).toBe(true));
+    guard.child.kill("SIGTERM");
+    await eventually(10, async () => expect(guard.child.exitCode).not.toBeNull());
+    expect(await refusedNow("10.9.0.4")).toBe(false);
+    signal(2, "SIGCONT");
+    guard = inside("bash", script, "guard", String(minio.child.pid));
+  });
+
+  it("are looked after as long as MinIO's process lives", async () => {
+    minio.child.kill("SIGKILL");
+    await eventually(10, async () => expect(guard.child.exitCode).toBe(0));
+  });
+});
