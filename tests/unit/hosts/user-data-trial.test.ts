@@ -128,8 +128,11 @@ describe.skipIf(!canSandbox)("another cloud-config on trial", () => {
     await until(() => node.onTrial("applied"));
     applied(node, "hash-2");
     await until(() => node.boots === 2);
-    await vi.waitFor(() => node.expectNothingLeft(), { timeout: 10_000 });
-    expectFormer(node);
+    const back = () => {
+      node.expectNothingLeft();
+      expectFormer(node);
+    };
+    await vi.waitFor(back, { timeout: 10_000 });
   }, 60_000);
 
   it("that an update which was killed has left so is kept by the next one, where it is still wanted", async () => {
