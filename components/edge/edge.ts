@@ -106,7 +106,9 @@ export class Edge extends pulumi.ComponentResource {
         ports: [{ published: edge.port, target: listenPort }],
         healthcheck: {
           test: ["CMD", "curl", "-fsk", "-o", "/dev/null", `https://127.0.0.1:${listenPort}/healthz`],
-          intervalSeconds: 5,
+          // keepalived looks each second and takes clients elsewhere: this has one that hangs replaced.
+          intervalSeconds: 15,
+          retries: 2,
         },
       },
       { parent: this },

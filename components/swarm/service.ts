@@ -51,8 +51,18 @@ export interface SwarmServiceArgs {
   readonly sysctls?: Readonly<Record<string, string>>;
   /** Host port by port in the container. */
   readonly ports?: { readonly published: number; readonly target: number }[];
-  readonly healthcheck?: { readonly test: string[]; readonly intervalSeconds: number };
+  readonly healthcheck?: HealthcheckArgs;
   readonly stopGraceSeconds?: number;
+}
+
+/** Each look starts a process in the container, by Docker: that costs more than most tests do. */
+export interface HealthcheckArgs {
+  /** As in a Dockerfile: `CMD` and the command. */
+  readonly test: string[];
+  /** Of a container that works. Docker 25 and newer look each five seconds at one that is starting. */
+  readonly intervalSeconds: number;
+  /** Failed looks, one after the other, until Swarm replaces the container. */
+  readonly retries: number;
 }
 
 /**
@@ -193,7 +203,7 @@ function containerSpecOf(args: SpecArgs, mounted: Mounted): ContainerSpec {
       tests: args.healthcheck.test,
       interval: `${args.healthcheck.intervalSeconds}s`,
       timeout: "3s",
-      retries: 3,
+      retries: args.healthcheck.retries,
       startPeriod: "10s",
     },
     ...mounted,

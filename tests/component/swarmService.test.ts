@@ -74,7 +74,7 @@ describe("a Swarm service", () => {
     const recorder = await service({
       global: true,
       ports: [{ published: 443, target: 8443 }],
-      healthcheck: { test: ["CMD", "true"], intervalSeconds: 7 },
+      healthcheck: { test: ["CMD", "true"], intervalSeconds: 7, retries: 3 },
       binds: { "/data": "/srv/web" },
       tmpfs: ["/tmp"],
       environment: { HOME: "/tmp" },
