@@ -104,12 +104,7 @@ export class Edge extends pulumi.ComponentResource {
         tmpfs: ["/tmp"],
         sysctls: deadPeerSysctls,
         ports: [{ published: edge.port, target: listenPort }],
-        healthcheck: {
-          test: ["CMD", "curl", "-fsk", "-o", "/dev/null", `https://127.0.0.1:${listenPort}/healthz`],
-          // keepalived looks each second and takes clients elsewhere: this has one that hangs replaced.
-          intervalSeconds: 15,
-          retries: 2,
-        },
+        healthcheck: { test: render.nginxHealthTest(listenPort), intervalSeconds: 5, timeoutSeconds: 20 },
       },
       { parent: this },
     );

@@ -59,10 +59,10 @@ export interface SwarmServiceArgs {
 export interface HealthcheckArgs {
   /** As in a Dockerfile: `CMD` and the command. */
   readonly test: string[];
-  /** Of a container that works. Docker 25 and newer look each five seconds at one that is starting. */
+  /** From the container's start to the first look, and from the end of one to the next. */
   readonly intervalSeconds: number;
-  /** Failed looks, one after the other, until Swarm replaces the container. */
-  readonly retries: number;
+  /** How long a look may take. @default 3 */
+  readonly timeoutSeconds?: number;
 }
 
 /**
@@ -202,8 +202,8 @@ function containerSpecOf(args: SpecArgs, mounted: Mounted): ContainerSpec {
     healthcheck: args.healthcheck && {
       tests: args.healthcheck.test,
       interval: `${args.healthcheck.intervalSeconds}s`,
-      timeout: "3s",
-      retries: args.healthcheck.retries,
+      timeout: `${args.healthcheck.timeoutSeconds ?? 3}s`,
+      retries: 3,
       startPeriod: "10s",
     },
     ...mounted,

@@ -25,7 +25,14 @@ export {
   type MinioEnvironmentArgs,
 } from "./minio";
 export { renderRegistryConfig, type RegistryConfigArgs } from "./registry";
-export { defaultHealthFrom, nginxCommand, nginxStart, renderNginx, type NginxArgs } from "./nginx";
+export {
+  defaultHealthFrom,
+  nginxCommand,
+  nginxStart,
+  nginxHealthTest,
+  renderNginx,
+  type NginxArgs,
+} from "./nginx";
 export * as rightsEngine from "./rights/engine";
 export { renderRights, rightsDataName, rightsScript } from "./rights/script";
 export { shellCommand, shellQuote } from "./shell";
@@ -37,12 +44,11 @@ export {
   renderS3Balancer,
   type S3BalancerArgs,
 } from "./s3-balancer";
+export { renderFrontCheck, renderFrontWatch, type FrontCheckArgs } from "./front-check";
 export {
-  renderFrontCheck,
   renderHeartbeat,
   renderKeepalived,
   renderVipGuard,
-  type FrontCheckArgs,
   type KeepalivedArgs,
   type VipGuardArgs,
 } from "./keepalived";

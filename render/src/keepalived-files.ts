@@ -1,7 +1,13 @@
 import {
   frontCheckName,
-  heartbeatName,
+  frontWatchName,
+  keepalivedStartName,
   renderFrontCheck,
+  renderFrontWatch,
+  renderKeepalivedStart,
+} from "./front-check";
+import {
+  heartbeatName,
   renderAlive,
   renderHeartbeat,
   renderKeepalived,
@@ -49,6 +55,11 @@ export function keepalivedFiles(args: KeepalivedFilesArgs): NodeFiles {
       },
       // A script is read anew each time it is run.
       [`${folder}/${frontCheckName}`]: script(renderFrontCheck(check), { action: "none" }),
+      [`${folder}/${frontWatchName}`]: script(renderFrontWatch(check), { action: "none" }),
+      [`${folder}/${keepalivedStartName}`]: script(renderKeepalivedStart(folder), {
+        action: "restart",
+        unit: keepalivedUnit,
+      }),
       [`${folder}/${heartbeatName}`]: script(renderHeartbeat(heartbeatPath), { action: "none" }),
       [alivePath]: script(renderAlive(heartbeatPath), { action: "none" }),
       [guardPath]: script(renderVipGuard({ ...args, heartbeatPath }), {
@@ -140,7 +151,7 @@ function runCommand(image: string): string[] {
     "--volume",
     `${runFolder}:${runFolder}`,
     "--entrypoint",
-    "keepalived",
+    `${folder}/${keepalivedStartName}`,
     image,
     "--dont-fork",
     "--log-console",

@@ -1,4 +1,5 @@
-/** keepalived's configuration and the scripts it tracks. */
+/** keepalived's configuration, and what proves that it lives. */
+import { frontCheckName } from "./front-check";
 import { lines, word } from "./text";
 
 export interface KeepalivedArgs {
@@ -22,7 +23,6 @@ export interface KeepalivedArgs {
   readonly scriptFolder: string;
 }
 
-export const frontCheckName = "check-front";
 export const heartbeatName = "heartbeat";
 
 /**
@@ -78,85 +78,6 @@ ${args.peers.map((peer) => `        ${word(peer, "peer")}\n`).join("")}    }
     }
 }
 `;
-}
-
-export interface FrontCheckArgs {
-  /** Port the front is published on. */
-  readonly port: number;
-  /** Addresses of the other edge nodes. */
-  readonly peers: readonly string[];
-  /** Addresses of all other nodes, to tell a node that is cut off. */
-  readonly witnesses: readonly string[];
-}
-
-/**
- * May this node hold the VIP? Run each second inside keepalived's container, which has sh and curl.
- *
- * Without a working nginx, no. Cut off from every other node, no: they have chosen another holder by then. And when
- * nginx here reaches no registry that works, only if no neighbour does better: with the store down for all, somebody
- * has to hold the VIP to say so.
- *
- * What is so nearly always is asked by one curl, as starting one costs more than what it asks.
- */
-export function renderFrontCheck(args: FrontCheckArgs): string {
-  const list = (addresses: readonly string[]): string =>
-    addresses.map((one) => word(one, "address")).join(" ");
-  // Of two nodes neither can tell which of them is cut off.
-  const [witness] = args.witnesses.length > 1 ? args.witnesses : ["127.0.0.1"];
-  return lines(
-    "#!/bin/sh",
-    "# May this node hold the VIP? Run each second by keepalived; 0 says yes.",
-    "set -f",
-    `port=${args.port}`,
-    `peers="${list(args.peers)}"`,
-    `witnesses="${list(args.witnesses)}"`,
-    'quiet="-fsk --noproxy * -o /dev/null"',
-    "",
-    'ask() { curl $quiet "$@"; }',
-    "",
-    "# What nginx here, a node beside and a registry say, as far as all is well.",
-    "in_one_go() {",
-    `    code="$quiet -w %{http_code}_"`,
-    '    curl --fail-early $code --max-time 0.7 "https://127.0.0.1:$port/healthz" \\',
-    `        --next $code --connect-timeout 0.4 --max-time 0.6 "https://${word(witness ?? "", "address")}:$port/healthz" \\`,
-    '        --next $code --connect-timeout 0.5 --max-time 1.5 "https://127.0.0.1:$port/healthz/registry"',
-    "}",
-    `front_runs() { ask --max-time 0.7 "https://127.0.0.1:$port/healthz"; }`,
-    "registry_works() {",
-    '    ask --connect-timeout 0.5 --max-time 1.5 "https://$1:$port/healthz/registry"',
-    "}",
-    "neighbour_works() {",
-    "    for peer in $peers; do",
-    '        registry_works "$peer" && return 0',
-    "    done",
-    "    return 1",
-    "}",
-    "# No other node answers, all of them asked at once. A connection refused at once is an answer, too.",
-    "cut_off() {",
-    "    set --",
-    '    for witness in $witnesses; do set -- "$@" -o /dev/null "https://$witness:$port/healthz"; done',
-    "    form='%{exitcode}_%{time_connect}_%{time_total} '",
-    `    for answer in $(curl -Z --parallel-immediate -fsk --noproxy '*' --connect-timeout 0.4 --max-time 0.6 -w "$form" "$@" 2>/dev/null); do`,
-    "        case $answer in",
-    "            7_0.000000_0.0[0-4]*) return 1 ;;",
-    "            *_0.000000_*) ;;",
-    "            *) return 1 ;;",
-    "        esac",
-    "    done",
-    "    return 0",
-    "}",
-    "",
-    "case $(in_one_go) in",
-    "    200_200_200_) exit 0 ;;",
-    "    200_200_*) if neighbour_works; then exit 1; else exit 0; fi ;;",
-    "    200_*) ;;",
-    "    *) front_runs || exit 1 ;;",
-    "esac",
-    args.witnesses.length > 1 && "if cut_off && cut_off; then exit 1; fi",
-    "registry_works 127.0.0.1 && exit 0",
-    "if neighbour_works; then exit 1; fi",
-    "exit 0",
-  );
 }
 
 /** Writes the number of its own process, another one each time. */

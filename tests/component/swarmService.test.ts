@@ -74,7 +74,7 @@ describe("a Swarm service", () => {
     const recorder = await service({
       global: true,
       ports: [{ published: 443, target: 8443 }],
-      healthcheck: { test: ["CMD", "true"], intervalSeconds: 7, retries: 3 },
+      healthcheck: { test: ["CMD", "true"], intervalSeconds: 7, timeoutSeconds: 4 },
       binds: { "/data": "/srv/web" },
       tmpfs: ["/tmp"],
       environment: { HOME: "/tmp" },
@@ -90,7 +90,7 @@ describe("a Swarm service", () => {
       },
       taskSpec: {
         containerSpec: {
-          healthcheck: { tests: ["CMD", "true"], interval: "7s", timeout: "3s", retries: 3 },
+          healthcheck: { tests: ["CMD", "true"], interval: "7s", timeout: "4s", retries: 3 },
           mounts: [
             { type: "bind", source: "/srv/web", target: "/data" },
             { type: "tmpfs", target: "/tmp" },

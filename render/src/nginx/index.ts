@@ -9,7 +9,7 @@ import { rights, upstream } from "./routes";
 import { registryServer } from "./server";
 
 export { defaultHealthFrom, type NginxArgs } from "./args";
-export { nginxCommand, nginxStart } from "./start";
+export { nginxCommand, nginxHealthTest, nginxStart } from "./start";
 
 export function renderNginx(args: NginxArgs): string {
   const settings: Settings = {

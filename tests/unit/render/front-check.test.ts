@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { renderFrontCheck } from "@moorage/render";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 
 const peers = ["10.0.2.12", "10.0.2.13", "10.0.2.14"];
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-check-"));
@@ -42,7 +42,8 @@ done
 
 beforeAll(() => {
   fs.writeFileSync(path.join(folder, "curl"), curl, { mode: 0o755 });
-  fs.writeFileSync(script, renderFrontCheck({ port: 443, peers, witnesses: peers }), { mode: 0o755 });
+  const check = { port: 443, peers, witnesses: peers, seenFolder: folder };
+  fs.writeFileSync(script, renderFrontCheck(check), { mode: 0o755 });
 });
 afterAll(() => fs.rmSync(folder, { recursive: true }));
 
@@ -60,6 +61,14 @@ function curls(): string[] {
   const calls = fs.readFileSync(file, "utf8").trim().split("\n");
   fs.rmSync(file);
   return calls;
+}
+
+/** What the watches have noted, so many seconds ago. */
+function seen(codes: Readonly<Record<string, number>>, seconds: number): void {
+  const up = Number(fs.readFileSync("/proc/uptime", "utf8").split(" ")[0]) - seconds;
+  for (const [name, code] of Object.entries(codes)) {
+    fs.writeFileSync(path.join(folder, `seen-${name}`), `${up.toFixed(2)} ${code}\n`);
+  }
 }
 
 const here = "127.0.0.1/healthz";
@@ -99,6 +108,33 @@ describe("whether a node may hold the VIP", () => {
     expect(curls()).toHaveLength(1);
     expect(mayHold({ [here]: "ok", [works]: "503", "10.0.2.12/healthz": "ok" })).toBe(true);
     expect(curls().filter((call) => call.includes("127.0.0.1"))).toHaveLength(1);
+  });
+
+  describe("where the watches have seen", () => {
+    const good = { front: 200, witness: 200, registry: 200 };
+    afterEach(() => {
+      for (const name of Object.keys(good)) fs.rmSync(path.join(folder, `seen-${name}`));
+    });
+
+    it("that all is well, within a second: asks nobody", () => {
+      mayHold({});
+      curls();
+      seen(good, 0.3);
+      expect(mayHold({})).toBe(true);
+      expect(fs.existsSync(path.join(folder, "curl.calls"))).toBe(false);
+    });
+
+    it.each([
+      ["that longer ago", good, 2],
+      ["no nginx here", { ...good, front: 0 }, 0.1],
+      ["an nginx here that is leaving", { ...good, front: 503 }, 0.1],
+      ["no witness", { ...good, witness: 0 }, 0.1],
+      ["no registry that works", { ...good, registry: 503 }, 0.1],
+    ])("%s: asks for itself", (_, codes, seconds) => {
+      seen(codes, seconds);
+      expect(mayHold({})).toBe(false);
+      expect(mayHold({ [here]: "ok", [works]: "ok", "10.0.2.12/healthz": "ok" })).toBe(true);
+    });
   });
 
   it("of two edge nodes keeps the one that is left", () => {

@@ -1,0 +1,164 @@
+/** Whether a node may hold the VIP: the check that keepalived runs, and the watches that make it cheap. */
+import { lines, word } from "./text";
+
+export const frontCheckName = "check-front";
+export const frontWatchName = "watch-front";
+export const keepalivedStartName = "start";
+
+/** What is watched, each by a process of its own. */
+const frontWatches = ["front", "witness", "registry"];
+
+export interface FrontCheckArgs {
+  /** Port the front is published on. */
+  readonly port: number;
+  /** Addresses of the other edge nodes. */
+  readonly peers: readonly string[];
+  /** Addresses of all other nodes, to tell a node that is cut off. */
+  readonly witnesses: readonly string[];
+  /** Folder where the watches note what they have seen, in keepalived's container. @default "/run" */
+  readonly seenFolder?: string;
+}
+
+const seenPath = ({ seenFolder = "/run" }: FrontCheckArgs): string => `${word(seenFolder, "folder")}/seen-$1`;
+
+/** What is watched, and how long an answer may take. */
+const watched = (args: FrontCheckArgs): Readonly<Record<string, { url: string; seconds: number }>> => {
+  const url = (host: string, path: string) => `https://${word(host, "address")}:${args.port}${path}`;
+  const [witness] = args.witnesses;
+  return {
+    front: { url: url("127.0.0.1", "/healthz"), seconds: 0.7 },
+    // Of two nodes neither can tell which of them is cut off.
+    ...(witness !== undefined &&
+      args.witnesses.length > 1 && { witness: { url: url(witness, "/healthz"), seconds: 0.6 } }),
+    registry: { url: url("127.0.0.1", "/healthz/registry"), seconds: 1.5 },
+  };
+};
+
+/** Starts the watches, and becomes keepalived. */
+export function renderKeepalivedStart(scriptFolder: string): string {
+  const watch = `${word(scriptFolder, "script folder")}/${frontWatchName}`;
+  return lines(
+    "#!/bin/sh",
+    "# Run in keepalived's place: what check-front wants to know is watched beside it.",
+    `for what in ${frontWatches.join(" ")}; do ${watch} "$what" & done`,
+    'exec keepalived "$@"',
+  );
+}
+
+/**
+ * Asks twice each second what the check wants to know, by one curl that stays for five minutes: to start one costs some
+ * ten times what it asks. Each time by a new connection, as a client would. Only ever makes the check cheaper: where
+ * nothing was seen for a second, or anything but a 200, the check asks for itself.
+ */
+export function renderFrontWatch(args: FrontCheckArgs): string {
+  return lines(
+    "#!/bin/sh",
+    "# Notes what one part of the front answers, and when: front, witness or registry.",
+    "set -f",
+    "case $1 in",
+    ...Object.entries(watched(args)).map(
+      ([name, { url, seconds }]) => `    ${name}) limit=${seconds} url="${url}?[1-600]" ;;`,
+    ),
+    "    *) exit 0 ;;",
+    "esac",
+    "curl -sk --noproxy '*' --rate 2/s --connect-timeout 0.5 --max-time \"$limit\" -H 'Connection: close' -o /dev/null \\",
+    "    -w '%{stderr}%{http_code}\\n' \"$url\" 2>&1 | {",
+    "    told=",
+    "    while read -r code; do",
+    "        case $code in [0-9][0-9][0-9]) told=yes ;; *) exit 1 ;; esac",
+    "        read -r up _ < /proc/uptime",
+    `        echo "$up $code" > "${seenPath(args)}"`,
+    "    done",
+    '    [ -n "$told" ]',
+    "# A curl from before 7.84 knows no rate.",
+    "} || exit 1",
+    "# This file may be another one by now.",
+    'exec "$0" "$1"',
+  );
+}
+
+/** Ends the check where all is well by what the watches have seen. */
+function seeing(args: FrontCheckArgs): string[] {
+  const all = Object.keys(watched(args)).map((name) => `seen ${name}`);
+  return [
+    "# The last answer was good, and came within a second.",
+    "seen() {",
+    `    { read -r at code < "${seenPath(args)}"; } 2>/dev/null || return`,
+    '    [ "$code" = 200 ] && [ "$((now - ${at%.*}${at#*.}))" -le 100 ]',
+    "}",
+    "read -r up _ < /proc/uptime",
+    "now=${up%.*}${up#*.}",
+    `if ${all.join(" && ")}; then exit 0; fi`,
+  ];
+}
+
+/**
+ * May this node hold the VIP? Run each second inside keepalived's container, which has sh and curl.
+ *
+ * Without a working nginx, no. Cut off from every other node, no: they have chosen another holder by then. And when
+ * nginx here reaches no registry that works, only if no neighbour does better: with the store down for all, somebody
+ * has to hold the VIP to say so.
+ *
+ * What is so nearly always has been seen by the watches, or else is asked by one curl.
+ */
+export function renderFrontCheck(args: FrontCheckArgs): string {
+  const list = (addresses: readonly string[]): string =>
+    addresses.map((one) => word(one, "address")).join(" ");
+  // Of two nodes neither can tell which of them is cut off.
+  const [witness] = args.witnesses.length > 1 ? args.witnesses : ["127.0.0.1"];
+  return lines(
+    "#!/bin/sh",
+    "# May this node hold the VIP? Run each second by keepalived; 0 says yes.",
+    "set -f",
+    `port=${args.port}`,
+    `peers="${list(args.peers)}"`,
+    `witnesses="${list(args.witnesses)}"`,
+    'quiet="-fsk --noproxy * -o /dev/null"',
+    ...seeing(args),
+    "",
+    'ask() { curl $quiet "$@"; }',
+    "",
+    "# What nginx here, a node beside and a registry say, as far as all is well.",
+    "in_one_go() {",
+    `    code="$quiet -w %{http_code}_"`,
+    '    curl --fail-early $code --max-time 0.7 "https://127.0.0.1:$port/healthz" \\',
+    `        --next $code --connect-timeout 0.4 --max-time 0.6 "https://${word(witness ?? "", "address")}:$port/healthz" \\`,
+    '        --next $code --connect-timeout 0.5 --max-time 1.5 "https://127.0.0.1:$port/healthz/registry"',
+    "}",
+    `front_runs() { ask --max-time 0.7 "https://127.0.0.1:$port/healthz"; }`,
+    "registry_works() {",
+    '    ask --connect-timeout 0.5 --max-time 1.5 "https://$1:$port/healthz/registry"',
+    "}",
+    "neighbour_works() {",
+    "    for peer in $peers; do",
+    '        registry_works "$peer" && return 0',
+    "    done",
+    "    return 1",
+    "}",
+    "# No other node answers, all of them asked at once. A connection refused at once is an answer, too.",
+    "cut_off() {",
+    "    set --",
+    '    for witness in $witnesses; do set -- "$@" -o /dev/null "https://$witness:$port/healthz"; done',
+    "    form='%{exitcode}_%{time_connect}_%{time_total} '",
+    `    for answer in $(curl -Z --parallel-immediate -fsk --noproxy '*' --connect-timeout 0.4 --max-time 0.6 -w "$form" "$@" 2>/dev/null); do`,
+    "        case $answer in",
+    "            7_0.000000_0.0[0-4]*) return 1 ;;",
+    "            *_0.000000_*) ;;",
+    "            *) return 1 ;;",
+    "        esac",
+    "    done",
+    "    return 0",
+    "}",
+    "",
+    "case $(in_one_go) in",
+    "    200_200_200_) exit 0 ;;",
+    "    200_200_*) if neighbour_works; then exit 1; else exit 0; fi ;;",
+    "    200_*) ;;",
+    "    *) front_runs || exit 1 ;;",
+    "esac",
+    args.witnesses.length > 1 && "if cut_off && cut_off; then exit 1; fi",
+    "registry_works 127.0.0.1 && exit 0",
+    "if neighbour_works; then exit 1; fi",
+    "exit 0",
+  );
+}
