@@ -42,9 +42,9 @@ export function nginxStart(configPath: string, runPath = "/tmp"): string[] {
 }
 
 /**
- * Docker's look at nginx, as a Dockerfile has it. Each starts a process in the container, which costs Docker a tenth of a
- * second of a processor, seven times what is asked. So one that is new is told of at once, and afterwards a look asks
- * three times within ten seconds. It ends at the first no.
+ * Docker's look at nginx, as a Dockerfile has it. To start a process in the container costs several times what that
+ * asks. So one that is new is told of at once, and afterwards a look asks three times within ten seconds. It ends at
+ * the first no.
  * @param runPath the folder that `renderNginx` was given. @default "/tmp"
  */
 export function nginxHealthTest(port: number, runPath = "/tmp"): string[] {
