@@ -5,7 +5,7 @@ export const frontCheckName = "check-front";
 export const frontWatchName = "watch-front";
 export const keepalivedStartName = "start";
 
-/** What is watched, each by a process of its own. */
+/** What is watched, each by a process of its own; wherever keepalived runs, as to start others would restart it. */
 const frontWatches = ["front", "witness", "registry"];
 
 export interface FrontCheckArgs {
@@ -21,15 +21,17 @@ export interface FrontCheckArgs {
 
 const seenPath = ({ seenFolder = "/run" }: FrontCheckArgs): string => `${word(seenFolder, "folder")}/seen-$1`;
 
+/** The node that tells this one that it is not cut off. Of two nodes neither can tell which of them is. */
+const witnessOf = ({ witnesses }: FrontCheckArgs): string | undefined =>
+  witnesses.length > 1 ? witnesses[0] : undefined;
+
 /** What is watched, and how long an answer may take. */
 const watched = (args: FrontCheckArgs): Readonly<Record<string, { url: string; seconds: number }>> => {
   const url = (host: string, path: string) => `https://${word(host, "address")}:${args.port}${path}`;
-  const [witness] = args.witnesses;
+  const witness = witnessOf(args);
   return {
     front: { url: url("127.0.0.1", "/healthz"), seconds: 0.7 },
-    // Of two nodes neither can tell which of them is cut off.
-    ...(witness !== undefined &&
-      args.witnesses.length > 1 && { witness: { url: url(witness, "/healthz"), seconds: 0.6 } }),
+    ...(witness !== undefined && { witness: { url: url(witness, "/healthz"), seconds: 0.6 } }),
     registry: { url: url("127.0.0.1", "/healthz/registry"), seconds: 1.5 },
   };
 };
@@ -104,8 +106,7 @@ function seeing(args: FrontCheckArgs): string[] {
 export function renderFrontCheck(args: FrontCheckArgs): string {
   const list = (addresses: readonly string[]): string =>
     addresses.map((one) => word(one, "address")).join(" ");
-  // Of two nodes neither can tell which of them is cut off.
-  const [witness] = args.witnesses.length > 1 ? args.witnesses : ["127.0.0.1"];
+  const witness = word(witnessOf(args) ?? "127.0.0.1", "address");
   return lines(
     "#!/bin/sh",
     "# May this node hold the VIP? Run each second by keepalived; 0 says yes.",
@@ -122,7 +123,7 @@ export function renderFrontCheck(args: FrontCheckArgs): string {
     "in_one_go() {",
     `    code="$quiet -w %{http_code}_"`,
     '    curl --fail-early $code --max-time 0.7 "https://127.0.0.1:$port/healthz" \\',
-    `        --next $code --connect-timeout 0.4 --max-time 0.6 "https://${word(witness ?? "", "address")}:$port/healthz" \\`,
+    `        --next $code --connect-timeout 0.4 --max-time 0.6 "https://${witness}:$port/healthz" \\`,
     '        --next $code --connect-timeout 0.5 --max-time 1.5 "https://127.0.0.1:$port/healthz/registry"',
     "}",
     `front_runs() { ask --max-time 0.7 "https://127.0.0.1:$port/healthz"; }`,

@@ -1,4 +1,4 @@
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import * as https from "node:https";
 import type { AddressInfo } from "node:net";
@@ -6,6 +6,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { renderFrontWatch } from "@moorage/render";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { certificate } from "../hosts/support/fake-registry";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-watch-"));
 const script = path.join(folder, "watch-front");
@@ -13,22 +14,13 @@ const own = path.join(folder, "bin");
 
 const within = { timeout: 10_000, interval: 50 };
 
-function certificate(): { key: string; cert: string } {
-  const request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
-  const made = execFileSync("openssl", [...request, "-subj", "/CN=front", "-days", "2", "-keyout", "-"], {
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "ignore"],
-  });
-  return { key: made, cert: made };
-}
-
 let server: https.Server;
 let asked: { url?: string; at: number; connection: number }[];
 let status: number;
 let connections = 0;
 
 beforeAll(async () => {
-  server = https.createServer(certificate(), (request, response) => {
+  server = https.createServer(certificate("front"), (request, response) => {
     asked.push({ url: request.url, at: Date.now(), connection: connections });
     if (status > 0) response.writeHead(status).end();
   });
@@ -113,8 +105,12 @@ describe("the watch of a front", () => {
     const few = path.join(folder, "few");
     fs.writeFileSync(few, fs.readFileSync(script, "utf8").replace("[1-600]", "[1-2]"), { mode: 0o755 });
     watch = spawn(few, ["front"], { detached: true, stdio: "ignore" });
+    await vi.waitFor(() => expect(asked.length).toBeGreaterThan(0), within);
+    const other = path.join(folder, "other");
+    fs.writeFileSync(other, fs.readFileSync(few, "utf8").replace("[1-2]", "[7-8]"), { mode: 0o755 });
+    fs.renameSync(other, few);
     await vi.waitFor(() => expect(asked.length).toBeGreaterThan(3), within);
-    expect(asked.map(({ url }) => url).slice(0, 4)).toEqual([1, 2, 1, 2].map((each) => `/healthz?${each}`));
+    expect(asked.map(({ url }) => url).slice(0, 4)).toEqual([1, 2, 7, 8].map((each) => `/healthz?${each}`));
   });
 
   it("asks no witness where there is none", async () => {
