@@ -39,18 +39,13 @@ const readOnly =
   "too few members of the store are up to write to it, try again in a moment; pulls work while two of them are up";
 
 export function headersAndErrors(): string {
-  const more: Record<number, string> = { 400: "400 414 494 495 496 497", 502: "502 503 504" };
   return lines(
     "add_header Strict-Transport-Security 'max-age=63072000' always;",
     "add_header Docker-Distribution-Api-Version $api_version always;",
     "add_header WWW-Authenticate $challenge always;",
     "add_header Retry-After $retry_after always;",
     "",
-    ...errors.map(
-      ([status, name, , , as]) => `error_page ${more[status] ?? status} ${as ? `=${as} ` : ""}${name};`,
-    ),
-    "# A coding or a version of HTTP that nobody has is the request's fault, though HTTP counts it as the server's.",
-    "error_page 501 505 =400 /-/bad_request;",
+    ...errorPages(),
     "",
     ...errors.flatMap(([status, name, code, message, as]) =>
       errorLocation(name, as ?? status, code, message),
@@ -58,6 +53,26 @@ export function headersAndErrors(): string {
     ...errorLocation("@denied", 403, "DENIED", "requested access to the resource is denied"),
     ...errorLocation("@read_only", 503, "UNAVAILABLE", readOnly),
   );
+}
+
+/**
+ * Where nginx's own errors go. A location that names one has to name them all.
+ *
+ * @param noServer where a request goes whose upstream has nobody to try any more (502); to `@unavailable` otherwise
+ */
+export function errorPages(noServer?: string): string[] {
+  const more: Record<number, string> = {
+    400: "400 414 494 495 496 497",
+    502: noServer === undefined ? "502 503 504" : "503 504",
+  };
+  return [
+    ...(noServer === undefined ? [] : [`error_page 502 = ${noServer};`]),
+    ...errors.map(
+      ([status, name, , , as]) => `error_page ${more[status] ?? status} ${as ? `=${as} ` : ""}${name};`,
+    ),
+    "# A coding or a version of HTTP that nobody has is the request's fault, though HTTP counts it as the server's.",
+    "error_page 501 505 =400 /-/bad_request;",
+  ];
 }
 
 const bodyOf = (code: string, message: string): string =>

@@ -1,5 +1,6 @@
 /** From a request to a registry: password, rights, and what each kind of request needs. */
 import { lines, word } from "../text";
+import { errorPages } from "./answers";
 import type { Settings } from "./args";
 import { withinLimits } from "./limits";
 
@@ -23,6 +24,11 @@ export function rights(args: Settings): string {
     "map $http_content_type $body_type {",
     "    default $http_content_type;",
     '    "~*x-www-form-urlencoded|multipart/" application/octet-stream;',
+    "}",
+    "# An upload's start has no body, and leaves at most a session that nobody uses.",
+    'map "$request_method:$http_content_length" $upload_repeated {',
+    "    default unavailable;",
+    "    POST:0 again;",
     "}",
   );
 }
@@ -110,23 +116,50 @@ export function towardsRegistries(): string {
 export function routes(args: Settings): string {
   const body = (largest: string): string => `client_max_body_size ${largest};`;
   return [
-    route("api", body(bodies.none)),
+    route("api", "@again", body(bodies.none)),
     // Small, and the same when repeated: held here, a manifest can go to a second registry when the first dies.
-    route("manifest", body(bodies.manifest), "client_body_buffer_size 128k;"),
-    route("blob", body(bodies.none), "proxy_buffering off;", "proxy_read_timeout 60s;"),
+    route("manifest", "@again", body(bodies.manifest), "client_body_buffer_size 128k;"),
+    route("blob", "@again", body(bodies.none), "proxy_buffering off;", layersWithin),
     // The end of an upload copies the layer inside the store, and is answered after that.
     route(
       "upload",
+      "@$upload_repeated",
       body(largestLayer(args)),
       "proxy_request_buffering off;",
       "proxy_buffering off;",
       "proxy_send_timeout 120s;",
       `proxy_read_timeout ${args.proxyTimeoutSeconds ?? 900}s;`,
     ),
+    again(),
   ].join("");
 }
 
-function route(name: string, ...directives: string[]): string {
-  const all = ["proxy_pass http://registries;", ...directives].map((directive) => `    ${directive}`);
-  return lines(`location @${name} {`, ...all, "}");
+const layersWithin = "proxy_read_timeout 60s;";
+
+function route(name: string, noServer: string, ...directives: string[]): string {
+  const all = [
+    "proxy_pass http://registries;",
+    ...directives,
+    "recursive_error_pages on;",
+    ...errorPages(noServer),
+  ];
+  return location(name, all);
+}
+
+/** What can be sent again, and has its body here. */
+function again(): string {
+  return lines(
+    "# An upstream whose names were resolved anew while a request was on its way takes that request nowhere else:",
+    "# nginx finds no live server in it. From the start again, it goes to those that are there now.",
+    location("again", [
+      "proxy_pass http://registries;",
+      "proxy_buffering off;",
+      layersWithin,
+      ...errorPages(),
+    ]).trimEnd(),
+  );
+}
+
+function location(name: string, directives: readonly string[]): string {
+  return lines(`location @${name} {`, ...directives.map((directive) => `    ${directive}`), "}");
 }

@@ -258,11 +258,14 @@ describe("the way to a registry", () => {
     expect(answer.headers["x-upstream"]).toBe(other.name);
   });
 
-  it("does not repeat an upload that a registry may have begun", async () => {
+  it.each([
+    ["POST", `/v2/team/app/blobs/uploads/?digest=${digest}`],
+    ["PATCH", "/v2/team/app/blobs/uploads/0a-1b?_state=x"],
+  ])("does not repeat an upload that a registry may have begun: %s", async (method, target) => {
     one.seen.length = two.seen.length = 0;
     const good = [one.reply, two.reply] as const;
     one.reply = two.reply = (_, response) => response.destroy();
-    const answer = await front.ask("/v2/team/app/blobs/uploads/", { user: team, method: "POST" });
+    const answer = await front.ask(target, { user: team, method, body: "a layer" });
     [one.reply, two.reply] = good;
     expect(answer.status).toBe(503);
     expect([...one.seen, ...two.seen]).toHaveLength(1);
