@@ -48,7 +48,7 @@ const STARTS_IN_VAIN = 3;
  * use, an address that is not there): those another member's data would not mend.
  */
 const unreadable =
-  /crc mismatch|failed to open database|invalid database|failed to recover v3 backend|failed to find database snapshot|failed to read WAL|wal: |walpb: |snap: |assertion failed: Page|invalid page|page \d+|freelist|freepages|cannot use none as id|raft log corrupted|runtime error|fatal error: fault/i;
+  /crc mismatch|proto: |unexpected EOF|failed to unmarshal|failed to open database|invalid database|failed to recover v3 backend|failed to find database snapshot|failed to read WAL|wal: |walpb: |snap: |assertion failed: Page|invalid page|page \d+|freelist|freepages|cannot use none as id|raft log corrupted|runtime error|fatal error: fault/i;
 const outsideItsData = /no space left|read-only file system|input\/output error|permission denied/i;
 
 export function brokenBy(restarts: number, ended: string): string | undefined {

@@ -179,6 +179,16 @@ it.each([
     /lost\?$/,
   ],
   [9, "panic: cannot use none as id", "panic: cannot use none as id"],
+  [
+    3,
+    json("fatal", "discovery failed", "proto: wrong wireType = 6 for field Type"),
+    "discovery failed: proto: wrong wireType = 6 for field Type",
+  ],
+  [
+    3,
+    json("fatal", "failed to unmarshal mvccpb.KeyValue", "unexpected EOF"),
+    "failed to unmarshal mvccpb.KeyValue: unexpected EOF",
+  ],
   [2, json("fatal", "discovery failed", "walpb: crc mismatch"), undefined],
   [9, json("fatal", "discovery failed", "listen tcp 10.0.0.1:2380: bind: address already in use"), undefined],
   [
