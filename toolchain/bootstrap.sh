@@ -46,6 +46,8 @@ missing_packages() {
 
 apt_install() {
   export DEBIAN_FRONTEND=noninteractive
+  # Where an installation was cut off, apt wants that one finished, and installs nothing before.
+  dpkg --configure -a || :
   apt-get -q update && apt-get -qy -o DPkg::Lock::Timeout=300 install --no-install-recommends "$@"
 }
 

@@ -31,7 +31,7 @@ function machine(has: { packages: readonly string[]; node?: number; npmFails?: b
   const program = (name: string) => path.join(world.bin, name);
   const calls = path.join(world.root, "calls");
   world.script(program("dpkg-query"), has.packages.map((name) => `echo "installed ${name}"`).join("\n"));
-  world.script(program("apt-get"), `echo "apt-get $@" >>${calls}`);
+  for (const name of ["apt-get", "dpkg"]) world.script(program(name), `echo "${name} $@" >>${calls}`);
   world.script(program("id"), "echo 0");
   world.script(program("node"), `echo ${has.node ?? 18}`);
   world.script(
@@ -99,14 +99,15 @@ describe("bootstrap", () => {
   it("asks apt for what is missing and nothing else, and for no Go or npm where there is one", () => {
     machine({ packages: PACKAGES.filter((name) => name !== "socat" && name !== "xfsprogs"), node: 22 });
     const { calls, said } = bootstrap();
-    expect(calls[0]).toBe("apt-get -q update");
-    expect(calls[1]).toMatch(/ install --no-install-recommends socat xfsprogs$/);
+    expect(calls[0]).toBe("dpkg --configure -a");
+    expect(calls[1]).toBe("apt-get -q update");
+    expect(calls[2]).toMatch(/ install --no-install-recommends socat xfsprogs$/);
     expect(said).toContain("packages: missing are socat xfsprogs");
   });
 
   it("asks apt for the packages of the command at hand as well", () => {
     world.env.MOORAGE_PACKAGES = "qemu-system-x86";
-    expect(bootstrap().calls[1]).toMatch(/ install --no-install-recommends qemu-system-x86$/);
+    expect(bootstrap().calls[2]).toMatch(/ install --no-install-recommends qemu-system-x86$/);
   });
 
   it("refuses a Node.js whose archive has another sum", () => {
