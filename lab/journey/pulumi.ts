@@ -43,11 +43,12 @@ export function pulumi(args: readonly string[], env: Record<string, string>): Pr
       cwd: checkout(),
       stdio: "inherit",
     });
-    // Whoever is told to end waits for Pulumi to write down what it has made. (Ctrl-C reaches it by the terminal.)
+    // Whoever is told to end waits for Pulumi to write down what it has made. Ctrl-C reaches it by the terminal.
     const passOn = (): boolean => child.kill("SIGTERM");
-    process.on("SIGTERM", passOn);
+    const wait = (): void => undefined;
+    process.on("SIGTERM", passOn).on("SIGINT", wait);
     child.on("error", (error) => reject(new LabError(`cannot run pulumi: ${error.message}`)));
-    child.on("close", () => process.off("SIGTERM", passOn));
+    child.on("close", () => process.off("SIGTERM", passOn).off("SIGINT", wait));
     child.on("close", (code) =>
       code === 0
         ? resolve()
