@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from "vitest";
 import { pushAndPull, type RegistryAccess } from "../../lab/journey/push";
+import { expectOneAfterTheOther } from "../support/row";
 import { ask, helloArchive, TestLab } from "../support/testLab";
 
 let lab: TestLab;
@@ -62,18 +63,6 @@ test("Docker's settings are changed on one node after the other, drained meanwhi
   expect(asked).toBeGreaterThan(20);
   expect(failed).toEqual([]);
 
-  const told = output.split("Diagnostics:")[1] ?? "";
-  const steps = [...told.matchAll(/(coreos\d): (drained|back in service)/g)].map(
-    ([, node, what]) => `${node} ${what}`,
-  );
-  const order = steps.filter((step) => step.endsWith("drained")).map((step) => step.split(" ")[0]);
-  expect([...order].sort()).toEqual(lab.nodes.map(({ name }) => name));
-  expect(steps).toEqual(order.flatMap((node) => [`${node} drained`, `${node} back in service`]));
-
-  const list = await lab.mustRoot(
-    "coreos1",
-    "docker node ls --format '{{.Hostname}} {{.Availability}} {{.Status}}'",
-  );
-  expect(list.trim().split("\n").sort()).toEqual(lab.nodes.map(({ name }) => `${name} Active Ready`));
+  await expectOneAfterTheOther(lab, output);
   expect(await lab.plan()).toEqual([]);
 });

@@ -1,9 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { journey, type Arrived } from "../../lab/journey/journey";
+import { pushAndPull } from "../../lab/journey/push";
 import { reinstall } from "../../lab/lab";
 import { OwnLab } from "../support/ownLab";
+import { expectOneAfterTheOther } from "../support/row";
 import { expectInService, expectUnchanged } from "../support/service";
-import { TestLab } from "../support/testLab";
+import { helloArchive, TestLab } from "../support/testLab";
+import { cloudinitFor, hasCloudinit } from "../support/validators";
+
+const userData = "/var/lib/flatcar-install/user_data";
 
 describe("platform metal", () => {
   const lines: string[] = [];
@@ -103,12 +108,38 @@ describe("platform metal", () => {
     expect(output).toMatch(/coreos1: by its host key, .* empty \S+ there .* boot the live installer/);
   });
 
-  test("booted into their live installers again, they give the same digest after one update", async () => {
+  test("booted into their live installers again, they give the same digest after one update, of cloud-config now", async (context) => {
+    // Without its program, the same by Ignition.
+    if (hasCloudinit())
+      lab.changeConfig((config) => config.setIn(["config", "moorage:os", "format"], "cloud-config"));
     const again = await journey(say, "metal");
     expect(lines.filter((line) => line.includes("booting its live installer"))).toHaveLength(4);
     expect(again.digest).toBe(arrived.digest);
     const image = `${again.access.host}/demo/hello@${arrived.digest}`;
     await lab.client("client1", `docker image rm --force ${image}`);
     expect(await lab.client("client1", `docker pull --quiet ${image}`)).toContain(arrived.digest);
+    cloudinitFor(context);
+    for (const { name } of lab.nodes)
+      expect(await lab.mustRoot(name, `head -n 1 ${userData}`)).toBe("#cloud-config\n");
+  });
+
+  test("another cloud-config comes by a reboot of one drained node after the other", async (context) => {
+    cloudinitFor(context);
+    lab.changeConfig((config) => config.setIn(["config", "moorage:os", "motd"], "Changed by a reboot.\n"));
+    const preview = await lab.pulumi(["preview"]);
+    for (const { name } of lab.nodes) {
+      expect(preview.output).toContain(`${name}: this update writes its user data anew and reboots the node`);
+    }
+    const boots = () =>
+      Promise.all(lab.nodes.map(({ name }) => lab.mustRoot(name, "cat /proc/sys/kernel/random/boot_id")));
+    const before = await boots();
+    await expectOneAfterTheOther(lab, await lab.mustUp());
+    const after = await boots();
+    expect(after.filter((boot) => before.includes(boot))).toEqual([]);
+    for (const { name } of lab.nodes) {
+      expect(await lab.mustRoot(name, "cat /etc/motd")).toBe("Changed by a reboot.\n");
+    }
+    expect(await lab.plan()).toEqual([]);
+    await pushAndPull(lab.instance, await lab.access(), helloArchive(lab));
   });
 });

@@ -15,9 +15,13 @@ export function validateIgnition(text: string): string {
   return result.status === 0 ? said : `refused: ${said}`;
 }
 
+const cloudinit = () => ensureCloudinit(defaultSetting(() => undefined));
+
+export const hasCloudinit = (): boolean => !("missing" in cloudinit());
+
 /** coreos-cloudinit's path; without its archive the test counts as not run. */
 export function cloudinitFor(context: TestContext): string {
-  const found = ensureCloudinit(defaultSetting(() => undefined));
+  const found = cloudinit();
   if ("missing" in found) return context.skip(`${notRun}${found.missing}`);
   return found.bin;
 }
