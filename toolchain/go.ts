@@ -20,7 +20,7 @@ export async function findGo(setting: Setting, minimum: string): Promise<string>
   const fetched = fetchedGoFolder(setting);
   const program = path.join(fetched, "bin/go");
   if (fs.existsSync(program)) return program;
-  const own = onPath("go", `${setting.env.PATH ?? ""}:/usr/local/go/bin:/usr/lib/go/bin`);
+  const own = ownGo(setting);
   for (const go of own) {
     if (compareVersions(await goVersion(setting, go), minimum) >= 0) return go;
   }
@@ -35,6 +35,10 @@ export async function findGo(setting: Setting, minimum: string): Promise<string>
   );
   return program;
 }
+
+/** What the machine has of Go, where it is looked for first to last; distributions and Go's own archive put it beside the path. */
+export const ownGo = ({ env }: Pick<Setting, "env">): string[] =>
+  onPath("go", `${env.PATH ?? ""}:/usr/local/go/bin:/usr/lib/go/bin`);
 
 /** The environment a Go program is run in: the user's own settings, but no switch of toolchains and no workspace. */
 export function goEnvironment(setting: Setting, more: Readonly<Record<string, string>>): NodeJS.ProcessEnv {

@@ -6,6 +6,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import type { Duplex } from "node:stream";
 import { run } from "../../lab/exec";
+import { ownGo } from "../../toolchain/go";
 
 /** Where commands find the proxy, in a network of their own in which there is nothing else. */
 const proxy = "http://127.0.0.1:3128";
@@ -47,7 +48,8 @@ export async function configuredSites(): Promise<{
 }> {
   const targets = await run("apt-get", ["indextargets", "--format", "$(SITE)"]);
   const registry = (await run("npm", ["config", "get", "registry"], { cwd: "/" })).stdout.trim();
-  const go = JSON.parse((await run("go", ["env", "-json"], { cwd: "/" })).stdout) as Record<string, string>;
+  const [program = "go"] = ownGo(process);
+  const go = JSON.parse((await run(program, ["env", "-json"], { cwd: "/" })).stdout) as Record<string, string>;
   const proxies = (go.GOPROXY ?? "").split(/[,|]/).filter((one) => /^https?:/.test(one));
   const sums = (go.GOSUMDB ?? "").split(" ")[0] ?? "";
   return {
