@@ -3,9 +3,12 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { discardAll } from "../disks";
-import { LabError } from "../exec";
+import { LabError, must } from "../exec";
 import { leaderPid, switchOff } from "../hosts";
+import { platformOf } from "../lab";
 import { accessFile } from "../ssh";
+import { hypervisorFolder } from "../virtualbox/hypervisor";
+import { programOf } from "../virtualbox/service";
 import { dataFolder } from "./dataDisk";
 import type { Place } from "./place";
 
@@ -78,10 +81,15 @@ export async function wipe(place: Place, owner: Owner): Promise<void> {
   }
 }
 
-/** Takes a node's power and both its disks: what comes on in its place is another, empty machine. */
+/**
+ * Takes a node's power and both its disks: what comes on in its place is another, empty machine. A guest is gone from its
+ * hypervisor with them, and an update makes another one.
+ */
 export async function lose({ instance, host }: Place): Promise<void> {
   if (host.kind !== "node") throw new LabError(`${host.name} is no node: clients have nothing to lose`);
   await switchOff(instance, host);
-  await discardAll(host);
+  if (platformOf(instance) === "virtualbox") {
+    await must(programOf(hypervisorFolder(instance)), ["unregistervm", host.name, "--delete"]);
+  } else await discardAll(host);
   fs.rmSync(accessFile(instance, host), { force: true });
 }

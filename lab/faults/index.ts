@@ -106,7 +106,7 @@ export const faults = {
   lose: {
     summary: "the host lost with both its disks",
     begin: (place) => locked(place.instance, () => lose(place)),
-    mendedBy: "`pulumi refresh` and `pulumi up`, once the empty machine is on",
+    mendedBy: "`pulumi refresh` and `pulumi up`; where it is no guest, once the empty machine is on",
   },
 } as const satisfies Record<string, Fault>;
 

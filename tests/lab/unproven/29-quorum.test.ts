@@ -2,6 +2,7 @@ import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { pushAndPull, type RegistryAccess } from "../../../lab/journey/push";
 import { pushLayer } from "../../support/blobs";
+import { expectSpareStorage } from "../../support/spareStorage";
 import { ask, eventually, helloArchive, TestLab, type Answer } from "../../support/testLab";
 
 /** Whole nodes that go are a matter of `make chaos`. */
@@ -60,8 +61,9 @@ async function isWhole(): Promise<void> {
     expect((await asked("POST", `${repository()}/blobs/uploads/`)).status).toBe(202);
   });
   console.log(`pushes pass ${Math.round(seconds)} s after the members were told to come back`);
+  await eventually(PATIENCE, () => expectSpareStorage(lab));
   await pulls();
-  await pushLayer(lab, access);
+  await eventually(PATIENCE, async () => void (await pushLayer(lab, access)));
   expect(await pushAndPull(lab.instance, access, helloArchive(lab))).toBe(pushed);
 }
 
