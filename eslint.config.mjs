@@ -13,6 +13,23 @@ const layers = {
   ops: ["config", "hosts", "render"],
   toolchain: [],
 };
+/** What a layer may not have beyond that: packages, or the code of a folder whose types it may have. */
+const without = {
+  hosts: [
+    {
+      regex: "^(\\.\\./)+render(/|$)|^@moorage/render(/|$)",
+      message: "hosts/ may import types of render/, and no more of it (docs/architecture.md)",
+      allowTypeImports: true,
+    },
+    { regex: "^@pulumi/", message: "hosts/ is a package without Pulumi (docs/architecture.md)" },
+  ],
+  render: [
+    {
+      regex: "^(?!\\.|@moorage/|node:crypto$)",
+      message: "render/ is values in, text out: it may import node:crypto alone (docs/architecture.md)",
+    },
+  ],
+};
 const folders = [
   "config",
   "components",
@@ -46,6 +63,7 @@ function layer(folder, allowed) {
               regex: "^(\\.\\./)+(config|index)$",
               message: "index.ts alone imports config.ts, and nothing index.ts (docs/architecture.md)",
             },
+            ...(without[folder] ?? []),
           ],
         },
       ],

@@ -39,6 +39,9 @@ test("acceptance says what it found", async () => {
   expect(report.filter((check) => check.status !== "ok")).toEqual([]);
 });
 
+/** The parts of `make lab`, as it names them. */
+const parts = ["tools", "images", "hosts", "pulumi up", "push and pull"];
+
 /** What `make lab` said at last. */
 let farewell = "";
 
@@ -53,7 +56,10 @@ describe("nothing was changed", () => {
     expect(code, stderr).toBe(0);
     expect(stdout).toMatch(/Resources:\n\s+\d+ unchanged\n/);
     expect(stdout).toMatch(/Pushed +\S+@sha256:[0-9a-f]{64} from client1, pulled on client2/);
-    expect(stdout).not.toMatch(/reset|booting|created|updated|replaced|deleted/);
+    expect(stdout).not.toMatch(/created|updated|replaced|deleted/);
+    expect(stderr.split("\n").filter((line) => parts.includes(line))).toEqual(parts);
+    // Of each part it tells what it had to do.
+    expect(stderr).not.toMatch(/network \S+ in|hypervisor:|switched on|forwards on|booting|cut off/);
     farewell = stdout;
   });
 
@@ -78,7 +84,25 @@ describe("what make lab says at last", () => {
     });
   const url = (): string => `https://127.0.0.1:${lab.instance.registryPort}`;
 
-  test("is how to trust its authority", async () => {
+  test("is where the registry is, and what was pushed there and pulled", async () => {
+    const { host } = await lab.access();
+    expect(after(/Registry/)).toEqual([`https://${host} on the lab's network, ${url()} from here`]);
+    const pushed = after(/Pushed/);
+    expect(pushed).toHaveLength(1);
+    expect(pushed[0]?.replace(/sha256:[0-9a-f]{64}/, "DIGEST")).toBe(
+      `${host}/demo/hello@DIGEST from client1, pulled on client2`,
+    );
+  });
+
+  test("and how long each part took, and all of it", () => {
+    const [, time = ""] = /^Time\n((?: {2}\S.*\n)+)/m.exec(farewell) ?? [];
+    const lines = time.trimEnd().split("\n");
+    expect(lines.map((line) => line.replace(/ +\d+\.\d s$/, ""))).toEqual(
+      [...parts, "all of it"].map((name) => `  ${name}`),
+    );
+  });
+
+  test("and how to trust its authority", async () => {
     const [line = ""] = after(/Trust its CA/);
     const curl = /^curl --cacert \S+/.exec(line)?.[0] ?? "";
     expect(await shell(`${curl} --silent --output /dev/null --write-out '%{http_code}' ${url()}/v2/`)).toBe(

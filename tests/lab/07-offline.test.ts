@@ -1,10 +1,14 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
-import { parse } from "yaml";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse, parseDocument } from "yaml";
+import { imageIdOfArchive } from "../../hosts/src/archive";
 import { run } from "../../lab/exec";
 import { checkout } from "../../lab/instance";
+import { passphrase } from "../../lab/journey/stack";
+import { copyOfFiles } from "../support/clone";
+import { expectUnchanged } from "../support/service";
 import { TestLab, type Ran } from "../support/testLab";
 
 let lab: TestLab;
@@ -14,9 +18,9 @@ beforeAll(async () => {
 });
 
 /** Runs `pulumi` where there is no network but a loopback device of its own: no host can be reached. */
-async function withoutNetwork(args: string[], env: Record<string, string>): Promise<Ran> {
+async function withoutNetwork(args: string[], env: Record<string, string>, cwd = checkout()): Promise<Ran> {
   const line = 'ip link set lo up && exec pulumi "$@" --non-interactive --color never';
-  const done = await run("unshare", ["--net", "sh", "-c", line, "sh", ...args], { env, cwd: checkout() });
+  const done = await run("unshare", ["--net", "sh", "-c", line, "sh", ...args], { env, cwd });
   return { code: done.code, output: done.stdout + done.stderr };
 }
 
@@ -65,19 +69,75 @@ describe("a clean stack is previewed as a whole without any host", () => {
   });
 });
 
-test("the workflow for pull requests does what a preview needs, and nothing that reaches a host", async () => {
-  interface Workflow {
-    jobs: { preview: { steps: { run?: string; uses?: string; with?: Record<string, unknown> }[] } };
+interface Step {
+  readonly run?: string;
+  readonly uses?: string;
+  readonly with?: Readonly<Record<string, unknown>>;
+}
+
+interface Workflow {
+  readonly jobs: { readonly preview: { readonly env: Record<string, string>; readonly steps: Step[] } };
+}
+
+/** The lab's stack file as the workflow wants it in the repository, where no archive is. */
+function withImageIds(text: string): string {
+  const document = parseDocument(text);
+  const images = ["config", "moorage:images"];
+  const { config } = document.toJS() as { config: Record<string, Record<string, { archive: string }>> };
+  for (const [name, { archive }] of Object.entries(config["moorage:images"] ?? {})) {
+    const id = imageIdOfArchive(path.join(checkout(), archive));
+    document.setIn([...images, name, "imageId"], id);
   }
-  const text = fs.readFileSync(path.join(checkout(), ".github", "workflows", "preview.yml"), "utf8");
-  const { steps } = (parse(text) as Workflow).jobs.preview;
-  expect(steps.filter((step) => step.run).map((step) => step.run)).toEqual(["npm ci"]);
-  const action = steps.find((step) => step.uses?.startsWith("pulumi/actions@"));
-  expect(action?.with).toMatchObject({ command: "preview", "comment-on-pr": true });
-  // What the action runs for these settings.
-  const { code, output } = await withoutNetwork(
-    [String(action?.with?.command), "--diff", "--stack", "dev"],
-    lab.env,
-  );
-  expect(code, output).toBe(0);
+  return document.toString();
+}
+
+describe("the workflow for pull requests", () => {
+  /** What its header tells to set in the repository. */
+  const settings = (): Record<string, string | undefined> => ({
+    "vars.PULUMI_STACK": "dev",
+    "vars.PULUMI_BACKEND_URL": lab.env.PULUMI_BACKEND_URL,
+    "secrets.PULUMI_CONFIG_PASSPHRASE": passphrase(lab.instance),
+  });
+  const filled = (text: unknown): string =>
+    String(text).replace(/\$\{\{ *(\S+) *\}\}/g, (_all, name: string) => {
+      const value = settings()[name];
+      if (value === undefined) throw new Error(`the workflow's header does not say that it needs ${name}`);
+      return value;
+    });
+
+  let clone: string;
+  let job: Workflow["jobs"]["preview"];
+
+  beforeAll(async () => {
+    clone = await copyOfFiles();
+    fs.writeFileSync(path.join(clone, "Pulumi.dev.yaml"), withImageIds(lab.stackFile()));
+    const text = fs.readFileSync(path.join(clone, ".github", "workflows", "preview.yml"), "utf8");
+    job = (parse(text) as Workflow).jobs.preview;
+  });
+
+  afterAll(() => fs.rmSync(clone, { recursive: true, force: true }));
+
+  test("uses nothing that reaches a host, and comments what it finds", () => {
+    const used = job.steps.flatMap(({ uses }) => (uses === undefined ? [] : [uses.replace(/@.*/, "")]));
+    expect(used).toEqual(["actions/checkout", "actions/setup-node", "pulumi/actions"]);
+    expect(job.steps.at(-1)?.with).toMatchObject({ command: "preview", "comment-on-pr": true });
+  });
+
+  test("previews the stack in a fresh clone without archives, step by step as it stands", async () => {
+    // Where Pulumi and its plugins are. Of the lab's own settings nothing is there.
+    const tools = Object.entries(lab.env).filter(([name]) => /^PATH$|^PULUMI_(HOME|SKIP|DISABLE)/.test(name));
+    const given = Object.entries(job.env).map(([name, text]) => [name, filled(text)]);
+    const env = Object.fromEntries([...tools, ...given]) as Record<string, string>;
+    for (const step of job.steps.filter((one) => one.run !== undefined)) {
+      // As a runner does it.
+      const done = await run("bash", ["-e", "-c", filled(step.run)], { cwd: clone, env });
+      expect(done.code, done.output).toBe(0);
+    }
+    expect(fs.existsSync(path.join(clone, ".images"))).toBe(false);
+    // What the action runs for these settings.
+    const action = job.steps.at(-1)?.with;
+    const args = [filled(action?.command), "--stack", filled(action?.["stack-name"])];
+    if (action?.diff === true) args.push("--diff");
+    expectUnchanged(await withoutNetwork(args, env, clone), { mayWarn: true });
+  });
 });

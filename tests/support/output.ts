@@ -25,7 +25,8 @@ export function ended(child: ChildProcess): Ending {
   );
   const saying = async (point: RegExp): Promise<void> => {
     while (!point.test(output)) {
-      if (child.exitCode !== null) throw new Error(`pulumi ended before it said ${point}:\n${output}`);
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`pulumi ended before it said ${point}:\n${output}`);
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   };

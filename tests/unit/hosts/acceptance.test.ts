@@ -5,8 +5,8 @@ import { judgeNodes, judgeServices } from "../../../hosts/src/acceptance/swarm";
 import type { AcceptanceInputs } from "../../../hosts/src/contract";
 import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
 import type { SwarmNode, SwarmService } from "../../../hosts/src/swarm/types";
-import { startManager } from "./support/fake-docker";
-import type { FakeDocker } from "./support/fake-docker";
+import { frame, startDocker, startManager } from "./support/fake-docker";
+import type { FakeDocker, Seen } from "./support/fake-docker";
 import { startRegistry } from "./support/fake-registry";
 import type { Faults } from "./support/fake-registry";
 import { logged, startServer } from "./support/stop";
@@ -143,6 +143,100 @@ describe("acceptance", () => {
     expect(registry.connections).toBe(before);
     await acceptance.update("", outs, { ...inputs, fingerprint: "2" });
     expect(registry.connections).toBeGreaterThan(before);
+  });
+});
+
+interface StorageNode {
+  /** Whether SSH can reach it. @default true */
+  readonly up?: boolean;
+  /** Whether a container of MinIO runs there. @default true */
+  readonly runs?: boolean;
+  /** What `mc ready` ends with. @default 0 */
+  readonly code?: number;
+}
+
+const commandOf = ({ body }: Seen) => (JSON.parse(body) as { Cmd: string[] }).Cmd.join(" ");
+
+/** A node with MinIO, and what was run in its container. */
+async function storageNode(name: string, { up = true, runs = true, code = 0 }: StorageNode) {
+  const docker = await startDocker();
+  const wanted = `com.docker.swarm.service.name=minio-${name}`;
+  docker.on("GET", /^\/containers\/json$/, ({ query }) => ({
+    json: runs && query.get("filters")?.includes(`"${wanted}"`) ? [{ Id: "minio", Created: 1 }] : [],
+  }));
+  docker.on("POST", /^\/containers\/minio\/exec$/, () => ({ json: { Id: "1" } }));
+  docker.on("GET", /^\/exec\/1\/json$/, () => ({ json: { ExitCode: code } }));
+  docker.onUpgrade = (_seen, socket) =>
+    socket.end(code === 0 ? frame(1, "The cluster is ready") : frame(2, "The cluster is unhealthy"));
+  const server = await startServer({ node: name, sockets: { [DOCKER_SOCKET]: docker.path } });
+  return {
+    connection: server.connection(up ? {} : { port: 1 }),
+    commands: () => docker.calls("POST", /\/exec$/).map(commandOf),
+  };
+}
+
+/** The stack with MinIO on its nodes storage-1 and storage-2. */
+async function stored(first: StorageNode, second: StorageNode) {
+  const { inputs } = await stack();
+  const one = await storageNode("storage-1", first);
+  const two = await storageNode("storage-2", second);
+  return {
+    one,
+    two,
+    inputs: {
+      ...inputs,
+      nodes: [...inputs.nodes, one.connection, two.connection],
+      storageServices: { "storage-1": "minio-storage-1", "storage-2": "minio-storage-2" },
+    },
+  };
+}
+
+describe("acceptance of the storage", () => {
+  const asking = "mc --quiet --no-color ready local";
+  const found = async (inputs: AcceptanceInputs) => (await acceptance.create(inputs)).outs.report.at(-1);
+
+  it("asks one MinIO for the write quorum, and each node for its MinIO", async () => {
+    const { one, two, inputs } = await stored({}, {});
+    expect(await found(inputs)).toEqual({
+      name: "storage",
+      status: "ok",
+      detail: "write quorum, 2 of 2 nodes serve",
+    });
+    expect([one.commands(), two.commands()]).toEqual([[asking], []]);
+  });
+
+  it.each<[string, StorageNode, StorageNode, string]>([
+    ["the second's MinIO is gone", {}, { runs: false }, "storage-2"],
+    ["the first's MinIO is gone", { runs: false }, {}, "storage-1"],
+    ["the first node is off", { up: false }, {}, "storage-1"],
+  ])("warns, and passes, where %s", async (_name, first, second, missing) => {
+    const { one, two, inputs } = await stored(first, second);
+    const detail = `write quorum, but no MinIO runs on ${missing}`;
+    expect(await found(inputs)).toEqual({ name: "storage", status: "warning", detail });
+    expect(logged).toContain(`warning: storage: ${detail}`);
+    expect([...one.commands(), ...two.commands()]).toEqual([asking]);
+  });
+
+  it("asks the next where one says that there is no quorum", async () => {
+    const { two, inputs } = await stored({ code: 1 }, {});
+    expect(await found(inputs)).toMatchObject({ status: "ok" });
+    expect(two.commands()).toEqual([asking]);
+  });
+
+  it("fails without a write quorum, with what each node says", async () => {
+    const { inputs } = await stored({ code: 1 }, { code: 1 });
+    const said = "asking MinIO for its write quorum failed with exit code 1: The cluster is unhealthy";
+    const message = await failed(inputs);
+    expect(message).toMatch(/^acceptance: 1 of 7 checks failed/);
+    expect(message).toContain(`no storage node serves:\n  storage-1: ${said}\n  storage-2: ${said}`);
+  });
+
+  it("fails where no MinIO can be asked", async () => {
+    const { inputs } = await stored({ runs: false }, { up: false });
+    const message = await failed(inputs);
+    expect(message).toMatch(/^acceptance: 1 of 7 checks failed/);
+    expect(message).toContain("storage-1: no container of minio-storage-1 runs here");
+    expect(message).toMatch(/storage-2: no SSH connection/);
   });
 });
 

@@ -7,7 +7,7 @@ import { DOCKER_SOCKET, dockerApi } from "../../../hosts/src/docker/api";
 import { demultiplex, execInContainer } from "../../../hosts/src/docker/exec";
 import { DockerError, PartialFailure } from "../../../hosts/src/errors";
 import { loadedImages } from "../../../hosts/src/loaded-images";
-import { startDocker } from "./support/fake-docker";
+import { frame, startDocker } from "./support/fake-docker";
 import { startServer, temporaryFolder } from "./support/stop";
 
 async function engine() {
@@ -15,13 +15,6 @@ async function engine() {
   const server = await startServer({ sockets: { [DOCKER_SOCKET]: docker.path } });
   return { docker, server, connection: server.connection() };
 }
-
-const frame = (kind: number, text: string) => {
-  const header = Buffer.alloc(8);
-  header[0] = kind;
-  header.writeUInt32BE(Buffer.byteLength(text), 4);
-  return Buffer.concat([header, Buffer.from(text)]);
-};
 
 describe("Docker's API", () => {
   it("is asked over the shared connection, without any command", async () => {

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import type { BucketInputs } from "../../../hosts/src/contract";
 import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
 import { bucket, bucketPolicy } from "../../../hosts/src/storage/bucket";
-import { startDocker, type Seen } from "./support/fake-docker";
+import { frame, startDocker, type Seen } from "./support/fake-docker";
 import { logged, startServer } from "./support/stop";
 
 interface Asked {
@@ -12,13 +12,6 @@ interface Asked {
 
 /** How `mc` ends where a test says nothing else. */
 type Ends = (line: string) => { code?: number; out?: string; err?: string } | undefined;
-
-const frame = (kind: 1 | 2, text: string): Buffer => {
-  const head = Buffer.alloc(8);
-  head[0] = kind;
-  head.writeUInt32BE(Buffer.byteLength(text), 4);
-  return Buffer.concat([head, Buffer.from(text)]);
-};
 
 /** A storage node whose MinIO container runs `mc` as a test says. */
 async function storage(ends: Ends = () => undefined) {

@@ -88,6 +88,14 @@ export class FakeDocker {
   }
 }
 
+/** A frame of Docker's stream of a command's outputs: 1 is standard output, 2 standard error. */
+export function frame(kind: 1 | 2, text: string): Buffer {
+  const head = Buffer.alloc(8);
+  head[0] = kind;
+  head.writeUInt32BE(Buffer.byteLength(text), 4);
+  return Buffer.concat([head, Buffer.from(text)]);
+}
+
 export const startDocker = (): Promise<FakeDocker> => new FakeDocker().start();
 
 /** An engine that is a manager with a readable state. */
