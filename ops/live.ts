@@ -137,7 +137,8 @@ function untold(
 ): string | undefined {
   if (distribution === "coreos")
     return `reads no Ignition 3, and was never tried with a config drive; let it make its own host key, and name that in nodes.${name}.installer.hostKey`;
-  if (format === "cloud-config" && distribution !== "flatcar") return "reads no cloud-config; give it Ignition";
+  if (format === "cloud-config" && distribution !== "flatcar")
+    return "reads no cloud-config; give it Ignition";
   return undefined;
 }
 
