@@ -127,8 +127,8 @@ describe.skipIf(!canSandbox)("another cloud-config for an installed node", () =>
       target: { ...state.target, host },
       userData: `#cloud-config\n${first}${addresses.map((each) => `        Address=${each}/24\n`).join("")}`,
     });
-    const said = (before: ReturnType<typeof at>, after: ReturnType<typeof at>) => {
-      const { replaces } = installation.diff({ ...state, ...before }, { ...changed, ...after });
+    const said = (from: ReturnType<typeof at>, to: ReturnType<typeof at>) => {
+      const { replaces } = installation.diff({ ...state, ...from }, { ...changed, ...to });
       expect(replaces).toEqual([]);
       expect(isInstalledAnew("swarm-1")).toBe(/reinstalls the node/.test(logged.at(-1) ?? ""));
       return logged.at(-1);
