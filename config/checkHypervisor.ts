@@ -9,7 +9,6 @@ export function checkHypervisor(config: Understood): Problem[] {
   if (platform === "virtualbox")
     return [
       ...checkDistribution(config),
-      ...checkCards(config),
       ...checkPorts(config),
       ...checkAddresses(config),
       ...checkIso(config),
@@ -34,18 +33,6 @@ function checkDistribution({ os: { distribution } }: Understood): Problem[] {
       wanted: `flatcar on platform virtualbox: the live system of ${distribution} ${reads} the config drive that a new guest is told its keys by. On platform metal it can be installed`,
     },
   ];
-}
-
-/** A guest is made with one card. */
-function checkCards({ nodes }: Understood): Problem[] {
-  return Object.entries(nodes)
-    .map(([name, { nics = {} }]) => ({ name, cards: Object.keys(nics) }))
-    .filter(({ cards }) => cards.length > 0)
-    .map(({ name, cards }) => ({
-      path: `nodes.${name}.nics`,
-      found: cards.join(", "),
-      wanted: `none: on platform virtualbox a guest has one network card. Take them out, or have VLANs on that card (nodes.${name}.vlans)`,
-    }));
 }
 
 /** Every node, and the registry, has a port of the hypervisor for itself. */

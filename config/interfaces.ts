@@ -31,9 +31,7 @@ export const vlans = z
 export const nics = z
   .record(interfaceName, nic)
   .default({})
-  .describe(
-    "Further network interfaces, by name or MAC address. Refused on VirtualBox, whose guests have one card.",
-  );
+  .describe("Further network interfaces, by name or MAC address.");
 
 export type VlansConfig = z.output<typeof vlans>;
 export type NicsConfig = z.output<typeof nics>;

@@ -3,14 +3,14 @@ import { addressesOf, etcdAddressesOf } from "../../../config/etcdAddresses";
 import { baseFiles, userDataModel } from "../../../config/models";
 import { parseStackConfig } from "../../../config/stack";
 import { articleConfig } from "../../golden/everything";
-import { machinesStack } from "../../support/stacks";
+import { rawStack } from "../../support/stacks";
 import { mistakesWith, set } from "./mistakes";
 
 const key = "nodes.coreos1.etcd";
 
-/** The lab's stack for machines, with some values set. */
+/** The lab's stack, with some values set. */
 function labWith(settings: Readonly<Record<string, unknown>>) {
-  const raw = structuredClone(machinesStack());
+  const raw = structuredClone(rawStack("dev"));
   for (const [path, value] of Object.entries(settings)) set(raw, path.split("."), value);
   return parseStackConfig(raw);
 }

@@ -64,11 +64,6 @@ describe("each mistake is answered with path, value and what is wanted", () => {
       `os.distribution: ${distribution}; flatcar on platform virtualbox: the live system of ${distribution} ${reads} the config drive that a new guest is told its keys by. On platform metal it can be installed`,
     ]),
     [
-      "a second network card",
-      (raw) => (node(raw, "coreos1").nics = { eno2: { dhcp: true, mtu: 9000, metric: 400 } }),
-      "nodes.coreos1.nics: eno2; none: on platform virtualbox a guest has one network card. Take them out, or have VLANs on that card (nodes.coreos1.vlans)",
-    ],
-    [
       "two nodes behind one port",
       (raw) => (node(raw, "coreos2").ssh = { port: 2011 }),
       "nodes.coreos2.ssh.port: 2011, which is coreos1's; a port of the hypervisor that leads to this node alone, such as 2011",
@@ -111,12 +106,6 @@ describe("each mistake is answered with path, value and what is wanted", () => {
   ];
   test.each(cases)("%s", (_name, change, expected) => {
     expect(mistakes(change)).toEqual([expected]);
-  });
-
-  test("VLANs on the one card, by contrast, are a guest's as well", () => {
-    const v7 = { id: 7, address: "10.30.7.14/24" };
-    expect(mistakes((raw) => (node(raw, "coreos4").vlans = { v7 }))).toEqual([]);
-    expect(mistakes((raw) => (node(raw, "coreos4").nics = {}))).toEqual([]);
   });
 
   test("settings of a hypervisor where there is none", () => {
