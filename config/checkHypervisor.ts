@@ -25,11 +25,12 @@ export function checkHypervisor(config: Understood): Problem[] {
 /** First contact is by a config drive with a cloud-config, which the live system has to read. */
 function checkDistribution({ os: { distribution } }: Understood): Problem[] {
   if (distribution === undefined || distribution === "flatcar") return [];
+  const reads = distribution === "coreos" ? "was never tried with" : "does not read";
   return [
     {
       path: "os.distribution",
       found: distribution,
-      wanted: `flatcar on platform virtualbox: the live system of ${distribution} does not read the config drive that a new guest is told its keys by. On platform metal it can be installed`,
+      wanted: `flatcar on platform virtualbox: the live system of ${distribution} ${reads} the config drive that a new guest is told its keys by. On platform metal it can be installed`,
     },
   ];
 }

@@ -46,7 +46,8 @@ function checkRelease({
     problems.push({
       path: "os.version",
       found: version,
-      wanted: "no version: coreos-installer takes the newest of its stream",
+      wanted:
+        "no version: coreos-installer takes the newest of its stream. To pin a release, give its image (os.image)",
     });
   }
   if (distribution === "fedora-coreos" && updateStrategy === "etcd-lock") {

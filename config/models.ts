@@ -275,9 +275,10 @@ function noProxyOf(config: StackConfig): string[] {
   });
 }
 
-/** What other nodes reach it at. */
-function addressesOf({ address, advertiseAddr }: NodeConfig): string[] {
-  return advertiseAddr === undefined ? [address] : [address, advertiseAddr];
+/** What other nodes reach it at: by its VLANs and further cards as well, where these are static. */
+function addressesOf({ address, advertiseAddr, vlans, nics }: NodeConfig): string[] {
+  const others = [...Object.values(vlans), ...Object.values(nics)].map((each) => each.address?.split("/")[0]);
+  return [address, advertiseAddr, ...others].filter((each) => each !== undefined);
 }
 
 function ownFiles({ os }: StackConfig): NodeFiles {

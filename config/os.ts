@@ -131,7 +131,9 @@ export const osKeys = z.strictObject({
     .describe("Release channel, or Fedora CoreOS's stream."),
   version: plainWord("a version such as 4230.2.1")
     .optional()
-    .describe("Version in the channel; the newest at installation by default, and always on Fedora CoreOS."),
+    .describe(
+      "Version in the channel; the newest at installation by default, and always on Fedora CoreOS, where `os.image` pins a release.",
+    ),
   image: image.optional(),
   sshAuthorizedKey: publicKey
     .optional()

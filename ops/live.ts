@@ -109,14 +109,8 @@ export function liveUserData(
       `${name}: its live system has a host key of its own (nodes.${name}.installer.hostKey), which nobody has to tell it. Leave that key out to have one made`,
     );
   }
-  if (os.distribution === "coreos" || (format === "cloud-config" && os.distribution !== "flatcar")) {
-    throw new Error(
-      `${name}: the live system of ${os.distribution} reads no ${os.distribution === "coreos" ? "Ignition 3 and no config drive" : "cloud-config"}; ` +
-        (os.distribution === "coreos"
-          ? `let it make its own host key, and name that in nodes.${name}.installer.hostKey`
-          : "give it Ignition"),
-    );
-  }
+  const why = untold(name, os.distribution, format);
+  if (why !== undefined) throw new Error(`${name}: the live system of ${os.distribution} ${why}`);
   const known = new Recorded(state, secrets);
   const key = `${name}-installer-host-key`;
   const model: LiveModel = {
@@ -133,6 +127,19 @@ export function liveUserData(
   };
   const text = format === "ignition" ? renderLiveIgnition(model) : renderInstallerUserData(model);
   return { text, complete: known.complete };
+}
+
+/** Why a live system is told nothing in that format, and what to do; absent where it is. */
+function untold(
+  name: string,
+  distribution: StackConfig["os"]["distribution"],
+  format: UserDataFormat,
+): string | undefined {
+  if (distribution === "coreos")
+    return `reads no Ignition 3, and was never tried with a config drive; let it make its own host key, and name that in nodes.${name}.installer.hostKey`;
+  if (format === "cloud-config" && distribution !== "flatcar")
+    return "reads no cloud-config; give it Ignition";
+  return undefined;
 }
 
 function keysNotMade(node: string): Error {

@@ -114,7 +114,7 @@ export function forwardsHost(hypervisor: HypervisorConfig): string {
   return isThisMachine(hypervisor) ? localhost : (hypervisor.ssh?.host ?? localhost);
 }
 
-/** The front as clients reach it: through the hypervisor's forward it has the hypervisor's names too. */
+/** The front as clients reach it: through the hypervisor's forward, by the name that its SSH has, or as this machine. */
 export function reachedThrough({ platform, hypervisor, edge }: StackConfig): EdgeConfig {
   if (platform !== "virtualbox") return edge;
   const names = [...edge.alternativeNames, forwardsHost(hypervisor), "localhost", localhost];

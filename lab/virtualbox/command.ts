@@ -37,7 +37,7 @@ function list(home: Home, what: string | undefined): string {
   const state = home.read();
   switch (what) {
     case "systemproperties":
-      return `API version:                     7_1\nMinimum guest RAM size:          4 Megabytes\nDefault machine folder:          ${home.machineFolder}\nRAW-mode Supported:              no\n`;
+      return systemProperties(home);
     case "natnets":
     case "natnetworks":
       return listNatNetworks(home);
@@ -46,6 +46,16 @@ function list(home: Home, what: string | undefined): string {
     default:
       throw wrong(`Unknown subcommand '${what ?? ""}'`);
   }
+}
+
+function systemProperties({ version, machineFolder }: Home): string {
+  return [
+    `API version:                     ${version.split(".").slice(0, 2).join("_")}`,
+    "Minimum guest RAM size:          4 Megabytes",
+    `Default machine folder:          ${machineFolder}`,
+    "Raw-mode Supported:              no",
+    "",
+  ].join("\n");
 }
 
 async function run(home: Home, guests: Guests, args: readonly string[]): Promise<string> {

@@ -221,22 +221,22 @@ export function showvminfo(home: Home, guests: Guests, args: readonly string[]):
     throw wrong("the stand-in shows machines with --machinereadable only");
   const { settings } = machine;
   const text = (key: string, value = settings[key] ?? ""): string => `${key}="${escaped(value)}"`;
-  const seven = home.major >= 7;
   const lines = [
     text("name", machine.name),
-    ...(seven ? ['encryption="disabled"'] : []),
+    ...encryption(home),
     'groups="/"',
-    ...(seven ? ['platformArchitecture="x86"'] : []),
+    ...(home.isSince(7, 1) ? ['platformArchitecture="x86"'] : []),
     text("ostype", "Linux 2.6 / 3.x / 4.x / 5.x (64-bit)"),
     text("UUID", machine.uuid),
     text("CfgFile", path.join(machine.folder, `${machine.name}.vbox`)),
-    ...["memory", "cpus"].map((key) => `${key}=${settings[key] ?? ""}`),
+    `memory=${settings.memory ?? ""}`,
     text("firmware"),
+    `cpus=${settings.cpus ?? ""}`,
     ...[1, 2, 3, 4].map((at) => text(`boot${at}`)),
     text("ioapic"),
     text("rtcuseutc"),
     text("VMState", guests.isOn(machine) ? "running" : (machine.saved ?? "poweroff")),
-    ...storageLines(machine),
+    ...storageLines(home, machine),
     ...(settings.nic1 === "natnetwork" ? [text("nat-network1")] : []),
     ...(settings.nic1 === "none" ? [] : [text("macaddress1"), text("cableconnected1")]),
     text("nic1"),
@@ -244,13 +244,18 @@ export function showvminfo(home: Home, guests: Guests, args: readonly string[]):
     ...[2, 3, 4, 5, 6, 7, 8].map((at) => `nic${at}="none"`),
     text("audio"),
     'audio_in="off"',
-    'clipboard="disabled"',
     ...["usb", "ehci", "xhci"].map((key) => text(key)),
   ];
   return `${lines.join("\n")}\n`;
 }
 
-function storageLines({ controller, slots }: Machine): string[] {
+/** 7.0 prints it in the form of the listing for people. */
+function encryption(home: Home): string[] {
+  if (home.isSince(7, 1)) return ['encryption="disabled"'];
+  return home.isSince(7, 0) ? ["Encryption:     disabled"] : [];
+}
+
+function storageLines(home: Home, { controller, slots }: Machine): string[] {
   if (!controller) return [];
   const { name, type, ports } = controller;
   const lines = [
@@ -264,7 +269,9 @@ function storageLines({ controller, slots }: Machine): string[] {
   for (let port = 0; port < ports; port += 1) {
     const slot = slots[`${port}-0`];
     lines.push(`"${name}-${port}-0"="${escaped(slot?.medium ?? "none")}"`);
-    if (slot?.type === "dvddrive") lines.push(`"${name}-IsEjected-${port}-0"="off"`);
+    // Before 7.0 nothing said of which drive that is.
+    const drive = home.isSince(7, 0) ? `-${port}-0` : "";
+    if (slot?.type === "dvddrive") lines.push(`"${name}-IsEjected${drive}"="off"`);
   }
   return lines;
 }

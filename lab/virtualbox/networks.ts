@@ -89,24 +89,31 @@ function forwards({ rules }: Network): string[] {
   return ["Port-forwarding (ipv4)", ...lines];
 }
 
+/** 7.0 says last whether a network is enabled, and nothing of loopback mappings. */
+function inLong(home: Home, one: Network): string[] {
+  const later = home.isSince(7, 1);
+  const enabled = [`Enabled:      ${yes(one.enabled)}`];
+  return [
+    `Name:         ${one.name}`,
+    ...(later ? enabled : []),
+    `Network:      ${one.prefix}`,
+    `Gateway:      ${gateway(one.prefix)}`,
+    `DHCP Server:  ${yes(one.dhcp)}`,
+    "IPv6:         No",
+    "IPv6 Prefix:  fd17:625c:f037:2::/64",
+    "IPv6 Default: No",
+    ...(later ? [] : enabled),
+    ...forwards(one),
+    ...(later ? ["loopback mappings (ipv4)", "        127.0.0.1=2"] : []),
+  ];
+}
+
 /** `natnetwork list`; up to 6.1 it leaves out DHCP and the forwards. */
 function list(home: Home): string {
   const { networks } = home.read();
   const blocks = networks.map((one) =>
     home.major >= 7
-      ? [
-          `Name:         ${one.name}`,
-          `Enabled:      ${yes(one.enabled)}`,
-          `Network:      ${one.prefix}`,
-          `Gateway:      ${gateway(one.prefix)}`,
-          `DHCP Server:  ${yes(one.dhcp)}`,
-          "IPv6:         No",
-          "IPv6 Prefix:  fd17:625c:f037:2::/64",
-          "IPv6 Default: No",
-          ...forwards(one),
-          "loopback mappings (ipv4)",
-          "        127.0.0.1=2",
-        ]
+      ? inLong(home, one)
       : [
           `Name:        ${one.name}`,
           `Network:     ${one.prefix}`,

@@ -77,6 +77,11 @@ export class Home {
     return Number(this.version.split(".")[0]);
   }
 
+  /** Whether that is this version or a newer one. */
+  isSince(major: number, minor: number): boolean {
+    return this.major > major || (this.major === major && Number(this.version.split(".")[1]) >= minor);
+  }
+
   read(): State {
     const text = readIf(path.join(this.folder, "state.json"));
     if (text !== undefined) return JSON.parse(text) as State;

@@ -66,8 +66,16 @@ function fileSettings(file: NonNullable<CloudConfig["write_files"]>[number]): [s
 function contentOf(file: string, content: string): Settings {
   if (file === "/etc/environment") return variables(content);
   if (file.endsWith(".conf")) return directives(content);
-  if (file.endsWith("/aliases.sh")) return { functions: [...content.matchAll(/^(\w+)\(\)/gm)].map(([, name]) => name) };
+  if (file.endsWith("/aliases.sh")) return aliases(content);
   return { content };
+}
+
+/** Each function's commands, with short options. Ours take any number of arguments, and the source's one or none. */
+function aliases(content: string): Settings {
+  const functions = [...content.matchAll(/^(\w+)\(\) \{ (.*); \}$/gm)];
+  const plain = (commands = "") =>
+    commands.replaceAll(/ "\$[1@]"/g, "").replaceAll("--all", "-a").replaceAll("--follow", "-f");
+  return Object.fromEntries(functions.map(([, name, commands]) => [name, plain(commands)])) as Settings;
 }
 
 function settings(text: string): Settings {
@@ -107,6 +115,13 @@ describe("the first node of the set-up that this project grew from, given as con
     if (key.endsWith(": no_proxy")) expect(have).toEqual(expect.arrayContaining(want as string[]));
     else if (key.endsWith(": passwd")) expect(hashKind(have)).toBe(hashKind(want));
     else expect(have).toEqual(want);
+  });
+
+  it("has the same three aliases, by what each of them runs", () => {
+    for (const found of [article, ours]) {
+      const alias = (name: string) => found[`file /etc/profile.d/aliases.sh: ${name}`];
+      expect(["dps", "dl", "drm"].map(alias)).toEqual(["docker ps -a", "docker logs -f", "docker stop && docker rm"]);
+    }
   });
 
   it("differs in one thing on purpose: the .conf that was given as a unit is a drop-in", () => {

@@ -35,9 +35,18 @@ export function isRewritable(state: InstallationOutputs, inputs: InstallationInp
  */
 function moves(state: InstallationOutputs, inputs: InstallationInputs): boolean {
   const [before, after] = [state, inputs].map(({ guest }) => guest?.again?.forward?.to.address);
-  if (after === undefined) return false;
-  return before === undefined ? !state.userData.includes(`Address=${after}/`) : before !== after;
+  if (after === undefined) return leavesItsAddress(state, inputs);
+  return before === undefined ? !hasAddress(state, after) : before !== after;
 }
+
+/** SSH goes to the address itself, unless another way is configured: it would ask at one that only the new network has. */
+function leavesItsAddress(state: InstallationOutputs, inputs: InstallationInputs): boolean {
+  const { host } = inputs.target;
+  return state.target.host !== host && hasAddress(inputs, host) && !hasAddress(state, host);
+}
+
+const hasAddress = ({ userData }: InstallationInputs, address: string): boolean =>
+  userData.includes(`Address=${address}/`);
 
 /** For a preview: what stays behind is said by name. */
 export function rewritePlanned(state: InstallationOutputs, inputs: InstallationInputs): string {

@@ -1,5 +1,5 @@
 /** What a reinstallation takes, looked at while every node still serves. */
-import type { PreflightInputs } from "../contract";
+import type { PreflightHost, PreflightInputs } from "../contract";
 import { equal } from "../diff";
 import { HostError, reasonOf } from "../errors";
 import { imageFault } from "../installation/image";
@@ -22,10 +22,15 @@ function installedAnew(
     if (old === undefined || host?.installHash === undefined) return [];
     if (stage === "installer") return [name];
     // Another cloud-config is applied by a reboot, and leaves everything else on the disk as it is.
-    const inPlace = written && equal(old.disk, host.disk) && !(host.guest && old.address !== host.address);
+    const inPlace = written && equal(old.disk, host.disk) && !moves(old, host);
     const stays = facts.installHash === host.installHash || inPlace;
     return stays ? [] : [name];
   });
+}
+
+/** Whether it is reached in another way than before: by a guest's forward, or where SSH goes to the address itself. */
+function moves(old: PreflightHost, { address, guest, target }: PreflightHost): boolean {
+  return old.address !== address && (guest !== undefined || target.host === address);
 }
 
 /** What is in the way of reinstallations, a line each. */

@@ -55,10 +55,13 @@ describe("each mistake is answered with path, value and what is wanted", () => {
       (raw) => (node(raw, "coreos1").guest = { mac: "09:00:27:00:00:11" }),
       'nodes.coreos1.guest.mac: "09:00:27:00:00:11"; a MAC address such as 08:00:27:00:00:11, its second digit even',
     ],
-    ...["fedora-coreos", "coreos"].map((distribution): [string, (raw: RawConfig) => void, string] => [
+    ...[
+      ["fedora-coreos", "does not read"],
+      ["coreos", "was never tried with"],
+    ].map(([distribution, reads]): [string, (raw: RawConfig) => void, string] => [
       `guests of ${distribution}`,
       (raw) => (raw.os = { ...raw.os, distribution, channel: "stable", format: undefined }),
-      `os.distribution: ${distribution}; flatcar on platform virtualbox: the live system of ${distribution} does not read the config drive that a new guest is told its keys by. On platform metal it can be installed`,
+      `os.distribution: ${distribution}; flatcar on platform virtualbox: the live system of ${distribution} ${reads} the config drive that a new guest is told its keys by. On platform metal it can be installed`,
     ]),
     [
       "two nodes behind one port",

@@ -66,7 +66,9 @@ describe("the operating system", () => {
     [
       "a version that coreos-installer cannot choose",
       { distribution: "fedora-coreos", version: "41.1" },
-      ["os.version: 41.1; no version: coreos-installer takes the newest of its stream"],
+      [
+        "os.version: 41.1; no version: coreos-installer takes the newest of its stream. To pin a release, give its image (os.image)",
+      ],
     ],
     [
       "an update strategy that Fedora CoreOS has not",

@@ -81,6 +81,13 @@ describe.skipIf(!canSandbox)("before a reinstallation", () => {
     await expect(update(before, { ...before, hosts: { a: moved } })).rejects.toThrow(
       /2 problems; .*a: would be/s,
     );
+    // Nor is it one where SSH goes to the address that changes, as it does unless another way is configured.
+    const elsewhere = { ...otherwise(a), address: "10.0.2.21" };
+    expect((await update(before, { ...before, hosts: { a: elsewhere } })).row).toEqual(["a"]);
+    const followed = { ...otherwise(a), address: a.target.host };
+    await expect(update(before, { ...before, hosts: { a: followed } })).rejects.toThrow(
+      /2 problems; .*a: would be/s,
+    );
   });
 
   it("the image's file is looked at while its node serves", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { installation } from "../../../hosts/src/installation";
+import { isInstalledAnew } from "../../../hosts/src/installed-anew";
 import { CloudNode, stored } from "./support/cloudNode";
 import { canSandbox } from "./support/sandbox";
 import { logged } from "./support/stop";
@@ -117,6 +118,31 @@ describe.skipIf(!canSandbox)("another cloud-config for an installed node", () =>
     expect(said("10.0.2.11", older)).toMatch(/this update writes its user data anew/);
     for (const address of ["10.0.2.21", "10.0.2.1"])
       expect(said(address, older)).toMatch(/this update reinstalls the node/);
+  });
+
+  it("that moves a machine from the address that SSH goes to is a reinstallation, too", async () => {
+    const { state, changed } = await installedNode();
+    const first = "coreos:\n  units:\n    - name: first.network\n      content: |\n        [Network]\n";
+    const at = (host: string, ...addresses: string[]) => ({
+      target: { ...state.target, host },
+      userData: `#cloud-config\n${first}${addresses.map((each) => `        Address=${each}/24\n`).join("")}`,
+    });
+    const said = (from: ReturnType<typeof at>, to: ReturnType<typeof at>) => {
+      const { replaces } = installation.diff({ ...state, ...from }, { ...changed, ...to });
+      expect(replaces).toEqual([]);
+      expect(isInstalledAnew("swarm-1")).toBe(/reinstalls the node/.test(logged.at(-1) ?? ""));
+      return logged.at(-1);
+    };
+    const [reboot, anew] = [/this update writes its user data anew/, /this update reinstalls the node/];
+    for (const other of ["10.0.2.21", "10.0.2.1"])
+      expect(said(at("10.0.2.11", "10.0.2.11"), at(other, other))).toMatch(anew);
+    // By a way of its own, which does not change with the address.
+    expect(said(at("127.0.0.1", "10.0.2.11"), at("127.0.0.1", "10.0.2.21"))).toMatch(reboot);
+    expect(said(at("rack.domain.com", "10.0.2.11"), at("10.0.2.21", "10.0.2.21"))).toMatch(anew);
+    // Another way to the node as it is.
+    expect(said(at("rack.domain.com", "10.0.2.11"), at("10.0.2.11", "10.0.2.11"))).toMatch(reboot);
+    const both = ["10.0.2.11", "10.30.0.11"];
+    expect(said(at("10.0.2.11", ...both), at("10.30.0.11", ...both))).toMatch(reboot);
   });
 
   it("is announced as a reboot, with the way back and what stays behind", async () => {

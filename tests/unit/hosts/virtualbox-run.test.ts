@@ -29,6 +29,30 @@ describe("VBoxManage", () => {
     expect(box.changes()).toHaveLength(1);
   });
 
+  it.each(["VBoxManage", "VBoxManage.exe"])("may fail with exit code 0: %s says so", async (program) => {
+    const box = new TestVirtualBox();
+    const manage = await Manage.on(box.hypervisor, { pauseSeconds: 0.01 });
+    const words = `${program}: error: The object is not ready`;
+    box.failAs(0, "controlvm", words);
+    const run = manage.run(["controlvm", "coreos1", "poweroff"], { purpose: "switching off" });
+    await expect(run).rejects.toThrow(
+      `hypervisor: switching off failed (VBoxManage controlvm, exit code 0):\n${words}`,
+    );
+    // One that is locked is tried again all the same.
+    box.changes();
+    await box.manage("createvm", "--name", "coreos1", "--register");
+    box.failAs(0, "setextradata", locked.replace("VBoxManage", program));
+    await manage.run(["setextradata", "coreos1", "key", "value"], { purpose: "marking" });
+    expect(box.changes()).toHaveLength(2);
+  });
+
+  it("has not failed where it only warns, or tells how far it is", async () => {
+    const box = new TestVirtualBox();
+    const manage = await Manage.on(box.hypervisor);
+    box.failAs(0, "startvm", "0%...10%...100%\nVBoxManage: warning: error: is a word of this warning");
+    expect(await manage.run(["startvm", "coreos1"], { purpose: "switching on" })).toBe("");
+  });
+
   it("takes every argument as it is", async () => {
     const box = new TestVirtualBox();
     const name = `it's a "guest" $(id) \\ of; mine`;

@@ -90,6 +90,23 @@ captureres="1024x768"
 `;
 
 /**
+ * Further lines of one, of 6.0 or older on macOS, 2019: https://github.com/kubernetes/minikube/issues/4182. That drives
+ * were told without their port before 7.0 is said in VBoxManageInfo.cpp.
+ */
+export const rest60 = `storagecontrollerinstance0="0"
+storagecontrollermaxportcount0="30"
+storagecontrollerportcount0="30"
+storagecontrollerbootable0="on"
+"SATA-0-0"="/Users/user/.minikube/machines/minikube/boot2docker.iso"
+"SATA-ImageUUID-0-0"="086510e4-529d-4022-8122-34c229c87b3a"
+"SATA-tempeject"="off"
+"SATA-IsEjected"="off"
+"SATA-1-0"="/Users/user/.minikube/machines/minikube/disk.vmdk"
+"SATA-ImageUUID-1-0"="231f2ad2-2bc1-449b-9ce2-461cf302ddcb"
+"SATA-2-0"="none"
+`;
+
+/**
  * Of 7.0 on Linux, 2023, with lines that are no `key=value`:
  * https://github.com/yunielrc/vedv, dist/test/lib/vedv/utils.bats
  */
@@ -224,7 +241,19 @@ Child UUIDs:    dcb0daa5-3bf9-47cb-bfff-c65e74484615
 `;
 
 /**
- * `list systemproperties` of 7.2.18: https://github.com/fabrint96-ship-it/AD-Lab,
+ * `list systemproperties` of 7.0: https://github.com/hashicorp/vagrant,
+ * test/unit/plugins/providers/virtualbox/driver/version_7_0_test.rb
+ */
+export const properties70 = `API version:                     7_0
+Minimum guest RAM size:          4 Megabytes
+Maximum guest RAM size:          2097152 Megabytes
+Default machine folder:          /home/username/VirtualBox VMs
+Raw-mode Supported:              no
+Default hard disk format:        VDI
+`;
+
+/**
+ * The same of 7.2.18: https://github.com/fabrint96-ship-it/AD-Lab,
  * evidence/B1/HOST/HOST-B1-VirtualBox-Baseline.md
  */
 export const properties72 = String.raw`Default machine folder: D:\Labs\AD-Lab\VirtualMachines

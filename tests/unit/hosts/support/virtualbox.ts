@@ -26,7 +26,7 @@ export class TestVirtualBox {
   private readonly home = new Home(this.folder);
   private readonly guests = paperGuests(this.folder);
   private calls: string[] = [];
-  private failures: { readonly command: string; readonly words: string }[] = [];
+  private failures: { readonly command: string; readonly words: string; readonly code: number }[] = [];
 
   constructor(version = "7.1.4r165100") {
     fs.writeFileSync(this.file("version"), version);
@@ -42,7 +42,7 @@ export class TestVirtualBox {
     this.calls.push(args.join(" "));
     const at = this.failures.findIndex(({ command }) => command === args[0]);
     const [failure] = at < 0 ? [] : this.failures.splice(at, 1);
-    if (failure) return Promise.resolve({ stdout: "", stderr: `${failure.words}\n`, code: 1 });
+    if (failure) return Promise.resolve({ stdout: "", stderr: `${failure.words}\n`, code: failure.code });
     return vboxManage(this.home, this.guests, args);
   }
 
@@ -68,7 +68,12 @@ export class TestVirtualBox {
 
   /** The next calls of a command fail with these words, each once. */
   fail(command: string, ...words: string[]): void {
-    this.failures.push(...words.map((each) => ({ command, words: each })));
+    this.failAs(1, command, ...words);
+  }
+
+  /** The same with another exit code, which may be 0. */
+  failAs(code: number, command: string, ...words: string[]): void {
+    this.failures.push(...words.map((each) => ({ command, words: each, code })));
   }
 
   info(name: string): Promise<string> {
