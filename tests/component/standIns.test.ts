@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { standIn as command } from "../../lab/plugins/command";
 import { standIn as docker } from "../../lab/plugins/docker";
-import { mistakesOf, type Properties, type Property } from "../../lab/plugins/properties";
+import { mistakesOf, type Properties, type Property, type Values } from "../../lab/plugins/properties";
 import { standIn as random } from "../../lab/plugins/random";
 import { standIn as tls } from "../../lab/plugins/tls";
 import type { ResourceType } from "../../lab/plugins/standIn";
@@ -66,6 +66,19 @@ function pathsIn(type: ResourceType, inputs: unknown): string[] {
   return walk(inputs, "");
 }
 
+/** Inputs in which one property has a value, wherever it lies. */
+function inputsWith(properties: Properties, [key = "", ...inner]: readonly string[], value: unknown): Values {
+  const property = properties[key];
+  if (!property) throw new Error(`there is no property ${key}`);
+  const one = typeof property.kind === "object" ? inputsWith(property.kind, inner, value) : value;
+  return { [key]: property.many ? [one] : one };
+}
+
+/** Whether a property has another value to take, if only none. */
+function canChange({ oneOf, optional }: Property): boolean {
+  return oneOf?.length !== 1 || optional === true;
+}
+
 /** Settings of providers that the program gives, by plugin; the version is the SDK's. */
 function settingsUsed(): Record<string, string[]> {
   const settings: Record<string, string[]> = {};
@@ -114,15 +127,24 @@ describe("the stand-ins for the published plugins", () => {
     }
   });
 
-  test("have a case of parity for each property that can change", () => {
-    for (const [type, found] of Object.entries(types)) {
+  test("have a case of parity, of the same name, for each property that can change", () => {
+    for (const [type, { properties }] of Object.entries(types)) {
       const changed = [...cases, ...dockerCases]
         .filter((one) => one.type === type)
-        .flatMap((one) => Object.keys(one.changes).map((path) => path.replace(/,.*/, "")));
-      const uncovered = pathsOf(found.properties, (one) => one.oneOf?.length !== 1).filter(
-        (path) => !changed.some((one) => path === one || path.startsWith(`${one}.`)),
-      );
+        .flatMap((one) => Object.keys(one.changes));
+      const uncovered = pathsOf(properties, canChange).filter((path) => !changed.includes(path));
       expect(uncovered, type).toEqual([]);
+    }
+  });
+
+  test("refuse any other value, by name, of a property that has only one", () => {
+    for (const [type, { properties }] of Object.entries(types)) {
+      for (const path of pathsOf(properties, ({ oneOf }) => oneOf?.length === 1)) {
+        const mistakes = mistakesOf(properties, inputsWith(properties, path.split("."), "another"));
+        const named = mistakes.map((one) => ({ ...one, property: one.property.replaceAll("[0]", "") }));
+        const reason = expect.stringMatching(/^value must be one of: \S+, got: "another"$/);
+        expect(named, type).toContainEqual({ property: path, reason });
+      }
     }
   });
 });

@@ -176,6 +176,7 @@ export const dockerCases: readonly Case[] = [
     changes: changesAt(plainService, {
       "taskSpec.containerSpec.healthcheck, added": healthcheck,
       "mode, replicated": { replicated: { replicas: 1 } },
+      "mode.global": false,
     }),
   },
   {
