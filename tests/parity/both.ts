@@ -268,3 +268,21 @@ export async function changesOf(round: Round, pair: Pair, news: Wire) {
     standInOfPublished: await ofOther(both.standIn, pair.published),
   };
 }
+
+/** What Docker says to each that asks for another resource of a name that is taken. */
+export async function refusedNames({ both, type, inputs }: Round) {
+  const make = async (plugin: Plugin, own?: Wire) => {
+    const checked = await plugin.check(type, inputs);
+    return plugin.create(type, { ...checked.inputs, ...own });
+  };
+  const made = await make(both.published);
+  const refusal = async (plugin: Plugin) => {
+    const said = await make(plugin, { name: made.outputs.name }).then(() => "nothing", String);
+    return /Error response from daemon: .*/.exec(said)?.[0] ?? said;
+  };
+  try {
+    return { published: await refusal(both.published), standIn: await refusal(both.standIn) };
+  } finally {
+    await both.published.delete(type, made);
+  }
+}

@@ -13,6 +13,22 @@ export interface Case {
   readonly changes: Readonly<Record<string, (published: Plugin) => Wire | Promise<Wire>>>;
 }
 
+/** Inputs with a value where a path leads, in the first of each list; undefined takes away what is there. */
+export function put(inputs: Wire, path: string, value: unknown): Wire {
+  const [key = "", ...inner] = path.replace(/,.*/, "").split(".");
+  const before = inputs[key];
+  const within = (one: unknown): unknown =>
+    inner.length === 0 ? value : put((one ?? {}) as Wire, inner.join("."), value);
+  const isList = Array.isArray(before) && inner.length > 0;
+  const after = isList ? [within(before[0]), ...before.slice(1)] : within(before);
+  return given({ ...inputs, [key]: after });
+}
+
+/** Properties without those that are undefined. */
+function given(values: Wire): Wire {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
+}
+
 const privateKey = "tls:index/privateKey:PrivateKey";
 const keyOutputs = [
   "id",

@@ -6,6 +6,7 @@ import {
   missingArchive,
   orSkip,
   plansWithout,
+  refusedNames,
   startBoth,
   type Both,
   type Pair,
@@ -14,6 +15,7 @@ import { Daemon } from "./daemon";
 import { dockerCases } from "./dockerCases";
 import type { Case } from "./cases";
 import type { Wire } from "./plugin";
+import { expectRefused, wrongDockerInputs } from "./wrong";
 
 const settings = { host: "ssh://moorage@swarm", sshOpts: JSON.stringify(["-o", "LogLevel=ERROR"]) };
 
@@ -125,4 +127,14 @@ describe.each(dockerCases)("$title", (one: Case) => {
     const { published, standIn } = await plansWithout(round(of), pair, path.split("."));
     expect(standIn).toEqual(published);
   });
+
+  test("another one of its name is refused, as Docker says", async (context) => {
+    const { published, standIn } = await refusedNames(round(orSkip(both, context)));
+    expect(published).toMatch(/^Error response from daemon: .*(exist|conflict)/);
+    expect(standIn).toBe(published);
+  });
+});
+
+test.for(wrongDockerInputs)("refused: $title", async (wrong, context) => {
+  await expectRefused(orSkip(both, context), wrong);
 });

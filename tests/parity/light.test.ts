@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { changesOf, lives, orSkip, startBoth, type Both, type Pair } from "./both";
-import type { Wire } from "./plugin";
 import { cases, type Case } from "./cases";
+import type { Plugin, Wire } from "./plugin";
+import { expectRefused, wrongInputs } from "./wrong";
 
 const started = new Map<string, Both | { missing: string }>();
 beforeAll(async () => {
@@ -15,13 +16,15 @@ beforeAll(async () => {
 });
 afterAll(() => started.forEach((both) => "missing" in both || both.stop()));
 
+const bothFor = (type: string) =>
+  started.get(type.split(":")[0] ?? "") ?? { missing: "there is no such plugin" };
+
 describe.each(cases)("$title", (one: Case) => {
   let pair: Pair | undefined;
   let base: Wire = {};
-  const bothFor = () => started.get(one.type.split(":")[0] ?? "") ?? { missing: "there is no such plugin" };
 
   test("is checked, previewed, made and read as by the published plugin", async (context) => {
-    const both = orSkip(bothFor(), context);
+    const both = orSkip(bothFor(one.type), context);
     base = await one.inputs(both.published);
     const {
       published,
@@ -39,7 +42,7 @@ describe.each(cases)("$title", (one: Case) => {
   });
 
   test.for(Object.keys(one.changes))("a change of %s", async (property, context) => {
-    const both = orSkip(bothFor(), context);
+    const both = orSkip(bothFor(one.type), context);
     if (!pair) throw new Error("there is none");
     const news = { ...base, ...(await one.changes[property]?.(both.published)) };
     for (const [key, value] of Object.entries(news)) if (value === undefined) delete news[key];
@@ -48,4 +51,25 @@ describe.each(cases)("$title", (one: Case) => {
     for (const [who, change] of Object.entries(others))
       expect({ ...published, ...change }, who).toEqual(published);
   });
+});
+
+test.for(wrongInputs)("refused: $title", async (wrong, context) => {
+  await expectRefused(orSkip(bothFor(wrong.type), context), wrong);
+});
+
+test("a command that fails says how, when it is created and when it is changed", async (context) => {
+  const type = "command:local:Command";
+  const { published, standIn } = orSkip(bothFor(type), context);
+  const failure = async (done: Promise<unknown>) => {
+    const said = await done.then(() => "nothing", String);
+    return /exit status [^]*/.exec(said)?.[0].trim() ?? said;
+  };
+  const failures = async (plugin: Plugin) => {
+    const made = await plugin.create(type, (await plugin.check(type, { create: "true" })).inputs);
+    const { inputs } = await plugin.check(type, { create: "echo broken >&2; exit 3" });
+    return [await failure(plugin.create(type, inputs)), await failure(plugin.update(type, made, inputs))];
+  };
+  const said = await failures(published);
+  expect(said).toEqual(Array(2).fill('exit status 3: running "echo broken >&2; exit 3":\nbroken'));
+  expect(await failures(standIn)).toEqual(said);
 });
