@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { changesOf, lives, orSkip, startBoth, type Both, type Pair } from "./both";
-import { cases, type Case } from "./cases";
+import { cases, changed, type Case } from "./cases";
 import type { Plugin, Wire } from "./plugin";
 import { expectRefused, wrongInputs } from "./wrong";
 
@@ -44,8 +44,7 @@ describe.each(cases)("$title", (one: Case) => {
   test.for(Object.keys(one.changes))("a change of %s", async (property, context) => {
     const both = orSkip(bothFor(one.type), context);
     if (!pair) throw new Error("there is none");
-    const news = { ...base, ...(await one.changes[property]?.(both.published)) };
-    for (const [key, value] of Object.entries(news)) if (value === undefined) delete news[key];
+    const news = changed(base, (await one.changes[property]?.(both.published)) ?? {});
     const round = { both, type: one.type, inputs: base, own: one.own };
     const { published, ...others } = await changesOf(round, pair, news);
     for (const [who, change] of Object.entries(others))
