@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { withLock } from "./cache";
+import { pointTo, withLock } from "./cache";
 import { quietEnvironment, type Cli } from "./pulumi";
 import { isExecutable, lastWords, run, secondsSince, ToolError } from "./run";
 import type { Setting } from "./setting";
-import { hasStandIn, homeWithStandIns, rememberedRefusal, rememberRefusal } from "./standIns";
+import { hasStandIn, homeWithStandIns, programOf, rememberedRefusal, rememberRefusal } from "./standIns";
 import { archiveName, type PluginPin } from "./versions";
 
 /** How long one plugin may take from the download site before the next source has its turn. */
@@ -22,10 +22,13 @@ export interface Plugins {
 interface Source {
   readonly name: string;
   /** Puts one plugin into the cache, and says why not if it cannot. */
-  readonly install: (plugin: PluginPin, home: string) => Promise<string | undefined>;
+  readonly install: (plugin: PluginPin, home: string) => Promise<string | undefined> | string | undefined;
 }
 
-/** All plugins in one plugin cache: an ordinary installation's if it has them all, else one of our own. */
+/**
+ * All plugins in one plugin cache: an ordinary installation's if it has them all, else one of our own, with links to
+ * those that it has.
+ */
 export async function ensurePlugins(setting: Setting, cli: Cli): Promise<Plugins> {
   const { plugins } = setting.pins;
   const ordinary = cli.ordinaryHome;
@@ -46,7 +49,9 @@ export async function ensurePlugins(setting: Setting, cli: Cli): Promise<Plugins
 
 /** The sources in the order they are asked; where none of them has a plugin, a stand-in takes its place. */
 function sources(setting: Setting, cli: Cli): Source[] {
-  return [archives(setting, cli), downloadSite(setting, cli)];
+  const { ordinaryHome } = cli;
+  const others = [archives(setting, cli), downloadSite(setting, cli)];
+  return ordinaryHome === undefined ? others : [ordinaryInstallation(ordinaryHome), ...others];
 }
 
 async function installFrom(
@@ -98,10 +103,8 @@ function missingMessage(missing: readonly PluginPin[], refusals: readonly string
 
 /** Whether a plugin cache holds a plugin, whole. */
 export function isInstalled(home: string, plugin: PluginPin): boolean {
-  const folder = path.join(home, "plugins", `resource-${plugin.name}-v${plugin.version}`);
-  return (
-    isExecutable(path.join(folder, `pulumi-resource-${plugin.name}`)) && !fs.existsSync(`${folder}.partial`)
-  );
+  const program = programOf(home, plugin);
+  return isExecutable(program) && !fs.existsSync(`${path.dirname(program)}.partial`);
 }
 
 /** The folder of archives: `MOORAGE_PLUGINS`, or where that is unset `shared/toolchain` beside the checkout, if there. */
@@ -140,6 +143,20 @@ function sumBeside(folder: string, name: string): string | undefined {
   if (!fs.existsSync(sums)) return undefined;
   const lines = fs.readFileSync(sums, "utf8").split("\n");
   return lines.map((line) => line.split(/\s+\*?/)).find(([, file]) => file === name)?.[0];
+}
+
+/** What an ordinary installation has is linked to, and nothing is added there. */
+function ordinaryInstallation(ordinaryHome: string): Source {
+  return {
+    name: ordinaryHome,
+    install: (plugin, home) => {
+      if (!isInstalled(ordinaryHome, plugin)) return `${ordinaryHome}: no ${plugin.name} ${plugin.version}`;
+      const program = programOf(home, plugin);
+      fs.rmSync(`${path.dirname(program)}.partial`, { force: true });
+      pointTo(program, programOf(ordinaryHome, plugin));
+      return undefined;
+    },
+  };
 }
 
 function archives(setting: Setting, cli: Cli): Source {
@@ -185,6 +202,9 @@ async function pluginInstall(
   options: readonly string[],
 ): Promise<string | undefined> {
   fs.mkdirSync(home, { recursive: true });
+  const program = programOf(home, plugin);
+  // A link leads into an ordinary installation, where nothing is to be written.
+  if (fs.lstatSync(program, { throwIfNoEntry: false })?.isSymbolicLink()) fs.unlinkSync(program);
   const done = await run(
     cli.bin,
     ["plugin", "install", "resource", plugin.name, plugin.version, ...options],

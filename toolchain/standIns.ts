@@ -20,18 +20,19 @@ export function hasStandIn(setting: Setting, plugin: PluginPin): boolean {
 export function homeWithStandIns(setting: Setting, home: string, missing: readonly PluginPin[]): string {
   const own = path.join(setting.cache, "stand-ins", keyOf(setting));
   for (const plugin of setting.pins.plugins) {
-    const name = `resource-${plugin.name}-v${plugin.version}`;
-    const folder = path.join(own, "plugins", name);
-    const isLink = fs.lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink();
-    if (missing.includes(plugin)) {
-      if (isLink) fs.rmSync(folder);
-      writeStarter(setting, plugin, folder);
-    } else {
-      if (!isLink) fs.rmSync(folder, { recursive: true, force: true });
-      pointTo(folder, path.join(home, "plugins", name));
-    }
+    const program = programOf(own, plugin);
+    const folder = path.dirname(program);
+    // The CLI passes over a plugin whose folder is a link, as it was here once.
+    if (fs.lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink()) fs.unlinkSync(folder);
+    if (missing.includes(plugin)) writeStarter(setting, plugin, folder);
+    else pointTo(program, programOf(home, plugin));
   }
   return own;
+}
+
+/** Where a `PULUMI_HOME` has the program of a plugin. */
+export function programOf(home: string, { name, version }: PluginPin): string {
+  return path.join(home, "plugins", `resource-${name}-v${version}`, `pulumi-resource-${name}`);
 }
 
 /** Why the download site was not reached a while ago, where that is to be taken as still true. */

@@ -16,15 +16,12 @@ const command: ResourceType = {
     ...(await said(inputs)),
   }),
   // Without a command of its own, an update is the creation once more.
-  update: async ({ outputs: { stdout, stderr } }, inputs) => ({
-    ...inputs,
-    ...("create" in inputs ? await said(inputs) : { stdout, stderr }),
-  }),
+  update: async ({ outputs }, inputs) => ({ ...inputs, ...(await said(inputs, outputs)) }),
 };
 
-/** What a command prints, without one line's end; one that fails prints nothing of its input. */
-async function said({ create, stdin = "" }: Values): Promise<Values> {
-  if (create === undefined) return { stdout: "", stderr: "" };
+/** What a command prints, without one line's end, or had printed; one that fails prints nothing of its input. */
+async function said({ create, stdin = "" }: Values, { stdout = "", stderr = "" }: Values = {}) {
+  if (create === undefined) return { stdout, stderr };
   const done = await run("/bin/sh", ["-c", String(create)], { env: process.env, input: String(stdin) });
   if (done.code === 0)
     return { stdout: done.stdout.replace(/\n$/, ""), stderr: done.stderr.replace(/\n$/, "") };

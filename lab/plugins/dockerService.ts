@@ -72,27 +72,23 @@ const durations: Codec = {
 };
 
 const text = { kind: "string" } as const;
-const number = { kind: "number" } as const;
+const number = { kind: "number", minimum: 0 } as const;
 const optional = { ...text, optional: true } as const;
 const texts = { ...optional, many: "list" } as const;
 const flag = { kind: "boolean", optional: true } as const;
 const map = { kind: "map", optional: true } as const;
+const set = { many: "set", optional: true } as const;
 const duration = { ...text, pattern: /^(\d+(\.\d+)?(ns|us|ms|s|m|h))+$/, codec: durations } as const;
 const oneOf = (...values: string[]) => ({ ...text, oneOf: values }) as const;
 
-export const labels = {
-  kind: { label: text, value: text },
-  many: "set",
-  optional: true,
-  codec: labelCodec,
-} as const;
+export const labels = { kind: { label: text, value: text }, ...set, codec: labelCodec } as const;
 
 const change = (...failureActions: string[]): Properties => ({
   parallelism: number,
   delay: duration,
   failureAction: oneOf("pause", "continue", ...failureActions),
   monitor: duration,
-  maxFailureRatio: { ...text, codec: ratios },
+  maxFailureRatio: { ...text, pattern: /^(0(\.\d+)?|1(\.0+)?)$/, codec: ratios },
   order: oneOf("stop-first", "start-first"),
 });
 
@@ -128,9 +124,9 @@ const containerSpec: Properties = {
   capDrops: { ...texts, api: "CapabilityDrop" },
   stopGracePeriod: duration,
   healthcheck: { kind: healthcheck, optional: true, computed: true },
-  configs: { kind: files("config", "Config"), many: "set", optional: true },
-  secrets: { kind: files("secret", "Secret"), many: "set", optional: true },
-  mounts: { kind: mount, many: "set", optional: true },
+  configs: { kind: files("config", "Config"), ...set },
+  secrets: { kind: files("secret", "Secret"), ...set },
+  mounts: { kind: mount, ...set },
 };
 
 /** One task on each node that fits, or so many of them. */
@@ -145,10 +141,9 @@ const modes: Codec = {
   },
 };
 
-const attached: Properties = { id: { ...text, api: "Target" } };
 const taskSpec: Properties = {
   containerSpec: { kind: containerSpec },
-  networksAdvanceds: { kind: attached, many: "set", optional: true, api: "Networks", replaces: true },
+  networksAdvanceds: { kind: { id: { ...text, api: "Target" } }, ...set, api: "Networks", replaces: true },
   placement: { kind: { constraints: { ...texts, many: "set" } }, optional: true, computed: true },
   restartPolicy: { kind: { condition: oneOf("any"), delay: duration, window: duration } },
 };

@@ -12,8 +12,7 @@ const randomPassword: ResourceType = {
   },
   defaults: {
     ...{ special: true, lower: true, upper: true, number: true, numeric: true },
-    ...{ minLower: 0, minUpper: 0, minNumeric: 0, minSpecial: 0 },
-    __meta: '{"schema_version":"3"}',
+    ...{ minLower: 0, minUpper: 0, minNumeric: 0, minSpecial: 0, __meta: '{"schema_version":"3"}' },
   },
   made: ["id", "result", "bcryptHash"],
   create: ({ length, special = true }) => {

@@ -48,9 +48,9 @@ class Handler {
   readonly methods = {
     getPluginInfo: () => new PluginInfo().setVersion(this.plugin.version),
     cancel: () => new Empty(),
-    invoke: () => this.refuse("calls no functions"),
-    call: () => this.refuse("calls no methods"),
-    construct: () => this.refuse("has no components"),
+    invoke: (request: messages.InvokeRequest) => this.refuse(`has no function ${request.getTok()}`),
+    call: (request: messages.CallRequest) => this.refuse(`has no method ${request.getTok()}`),
+    construct: (request: messages.ConstructRequest) => this.refuse(`has no component ${request.getType()}`),
 
     /** No secret is accepted: the engine takes their marks off, and puts them on outputs of the same name. */
     configure: (request: messages.ConfigureRequest) => {
@@ -105,9 +105,9 @@ class Handler {
     },
 
     read: async (request: messages.ReadRequest) => {
-      const { type, context } = this.askedFor(request);
+      const { type, kind, context } = this.askedFor(request);
       const state = stateOf(request.getId(), request.getInputs(), request.getProperties());
-      if (Object.keys(state.outputs).length === 0) return this.refuse("imports nothing");
+      if (Object.keys(state.outputs).length === 0) return this.refuse(`imports no ${kind}`);
       const found = type.read ? await type.read(state, context) : state;
       const answer = new messages.ReadResponse();
       if (!found) return answer;

@@ -14,9 +14,8 @@ x509.cryptoProvider.set(webcrypto as never);
 const HOUR_MS = 3_600_000;
 
 const keyOutputs = [
-  "id",
   ...["privateKeyOpenssh", "privateKeyPem", "privateKeyPemPkcs8", "publicKeyOpenssh", "publicKeyPem"],
-  ...["publicKeyFingerprintMd5", "publicKeyFingerprintSha256"],
+  ...["publicKeyFingerprintMd5", "publicKeyFingerprintSha256", "id"],
 ];
 
 const privateKey: ResourceType = {
@@ -149,10 +148,10 @@ type Inputs = pulumi.Unwrap<Partial<CertRequestArgs & SelfSignedCertArgs & Local
 
 /** Signs a certificate: that of an authority for itself, or one that was requested from an authority. */
 async function issue(inputs: Inputs): Promise<Values> {
-  const { caCertPem, caPrivateKeyPem, certRequestPem, privateKeyPem, validityPeriodHours = 0 } = inputs;
-  const key = await keysOf(caPrivateKeyPem ?? privateKeyPem);
-  const issuer = caCertPem ? new x509.X509Certificate(caCertPem) : undefined;
-  const request = certRequestPem ? new x509.Pkcs10CertificateRequest(certRequestPem) : undefined;
+  const { validityPeriodHours = 0 } = inputs;
+  const request = held(inputs, "certRequestPem", (pem) => new x509.Pkcs10CertificateRequest(pem));
+  const key = await keysOf(inputs);
+  const issuer = held(inputs, "caCertPem", (pem) => new x509.X509Certificate(pem));
   if (issuer && !issuer.publicKey.equal(key.public)) {
     throw new LabError("the authority's certificate is not that of its private key");
   }
@@ -203,8 +202,8 @@ async function extensionsOf(
 
 /** Asks for a certificate of a key. */
 async function request(inputs: Inputs): Promise<Values> {
-  const { privateKeyPem, dnsNames = [], ipAddresses = [] } = inputs;
-  const key = await keysOf(privateKeyPem);
+  const { dnsNames = [], ipAddresses = [] } = inputs;
+  const key = await keysOf(inputs);
   const names = [
     ...dnsNames.map((value) => ({ type: "dns" as const, value })),
     ...ipAddresses.map((value) => ({ type: "ip" as const, value })),
@@ -227,9 +226,19 @@ function nameOf({ subject: { organization, commonName } = {} }: Inputs): x509.Na
   ]);
 }
 
-async function keysOf(pem = "") {
-  const key = createPrivateKey(pem);
-  if (key.asymmetricKeyDetails?.namedCurve !== "prime256v1") {
+/** What a PEM holds, where there is one. @throws naming the property where that is of another kind */
+function held<T>(inputs: Inputs, property: keyof Inputs & `${string}Pem`, read: (pem: string) => T) {
+  const pem = inputs[property];
+  try {
+    return pem ? read(pem) : undefined;
+  } catch {
+    throw new LabError(`${property}: this is no such PEM`);
+  }
+}
+
+async function keysOf(inputs: Inputs) {
+  const key = held(inputs, inputs.caPrivateKeyPem ? "caPrivateKeyPem" : "privateKeyPem", createPrivateKey);
+  if (key?.asymmetricKeyDetails?.namedCurve !== "prime256v1") {
     throw new LabError("the lab's stand-in signs with ECDSA keys on P256 only");
   }
   const der = key.export({ type: "pkcs8", format: "der" });

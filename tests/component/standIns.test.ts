@@ -1,16 +1,18 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
 import { standIn as command } from "../../lab/plugins/command";
 import { standIn as docker } from "../../lab/plugins/docker";
-import { mistakesOf, type Properties, type Property } from "../../lab/plugins/properties";
+import { mistakesOf, type Properties, type Property, type Values } from "../../lab/plugins/properties";
 import { standIn as random } from "../../lab/plugins/random";
 import { standIn as tls } from "../../lab/plugins/tls";
 import type { ResourceType } from "../../lab/plugins/standIn";
 import { plain, type Recorder, type Registered } from "../support/mocks";
 import { rawStack } from "../support/stacks";
-import { cases } from "../parity/cases";
+import { cases, changed } from "../parity/cases";
 import { dockerCases } from "../parity/dockerCases";
+import type { Plugin, Wire } from "../parity/plugin";
 import { rawConfig } from "./parts";
 import { program } from "./program";
 
@@ -54,16 +56,60 @@ function pathsOf(
   });
 }
 
-/** Paths of properties as {@link pathsOf} gives them. */
-function pathsIn(type: ResourceType, inputs: unknown): string[] {
-  const known = pathsOf(type.properties);
+/** What each property holds, by its path as {@link pathsOf} gives it. */
+function valuesIn({ properties }: ResourceType, inputs: unknown): Record<string, unknown[]> {
+  const known = pathsOf(properties);
   const isMap = (path: string): boolean => known.includes(path);
-  const walk = (value: unknown, path: string): string[] => {
-    if (Array.isArray(value)) return value.flatMap((one) => walk(one, path));
-    if (typeof value !== "object" || value === null || isMap(path)) return [path];
-    return Object.entries(value).flatMap(([key, one]) => walk(one, path === "" ? key : `${path}.${key}`));
+  const values: Record<string, unknown[]> = {};
+  const walk = (value: unknown, path: string): void => {
+    if (Array.isArray(value)) value.forEach((one) => walk(one, path));
+    else if (typeof value !== "object" || value === null || isMap(path)) (values[path] ??= []).push(value);
+    else Object.entries(value).forEach(([key, one]) => walk(one, path === "" ? key : `${path}.${key}`));
   };
-  return walk(inputs, "");
+  walk(inputs, "");
+  return values;
+}
+
+/** The paths of properties that hold something else. */
+function differing(type: ResourceType, inputs: unknown, others: unknown): string[] {
+  const [before, after] = [valuesIn(type, inputs), valuesIn(type, others)];
+  return Object.keys({ ...before, ...after }).filter((key) => !isDeepStrictEqual(before[key], after[key]));
+}
+
+let made = 0;
+/** In the place of a published plugin, of which cases need what it makes: here, another text each time. */
+const pretended = {
+  check: (_type: string, inputs: Wire) => Promise.resolve({ inputs, failures: [] }),
+  create: () => {
+    const id = `made ${made++}`;
+    return Promise.resolve({ id, outputs: { name: id, privateKeyPem: id, certPem: id, certRequestPem: id } });
+  },
+} as unknown as Plugin;
+
+/** The properties of a type each of which some case changes, under its name, and nothing else. */
+async function changedAlone(name: string, type: ResourceType): Promise<string[]> {
+  const found: string[] = [];
+  for (const one of [...cases, ...dockerCases].filter((other) => other.type === name)) {
+    const inputs = await one.inputs(pretended);
+    for (const [property, change] of Object.entries(one.changes)) {
+      const paths = differing(type, inputs, changed(inputs, await change(pretended)));
+      if (isDeepStrictEqual(paths, [property])) found.push(property);
+    }
+  }
+  return found;
+}
+
+/** Inputs in which one property has a value, wherever it lies. */
+function inputsWith(properties: Properties, [key = "", ...inner]: readonly string[], value: unknown): Values {
+  const property = properties[key];
+  if (!property) throw new Error(`there is no property ${key}`);
+  const one = typeof property.kind === "object" ? inputsWith(property.kind, inner, value) : value;
+  return { [key]: property.many ? [one] : one };
+}
+
+/** Whether a property has another value to take, if only none. */
+function canChange({ oneOf, optional }: Property): boolean {
+  return oneOf?.length !== 1 || optional === true;
 }
 
 /** Settings of providers that the program gives, by plugin; the version is the SDK's. */
@@ -109,20 +155,27 @@ describe("the stand-ins for the published plugins", () => {
     for (const [type, found] of Object.entries(types)) {
       const paths = used
         .filter((one) => one.type === type)
-        .flatMap((one) => pathsIn(found, plain(one.inputs)));
+        .flatMap((one) => Object.keys(valuesIn(found, plain(one.inputs))));
       expect(pathsOf(found.properties).sort(), type).toEqual([...new Set(paths)].sort());
     }
   });
 
-  test("have a case of parity for each property that can change", () => {
-    for (const [type, found] of Object.entries(types)) {
-      const changed = [...cases, ...dockerCases]
-        .filter((one) => one.type === type)
-        .flatMap((one) => Object.keys(one.changes).map((path) => path.replace(/,.*/, "")));
-      const uncovered = pathsOf(found.properties, (one) => one.oneOf?.length !== 1).filter(
-        (path) => !changed.some((one) => path === one || path.startsWith(`${one}.`)),
-      );
-      expect(uncovered, type).toEqual([]);
+  test("have a case of parity for each property that can change, which changes that alone", async () => {
+    for (const [name, type] of Object.entries(types)) {
+      const covered = await changedAlone(name, type);
+      const uncovered = pathsOf(type.properties, canChange).filter((path) => !covered.includes(path));
+      expect(uncovered, name).toEqual([]);
+    }
+  });
+
+  test("refuse any other value, by name, of a property that has only one", () => {
+    for (const [type, { properties }] of Object.entries(types)) {
+      for (const path of pathsOf(properties, ({ oneOf }) => oneOf?.length === 1)) {
+        const mistakes = mistakesOf(properties, inputsWith(properties, path.split("."), "another"));
+        const named = mistakes.map((one) => ({ ...one, property: one.property.replaceAll("[0]", "") }));
+        const reason = expect.stringMatching(/^value must be one of: \S+, got: "another"$/);
+        expect(named, type).toContainEqual({ property: path, reason });
+      }
     }
   });
 });

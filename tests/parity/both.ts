@@ -116,8 +116,8 @@ export interface Round {
   readonly look?: (id: string) => Promise<unknown>;
   /** Other inputs for a change in place. */
   readonly update?: Wire;
-  /** Changes the resource outside of Pulumi. */
-  readonly spoil?: (id: string) => Promise<void>;
+  /** Changes of the resource outside of Pulumi, one after the other. */
+  readonly spoilers?: readonly ((id: string) => Promise<void>)[];
 }
 
 /** The same resource, as each of the two made it. */
@@ -128,7 +128,7 @@ export interface Pair {
 
 /** What a plugin answers from the check to the deletion of one resource, and the other plugin on the way. */
 async function lifeOf(plugin: Plugin, other: Plugin, round: Round) {
-  const { type, inputs, look, spoil, update } = round;
+  const { type, inputs, look, spoilers = [], update } = round;
   const shapeOf = shaperOf(round);
   const checked = await plugin.check(type, inputs);
   const preview = await plugin.create(type, checked.inputs, true);
@@ -154,7 +154,7 @@ async function lifeOf(plugin: Plugin, other: Plugin, round: Round) {
       await other.diff(type, made, (await other.check(type, inputs, made.inputs)).inputs),
     ),
     updated: update && (await updated(update)),
-    spoilt: spoil && (await spoilt()),
+    spoilt: await spoilt(),
     gone: await gone(),
   };
   return { seen, made };
@@ -172,9 +172,13 @@ async function lifeOf(plugin: Plugin, other: Plugin, round: Round) {
   }
 
   async function spoilt() {
-    await spoil?.(made.id);
-    const found = await plugin.read(type, made);
-    return { ...shape(found), diff: diffShape(await plugin.diff(type, found, checked.inputs)) };
+    const found: unknown[] = [];
+    for (const spoil of spoilers) {
+      await spoil(made.id);
+      const read = await plugin.read(type, made);
+      found.push({ ...shape(read), diff: diffShape(await plugin.diff(type, read, checked.inputs)) });
+    }
+    return found;
   }
 
   async function gone() {
@@ -267,4 +271,32 @@ export async function changesOf(round: Round, pair: Pair, news: Wire) {
     publishedOfStandIn: await ofOther(both.published, pair.standIn),
     standInOfPublished: await ofOther(both.standIn, pair.published),
   };
+}
+
+/** What each finds of a resource that somebody has removed. @param remove takes one away by its id */
+export async function lost({ both, type, inputs }: Round, remove: (id: string) => Promise<void>) {
+  const lose = async (plugin: Plugin) => {
+    const made = await plugin.create(type, (await plugin.check(type, inputs)).inputs);
+    await remove(made.id);
+    return plugin.read(type, made);
+  };
+  return { published: await lose(both.published), standIn: await lose(both.standIn) };
+}
+
+/** What Docker says to each that asks for another resource of a name that is taken. */
+export async function refusedNames({ both, type, inputs }: Round) {
+  const make = async (plugin: Plugin, own?: Wire) => {
+    const checked = await plugin.check(type, inputs);
+    return plugin.create(type, { ...checked.inputs, ...own });
+  };
+  const made = await make(both.published);
+  const refusal = async (plugin: Plugin) => {
+    const said = await make(plugin, { name: made.outputs.name }).then(() => "nothing", String);
+    return /Error response from daemon: .*/.exec(said)?.[0] ?? said;
+  };
+  try {
+    return { published: await refusal(both.published), standIn: await refusal(both.standIn) };
+  } finally {
+    await both.published.delete(type, made);
+  }
 }

@@ -9,8 +9,32 @@ export interface Case {
   readonly inputs: (published: Plugin) => Wire | Promise<Wire>;
   /** What of the inputs an update changes in place. */
   readonly update?: (published: Plugin) => Wire | Promise<Wire>;
-  /** By the property's path: what is given in place of the first inputs; undefined takes a property away. */
+  /**
+   * By the property's path, and after a comma what else changes: what is given in place of the first inputs; undefined
+   * takes a property away.
+   */
   readonly changes: Readonly<Record<string, (published: Plugin) => Wire | Promise<Wire>>>;
+}
+
+/** Inputs with a value where a path leads, in the first of each list; undefined takes away what is there. */
+export function put(inputs: Wire, path: string, value: unknown): Wire {
+  const [key = "", ...inner] = path.replace(/,.*/, "").split(".");
+  const before = inputs[key];
+  const within = (one: unknown): unknown =>
+    inner.length === 0 ? value : put((one ?? {}) as Wire, inner.join("."), value);
+  const isList = Array.isArray(before) && inner.length > 0;
+  const after = isList ? [within(before[0]), ...before.slice(1)] : within(before);
+  return given({ ...inputs, [key]: after });
+}
+
+/** Inputs after a change of a {@link Case}. */
+export function changed(inputs: Wire, change: Wire): Wire {
+  return given({ ...inputs, ...change });
+}
+
+/** Properties without those that are undefined. */
+function given(values: Wire): Wire {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
 const privateKey = "tls:index/privateKey:PrivateKey";
@@ -111,14 +135,22 @@ export const cases: readonly Case[] = [
     type: privateKey,
     own: keyOutputs,
     inputs: () => ({ algorithm: "ED25519" }),
-    changes: { algorithm: () => ({ algorithm: "ECDSA", ecdsaCurve: "P256" }) },
+    changes: {
+      algorithm: () => ({ algorithm: "ECDSA" }),
+      ecdsaCurve: () => ({ ecdsaCurve: "P256" }),
+      "algorithm, with a curve": () => ({ algorithm: "ECDSA", ecdsaCurve: "P256" }),
+    },
   },
   {
     title: "an ECDSA key",
     type: privateKey,
     own: keyOutputs,
     inputs: () => ({ algorithm: "ECDSA", ecdsaCurve: "P256" }),
-    changes: { ecdsaCurve: () => ({ algorithm: "ED25519", ecdsaCurve: undefined }) },
+    changes: {
+      algorithm: () => ({ algorithm: "ED25519" }),
+      ecdsaCurve: () => ({ ecdsaCurve: undefined }),
+      "algorithm, without a curve": () => ({ algorithm: "ED25519", ecdsaCurve: undefined }),
+    },
   },
   {
     title: "an authority's certificate",

@@ -1,5 +1,5 @@
 import { without } from "../../lab/plugins/properties";
-import type { Case } from "./cases";
+import { put, type Case } from "./cases";
 import { secretOf, type Plugin, type Wire } from "./plugin";
 
 const networkType = "docker:index/network:Network";
@@ -98,28 +98,14 @@ async function plainService(plugin: Plugin): Promise<Wire> {
   return { ...inputs, name: "plain", mode: { global: true }, endpointSpec: { mode: "dnsrr", ports: [] } };
 }
 
-type Tree = Record<string, unknown>;
-
-/** Puts a value where a path of property names leads, the first of each list; undefined takes it away. */
-function put(tree: Tree, [key = "", ...rest]: string[], value: unknown): Tree {
-  const copy: Tree = { ...tree };
-  if (rest.length === 0) copy[key] = value;
-  else if (Array.isArray(tree[key])) {
-    const [first, ...others] = tree[key] as Tree[];
-    copy[key] = [put(first ?? {}, rest, value), ...others];
-  } else copy[key] = put((tree[key] ?? {}) as Tree, rest, value);
-  return Object.fromEntries(Object.entries(copy).filter(([, one]) => one !== undefined));
-}
-
 /** A change for each path, of what `from` gives. */
 function changesAt(
   from: (plugin: Plugin) => Wire | Promise<Wire>,
   values: Readonly<Record<string, unknown>>,
 ) {
-  const entries = Object.entries(values).map(([path, value]) => {
-    const keys = path.replace(/,.*/, "").split(".");
-    return [path, async (plugin: Plugin) => put((await from(plugin)) as Tree, keys, value)] as const;
-  });
+  const entries = Object.entries(values).map(
+    ([path, value]) => [path, async (plugin: Plugin) => put(await from(plugin), path, value)] as const,
+  );
   return Object.fromEntries(entries);
 }
 
@@ -176,6 +162,7 @@ export const dockerCases: readonly Case[] = [
     changes: changesAt(plainService, {
       "taskSpec.containerSpec.healthcheck, added": healthcheck,
       "mode, replicated": { replicated: { replicas: 1 } },
+      "mode.global": false,
     }),
   },
   {
@@ -184,7 +171,7 @@ export const dockerCases: readonly Case[] = [
     own: ["id"],
     inputs: service,
     update: async (plugin) => {
-      const { containerSpec: before } = (await service(plugin)).taskSpec as { containerSpec: Tree };
+      const { containerSpec: before } = (await service(plugin)).taskSpec as { containerSpec: Wire };
       const container = without(before, "healthcheck");
       const containerSpec = {
         ...container,
@@ -193,7 +180,7 @@ export const dockerCases: readonly Case[] = [
         mounts: [],
         secrets: [],
       };
-      return put((await service(plugin)) as Tree, ["taskSpec", "containerSpec"], containerSpec);
+      return put(await service(plugin), "taskSpec.containerSpec", containerSpec);
     },
     changes: changesAt(service, {
       name: "another",

@@ -63,6 +63,18 @@ async function must(stack: string, who: Who, args: readonly string[], word?: str
   return output;
 }
 
+test("the CLI finds published plugins and stand-ins in one home", async (context) => {
+  if (!homes) return context.skip(`${notRun}there are no archives of the published plugins`);
+  const mixed = { ...setting, cache: path.join(folder, "mixed") };
+  const env = {
+    ...quietEnvironment(),
+    PULUMI_HOME: homeWithStandIns(mixed, homes.published, setting.pins.plugins.slice(1)),
+  };
+  const listed = await run(bin, ["plugin", "ls", "--json"], { env });
+  const names = (JSON.parse(listed.stdout) as { readonly name: string }[]).map(({ name }) => name);
+  expect(names.sort()).toEqual(setting.pins.plugins.map(({ name }) => name).sort());
+});
+
 const now = ["--yes", "--skip-preview", "--non-interactive", "--color", "never"];
 const steps = (output: string): string[] =>
   output

@@ -188,6 +188,21 @@ export class Plugin {
     await ask<Empty>((done) => this.client.delete(request, done));
   }
 
+  async invoke(token: string): Promise<void> {
+    const request = new messages.InvokeRequest().setTok(token);
+    await ask<messages.InvokeResponse>((done) => this.client.invoke(request, done));
+  }
+
+  async call(token: string): Promise<void> {
+    const request = new messages.CallRequest().setTok(token);
+    await ask<messages.CallResponse>((done) => this.client.call(request, done));
+  }
+
+  async construct(type: string): Promise<void> {
+    const request = new messages.ConstructRequest().setType(type).setName("it");
+    await ask<messages.ConstructResponse>((done) => this.client.construct(request, done));
+  }
+
   private sent(values: Wire): Struct {
     return struct(this.acceptsSecrets ? values : (withoutMarks(values) as Wire));
   }

@@ -62,9 +62,41 @@ describe("a stand-in", () => {
     );
   });
 
-  test("refuses a property that it does not have, by name", async () => {
-    expect((await random.check(idType, { byteLength: 8, prefix: "x" })).failures).toEqual([
-      { property: "prefix", reason: expect.stringContaining("does not have this property") },
+  test.each([
+    ["a function", () => random.invoke("random:index/getPet:getPet"), "function random:index/getPet:getPet"],
+    ["a method", () => random.call(`${idType}/renew`), `method ${idType}/renew`],
+    ["a component", () => random.construct("random:index:Pets"), "component random:index:Pets"],
+  ])("refuses %s, by name", async (_what, ask, name) => {
+    const text = `the lab's stand-in for the plugin random has no ${name}: Moorage needs none`;
+    await expect(ask()).rejects.toThrow(text);
+  });
+
+  test("refuses an import, by its type alone: the id of a password is the password", async () => {
+    const type = "random:index/randomPassword:RandomPassword";
+    const imported = random.read(type, { id: "hush", inputs: {}, outputs: {} });
+    await expect(imported).rejects.toThrow(`the lab's stand-in for the plugin random imports no ${type}`);
+    await expect(imported).rejects.not.toThrow("hush");
+  });
+
+  const networkType = "docker:index/network:Network";
+  const network = { name: "services", driver: "overlay" };
+
+  test.each([
+    ["prefix", () => random.check(idType, { byteLength: 8, prefix: "x" })],
+    ["internal", () => docker.check(networkType, { ...network, internal: true })],
+    [
+      "ipamConfigs[0].ipRange",
+      () => docker.check(networkType, { ...network, ipamConfigs: [{ ipRange: "10.0.0.0/25" }] }),
+    ],
+  ])("refuses the property %s, which it does not have, by name", async (property, check) => {
+    expect((await check()).failures).toEqual([
+      { property, reason: expect.stringContaining("does not have this property") },
+    ]);
+  });
+
+  test("refuses another value than those that it has, by the property's name and with them", async () => {
+    expect((await docker.check(networkType, { ...network, driver: "bridge" })).failures).toEqual([
+      { property: "driver", reason: 'value must be one of: overlay, got: "bridge"' },
     ]);
   });
 

@@ -77,6 +77,8 @@ test("the sources of every Go program come from Go's proxy alone", async (contex
     const ran = await registries.run(["env", ...env, go, ...list], path.join(clone, "toolchain/go", name));
     expect(ran.code, `${name}: ${ran.output.slice(-2000)}`).toBe(0);
     expect(ran.refused, name).toEqual([]);
+    // Nothing of it is in the cache yet: the first of Go's proxies is asked for its own module, if for no other.
+    expect(ran.asked, name).toContain(sites.go[0]);
     expect(sites.go, name).toEqual(expect.arrayContaining([...ran.asked]));
   }
 });
@@ -106,6 +108,7 @@ test("without archives and download site, stand-ins serve for the plugins", asyn
   expect(ran.code, ran.output).toBe(0);
   expect(ran.output).toContain("stand-ins serve");
   // The download site is tried once, and not missed.
+  expect(ran.refused).not.toEqual([]);
   expect(ran.asked).toEqual(ran.refused);
-  expect(ran.refused).toEqual(ran.refused.filter((host) => /(^|\.)(pulumi|github)\.com$/.test(host)));
+  expect(ran.refused.filter((host) => !/(^|\.)(pulumi|github)\.com$/.test(host))).toEqual([]);
 });

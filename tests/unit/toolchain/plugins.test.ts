@@ -4,7 +4,8 @@ import * as path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ensurePlugins } from "../../../toolchain/plugins";
 import type { Cli } from "../../../toolchain/pulumi";
-import { archiveName } from "../../../toolchain/versions";
+import { programOf } from "../../../toolchain/standIns";
+import { archiveName, type PluginPin } from "../../../toolchain/versions";
 import { PINS, World } from "./world";
 
 let world: World;
@@ -34,10 +35,10 @@ function cli(onSite: readonly string[] = [], ordinaryHome?: string): Cli {
   };
 }
 
-function installed(home: string): void {
-  for (const { name, version } of PINS.plugins) {
-    world.script(path.join(home, `plugins/resource-${name}-v${version}/pulumi-resource-${name}`), "true");
-  }
+const [random, tls] = PINS.plugins as [PluginPin, PluginPin];
+
+function installed(home: string, plugins = PINS.plugins): void {
+  for (const plugin of plugins) world.script(programOf(home, plugin), "true");
 }
 
 const message = async (work: Promise<unknown>) =>
@@ -55,14 +56,27 @@ describe("plugins", () => {
     expect(world.installs()).toEqual([]);
   });
 
-  it("go to a home of our own where an ordinary installation lacks one", async () => {
+  it("go to a home of our own where an ordinary installation lacks one, with links to the others", async () => {
     world.env.MOORAGE_PLUGINS = archives(path.join(world.root, "archives"));
     const ordinary = path.join(world.home, ".pulumi");
-    installed(ordinary);
-    fs.rmSync(path.join(ordinary, "plugins/resource-tls-v5.5.1"), { recursive: true });
+    installed(ordinary, [random]);
     const { home } = await ensurePlugins(world.setting, cli([], ordinary));
     expect(home).toBe(path.join(world.cache, "pulumi-home"));
-    expect(fs.existsSync(path.join(ordinary, "plugins/resource-tls-v5.5.1"))).toBe(false);
+    expect(fs.realpathSync(programOf(home, random))).toBe(programOf(ordinary, random));
+    expect(world.installs()).toEqual([expect.stringContaining("plugin install resource tls 5.5.1 --file")]);
+    expect(fs.existsSync(programOf(ordinary, tls))).toBe(false);
+  });
+
+  it("are fetched, and not to where a link leads, once an ordinary installation has them no more", async () => {
+    world.env.MOORAGE_PLUGINS = archives(path.join(world.root, "archives"));
+    const ordinary = path.join(world.home, ".pulumi");
+    installed(ordinary, [random]);
+    await ensurePlugins(world.setting, cli([], ordinary));
+    fs.rmSync(programOf(ordinary, random));
+    const { home } = await ensurePlugins(world.setting, cli([], ordinary));
+    expect(world.installs()).toHaveLength(2);
+    expect(fs.lstatSync(programOf(home, random)).isFile()).toBe(true);
+    expect(fs.existsSync(programOf(ordinary, random))).toBe(false);
   });
 
   it("come from the folder MOORAGE_PLUGINS names, before the download site", async () => {
@@ -162,12 +176,39 @@ describe("plugins", () => {
       standInsFor("random", "tls");
       world.env.MOORAGE_PLUGINS = archives(path.join(world.root, "archives"), [NAMES[0] ?? ""]);
       const { home } = await ensurePlugins(world.setting, cli());
-      const random = path.join(home, "plugins/resource-random-v4.21.1");
-      expect(fs.realpathSync(random)).toBe(
-        path.join(world.cache, "pulumi-home/plugins/resource-random-v4.21.1"),
-      );
+      const own = path.join(world.cache, "pulumi-home");
+      expect(fs.realpathSync(programOf(home, random))).toBe(programOf(own, random));
+      // The CLI passes over links to folders.
+      expect(fs.lstatSync(path.dirname(programOf(home, random))).isDirectory()).toBe(true);
       archives(path.join(world.root, "archives"));
       expect((await ensurePlugins(world.setting, cli())).home).toBe(path.join(world.cache, "pulumi-home"));
+    });
+
+    it("stand beside those that an ordinary installation has", async () => {
+      standInsFor("random", "tls");
+      const ordinary = path.join(world.home, ".pulumi");
+      installed(ordinary, [random]);
+      const { home, report } = await ensurePlugins(world.setting, cli([], ordinary));
+      expect(report).toEqual([
+        `plugins random 4.21.1: from ${ordinary}`,
+        "plugins tls: stand-ins serve, for the lab's stack alone (docs/lab.md)",
+      ]);
+      expect(fs.realpathSync(programOf(home, random))).toBe(programOf(ordinary, random));
+      expect(fs.readFileSync(programOf(home, tls), "utf8")).toContain("lab/plugins/main.ts");
+    });
+
+    it("take the place of a link to a folder, and give it up again", async () => {
+      standInsFor("random", "tls");
+      const { home } = await ensurePlugins(world.setting, cli());
+      const folder = path.dirname(programOf(home, tls));
+      fs.rmSync(folder, { recursive: true });
+      fs.symlinkSync(world.root, folder);
+      await ensurePlugins(world.setting, cli());
+      expect(fs.lstatSync(folder).isDirectory()).toBe(true);
+      world.env.MOORAGE_PLUGINS = archives(path.join(world.root, "archives"), [NAMES[1] ?? ""]);
+      await ensurePlugins(world.setting, cli());
+      const own = path.join(world.cache, "pulumi-home");
+      expect(fs.realpathSync(programOf(home, tls))).toBe(programOf(own, tls));
     });
 
     it("are an error where one has no stand-in", async () => {
