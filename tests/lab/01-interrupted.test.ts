@@ -37,14 +37,20 @@ interface Killed {
   readonly group?: boolean;
   /** All that it has started, as by a machine that goes off. */
   readonly plugins?: boolean;
+  /** Ctrl-C in place of a kill without notice. */
+  readonly signal?: "SIGINT";
 }
 
-/** Starts an update and kills it without notice once its output shows `point`, or where it hangs. */
-function killedAt(point: RegExp, child: ChildProcess, { group, plugins }: Killed = {}): Promise<string> {
+/** Starts an update and kills it once its output shows `point`, or where it hangs. */
+function killedAt(
+  point: RegExp,
+  child: ChildProcess,
+  { group, plugins, signal }: Killed = {},
+): Promise<string> {
   const kill = (): void => {
     if (child.pid === undefined) return;
     const started = descendantsOf(child.pid);
-    process.kill(group ? -child.pid : child.pid, "SIGKILL");
+    process.kill(group ? -child.pid : child.pid, signal ?? "SIGKILL");
     if (plugins) endAll(started);
     else orphans.push(...started);
   };
@@ -128,6 +134,14 @@ describe("an update that is killed half way", () => {
       await letGo();
     }
     await expectLocked();
+  });
+
+  test("by Ctrl-C in make lab, ends once what it has made is written down, and leaves no lock", async () => {
+    const point = /docker:index:\w+ \S+ creating/;
+    const output = await killedAt(point, startMakeLab(), { group: true, signal: "SIGINT" });
+    log += output;
+    expect(output).toMatch(/pulumi up ended with exit code \d+.*run make lab again: it goes on from here/);
+    expect(await releaseStaleLock(lab.instance, lab.env)).toBe(false);
   });
 
   test.each([
