@@ -55,7 +55,8 @@ export function brokenBounds(row: Row): string[] {
   if (takesHolder(step) && gapMs >= GAP_MS) broken.push(`a gap of ${seconds(gapMs)}`);
   if ((step.count ?? 1) === 1) {
     // MinIO takes nothing while one of its drives is full.
-    if (row.pushed === 0 && step.fault !== "full-disk") broken.push("no push begun while it lasted succeeded");
+    if (row.pushed === 0 && step.fault !== "full-disk")
+      broken.push("no push begun while it lasted succeeded");
     if (slowestMs >= FIRST_BYTE_MS) broken.push(`first byte: ${seconds(slowestMs)}`);
     if (slowestAfterMs >= FIRST_BYTE_MS) broken.push(`first byte on return: ${seconds(slowestAfterMs)}`);
   }

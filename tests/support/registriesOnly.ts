@@ -49,7 +49,10 @@ export async function configuredSites(): Promise<{
   const targets = await run("apt-get", ["indextargets", "--format", "$(SITE)"]);
   const registry = (await run("npm", ["config", "get", "registry"], { cwd: "/" })).stdout.trim();
   const [program = "go"] = ownGo(process);
-  const go = JSON.parse((await run(program, ["env", "-json"], { cwd: "/" })).stdout) as Record<string, string>;
+  const go = JSON.parse((await run(program, ["env", "-json"], { cwd: "/" })).stdout) as Record<
+    string,
+    string
+  >;
   const proxies = (go.GOPROXY ?? "").split(/[,|]/).filter((one) => /^https?:/.test(one));
   const sums = (go.GOSUMDB ?? "").split(" ")[0] ?? "";
   return {

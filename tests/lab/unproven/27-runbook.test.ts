@@ -347,10 +347,13 @@ test("Two of three managers lost their Swarm for good", async () => {
     names: { ADDRESS: "10.0.2.11" },
   });
   const list = "docker node ls --format '{{.Hostname}} {{.Status}} {{if .ManagerStatus}}manager{{end}}'";
-  expect((await lab.mustRoot("coreos1", list)).split("\n").map((line) => line.trim()).filter(Boolean).sort()).toEqual([
-    ...managers.map((name) => `${name} Ready manager`),
-    "coreos4 Ready",
-  ]);
+  expect(
+    (await lab.mustRoot("coreos1", list))
+      .split("\n")
+      .map((line) => line.trim())
+      .filter(Boolean)
+      .sort(),
+  ).toEqual([...managers.map((name) => `${name} Ready manager`), "coreos4 Ready"]);
   await whole(300);
   expect(await lab.plan()).toEqual([]);
 });
