@@ -91,7 +91,6 @@ const serviceByHand: readonly Wire[] = [
     Labels: {},
     TaskTemplate: {
       ContainerSpec: {
-        User: "",
         ReadOnly: true,
         CapabilityDrop: [],
         Healthcheck: { Test: ["NONE"], Interval: 0, Timeout: 0, Retries: 0, StartPeriod: 0 },

@@ -24,7 +24,7 @@ test("no node is asked for by the proxy, at whichever of its addresses", () => {
     ...["10.0.2.11", "10.40.0.11"],
     ...["10.0.2.12", "10.41.0.12"],
     ...["10.0.2.13", "10.42.0.13"],
-    ...["10.0.2.14", "10.30.0.14"],
+    ...["10.0.2.14", "10.30.0.11"],
   ]);
   const { files } = baseFiles(config, "coreos3", {
     caCertificate: "",
