@@ -125,7 +125,7 @@ describe("platform metal", () => {
 
   test("another cloud-config comes by a reboot of one drained node after the other", async (context) => {
     cloudinitFor(context);
-    lab.changeConfig((config) => config.setIn(["config", "moorage:os", "motd"], "Changed by a reboot.\n"));
+    lab.changeConfig((config) => config.setIn(["config", "moorage:os", "timeZone"], "Europe/Paris"));
     const preview = await lab.pulumi(["preview"]);
     for (const { name } of lab.nodes) {
       expect(preview.output).toContain(`${name}: this update writes its user data anew and reboots the node`);
@@ -137,7 +137,7 @@ describe("platform metal", () => {
     const after = await boots();
     expect(after.filter((boot) => before.includes(boot))).toEqual([]);
     for (const { name } of lab.nodes) {
-      expect(await lab.mustRoot(name, "cat /etc/motd")).toBe("Changed by a reboot.\n");
+      expect(await lab.mustRoot(name, "readlink /etc/localtime")).toMatch(/\/Europe\/Paris$/m);
     }
     expect(await lab.plan()).toEqual([]);
     await pushAndPull(lab.instance, await lab.access(), helloArchive(lab));

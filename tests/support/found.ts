@@ -36,7 +36,7 @@ async function runningTask(lab: TestLab, manager: string, service: string): Prom
 
 /** Asks for a repository after the other, ten times each second, so that each registry is somebody's first choice. */
 class Asking {
-  /** When a registry said that it has no such repository, which it asks the store for. */
+  /** When a registry said that it has no such manifest, which it asks the store for. */
   readonly answered = new Map<string, number>();
   readonly prefix = `found/at-${Date.now()}-`;
   private readonly sent: Promise<void>[] = [];
@@ -59,7 +59,7 @@ class Asking {
   private async run(): Promise<void> {
     const { username: user, password } = this.access;
     for (let number = 0; this.going && number < 2000; number++) {
-      const path = `/v2/${this.prefix}${number}/tags/list`;
+      const path = `/v2/${this.prefix}${number}/manifests/none`;
       const answer = ask(this.lab, this.access, path, { user, password }).then(
         ({ status }) => void (status === 404 && this.answered.set(path, Date.now())),
         () => undefined,
