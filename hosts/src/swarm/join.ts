@@ -259,9 +259,16 @@ async function forgetEarlier(inputs: SwarmMemberInputs, hostname: string): Promi
 const isFormer = (entry: SwarmNode, node: string, hostname: string): boolean =>
   nameOf(entry) === (entry.Spec.Labels?.["moorage.node"] === undefined ? hostname : node);
 
-/** Demotes a node that is gone, then removes it. */
-export async function forgetNode(managers: readonly Connection[], { ID, Spec }: SwarmNode): Promise<void> {
-  if (Spec.Role === "manager") await updateNode(managers, ID, (spec) => ({ ...spec, Role: "worker" }));
+/**
+ * Demotes a node that is gone, then removes it. A manager that has no part in the Swarm's log any more, as after
+ * `docker swarm init --force-new-cluster`, can be removed as it is, and not be demoted.
+ */
+export async function forgetNode(
+  managers: readonly Connection[],
+  { ID, Spec, ManagerStatus }: SwarmNode,
+): Promise<void> {
+  if (Spec.Role === "manager" && ManagerStatus)
+    await updateNode(managers, ID, (spec) => ({ ...spec, Role: "worker" }));
   await removeNode(managers, ID);
 }
 

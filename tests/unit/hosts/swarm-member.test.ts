@@ -123,6 +123,17 @@ describe.skipIf(!canSandbox)("a Swarm's members", () => {
     expect(roles(all[0])).toEqual(["a manager", "b manager", "c manager", "d worker"]);
     expect(all[0].cluster?.members.has(former)).toBe(false);
   }, 30_000);
+
+  it("take the place of managers that a Swarm begun anew has no part for", async () => {
+    const { all, managers } = await whole();
+    for (const lost of all.slice(1, 3)) {
+      Object.assign(lost.member() ?? {}, { down: true, forgotten: true });
+      lost.cluster = undefined;
+      lost.nodeId = "";
+      await swarmMember.create(memberInputs(lost, managers));
+    }
+    expect(roles(all[0])).toEqual(["a manager", "b manager", "c manager", "d worker"]);
+  }, 60_000);
 });
 
 describe.skipIf(!canSandbox)("a node that is another machine now", () => {

@@ -12,6 +12,8 @@ interface Member {
   availability: "active" | "pause" | "drain";
   version: number;
   down: boolean;
+  /** A manager by its entry alone, as others are after `docker swarm init --force-new-cluster`. */
+  forgotten?: boolean;
 }
 
 const Labels = { "moorage.stack": "moorage/test" };
@@ -212,6 +214,7 @@ export class Engine {
     };
     const cluster = this.cluster as Cluster;
     if (node.role === "manager" && spec.Role === "worker") {
+      if (node.forgotten) return { status: 404, json: { message: "can't find manager in raft memberlist" } };
       const left = cluster.managersUp() - (node.down ? 0 : 1);
       if (left * 2 <= cluster.managers() - 1) {
         return {
@@ -269,7 +272,9 @@ export class Engine {
       Spec: { Role: member.role, Availability: member.availability, Labels: member.labels },
       Description: { Hostname: member.hostname },
       Status: { State: member.down || this.all.get(member.hostname)?.locked ? "down" : "ready" },
-      ...(member.role === "manager" ? { ManagerStatus: { Reachability: "reachable", Addr: "x" } } : {}),
+      ...(member.role === "manager" && !member.forgotten
+        ? { ManagerStatus: { Reachability: "reachable", Addr: "x" } }
+        : {}),
     }));
   }
 }
