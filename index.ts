@@ -12,6 +12,7 @@ import { Healing } from "./components/storage/healing";
 import { ObjectStore } from "./components/storage/objectStore";
 import { StorageGuard } from "./components/storage/storageGuard";
 import { Swarm } from "./components/swarm/swarm";
+import { SwarmGuard } from "./components/swarm/swarmGuard";
 import { mapTracesOfErrorsAlone } from "./components/traces";
 import { loadConfig, withoutTrace } from "./config";
 
@@ -31,6 +32,7 @@ const swarm = new Swarm("swarm", {
   swarm: config.swarm,
   row: fleet.row,
 });
+const swarmGuard = new SwarmGuard("swarm-guard", { swarm, nodes: nodesWithRole(fleet.nodes, "manager") });
 const etcd = config.etcd.enabled
   ? new Etcd("etcd", {
       etcd: config.etcd,
@@ -79,6 +81,7 @@ const edge = new Edge("edge", {
 for (const [node, { machine }] of Object.entries(fleet.nodes)) {
   const parts = [
     swarm.members[node],
+    swarmGuard.units[node],
     etcd?.members[node],
     healing.units[node],
     guard.units[node],

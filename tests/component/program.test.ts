@@ -34,6 +34,7 @@ describe("the program", () => {
       "Registry registry",
       "StorageGuard storage-guard",
       "Swarm swarm",
+      "SwarmGuard swarm-guard",
     ]);
   });
 
@@ -53,6 +54,7 @@ describe("the program", () => {
       "moorage:storage:ObjectStore",
       "moorage:storage:StorageGuard",
       "moorage:swarm:Swarm",
+      "moorage:swarm:SwarmGuard",
       "moorage:swarm:SwarmService",
       "pulumi-nodejs:dynamic/moorage:AcceptanceChecks",
       "pulumi-nodejs:dynamic/moorage:Bucket",
@@ -255,6 +257,7 @@ describe("the first preview", () => {
       "store-bucket secretKey",
       "store-order common",
       "swarm-NODE installation",
+      "swarm-guard-NODE installation",
     ]);
   });
 });

@@ -5,6 +5,7 @@ import {
   keepalivedFiles,
   nodeBaseFiles,
   storageGuardFiles,
+  swarmGuardFiles,
 } from "@moorage/render";
 import { it } from "vitest";
 import { expectGolden, listing } from "./golden";
@@ -88,6 +89,10 @@ it("a member of etcd", () => {
 
 it("what keeps a silent member of MinIO from holding up the others", () => {
   expectGolden("storage-guard.txt", listing(storageGuardFiles({ service: "minio-coreos1", others: 3 })));
+});
+
+it("what has a node register anew that is down and connected", () => {
+  expectGolden("swarm-guard.txt", listing(swarmGuardFiles()));
 });
 
 it("the healing of MinIO's objects", () => {

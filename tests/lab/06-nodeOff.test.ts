@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Document } from "yaml";
+import { faults } from "../../lab/faults";
 import { off, on } from "../../lab/lab";
 import { pushAndPull, type RegistryAccess } from "../../lab/journey/push";
 import { secondsUntilFound, secondsUntilFrontAnswers } from "../support/found";
@@ -83,4 +84,26 @@ describe.each(changes)("with %s powered off", (name, change) => {
     await lab.mustUp();
     expect(await lab.plan()).toEqual([]);
   });
+});
+
+test("a node whose Docker hangs is cut off, and registers once it goes on", async () => {
+  const place = { instance: lab.instance, host: lab.host("coreos4") };
+  const cutOff = /coreos4 is connected, and the Swarm counts it as down/;
+  const since = Math.floor(Date.now() / 1000);
+  await faults.freeze.begin(place, "docker");
+  try {
+    await eventually(180, async () => {
+      const journals = ["coreos1", "coreos2", "coreos3"].map((name) =>
+        lab.mustRoot(name, `journalctl -u moorage-swarm-guard -o cat --since @${since}`),
+      );
+      expect((await Promise.all(journals)).join("")).toMatch(cutOff);
+    });
+  } finally {
+    await faults.freeze.end(place);
+  }
+  await eventually(60, async () => {
+    const list = await lab.mustRoot("coreos1", "docker node ls --format '{{.Hostname}} {{.Status}}'");
+    expect(list).toContain("coreos4 Ready");
+  });
+  await eventually(120, () => expectSpareStorage(lab));
 });

@@ -1,0 +1,109 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { renderSwarmGuard } from "@moorage/render";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { eventually } from "../../support/testLab";
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-swarm-guard-"));
+const at = (name: string): string => path.join(folder, name);
+const manager = "10.9.0.1";
+const nodes = { b: "10.9.0.2", c: "10.9.0.3" };
+
+/** A manager's port, on which connections stand. */
+const listening = `
+  require("node:net")
+    .createServer((socket) => socket.on("error", () => undefined))
+    .listen(2377, "${manager}", () => console.log("listens"));`;
+
+/** An agent: it says when its connection stands, and when it has ended. */
+const agent = `
+  const { connect } = require("node:net");
+  connect({ host: "${manager}", port: 2377, localAddress: process.argv[1] })
+    .on("connect", () => console.log("stands"))
+    .on("error", () => undefined)
+    .on("close", () => console.log("ended"));`;
+
+const ownNetwork = ["ip link set lo up"]
+  .concat([manager, ...Object.values(nodes)].map((address) => `ip address add ${address}/32 dev lo`))
+  .join(" && ");
+
+class Said {
+  text = "";
+  constructor(readonly child: ChildProcess) {
+    child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.text += text));
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.text += text));
+  }
+}
+
+let holder: ChildProcess;
+const running: ChildProcess[] = [];
+
+function inside(...command: string[]): Said {
+  const env = { ...process.env, PATH: `${folder}:${process.env.PATH ?? ""}` };
+  const child = spawn("nsenter", ["--net", `--target=${holder.pid}`, "--", ...command], { env });
+  running.push(child);
+  return new Said(child);
+}
+
+const node = (program: string, ...args: string[]): Said =>
+  inside(process.execPath, "--eval", program, "--", ...args);
+
+/** What the Swarm counts as down. */
+const down = (...names: (keyof typeof nodes)[]): void => fs.writeFileSync(at("down"), names.join("\n"));
+
+beforeAll(async () => {
+  const text = renderSwarmGuard();
+  const impatient = text.replace("interval=20 limit=4", "interval=0.2 limit=4");
+  expect(impatient).not.toBe(text);
+  fs.writeFileSync(at("guard"), impatient);
+  const docker = `#!/bin/sh
+case "$1 $2" in
+"node ls") sed 's/^/Down /' ${at("down")}; echo; echo Ready a ;;
+"node inspect") shift 4; for id; do case $id in ${Object.entries(nodes)
+    .map(([name, address]) => `${name}) echo ${name} ${address} ;;`)
+    .join(" ")} esac; done ;;
+esac`;
+  fs.writeFileSync(at("docker"), docker, { mode: 0o755 });
+  down();
+  holder = spawn("unshare", ["--net", "sh", "-c", `${ownNetwork} && echo up && exec sleep 300`]);
+  running.push(holder);
+  const { child } = new Said(holder);
+  await new Promise((resolve) => child.stdout?.once("data", resolve));
+});
+
+afterAll(() => {
+  for (const child of running) child.kill("SIGKILL");
+  fs.rmSync(folder, { recursive: true });
+});
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2000));
+
+it("ends the connection of a node that is down and connected, and no other one", async () => {
+  const server = node(listening);
+  await eventually(10, async () => expect(server.text).toBe("listens\n"));
+  const [b, c] = [node(agent, nodes.b), node(agent, nodes.c)];
+  await eventually(10, async () => expect([b.text, c.text]).toEqual(["stands\n", "stands\n"]));
+  const guard = inside("bash", at("guard"));
+  await pause();
+  expect([b.text, c.text, guard.text]).toEqual(["stands\n", "stands\n", ""]);
+
+  down("b");
+  await eventually(10, async () => expect(b.text).toBe("stands\nended\n"));
+  const said = "b is connected, and the Swarm counts it as down: it has to register anew\n";
+  await eventually(5, async () => expect(guard.text).toBe(said));
+  // It is down all the same while nobody connects: there is nothing to end.
+  await pause();
+  expect([c.text, guard.text]).toEqual(["stands\n", said]);
+});
+
+it("gives a node time that has just come back", async () => {
+  const c = node(agent, nodes.c);
+  await eventually(10, async () => expect(c.text).toBe("stands\n"));
+  down("c");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  down();
+  await pause();
+  expect(c.text).toBe("stands\n");
+});
