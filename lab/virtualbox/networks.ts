@@ -89,6 +89,18 @@ function forwards({ rules }: Network): string[] {
   return ["Port-forwarding (ipv4)", ...lines];
 }
 
+/** What both listings say since 7.0. */
+function prefixes({ prefix, dhcp }: Network): string[] {
+  return [
+    `Network:      ${prefix}`,
+    `Gateway:      ${gateway(prefix)}`,
+    `DHCP Server:  ${yes(dhcp)}`,
+    "IPv6:         No",
+    "IPv6 Prefix:  fd17:625c:f037:2::/64",
+    "IPv6 Default: No",
+  ];
+}
+
 /** 7.0 says last whether a network is enabled, and nothing of loopback mappings. */
 function inLong(home: Home, one: Network): string[] {
   const later = home.isSince(7, 1);
@@ -96,12 +108,7 @@ function inLong(home: Home, one: Network): string[] {
   return [
     `Name:         ${one.name}`,
     ...(later ? enabled : []),
-    `Network:      ${one.prefix}`,
-    `Gateway:      ${gateway(one.prefix)}`,
-    `DHCP Server:  ${yes(one.dhcp)}`,
-    "IPv6:         No",
-    "IPv6 Prefix:  fd17:625c:f037:2::/64",
-    "IPv6 Default: No",
+    ...prefixes(one),
     ...(later ? [] : enabled),
     ...forwards(one),
     ...(later ? ["loopback mappings (ipv4)", "        127.0.0.1=2"] : []),
@@ -132,15 +139,7 @@ export function listNatNetworks(home: Home): string {
     .read()
     .networks.map((one) =>
       home.major >= 7
-        ? [
-            `Name:         ${one.name}`,
-            `Network:      ${one.prefix}`,
-            `Gateway:      ${gateway(one.prefix)}`,
-            `DHCP Server:  ${yes(one.dhcp)}`,
-            "IPv6:         No",
-            "IPv6 Prefix:  fd17:625c:f037:2::/64",
-            "IPv6 Default: No",
-          ]
+        ? [`Name:         ${one.name}`, ...prefixes(one)]
         : [
             `NetworkName:    ${one.name}`,
             `IP:             ${gateway(one.prefix)}`,

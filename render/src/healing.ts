@@ -1,7 +1,7 @@
 /** The unit that keeps MinIO's redundancy, on one of the storage nodes. */
 import { renderHealingScript, type HealingScriptArgs } from "./healing-script";
 import type { NodeFiles } from "./model";
-import { renderUnit, unitCommand } from "./unit";
+import { besideDocker, renderUnit, unitCommand } from "./unit";
 
 export type HealingFilesArgs = Pick<
   HealingScriptArgs,
@@ -29,10 +29,7 @@ function serviceUnit(): string {
   return renderUnit({
     Unit: {
       Description: "Heals MinIO's objects once a drive that was away is back",
-      // Stopped with Docker, and started by it again: asking it would wake a Docker that someone has stopped.
-      Requires: "docker.service",
-      After: "docker.service",
-      StartLimitIntervalSec: 0,
+      ...besideDocker,
     },
     Service: {
       // The work is MinIO's, which gives way to its clients by itself.

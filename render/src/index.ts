@@ -69,7 +69,7 @@ export {
   storageGuardUnit,
   type StorageGuardArgs,
 } from "./storage-guard";
-export { renderSwarmGuard, swarmGuardFiles, swarmGuardUnit } from "./swarm-guard";
+export { renderSwarmGuard, swarmGuardFiles } from "./swarm-guard";
 export { renderHealingScript, type HealingScriptArgs } from "./healing-script";
 export { nodeBaseFiles, type NodeBaseArgs } from "./node-base";
 export { containerSlice, type ContainerLimits, type DockerApiTls, type DockerArgs } from "./docker-daemon";

@@ -1,7 +1,7 @@
 /** The unit that keeps a member of MinIO that has fallen silent from holding up the others. */
 import type { NodeFiles } from "./model";
 import { lines, word } from "./text";
-import { renderUnit, unitCommand } from "./unit";
+import { besideDocker, renderUnit, unitCommand } from "./unit";
 
 export interface StorageGuardArgs {
   /** Swarm service that is MinIO on this node. */
@@ -167,10 +167,7 @@ function serviceUnit(): string {
   return renderUnit({
     Unit: {
       Description: "Keeps MinIO from waiting for a member that is silent",
-      // Stopped with Docker, and started by it again: asking it would wake a Docker that someone has stopped.
-      Requires: "docker.service",
-      After: "docker.service",
-      StartLimitIntervalSec: 0,
+      ...besideDocker,
     },
     Service: {
       ExecStart: unitCommand(["/bin/bash", path, "watch"]),

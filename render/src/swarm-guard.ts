@@ -1,9 +1,9 @@
 /** The unit that has a node register anew which the Swarm counts as down for good, though it is connected. */
 import type { NodeFiles } from "./model";
 import { lines } from "./text";
-import { renderUnit, unitCommand } from "./unit";
+import { besideDocker, renderUnit, unitCommand } from "./unit";
 
-export const swarmGuardUnit = "moorage-swarm-guard.service";
+const unit = "moorage-swarm-guard.service";
 const path = "/etc/moorage/swarm-guard";
 /** Of Swarm's managers, for agents and for each other. */
 const port = 2377;
@@ -58,10 +58,10 @@ export function swarmGuardFiles(): NodeFiles {
       [path]: {
         content: renderSwarmGuard(),
         mode: 0o755,
-        apply: { action: "restart", unit: swarmGuardUnit },
+        apply: { action: "restart", unit },
       },
     },
-    units: { [swarmGuardUnit]: { content: serviceUnit(), enabled: true } },
+    units: { [unit]: { content: serviceUnit(), enabled: true } },
   };
 }
 
@@ -69,10 +69,7 @@ function serviceUnit(): string {
   return renderUnit({
     Unit: {
       Description: "Has a node register anew that the Swarm counts as down though it is connected",
-      // Stopped with Docker, and started by it again: asking it would wake a Docker that someone has stopped.
-      Requires: "docker.service",
-      After: "docker.service",
-      StartLimitIntervalSec: 0,
+      ...besideDocker,
     },
     Service: {
       ExecStart: unitCommand(["/bin/bash", path]),

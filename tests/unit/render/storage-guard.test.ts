@@ -1,10 +1,10 @@
-import { spawn, type ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { renderStorageGuard } from "@moorage/render";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "../../support/testLab";
+import { OwnNetwork, type Said } from "./ownNetwork";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-guard-"));
 const script = path.join(folder, "storage-guard");
@@ -25,8 +25,7 @@ const waiting = `
   console.log("waits");`;
 
 /** A network with the members' addresses, for which rules count as they do for those of other hosts, and one to ask from. */
-const ownNetwork = [
-  "ip link set lo up",
+const addresses = [
   "ip address add 10.9.0.1/32 dev lo",
   ...members.flatMap((address) => [
     `ip address add ${address}/32 dev lo`,
@@ -34,40 +33,16 @@ const ownNetwork = [
   ]),
   "ip rule add priority 100 lookup local",
   "ip rule del priority 0 lookup local",
-].join(" && ");
-
-/** A process and all that it has said. */
-class Said {
-  text = "";
-  constructor(readonly child: ChildProcess) {
-    child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.text += text));
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.text += text));
-  }
-}
-
-let holder: ChildProcess;
-const running: ChildProcess[] = [];
-
-/** In that network. */
-function inside(...command: string[]): Said {
-  const child = spawn("nsenter", ["--net", `--target=${holder.pid}`, "--", ...command]);
-  running.push(child);
-  return new Said(child);
-}
-
-const node = (program: string, ...args: string[]): Said =>
-  inside(process.execPath, "--eval", program, "--", ...args);
+];
+const network = new OwnNetwork();
 
 beforeAll(async () => {
   fs.writeFileSync(script, renderStorageGuard({ service: "minio-a", others: 3 }), { mode: 0o755 });
-  holder = spawn("unshare", ["--net", "sh", "-c", `${ownNetwork} && echo up && exec sleep 300`]);
-  running.push(holder);
-  const { child } = new Said(holder);
-  await new Promise((resolve) => child.stdout?.once("data", resolve));
+  await network.start(addresses);
 });
 
 afterAll(() => {
-  for (const child of running) child.kill("SIGKILL");
+  network.end();
   fs.rmSync(folder, { recursive: true });
 });
 
@@ -77,20 +52,19 @@ describe("connections to members of MinIO", () => {
   let guard: Said;
 
   beforeAll(async () => {
-    servers = members.map((address) => node(member, address));
+    servers = members.map((address) => network.node(member, address));
     await eventually(20, async () =>
       expect(servers.map(({ text }) => text.trim())).toEqual(members.map(() => "listens")),
     );
-    minio = node(waiting, ...members);
+    minio = network.node(waiting, ...members);
     await eventually(20, async () => expect(minio.text).toBe("waits\n"));
-    guard = inside("bash", script, "guard", String(minio.child.pid));
+    guard = network.run("bash", script, "guard", String(minio.child.pid));
   });
 
   /** Whether the kernel refuses MinIO a new connection at once, which it accepts for a frozen process. */
   const refusedNow = async (address: string): Promise<boolean> => {
-    const { child } = inside("bash", "-c", `timeout 1 bash -c ': >/dev/tcp/${address}/9000' 2>&1`);
-    const said = new Said(child);
-    await new Promise((resolve) => child.once("close", resolve));
+    const said = network.run("bash", "-c", `timeout 1 bash -c ': >/dev/tcp/${address}/9000' 2>&1`);
+    await new Promise((resolve) => said.child.once("close", resolve));
     return said.text.includes("unreachable");
   };
   const signal = (at: number, name: NodeJS.Signals): unknown => servers[at]?.child.kill(name);
@@ -115,7 +89,7 @@ describe("connections to members of MinIO", () => {
     expect(await refusedNow("10.9.0.2")).toBe(false);
     signal(1, "SIGCONT");
     await eventually(10, async () => expect(guard.text).toMatch(/^10\.9\.0\.3 answers again$/m));
-    const last = node(waiting, "10.9.0.3");
+    const last = network.node(waiting, "10.9.0.3");
     await new Promise((resolve) => setTimeout(resolve, 3500));
     expect(last.text).toBe("waits\n");
     expect(minio.text).toBe("waits\n10.9.0.3\n");
@@ -128,7 +102,7 @@ describe("connections to members of MinIO", () => {
     await eventually(10, async () => expect(guard.child.exitCode).not.toBeNull());
     expect(await refusedNow("10.9.0.4")).toBe(false);
     signal(2, "SIGCONT");
-    guard = inside("bash", script, "guard", String(minio.child.pid));
+    guard = network.run("bash", script, "guard", String(minio.child.pid));
   });
 
   it("are looked after as long as MinIO's process lives", async () => {

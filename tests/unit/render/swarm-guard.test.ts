@@ -1,10 +1,10 @@
-import { spawn, type ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { renderSwarmGuard } from "@moorage/render";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { eventually } from "../../support/testLab";
+import { OwnNetwork } from "./ownNetwork";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-swarm-guard-"));
 const at = (name: string): string => path.join(folder, name);
@@ -25,30 +25,9 @@ const agent = `
     .on("error", () => undefined)
     .on("close", () => console.log("ended"));`;
 
-const ownNetwork = ["ip link set lo up"]
-  .concat([manager, ...Object.values(nodes)].map((address) => `ip address add ${address}/32 dev lo`))
-  .join(" && ");
-
-class Said {
-  text = "";
-  constructor(readonly child: ChildProcess) {
-    child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.text += text));
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.text += text));
-  }
-}
-
-let holder: ChildProcess;
-const running: ChildProcess[] = [];
-
-function inside(...command: string[]): Said {
-  const env = { ...process.env, PATH: `${folder}:${process.env.PATH ?? ""}` };
-  const child = spawn("nsenter", ["--net", `--target=${holder.pid}`, "--", ...command], { env });
-  running.push(child);
-  return new Said(child);
-}
-
-const node = (program: string, ...args: string[]): Said =>
-  inside(process.execPath, "--eval", program, "--", ...args);
+const addresses = [manager, ...Object.values(nodes)].map((address) => `ip address add ${address}/32 dev lo`);
+/** Docker is what lies in the folder. */
+const network = new OwnNetwork({ ...process.env, PATH: `${folder}:${process.env.PATH ?? ""}` });
 
 /** What the Swarm counts as down. */
 const down = (...names: (keyof typeof nodes)[]): void => fs.writeFileSync(at("down"), names.join("\n"));
@@ -67,25 +46,22 @@ case "$1 $2" in
 esac`;
   fs.writeFileSync(at("docker"), docker, { mode: 0o755 });
   down();
-  holder = spawn("unshare", ["--net", "sh", "-c", `${ownNetwork} && echo up && exec sleep 300`]);
-  running.push(holder);
-  const { child } = new Said(holder);
-  await new Promise((resolve) => child.stdout?.once("data", resolve));
+  await network.start(addresses);
 });
 
 afterAll(() => {
-  for (const child of running) child.kill("SIGKILL");
+  network.end();
   fs.rmSync(folder, { recursive: true });
 });
 
 const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2000));
 
 it("ends the connection of a node that is down and connected, and no other one", async () => {
-  const server = node(listening);
+  const server = network.node(listening);
   await eventually(10, async () => expect(server.text).toBe("listens\n"));
-  const [b, c] = [node(agent, nodes.b), node(agent, nodes.c)];
+  const [b, c] = [network.node(agent, nodes.b), network.node(agent, nodes.c)];
   await eventually(10, async () => expect([b.text, c.text]).toEqual(["stands\n", "stands\n"]));
-  const guard = inside("bash", at("guard"));
+  const guard = network.run("bash", at("guard"));
   await pause();
   expect([b.text, c.text, guard.text]).toEqual(["stands\n", "stands\n", ""]);
 
@@ -99,7 +75,7 @@ it("ends the connection of a node that is down and connected, and no other one",
 });
 
 it("gives a node time that has just come back", async () => {
-  const c = node(agent, nodes.c);
+  const c = network.node(agent, nodes.c);
   await eventually(10, async () => expect(c.text).toBe("stands\n"));
   down("c");
   await new Promise((resolve) => setTimeout(resolve, 300));
