@@ -196,20 +196,21 @@ async function init(inputs: SwarmMemberInputs): Promise<void> {
 }
 
 async function join(inputs: SwarmMemberInputs, manager: Manager, hostname: string): Promise<void> {
-  const work = async () => {
-    await forgetEarlier(inputs, hostname);
-    await retrying(JOIN_SECONDS, () => joinOnce(inputs, manager));
-  };
+  const work = () => retrying(JOIN_SECONDS, () => joinOnce(inputs, manager, hostname));
   note(inputs.node, `joining the Swarm as ${inputs.role}`);
   if (inputs.role === "manager") await membershipLock.use(work);
   else await work();
 }
 
-async function joinOnce(inputs: SwarmMemberInputs, manager: Manager): Promise<void> {
+async function joinOnce(inputs: SwarmMemberInputs, manager: Manager, hostname: string): Promise<void> {
   const { connection, role } = inputs;
-  const state = (await dockerInfo(connection, patient)).Swarm.LocalNodeState;
+  const { LocalNodeState: state, NodeID } = await triedBefore(connection);
   if (state === "active") return;
-  if (state === "error" || state === "pending") await leave(connection);
+  if (state === "error" || state === "pending") {
+    await leave(connection);
+    await forgetAttempt(otherManagers(inputs), NodeID);
+  }
+  await forgetEarlier(inputs, hostname);
   const { JoinTokens } = await manager.api.get<{ JoinTokens: { Manager: string; Worker: string } }>(
     "/swarm",
     {
@@ -226,6 +227,21 @@ async function joinOnce(inputs: SwarmMemberInputs, manager: Manager): Promise<vo
     timeoutSeconds: 60,
     purpose: "joining the Swarm",
   });
+}
+
+/** What became of an attempt before: Docker answers after 20 s, and goes on with it. */
+async function triedBefore(connection: Connection): Promise<DockerInfo["Swarm"]> {
+  const { Swarm } = await dockerInfo(connection, patient);
+  if (Swarm.LocalNodeState !== "pending") return Swarm;
+  note(connection.node, "is slow to get into the Swarm; Docker goes on with it");
+  const done = await settled(connection, WAKE_SECONDS).catch(() => undefined);
+  return done?.Swarm ?? (await dockerInfo(connection, patient)).Swarm;
+}
+
+/** Takes the entry of an attempt that was given up off the list: it has no host's name where it did not get that far. */
+async function forgetAttempt(managers: readonly Connection[], nodeId: string): Promise<void> {
+  const entry = nodeId === "" ? undefined : await findNode(managers, nodeId);
+  if (entry) await forgetNode(managers, entry);
 }
 
 /**

@@ -124,6 +124,21 @@ describe.skipIf(!canSandbox)("a Swarm's members", () => {
     expect(all[0].cluster?.members.has(former)).toBe(false);
   }, 30_000);
 
+  it("are on the list once, though Docker was slow to get in, or tried in vain before", async () => {
+    const all = await engines("a", "b", "c");
+    const [a, b, c] = all as [Engine, Engine, Engine];
+    b.joins.push("slow");
+    c.joins.push("failed", "failed");
+    for (const engine of all) await swarmMember.create(memberInputs(engine, [a, b, c]));
+    expect(roles(a)).toEqual(["a manager", "b manager", "c manager"]);
+    const asked = ({ docker }: Engine) => docker.calls("POST", /^\/swarm\//).map(({ path }) => path);
+    expect(asked(b)).toEqual(["/swarm/join"]);
+    expect(asked(c)).toEqual([
+      ...["/swarm/join", "/swarm/leave", "/swarm/join", "/swarm/leave"],
+      "/swarm/join",
+    ]);
+  }, 60_000);
+
   it("take the place of managers that a Swarm begun anew has no part for", async () => {
     const { all, managers } = await whole();
     for (const lost of all.slice(1, 3)) {

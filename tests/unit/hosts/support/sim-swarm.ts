@@ -82,6 +82,11 @@ export class Engine {
   mcEnds: number | undefined = 0;
   /** How many node updates are refused as out of sequence. */
   busy = 0;
+  /** What comes of joining, one by one: an answer after which Docker goes on and is in, or one after which it fails. */
+  readonly joins: ("slow" | "failed")[] = [];
+  /** For how many looks it is on its way in. */
+  private pending = 0;
+  private failed = false;
 
   constructor(
     readonly name: string,
@@ -189,7 +194,22 @@ export class Engine {
   private join({ RemoteAddrs, JoinToken }: { RemoteAddrs: string[]; JoinToken: string }) {
     const cluster = this.all.get(RemoteAddrs[0] ?? "")?.cluster;
     if (!cluster) return { status: 500, json: { message: `cannot reach ${RemoteAddrs.join()}` } };
-    return this.enter(cluster, JoinToken === tokens.Manager ? "manager" : "worker");
+    const entered = this.enter(cluster, JoinToken === tokens.Manager ? "manager" : "worker");
+    const becomes = this.joins.shift();
+    if (becomes === undefined) return entered;
+    if (becomes === "slow") this.pending = 2;
+    this.failed = becomes === "failed";
+    return { status: 503, json: { message: "Timeout was reached before node joined." } };
+  }
+
+  private state(): string {
+    if (this.locked) return "locked";
+    if (this.failed) return "error";
+    if (this.pending > 0) {
+      this.pending -= 1;
+      return "pending";
+    }
+    return this.cluster ? "active" : "inactive";
   }
 
   private leave() {
@@ -197,6 +217,7 @@ export class Engine {
     if (member) member.down = true;
     this.cluster = undefined;
     this.nodeId = "";
+    this.failed = false;
     return { json: {} };
   }
 
@@ -250,7 +271,7 @@ export class Engine {
 
   private info() {
     const member = this.member();
-    const state = this.locked ? "locked" : this.cluster ? "active" : "inactive";
+    const state = this.state();
     const manager = member?.role === "manager" && !this.locked;
     return {
       Name: this.name,
