@@ -46,15 +46,26 @@ export async function prepare(say: Log, part: Part, wanted?: Platform): Promise<
   return { instance, env, images };
 }
 
-/** From nothing to a push and a pull: tools, images, hosts, `pulumi up`, clients. Goes on where it was. */
-export async function journey(say: Log, wanted?: Platform): Promise<Arrived> {
+/**
+ * From nothing to a push and a pull: tools, images, hosts, `pulumi up`, clients. Goes on where it was.
+ * @param settings of Pulumi's environment, in place of the lab's own.
+ */
+export async function journey(
+  say: Log,
+  wanted?: Platform,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<Arrived> {
   // Before minutes are spent on tools for a machine that will not do.
   await checkMachine();
   const { number } = await claimInstance();
-  return exclusively(`journey-${number}`, `make lab (lab ${number})`, () => travel(say, wanted));
+  return exclusively(`journey-${number}`, `make lab (lab ${number})`, () => travel(say, wanted, settings));
 }
 
-async function travel(say: Log, wanted?: Platform): Promise<Arrived> {
+async function travel(
+  say: Log,
+  wanted: Platform | undefined,
+  settings: Readonly<Record<string, string>>,
+): Promise<Arrived> {
   const timings: Timings = {};
   const part: Part = async (name, work) => {
     say(name);
@@ -63,7 +74,8 @@ async function travel(say: Log, wanted?: Platform): Promise<Arrived> {
     timings[name] = (Date.now() - start) / 1000;
     return result;
   };
-  const { instance, env, images } = await prepare(say, part, wanted);
+  const { instance, env: own, images } = await prepare(say, part, wanted);
+  const env = { ...own, ...settings };
   await part("pulumi up", async () => {
     await reinstallStrangers(instance, env, say);
     const cutOff = await releaseStaleLock(instance, env, say);

@@ -46,6 +46,16 @@ function imageFile(path: string): typeof image {
   return { path, sha512: createHash("sha512").update(content).digest("hex") };
 }
 
+/** Has services restarted, each in seconds: a look-up that has to time out costs 20 s for each task. */
+async function restarted(services: readonly string[]): Promise<void> {
+  for (const service of services) {
+    const start = Date.now();
+    const update = `docker service update --quiet --force --no-resolve-image ${service} >/dev/null`;
+    await lab.mustRoot("coreos1", update);
+    expect((Date.now() - start) / 1000 / (service === "nginx" ? 4 : 1), service).toBeLessThan(20);
+  }
+}
+
 beforeAll(async () => {
   lab = await TestLab.standing();
   const access = await lab.access();
@@ -132,14 +142,10 @@ test("and every service is restarted there, without a name server, in seconds", 
     .trim()
     .split("\n");
   expect(services.length).toBeGreaterThan(10);
-  for (const service of services) {
-    const start = Date.now();
-    await lab.mustRoot(
-      "coreos1",
-      `docker service update --quiet --force --no-resolve-image ${service} >/dev/null`,
-    );
-    // A look-up that has to time out costs 20 s for each task.
-    expect((Date.now() - start) / 1000 / (service === "nginx" ? 4 : 1), service).toBeLessThan(20);
-  }
+  // Members of the store one after the other, and the others beside them.
+  const members = services.filter((name) => name.startsWith("minio-"));
+  expect(members).toHaveLength(4);
+  const others = services.filter((name) => !members.includes(name));
+  await Promise.all([restarted(members), restarted(others)]);
   expect(await lab.plan()).toEqual([]);
 });

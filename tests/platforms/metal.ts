@@ -5,6 +5,7 @@ import { reinstall } from "../../lab/lab";
 import { OwnLab } from "../support/ownLab";
 import { expectOneAfterTheOther } from "../support/row";
 import { expectInService, expectUnchanged } from "../support/service";
+import { mayWarn, needsPublished, StandInsBeside } from "../support/standIns";
 import { helloArchive, TestLab } from "../support/testLab";
 import { cloudinitFor, hasCloudinit } from "../support/validators";
 
@@ -14,6 +15,7 @@ describe("platform metal", () => {
   const lines: string[] = [];
   const say = (line: string): void => void lines.push(line);
 
+  const standIns = new StandInsBeside();
   let own: OwnLab;
   let lab: TestLab;
   let arrived: Arrived;
@@ -24,7 +26,10 @@ describe("platform metal", () => {
     lab = await TestLab.open("metal");
   });
 
-  afterAll(() => own?.end());
+  afterAll(async () => {
+    standIns.remove();
+    await own?.end();
+  });
 
   test("machines in their live installers became a registry that takes a push, in one update", async () => {
     expect(arrived.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
@@ -108,11 +113,11 @@ describe("platform metal", () => {
     expect(output).toMatch(/coreos1: by its host key, .* empty \S+ there .* boot the live installer/);
   });
 
-  test("booted into their live installers again, they give the same digest after one update, of cloud-config now", async (context) => {
+  test("booted into their live installers again, they give the same digest after one update, by cloud-config and the plugins' stand-ins now", async (context) => {
     // Without its program, the same by Ignition.
     if (hasCloudinit())
       lab.changeConfig((config) => config.setIn(["config", "moorage:os", "format"], "cloud-config"));
-    const again = await journey(say, "metal");
+    const again = await journey(say, "metal", standIns.environment(lab));
     expect(lines.filter((line) => line.includes("booting its live installer"))).toHaveLength(4);
     expect(again.digest).toBe(arrived.digest);
     const image = `${again.access.host}/demo/hello@${arrived.digest}`;
@@ -121,6 +126,13 @@ describe("platform metal", () => {
     cloudinitFor(context);
     for (const { name } of lab.nodes)
       expect(await lab.mustRoot(name, `head -n 1 ${userData}`)).toBe("#cloud-config\n");
+  });
+
+  test("what the stand-ins have made shows no change under the published plugins", async (context) => {
+    needsPublished(lab, context);
+    expectUnchanged(await lab.pulumi(["preview"]), mayWarn);
+    expectUnchanged(await lab.refresh(), mayWarn);
+    expectUnchanged(await lab.up(), mayWarn);
   });
 
   test("another cloud-config comes by a reboot of one drained node after the other", async (context) => {
