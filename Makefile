@@ -18,8 +18,9 @@ help:
 lab:
 	@$(run) tsx lab/journey/main.ts lab
 
+# skopeo is the client that pushes and pulls while nodes are hurt.
 test:
-	@$(run) sh -c 'tsx lab/journey/main.ts images >/dev/null && tsx tests/main.ts'
+	@MOORAGE_PACKAGES=skopeo $(run) sh -c 'tsx lab/journey/main.ts images >/dev/null && tsx tests/main.ts'
 
 test-vm:
 	@MOORAGE_PACKAGES=qemu-system-x86 $(run) vitest run --config tests/vm/vitest.config.ts
