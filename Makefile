@@ -1,12 +1,13 @@
 # The lab and the tests. Each target first provides what it needs (toolchain/bootstrap.sh).
 run := toolchain/bootstrap.sh
 
-.PHONY: help lab test test-vm chaos bench check env images clean
+.PHONY: help lab test test-vm runbook chaos bench check env images clean
 
 help:
 	@echo 'make lab     hosts on this machine, pulumi up, a push and a pull'
 	@echo 'make test    every test, those on the lab included'
 	@echo 'make test-vm what the lab cannot: VLAN, encrypted overlay, another clock, in two emulated machines'
+	@echo 'make runbook the commands of docs/runbook.md, each on what it is for, in a lab of its own'
 	@echo 'make chaos   every change, and every fault for every role of a node, under load; writes docs/reliability.md'
 	@echo 'make bench   seconds and SSH connections of updates, in a lab of its own'
 	@echo 'make check   types, lint and format'
@@ -17,11 +18,15 @@ help:
 lab:
 	@$(run) tsx lab/journey/main.ts lab
 
+# skopeo is the client that pushes and pulls while nodes are hurt.
 test:
-	@$(run) sh -c 'tsx lab/journey/main.ts images >/dev/null && tsx tests/main.ts'
+	@MOORAGE_PACKAGES=skopeo $(run) sh -c 'tsx lab/journey/main.ts images >/dev/null && tsx tests/main.ts'
 
 test-vm:
 	@MOORAGE_PACKAGES=qemu-system-x86 $(run) vitest run --config tests/vm/vitest.config.ts
+
+runbook:
+	@$(run) sh -c 'tsx lab/journey/main.ts images >/dev/null && vitest run --config tests/runbook/vitest.config.ts'
 
 # CHAOS='--only power,cut-off' takes some of the faults, '--only change' the changes.
 chaos:

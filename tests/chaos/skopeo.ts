@@ -20,15 +20,13 @@ export interface Copied {
 /** How a copy went, by what `skopeo` said. */
 export function outcomeOf(code: number, output: string): Copied {
   const retries = output.match(/Failed, retrying in/g)?.length ?? 0;
-  const error = output
-    .trim()
-    .split("\n")
-    .filter((line) => /level=(warning|fatal|error)/.test(line))
-    .at(-1);
+  const lines = output.trim().split("\n");
+  // Without a level it is not its own, as where there is no such program.
+  const error = lines.filter((line) => /level=(warning|fatal|error)/.test(line)).at(-1) ?? lines.at(-1);
   return {
     ok: code === 0,
     retries,
-    ...(code === 0 && retries === 0 ? {} : { error: error ?? `code ${code}` }),
+    ...(code === 0 && retries === 0 ? {} : { error: error || `code ${code}` }),
   };
 }
 

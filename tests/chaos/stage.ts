@@ -8,7 +8,7 @@ import { probe } from "./clients";
 import type { Probe } from "./client/probe";
 import type { Login } from "./client/request";
 import { Ledger } from "./ledger";
-import { Load } from "./load";
+import { Load, type LoadOptions } from "./load";
 import { Skopeo } from "./skopeo";
 import { Strength, type Members } from "./strength";
 import { VipWatch } from "./vip";
@@ -21,6 +21,8 @@ export interface StageOptions {
   readonly say: (line: string) => void;
   /** Decides what is pushed, and in what order. */
   readonly seed: string;
+  /** How much of it, where not as much as the load does by itself. */
+  readonly amount?: Pick<LoadOptions, "workers" | "budget">;
 }
 
 const PROBE_MS = 150;
@@ -43,14 +45,14 @@ export class Stage {
 
   /** Waits until all is whole, pushes the first image, and lets the load begin. */
   static async begin(options: StageOptions): Promise<Stage> {
-    const { instance, access, seed } = options;
+    const { instance, access, seed, amount } = options;
     const folder = path.join(instance.dir, "chaos");
     fs.rmSync(folder, { recursive: true, force: true });
     const clients = instance.hosts.filter(({ kind }) => kind === "client");
     const nodes = instance.hosts.filter(({ kind }) => kind === "node").map((host) => ({ instance, host }));
     const ledger = new Ledger(path.join(folder, "ledger.jsonl"));
     const skopeo = Skopeo.prepare(path.join(folder, "skopeo"), access);
-    const load = new Load({ clients, skopeo, ledger, folder, seed });
+    const load = new Load({ clients, skopeo, ledger, folder, seed, ...amount });
     const members: Members = { nodes, managers: 3, drive: "/var/lib/moorage/data/minio" };
     const strength = new Strength(members);
     const stage = new Stage(options, members, clients, ledger, load, new VipWatch(instance), strength);

@@ -91,6 +91,8 @@ test("what skopeo tried again is a failure before its retries, and none after th
   expect(done.error).toContain("(2/3)");
   expect(outcomeOf(0, "")).toEqual({ ok: true, retries: 0 });
   expect(outcomeOf(1, `${warning(1)}time="x" level=fatal msg="gone"\n`).error).toContain("gone");
+  expect(outcomeOf(255, 'exec of "skopeo" failed\n').error).toContain("skopeo");
+  expect(outcomeOf(137, "").error).toBe("code 137");
   const span = { from: 10, to: 20 };
   const outcome = (start: number, end: number, ok: boolean, retries: number) =>
     ({ kind: "pull", client: "c", start, end, ok, retries }) as const;

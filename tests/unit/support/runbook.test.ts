@@ -68,6 +68,7 @@ describe("docs/runbook.md", () => {
     (_title, page) => {
       expect(page.trials.length).toBeGreaterThan(0);
       for (const { file, name } of page.trials) {
+        expect(file, "make runs it").toMatch(/^tests\/(lab|runbook|vm)\/[^/]+\.test\.ts$/);
         expect(spoken(read(file)), `${file} has no test "${name}"`).toContain(name);
       }
     },

@@ -1,18 +1,18 @@
 import * as tls from "node:tls";
 import { afterEach, beforeAll, expect, test } from "vitest";
-import { faults, type Place } from "../../../lab/faults";
-import { groupOf, processesOf } from "../../../lab/faults/cgroups";
-import type { RegistryAccess } from "../../../lab/journey/push";
-import { on, platformOf } from "../../../lab/lab";
-import { begin, takeBack } from "../../chaos/hurt";
-import { leaderOf, Strength } from "../../chaos/strength";
-import { holdersOf } from "../../chaos/vip";
-import { pushLayer } from "../../support/blobs";
-import { changedHostKey } from "../../support/faults";
-import { follow } from "../../support/runbook";
-import { ask, eventually, TestLab } from "../../support/testLab";
+import { faults, type Place } from "../../lab/faults";
+import { groupOf, processesOf } from "../../lab/faults/cgroups";
+import type { RegistryAccess } from "../../lab/journey/push";
+import { on, platformOf } from "../../lab/lab";
+import { begin, takeBack } from "../chaos/hurt";
+import { leaderOf, Strength } from "../chaos/strength";
+import { holdersOf } from "../chaos/vip";
+import { pushLayer } from "../support/blobs";
+import { changedHostKey } from "../support/faults";
+import { follow } from "../support/runbook";
+import { ask, eventually, TestLab } from "../support/testLab";
 
-/** The pages of docs/runbook.md that no other test follows; each leaves the lab whole. */
+/** `make runbook`: the pages of docs/runbook.md that no other test follows; each leaves the lab whole. */
 
 const managers = ["coreos1", "coreos2", "coreos3"];
 const firstStorageNode = "coreos1";

@@ -1,9 +1,9 @@
 import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { pushAndPull, type RegistryAccess } from "../../../lab/journey/push";
-import { pushLayer } from "../../support/blobs";
-import { expectSpareStorage } from "../../support/spareStorage";
-import { ask, eventually, helloArchive, TestLab, type Answer } from "../../support/testLab";
+import { pushAndPull, type RegistryAccess } from "../../lab/journey/push";
+import { pushLayer } from "../support/blobs";
+import { expectSpareStorage } from "../support/spareStorage";
+import { ask, eventually, helloArchive, TestLab, type Answer } from "../support/testLab";
 
 /** Whole nodes that go are a matter of `make chaos`. */
 const pair = ["coreos3", "coreos4"];

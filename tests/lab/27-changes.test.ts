@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { urnsOf } from "../../chaos/changes";
-import { askOnce, probe } from "../../chaos/clients";
-import type { Probe } from "../../chaos/client/probe";
-import type { Login } from "../../chaos/client/request";
-import { longestGap } from "../../chaos/measure";
-import { TestLab } from "../../support/testLab";
+import { urnsOf } from "../chaos/changes";
+import { askOnce, probe } from "../chaos/clients";
+import type { Probe } from "../chaos/client/probe";
+import type { Login } from "../chaos/client/request";
+import { longestGap } from "../chaos/measure";
+import { TestLab } from "../support/testLab";
 
 let lab: TestLab;
 let reader: Login;
