@@ -146,8 +146,11 @@ describe("a member that was killed and lost its data", () => {
     expect(redsOf((await verifyJson(lab)).report)).toEqual([]);
   });
 
-  test("whose place is taken lets the change of the other node go on", async () => {
-    expect(await lab.mustUp()).toMatch(/coreos1: back in service/);
+  test("whose place is taken lets the change of the other node go on, which is announced and drained for", async () => {
+    expect((await lab.pulumi(["preview"])).output).toContain(
+      "coreos1: this update writes /etc/docker/daemon.json; restarts docker.service, the node drained meanwhile",
+    );
+    expect(await lab.mustUp()).toMatch(/coreos1: drained[^]*coreos1: back in service/);
     expect((await etcdctl("coreos1", "get kept --print-value-only")).trim()).toBe("yes");
     await etcdctl("coreos1", "del kept");
     expect(await lab.plan()).toEqual([]);

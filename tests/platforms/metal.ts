@@ -3,6 +3,7 @@ import { journey, type Arrived } from "../../lab/journey/journey";
 import { pushAndPull } from "../../lab/journey/push";
 import { reinstall } from "../../lab/lab";
 import { OwnLab } from "../support/ownLab";
+import { whileReading } from "../support/reading";
 import { expectOneAfterTheOther } from "../support/row";
 import { expectInService, expectUnchanged } from "../support/service";
 import { mayWarn, needsPublished, StandInsBeside } from "../support/standIns";
@@ -135,7 +136,7 @@ describe("platform metal", () => {
     expectUnchanged(await lab.up(), mayWarn);
   });
 
-  test("another cloud-config comes by a reboot of one drained node after the other", async (context) => {
+  test("another cloud-config comes by a reboot of one drained node after the other, and no read fails", async (context) => {
     cloudinitFor(context);
     lab.changeConfig((config) => config.setIn(["config", "moorage:os", "timeZone"], "Europe/Paris"));
     const preview = await lab.pulumi(["preview"]);
@@ -145,7 +146,10 @@ describe("platform metal", () => {
     const boots = () =>
       Promise.all(lab.nodes.map(({ name }) => lab.mustRoot(name, "cat /proc/sys/kernel/random/boot_id")));
     const before = await boots();
-    await expectOneAfterTheOther(lab, await lab.mustUp());
+    const read = await whileReading(lab, await lab.access(), () => lab.mustUp());
+    expect(read.asked).toBeGreaterThan(20);
+    expect(read.failed).toEqual([]);
+    await expectOneAfterTheOther(lab, read.result);
     const after = await boots();
     expect(after.filter((boot) => before.includes(boot))).toEqual([]);
     for (const { name } of lab.nodes) {

@@ -1,0 +1,46 @@
+import type { RegistryAccess } from "../../lab/journey/push";
+import { ask, type TestLab } from "./testLab";
+
+/** Each is asked for as a client does that tries again a few times. */
+const TRIES = 5;
+
+/** What came of work that images were asked for meanwhile. */
+export interface Read<T> {
+  readonly result: T;
+  readonly asked: number;
+  /** What was refused for good. */
+  readonly failed: readonly string[];
+}
+
+/** Asks for a repository's tags over and over while `work` is under way. The repository is the one of `hello`. */
+export async function whileReading<T>(
+  lab: TestLab,
+  access: RegistryAccess,
+  work: () => Promise<T>,
+): Promise<Read<T>> {
+  let done = false;
+  let asked = 0;
+  const failed: string[] = [];
+  const reading = (async () => {
+    while (!done) {
+      asked += 1;
+      const refusal = await read(lab, access, TRIES);
+      if (refusal !== undefined) failed.push(refusal);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  })();
+  const result = await work().finally(() => (done = true));
+  await reading;
+  return { result, asked, failed };
+}
+
+async function read(lab: TestLab, access: RegistryAccess, tries: number): Promise<string | undefined> {
+  const { username: user, password } = access;
+  const refusal = await ask(lab, access, "/v2/demo/hello/tags/list", { user, password }).then(
+    ({ status }) => (status === 200 ? undefined : `status ${status}`),
+    String,
+  );
+  if (refusal === undefined || tries === 1) return refusal;
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  return read(lab, access, tries - 1);
+}
