@@ -162,7 +162,7 @@ function unchecked(args: S3BalancerArgs): string {
 }
 
 /**
- * A pull that is refused in vain has failed, one that is refused late has only waited: between the two refusals that
+ * A pull that is refused in vain has failed; one that is refused late has only waited. Between the two refusals that
  * count there is time for members to find each other again.
  */
 const quorumChecks: Readonly<Record<Quorum, { readonly uri: string; readonly again: string }>> = {

@@ -1,5 +1,5 @@
 /**
- * Whether the store can be written to, and read. Without a quorum for it a registry fails late and variously; here what
+ * Whether the store can be written to, and read. Without its quorum for that a registry fails late and variously; here what
  * would write is turned away before its body is read, what would read at once, and what the store can do goes on.
  */
 import { lines, word } from "../text";
