@@ -39,9 +39,11 @@ export { shellCommand, shellQuote } from "./shell";
 export { renderUnit, unitArgument, unitCommand, unitEnvironment, type UnitSections } from "./unit";
 export {
   balancerHealthPath,
+  balancerQuorumPaths,
   balancerStoragePath,
-  balancerWritablePath,
+  quorums,
   renderS3Balancer,
+  type Quorum,
   type S3BalancerArgs,
 } from "./s3-balancer";
 export { renderFrontCheck, renderFrontWatch, type FrontCheckArgs } from "./front-check";

@@ -19,8 +19,14 @@ export interface S3BalancerArgs {
 export const balancerHealthPath = "/healthz";
 /** Path that says, besides, whether a member of the store can be used. */
 export const balancerStoragePath = "/healthz/storage";
-/** Path that says whether the store has its write quorum. */
-export const balancerWritablePath = "/healthz/writable";
+/** What the store needs a quorum for. */
+export const quorums = ["write", "read"] as const;
+export type Quorum = (typeof quorums)[number];
+/** Paths that say whether the store has that quorum. */
+export const balancerQuorumPaths: Readonly<Record<Quorum, string>> = {
+  write: "/healthz/writable",
+  read: "/healthz/readable",
+};
 
 export function renderS3Balancer(args: S3BalancerArgs): string {
   return [
@@ -30,7 +36,7 @@ export function renderS3Balancer(args: S3BalancerArgs): string {
     frontend(args),
     backend(args),
     unchecked(args),
-    quorum(args),
+    ...quorums.map((quorum) => quorumBackend(quorum, args)),
   ].join("\n");
 }
 
@@ -96,16 +102,24 @@ function frontend(args: S3BalancerArgs): string {
     "    acl no-member nbsrv(minio) eq 0",
     `    http-request return status 503 content-type text/plain string "no member" if { path ${balancerStoragePath} } no-member`,
     `    http-request return status 200 content-type text/plain string ok if { path ${balancerStoragePath} }`,
-    "    acl no-quorum nbsrv(quorum) eq 0",
-    `    http-request return status 503 content-type text/plain string "no write quorum" if { path ${balancerWritablePath} } no-quorum !no-member`,
-    "    # Whoever reaches no member knows nothing of their quorum.",
-    `    http-request return status 504 content-type text/plain string "no member" if { path ${balancerWritablePath} } no-member`,
-    `    http-request return status 200 content-type text/plain string ok if { path ${balancerWritablePath} }`,
+    ...quorums.flatMap(quorumAnswers),
     "    # The end of a multipart upload is a POST, and the one request that does not mean the same twice.",
     "    http-request disable-l7-retry if METH_POST",
     "    use_backend minio-unchecked if no-member",
     "    default_backend minio",
   );
+}
+
+/** Whoever reaches no member knows nothing of their quorum, and says 504. */
+function quorumAnswers(quorum: Quorum): string[] {
+  const answer = (status: number, text: string, when = ""): string =>
+    `    http-request return status ${status} content-type text/plain string ${text} if { path ${balancerQuorumPaths[quorum]} }${when}`;
+  return [
+    `    acl no-${quorum}-quorum nbsrv(${quorum}-quorum) eq 0`,
+    answer(503, `"no ${quorum} quorum"`, ` no-${quorum}-quorum !no-member`),
+    answer(504, '"no member"', " no-member"),
+    answer(200, "ok"),
+  ];
 }
 
 /**
@@ -148,17 +162,27 @@ function unchecked(args: S3BalancerArgs): string {
 }
 
 /**
- * Takes no request: its checks alone are wanted. One member that counts a write quorum is enough, and it takes two
+ * A pull that is refused in vain has failed; one that is refused late has only waited. Between the two refusals that
+ * count there is time for members to find each other again.
+ */
+const quorumChecks: Readonly<Record<Quorum, { readonly uri: string; readonly again: string }>> = {
+  write: { uri: "/minio/health/cluster", again: "500ms" },
+  read: { uri: "/minio/health/cluster/read", again: "2s" },
+};
+
+/**
+ * Takes no request: its checks alone are wanted. One member that counts a quorum is enough, and it takes two
  * refusals to count as one that does not. A member waits up to 10 s for the drives of a node that is silent.
  */
-function quorum(args: S3BalancerArgs): string {
+function quorumBackend(quorum: Quorum, args: S3BalancerArgs): string {
+  const { uri, again } = quorumChecks[quorum];
   return lines(
-    "backend quorum",
+    `backend ${quorum}-quorum`,
     "    timeout check 12s",
     "    option httpchk",
-    "    http-check send meth GET uri /minio/health/cluster ver HTTP/1.1 hdr Host minio",
+    `    http-check send meth GET uri ${uri} ver HTTP/1.1 hdr Host minio`,
     "    http-check expect status 200",
-    "    default-server init-addr none resolvers docker resolve-prefer ipv4 check inter 2s fastinter 500ms downinter 1s fall 2 rise 1",
+    `    default-server init-addr none resolvers docker resolve-prefer ipv4 check inter 2s fastinter ${again} downinter 1s fall 2 rise 1`,
     ...args.backends.map(server),
   );
 }

@@ -1,4 +1,5 @@
 /** Answers that nginx gives itself, in the form the distribution API gives them. */
+import type { Quorum } from "../s3-balancer";
 import { lines } from "../text";
 
 /** Headers of answers made here; what a registry says itself passes unchanged. */
@@ -35,8 +36,11 @@ const errors = [
   [502, "@unavailable", "UNAVAILABLE", "no registry can be reached, try again in a moment", 503],
 ] as const;
 
-const readOnly =
-  "too few members of the store are up to write to it, try again in a moment; pulls work while two of them are up";
+const withoutQuorum: Readonly<Record<Quorum, string>> = {
+  write:
+    "too few members of the store are up to write to it, try again in a moment; pulls work while two of them are up",
+  read: "too few members of the store are up to read from it, try again in a moment",
+};
 
 export function headersAndErrors(): string {
   return lines(
@@ -51,7 +55,9 @@ export function headersAndErrors(): string {
       errorLocation(name, as ?? status, code, message),
     ),
     ...errorLocation("@denied", 403, "DENIED", "requested access to the resource is denied"),
-    ...errorLocation("@read_only", 503, "UNAVAILABLE", readOnly),
+    ...Object.entries(withoutQuorum).flatMap(([quorum, message]) =>
+      errorLocation(`@no_${quorum}`, 503, "UNAVAILABLE", message),
+    ),
   );
 }
 

@@ -1,7 +1,7 @@
 export interface NginxArgs {
   /** A registry's name, resolved while nginx runs, one for each registry node. */
   readonly registries: readonly { readonly name: string; readonly port: number }[];
-  /** The S3 balancers, by names resolved while nginx runs: any of them knows whether the store can be written to. */
+  /** The S3 balancers, by names resolved while nginx runs: any of them knows what quorums the store has. */
   readonly balancers: readonly { readonly name: string; readonly port: number }[];
   /** Port inside the container. @default 443 */
   readonly listenPort?: number;

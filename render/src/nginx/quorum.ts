@@ -1,9 +1,9 @@
 /**
- * Whether the store can be written to. Without its write quorum a registry fails late and variously; here what would
- * write is turned away before its body is read, and what reads goes on.
+ * Whether the store can be written to, and read. Without its quorum for that a registry fails late and variously; here what
+ * would write is turned away before its body is read, what would read at once, and what the store can do goes on.
  */
 import { lines, word } from "../text";
-import { balancerWritablePath } from "../s3-balancer";
+import { balancerQuorumPaths, quorums, type Quorum } from "../s3-balancer";
 import { noPath } from "./answers";
 import type { Settings } from "./args";
 
@@ -17,30 +17,47 @@ export function balancers(args: Settings): string {
     ),
     "}",
     `proxy_cache_path ${args.run}/quorum keys_zone=quorum:64k max_size=1m inactive=1m use_temp_path=off;`,
-    "# The location that a request goes to once its right is known.",
-    'map "$request_method $registry_route" $registry_way {',
+    "# The location that a request goes to once its right is known. For /v2/ itself no registry asks the store.",
+    'map "$request_method $registry_route $request_uri" $registry_way {',
     "    default $registry_route;",
-    '    "~^(?:POST|PUT|PATCH|DELETE) (?:api|manifest|blob|upload)$" write;',
+    '    "~^(?:POST|PUT|PATCH|DELETE) (?:api|manifest|blob|upload) " write;',
+    '    "~^(?:GET|HEAD) (?:api /v2/[^?]|manifest |blob |upload )" read;',
     "}",
   );
 }
 
 /**
- * The first balancer that reaches a member is believed, and its 503 alone holds a write up: balancers that are silent, or
- * reach none, are no reason. The answer is kept for a second or two. 403 is how `auth_request` is told of a refusal.
+ * The first balancer that reaches a member is believed, and its 503 alone holds a request up: balancers that are silent,
+ * or reach none, are no reason. The answer is kept for a second or two. 403 is how `auth_request` is told of a refusal.
  */
-export function writes(args: Settings): string {
+export function quorumLocations(args: Settings): string {
   return lines(
-    "location @write {",
-    "    auth_request /-/quorum;",
-    "    error_page 403 =503 @read_only;",
+    ...quorums.flatMap((quorum) => check(quorum, args)),
+    "location @quorum {",
+    "    # To a client this location does not exist.",
+    `    if ($registry_way !~ "^(?:${quorums.join("|")})$") {`,
+    `        return 404 '${noPath}';`,
+    "    }",
+    "    return 204;",
+    "}",
+    "location @no_quorum {",
+    "    return 403;",
+    "}",
+  );
+}
+
+function check(quorum: Quorum, args: Settings): string[] {
+  return [
+    `location @${quorum} {`,
+    `    auth_request /-/quorum/${quorum};`,
+    `    error_page 403 =503 @no_${quorum};`,
     "    error_page 500 @failed;",
     "    root /var/empty;",
     "    try_files /none @$registry_route;",
     "}",
-    "location = /-/quorum {",
+    `location = /-/quorum/${quorum} {`,
     "    internal;",
-    `    proxy_pass http://balancers${balancerWritablePath};`,
+    `    proxy_pass http://balancers${balancerQuorumPaths[quorum]};`,
     "    proxy_pass_request_headers off;",
     "    proxy_pass_request_body off;",
     "    proxy_set_header Content-Length '';",
@@ -52,21 +69,13 @@ export function writes(args: Settings): string {
     "    # All of them: the server's own limit is one for registries.",
     `    proxy_next_upstream_tries ${args.balancers.length};`,
     "    proxy_cache quorum;",
-    "    proxy_cache_key quorum;",
+    `    proxy_cache_key ${quorum};`,
     "    proxy_cache_valid any 1s;",
+    "    # Of requests that come at once, one asks.",
+    "    proxy_cache_use_stale updating;",
     "    proxy_intercept_errors on;",
     "    error_page 503 = @no_quorum;",
     "    error_page 400 401 403 404 405 429 500 502 504 = @quorum;",
     "}",
-    "location @quorum {",
-    "    # To a client this location does not exist.",
-    "    if ($registry_way != write) {",
-    `        return 404 '${noPath}';`,
-    "    }",
-    "    return 204;",
-    "}",
-    "location @no_quorum {",
-    "    return 403;",
-    "}",
-  );
+  ];
 }

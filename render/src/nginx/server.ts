@@ -2,7 +2,7 @@
 import { indent, lines, word } from "../text";
 import { headersAndErrors } from "./answers";
 import type { Settings } from "./args";
-import { writes } from "./quorum";
+import { quorumLocations } from "./quorum";
 import { entry, routes, towardsRegistries } from "./routes";
 import { leavingPath } from "./start";
 
@@ -20,7 +20,7 @@ export function registryServer(args: Settings): string {
     indent(towardsRegistries(), 4),
     indent(health(args), 4),
     indent(entry(args), 4),
-    indent(writes(args), 4),
+    indent(quorumLocations(args), 4),
     indent(routes(args), 4).trimEnd(),
     "}",
   );

@@ -175,8 +175,8 @@ describe("rights", () => {
     ["GET", "/v1/search", 404],
     ["GET", "/", 404],
     ["GET", "/-/password", 404],
-    ["GET", "/-/quorum", 404],
-    ["POST", "/-/quorum", 404],
+    ["GET", "/-/quorum/read", 404],
+    ["POST", "/-/quorum/write", 404],
     ["GET", "/metrics", 404],
   ])("%s %s is answered with %i", async (method, target, status) => {
     one.seen.length = two.seen.length = 0;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { balancerStoragePath, balancerWritablePath } from "@moorage/render";
+import { balancerQuorumPaths, balancerStoragePath, quorums, type Quorum } from "@moorage/render";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { Balancer } from "./balancer";
 import { NameServer } from "./dns";
@@ -20,26 +20,41 @@ const writes: readonly [method: string, target: string][] = [
   ["DELETE", "/v2/team/app/blobs/uploads/0a-1b"],
 ];
 const reads: readonly [method: string, target: string][] = [
-  ["GET", "/v2/"],
   ["GET", "/v2/_catalog"],
+  ["GET", "/v2/_catalog?n=2"],
   ["GET", "/v2/team/app/tags/list"],
   ["HEAD", "/v2/team/app/manifests/latest"],
   ["GET", "/v2/team/app/manifests/latest"],
   ["GET", `/v2/team/app/blobs/${digest}`],
+  ["HEAD", `/v2/team/app/blobs/${digest}`],
+  ["GET", `/v2/team/app/referrers/${digest}`],
   ["GET", "/v2/team/app/blobs/uploads/0a-1b"],
 ];
+/** What no registry asks its store for. */
+const bases: readonly [method: string, target: string][] = [
+  ["GET", "/v2/"],
+  ["HEAD", "/v2/"],
+  ["GET", "/v2/?n=2"],
+];
 
-const clusterPath = "/minio/health/cluster";
+const clusterPaths: Readonly<Record<Quorum, string>> = {
+  write: "/minio/health/cluster",
+  read: "/minio/health/cluster/read",
+};
 const registry = new Upstream("registry", "127.0.7.9", 25000);
 const members = [1, 2, 3, 4].map((at) => new Upstream(`minio-${at}`, `127.0.7.${at}`, 25921));
-/** What members say of their write quorum; without an answer they are slow. */
-const says = new Map<Upstream, number | undefined>();
+type Said = Map<Upstream, number | undefined>;
+/** What members say of their quorums; without an answer they are slow. */
+const says: Readonly<Record<Quorum, Said>> = { write: new Map(), read: new Map() };
 let names: NameServer;
 let front: Front;
 let balancers: Balancer[];
 
-function saying(status: number | undefined, ...some: readonly Upstream[]): void {
-  for (const member of some) says.set(member, status);
+function saying(quorum: Quorum, status: number | undefined, ...some: readonly Upstream[]): void {
+  for (const member of some) says[quorum].set(member, status);
+}
+function sayingAll(status: number | undefined, ...some: readonly Upstream[]): void {
+  for (const quorum of quorums) saying(quorum, status, ...some);
 }
 
 beforeAll(async () => {
@@ -48,11 +63,12 @@ beforeAll(async () => {
   for (const name of ["s3-one", "s3-two"]) names.names.set(name, "127.0.0.1");
   for (const member of members) {
     member.reply = ({ url }, response) => {
-      const status = url === clusterPath ? says.get(member) : 200;
+      const quorum = quorums.find((one) => clusterPaths[one] === url);
+      const status = quorum ? says[quorum].get(member) : 200;
       if (status !== undefined) response.writeHead(status).end();
     };
   }
-  saying(200, ...members);
+  sayingAll(200, ...members);
   await Promise.all([registry, ...members].map((one) => one.start()));
   const backends = members.map(({ name, port }) => ({ name, port }));
   balancers = [25922, 25923].map((port) => new Balancer(port, { backends, resolver: names.address }));
@@ -78,6 +94,7 @@ afterAll(async () => {
 const asked = (method: string, target: string, more: Ask = {}): Promise<Answer> =>
   front.ask(target, { method, user: admin, ...more });
 const push = (): Promise<Answer> => asked("POST", "/v2/team/app/blobs/uploads/");
+const pull = (): Promise<Answer> => asked("GET", "/v2/team/app/manifests/latest");
 
 /** Seconds until the answer has that status. */
 async function until(work: () => Promise<{ readonly status: number }>, status: number): Promise<number> {
@@ -89,8 +106,26 @@ async function until(work: () => Promise<{ readonly status: number }>, status: n
   return (Date.now() - since) / 1000;
 }
 
-describe("while the store has its write quorum", () => {
-  it.each([...writes, ...reads])("%s %s passes", async (method, target) => {
+/** A refusal in the registry's own form, given without asking one. */
+async function expectRefusal(method: string, target: string, why: string): Promise<void> {
+  registry.seen.length = 0;
+  const body = ["GET", "HEAD"].includes(method) ? undefined : "some of a layer";
+  const answer = await asked(method, target, { body });
+  expect(answer.status).toBe(503);
+  expect(answer.headers["retry-after"]).toBe("5");
+  expect(answer.headers["content-type"]).toBe("application/json");
+  expect(answer.headers["docker-distribution-api-version"]).toBe("registry/2.0");
+  expect(answer.headers["www-authenticate"]).toBeUndefined();
+  if (method !== "HEAD") {
+    const { errors } = JSON.parse(answer.body) as { errors: Record<string, unknown>[] };
+    const message = expect.stringContaining(why) as string;
+    expect(errors).toEqual([{ code: "UNAVAILABLE", message, detail: null }]);
+  }
+  expect(registry.seen.filter(({ url }) => url !== "/")).toEqual([]);
+}
+
+describe("while the store has its quorums", () => {
+  it.each([...writes, ...reads, ...bases])("%s %s passes", async (method, target) => {
     registry.seen.length = 0;
     expect((await asked(method, target)).status).toBe(200);
     const passed = registry.seen
@@ -99,7 +134,10 @@ describe("while the store has its write quorum", () => {
     expect(passed).toEqual([`${method} ${target}`]);
   });
 
-  it("a busy push asks a balancer about once a second", async () => {
+  it.each([
+    ["write", "POST", "/v2/team/app/blobs/uploads/"],
+    ["read", "GET", "/v2/team/app/manifests/latest"],
+  ] as const)("who is busy asks a balancer about once a second: %s", async (quorum, by, target) => {
     const one = await new Upstream("counted", "127.0.7.8", 25924).start();
     names.names.set("s3-counted", "127.0.7.8");
     const counted = new Front(25448, users, {
@@ -109,7 +147,7 @@ describe("while the store has its write quorum", () => {
     });
     try {
       await counted.start();
-      const ask = () => counted.ask("/v2/team/app/blobs/uploads/", { method: "POST", user: admin });
+      const ask = () => counted.ask(target, { method: by, user: admin });
       await until(ask, 200);
       await until(() => Promise.resolve({ status: one.seen.length > 0 ? 1 : 0 }), 1);
       const before = one.seen.length;
@@ -120,7 +158,7 @@ describe("while the store has its write quorum", () => {
       const seconds = (Date.now() - since) / 1000;
       expect(one.seen.length - before).toBeLessThanOrEqual(2 * seconds);
       const { method, url, headers, body } = one.seen[0] ?? {};
-      expect({ method, url, body }).toEqual({ method: "GET", url: balancerWritablePath, body: "" });
+      expect({ method, url, body }).toEqual({ method: "GET", url: balancerQuorumPaths[quorum], body: "" });
       expect(headers?.authorization).toBeUndefined();
     } finally {
       await counted.stop();
@@ -132,12 +170,12 @@ describe("while the store has its write quorum", () => {
 describe("without a write quorum", () => {
   let seconds: number;
   beforeAll(async () => {
-    saying(503, ...members);
+    saying("write", 503, ...members);
     seconds = await until(push, 503);
     console.log(`pushes are refused ${seconds.toFixed(1)} s after the quorum is lost`);
   });
   afterAll(async () => {
-    saying(200, ...members);
+    saying("write", 200, ...members);
     await until(push, 200);
   });
 
@@ -145,22 +183,11 @@ describe("without a write quorum", () => {
     expect(seconds).toBeLessThan(5);
   });
 
-  it.each(writes)("%s %s is answered with 503, and why", async (method, target) => {
-    registry.seen.length = 0;
-    const answer = await asked(method, target, { body: "some of a layer" });
-    expect(answer.status).toBe(503);
-    expect(answer.headers["retry-after"]).toBe("5");
-    expect(answer.headers["content-type"]).toBe("application/json");
-    expect(answer.headers["docker-distribution-api-version"]).toBe("registry/2.0");
-    expect(answer.headers["www-authenticate"]).toBeUndefined();
-    const { errors } = JSON.parse(answer.body) as { errors: Record<string, unknown>[] };
-    expect(errors).toEqual([
-      { code: "UNAVAILABLE", message: expect.stringContaining("pulls work") as string, detail: null },
-    ]);
-    expect(registry.seen.filter(({ url }) => url !== "/")).toEqual([]);
-  });
+  it.each(writes)("%s %s is answered with 503, and why", (method, target) =>
+    expectRefusal(method, target, "pulls work"),
+  );
 
-  it.each(reads)("%s %s passes", async (method, target) => {
+  it.each([...reads, ...bases])("%s %s passes", async (method, target) => {
     expect((await asked(method, target)).status).toBe(200);
   });
 
@@ -190,7 +217,7 @@ describe("without a write quorum", () => {
   it("a balancer that just started says so too, within seconds", async () => {
     await balancers[0]?.stop();
     await balancers[0]?.start();
-    const seconds = await until(() => balancers[0]?.ask(balancerWritablePath) ?? push(), 503);
+    const seconds = await until(() => balancers[0]?.ask(balancerQuorumPaths.write) ?? push(), 503);
     expect(seconds).toBeLessThan(5);
   });
 
@@ -201,44 +228,108 @@ describe("without a write quorum", () => {
   });
 });
 
-describe("the quorum is back", () => {
-  it("and pushes pass within 4 s", async () => {
-    saying(503, ...members);
+describe("without a read quorum", () => {
+  let seconds: number;
+  beforeAll(async () => {
+    sayingAll(503, ...members);
+    seconds = await until(pull, 503);
+    console.log(`pulls are refused ${seconds.toFixed(1)} s after the quorum is lost`);
     await until(push, 503);
-    saying(200, ...members);
-    const seconds = await until(push, 200);
-    console.log(`pushes pass ${seconds.toFixed(1)} s after the quorum is back`);
+  });
+  afterAll(async () => {
+    sayingAll(200, ...members);
+    await until(pull, 200);
+    await until(push, 200);
+  });
+
+  it("is seen within 7 s", () => {
+    expect(seconds).toBeLessThan(7);
+  });
+
+  it.each(reads)("%s %s is answered with 503, and why", (method, target) =>
+    expectRefusal(method, target, "up to read from it"),
+  );
+
+  it.each(writes)("%s %s is, too", (method, target) => expectRefusal(method, target, "to write to it"));
+
+  it.each(bases)("%s %s passes", async (method, target) => {
+    expect((await asked(method, target)).status).toBe(200);
+  });
+
+  it("passwords and rights are decided first", async () => {
+    const target = "/v2/secret/manifests/latest";
+    expect((await asked("GET", target, { user: "team:wrong" })).status).toBe(401);
+    expect((await asked("GET", target, { user: "team:blue" })).status).toBe(403);
+    expect((await asked("GET", "/v2/Nonsense/manifests/latest")).status).toBe(404);
+  });
+
+  it("one balancer that is gone is no answer", async () => {
+    await balancers[0]?.stop();
+    for (let i = 0; i < 12; i++, await sleep(300)) expect((await pull()).status).toBe(503);
+    await balancers[0]?.start();
+  });
+});
+
+describe("the quorum is back", () => {
+  it.each([
+    ["write", push],
+    ["read", pull],
+  ] as const)("and requests pass within 4 s: %s", async (quorum, ask) => {
+    saying(quorum, 503, ...members);
+    await until(ask, 503);
+    saying(quorum, 200, ...members);
+    const seconds = await until(ask, 200);
+    console.log(`requests pass ${seconds.toFixed(1)} s after the ${quorum} quorum is back`);
     expect(seconds).toBeLessThan(4);
   });
 });
 
-describe("writes are not held up", () => {
+describe("requests are not held up", () => {
   afterEach(async () => {
-    saying(200, ...members);
+    sayingAll(200, ...members);
     for (const balancer of balancers) balancer.freeze(false);
     await sleep(3000);
   });
 
-  /** Every push of some seconds passes, the slowest within 1.5 s. */
+  /** Every push and pull of some seconds passes, the slowest within 1.5 s. */
   async function passing(seconds: number): Promise<void> {
     const since = Date.now();
     let slowest = 0;
     while (Date.now() - since < seconds * 1000) {
-      const asked = Date.now();
-      expect((await push()).status).toBe(200);
-      slowest = Math.max(slowest, Date.now() - asked);
+      for (const ask of [push, pull]) {
+        const asked = Date.now();
+        expect((await ask()).status).toBe(200);
+        slowest = Math.max(slowest, Date.now() - asked);
+      }
       await sleep(50);
     }
     expect(slowest).toBeLessThan(1500);
   }
 
   it("by three members that say no, while one says yes", async () => {
-    saying(503, ...members.slice(1));
+    sayingAll(503, ...members.slice(1));
     await passing(7);
   });
 
+  it("by members that all say once that nothing can be read", async () => {
+    const haveSaid = (): boolean =>
+      members.every(({ seen }) => seen.some(({ url }) => url === clusterPaths.read));
+    await balancers[1]?.stop();
+    try {
+      for (const member of members) member.seen.length = 0;
+      saying("read", 503, ...members);
+      for (const since = Date.now(); Date.now() - since < 6000; await sleep(10)) {
+        if (haveSaid()) saying("read", 200, ...members);
+        expect((await balancers[0]?.ask(balancerQuorumPaths.read))?.status).toBe(200);
+      }
+      expect(haveSaid()).toBe(true);
+    } finally {
+      await balancers[1]?.start();
+    }
+  });
+
   it("by members that have not said yet what they wait 10 s for", async () => {
-    saying(undefined, ...members);
+    sayingAll(undefined, ...members);
     await passing(10);
   });
 
@@ -252,7 +343,8 @@ describe("writes are not held up", () => {
       await balancer.stop();
       await balancer.start();
       for (let i = 0; i < 100; i++, await sleep(10)) {
-        expect((await balancer.ask(balancerWritablePath)).status).not.toBe(503);
+        for (const quorum of quorums)
+          expect((await balancer.ask(balancerQuorumPaths[quorum])).status).not.toBe(503);
       }
     }
   });
@@ -263,11 +355,12 @@ describe("writes are not held up", () => {
     const blind = new Balancer(25922, { backends, resolver: names.address });
     try {
       await blind.start();
-      expect((await blind.ask(balancerWritablePath)).status).toBe(504);
+      for (const quorum of quorums) expect((await blind.ask(balancerQuorumPaths[quorum])).status).toBe(504);
       await passing(6);
       // The other one's refusal counts all the same.
-      saying(503, ...members);
+      sayingAll(503, ...members);
       expect(await until(push, 503)).toBeLessThan(6);
+      expect(await until(pull, 503)).toBeLessThan(7);
     } finally {
       await blind.remove();
       await balancers[0]?.start();
