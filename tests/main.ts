@@ -12,10 +12,9 @@ import { summaryText, together, type Summary } from "./support/summary";
 const checkout = path.join(__dirname, "..");
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-tests-"));
 
-/** Projects of each run, and how far it steps back (nice): those on labs take longest, and what else there is fills their pauses. */
-const runs: Readonly<Record<string, { readonly projects: readonly string[]; readonly nice: number }>> = {
-  labs: { projects: ["platforms", "lab"], nice: 0 },
-  others: { projects: ["setup", "quick", "parity"], nice: 5 },
+const runs: Readonly<Record<string, readonly string[]>> = {
+  labs: ["platforms", "lab"],
+  others: ["setup", "quick", "parity"],
 };
 
 /** Writes whole lines, so that those of two runs do not end up in each other. */
@@ -32,14 +31,13 @@ function lineByLine(write: (lines: string) => void): { add(text: string): void; 
 }
 
 /** Runs vitest on some of its projects. @returns what it came to, with a failure where it did not come to its end */
-function run(name: string, { projects, nice }: (typeof runs)[string]): Promise<Summary> {
+function run(name: string, projects: readonly string[]): Promise<Summary> {
   const file = path.join(folder, `${name}.json`);
   const child = spawn(
     path.join(checkout, "node_modules/.bin/vitest"),
     ["run", ...projects.flatMap((project) => ["--project", project])],
     { cwd: checkout, env: { ...process.env, [summaryVariable]: file }, stdio: ["ignore", "pipe", "pipe"] },
   );
-  if (child.pid !== undefined) os.setPriority(child.pid, nice);
   const out = lineByLine((lines) => process.stdout.write(lines));
   const errors = lineByLine((lines) => process.stderr.write(lines));
   child.stdout.setEncoding("utf8").on("data", out.add);
@@ -60,7 +58,7 @@ function run(name: string, { projects, nice }: (typeof runs)[string]): Promise<S
 async function main(): Promise<void> {
   // Whoever interrupts this one interrupts both, which clean up; their ends are waited for.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined);
-  const summaries = await Promise.all(Object.entries(runs).map(([name, one]) => run(name, one)));
+  const summaries = await Promise.all(Object.entries(runs).map(([name, projects]) => run(name, projects)));
   fs.rmSync(folder, { recursive: true });
   const summary = together(summaries);
   console.log(summaryText(summary));
