@@ -9,6 +9,8 @@ import { OwnNetwork, type Said } from "./ownNetwork";
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-guard-"));
 const script = path.join(folder, "storage-guard");
 const members = ["10.9.0.2", "10.9.0.3", "10.9.0.4"];
+/** Of one that moves. */
+const another = "10.9.0.5";
 
 /** A member of MinIO: it answers when asked for its health, and keeps everything else waiting. */
 const member = `
@@ -27,7 +29,7 @@ const waiting = `
 /** A network with the members' addresses, for which rules count as they do for those of other hosts, and one to ask from. */
 const addresses = [
   "ip address add 10.9.0.1/32 dev lo",
-  ...members.flatMap((address) => [
+  ...[...members, another].flatMap((address) => [
     `ip address add ${address}/32 dev lo`,
     `ip route replace local ${address} dev lo table local src 10.9.0.1`,
   ]),
@@ -103,6 +105,29 @@ describe("connections to members of MinIO", () => {
     expect(await refusedNow("10.9.0.4")).toBe(false);
     signal(2, "SIGCONT");
     guard = network.run("bash", script, "guard", String(minio.child.pid));
+  });
+
+  it("are ended though another address is silent for good, as its member has left it", async () => {
+    const [moved, connected] = [network.node(member, another), network.node(waiting, another)];
+    const connectedToAll = network.node(waiting, ...members);
+    // Until they are seen to be members' addresses.
+    await new Promise((resolve) => setTimeout(resolve, 7000));
+    for (const { child } of [connected, moved]) child.kill("SIGKILL");
+    // What is sent there is lost.
+    const leave = [
+      `ip address del ${another}/32 dev lo`,
+      "ip link add lost type veth peer name void",
+      "ip link set lost up && ip link set void up",
+      `ip neighbour add ${another} lladdr 02:00:00:00:00:05 dev lost`,
+      `ip route add ${another}/32 dev lost`,
+    ];
+    const left = network.run("sh", "-ec", leave.join("; "));
+    await eventually(5, async () => expect(left.child.exitCode, left.text).toBe(0));
+    await new Promise((resolve) => setTimeout(resolve, 25_000));
+    signal(0, "SIGSTOP");
+    await eventually(10, async () => expect(connectedToAll.text).toBe("waits\n10.9.0.2\n"));
+    expect(guard.text).not.toContain(another);
+    signal(0, "SIGCONT");
   });
 
   it("are looked after as long as MinIO's process lives", async () => {
