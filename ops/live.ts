@@ -146,10 +146,11 @@ function untold(
 
 /** Why it would not let in whom the program logs in as, and what to do; absent where it does. */
 function otherLogin(name: string, config: StackConfig): string | undefined {
-  const { user = "core", identityFile } = nodeOf(config, name).installer ?? {};
+  const { installer } = nodeOf(config, name);
   const at = `nodes.${name}.installer`;
+  const user = installer?.user ?? "core";
   if (user !== "core") return `lets in core by what it is told, not ${user}; leave ${at}.user out`;
-  if (identityFile !== undefined && config.os.sshAuthorizedKey === undefined)
+  if (installer?.identityFile !== undefined && config.os.sshAuthorizedKey === undefined)
     return `lets in the program's own key by what it is told, not ${at}.identityFile; leave that out, or name its public part in os.sshAuthorizedKey`;
   return undefined;
 }
