@@ -59,7 +59,7 @@ test("A node is cut off from the others", async () => {
     const reds = await seen(
       "swarm nodes: 3 of 4 ready and active",
       "etcd members: 2 of 3 members serve",
-      `storage ${node}: MinIO runs, but has no write quorum`,
+      `${node}: MinIO runs, but has no write quorum`,
       "storage healing: 3 of 4 drives can be written",
     );
     expect(reds.filter((red) => red.startsWith(`${node} reached`))).toEqual([]);

@@ -84,17 +84,15 @@ export async function follow(
   return printed;
 }
 
+/** The line with its names filled in: one for each value of a name that has several. */
 function filled(line: string, names: Following["names"] = {}): string[] {
-  const found = [...new Set(line.match(/\b[A-Z]{4,}\b/g))];
-  return found.reduce(
-    (lines, name) =>
-      lines.flatMap((one) =>
-        [names[name] ?? name]
-          .flat()
-          .map((value) => one.replace(new RegExp(`\\b${name}\\b`, "g"), () => value)),
-      ),
-    [line],
-  );
+  let lines = [line];
+  for (const name of new Set(line.match(/\b[A-Z]{4,}\b/g))) {
+    const values = [names[name] ?? name].flat();
+    const place = new RegExp(`\\b${name}\\b`, "g");
+    lines = lines.flatMap((one) => values.map((value) => one.replace(place, () => value)));
+  }
+  return lines;
 }
 
 async function onHypervisor(lab: TestLab, line: string): Promise<string> {
@@ -130,11 +128,11 @@ const wordsOf = (line: string): string[] =>
 
 async function pulumi(lab: TestLab, line: string): Promise<string> {
   const [, ...args] = wordsOf(line);
-  const [verb = "", object] = args;
-  const more = besides[verb] ?? besides[`${verb} ${object}`] ?? [];
+  const command = args.slice(0, 2).join(" ");
+  const more = besides[command] ?? besides[args[0] ?? ""] ?? [];
   // A new stack's salt is written beside the `Pulumi.yaml` of the folder, where the lab has its stack file.
-  const cwd = `${verb} ${object}` === "stack init" ? { cwd: lab.instance.dir } : {};
-  const { code, output } = await lab.pulumi([...args, ...more], cwd);
+  const folder = command === "stack init" ? { cwd: lab.instance.dir } : {};
+  const { code, output } = await lab.pulumi([...args, ...more], folder);
   if (code !== 0) throw new Error(`${line}: exit code ${code}:\n${output}`);
   return output;
 }

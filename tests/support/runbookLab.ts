@@ -7,7 +7,7 @@ import { pushLayer } from "./blobs";
 import { ask, eventually, TestLab } from "./testLab";
 
 export const managers = ["coreos1", "coreos2", "coreos3"];
-export const drive = "/var/lib/moorage/data/minio";
+const drive = "/var/lib/moorage/data/minio";
 
 /** A lab in which the runbook's tests break one thing after the other, each of which leaves it whole. */
 export class RunbookLab {
