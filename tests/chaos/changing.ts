@@ -77,8 +77,7 @@ export async function failAll(
     const { seconds, ran } = await timed(() => lab.up());
     sum += seconds;
     if (ran.code === 0) problems.push(`an update did not fail that has to say ${says.source}`);
-    else if (!says.test(ran.output))
-      problems.push(`an update does not say ${says.source}: ${failure(ran)}`);
+    else if (!says.test(ran.output)) problems.push(`an update does not say ${says.source}: ${failure(ran)}`);
     const left = await missing();
     if (left.length > 0) problems.push(`not back by itself after ${says.source}: ${left.join(", ")}`);
   }
@@ -171,7 +170,11 @@ async function measured(stage: Stage, lab: TestLab, change: Change): Promise<Mea
   await wait(AFTER_MS);
   const pauseSeconds = await pause?.();
   const seen = figures(stage, change, { from, to: Date.now() });
-  const [watched = [], missing, lost] = await Promise.all([ended?.(onLater), missingIn(stage), lostIn(stage)]);
+  const [watched = [], missing, lost] = await Promise.all([
+    ended?.(onLater),
+    missingIn(stage),
+    lostIn(stage),
+  ]);
   const { name, pushesGoOn } = change;
   const row: ChangeRow = {
     name,

@@ -47,10 +47,10 @@ export function untilIn(state: string): number {
 
 /** What is wrong with the answers to a password that has to be right all the while: only a connection may be cut off. */
 export function wrongAnswers(seen: readonly Probe[]): string[] {
-  const others = [...new Set(seen.map(({ status }) => status).filter((status) => ![0, 200].includes(status)))];
+  const others = new Set(seen.map(({ status }) => status).filter((status) => ![0, 200].includes(status)));
   return [
     ...(seen.length < LEAST ? [`the former password was asked with ${seen.length} times only`] : []),
-    ...others.map((one) => {
+    ...[...others].map((one) => {
       const count = seen.filter(({ status }) => status === one).length;
       return `the former password was answered with ${one} ${count} times of ${seen.length}`;
     }),
@@ -76,8 +76,7 @@ async function watchPassword(stage: Stage, lab: TestLab): Promise<(later: Later)
     const answers = await Promise.all(
       nodesOf(stage).map(async (node) => {
         const statuses: number[] = [];
-        for (const password of [former, now, "neither"])
-          statuses.push(await statusAt(stage, node, password));
+        for (const password of [former, now, "neither"]) statuses.push(await statusAt(stage, node, password));
         const said = statuses.join();
         return said === "200,200,401" ? [] : [`${node.name} says ${said} to the old, the new, and neither`];
       }),
@@ -130,8 +129,7 @@ async function serialAt(stage: Stage, node: Host): Promise<string> {
 
 /** Every front shows the new certificate afterwards; the prober and the clients check its authority all the while. */
 async function watchCertificate(stage: Stage): Promise<() => Promise<string[]>> {
-  const serials = (): Promise<string[]> =>
-    Promise.all(nodesOf(stage).map((node) => serialAt(stage, node)));
+  const serials = (): Promise<string[]> => Promise.all(nodesOf(stage).map((node) => serialAt(stage, node)));
   const before = await serials();
   return async () => {
     const after = await serials();

@@ -95,14 +95,13 @@ describe("updates that have to fail", () => {
       },
     };
     const failing = ["registry", "nginx"].map((name) => ({
-      edit: () =>
-        Promise.resolve((config: Document) => config.setIn(["images", name], "x")),
+      edit: () => Promise.resolve((config: Document) => config.setIn(["images", name], "x")),
       says: new RegExp(`${name}: rolled back`),
     }));
     return { lab, updated, failing, text: () => text };
   }
 
-  test("are one after the other, each without what the one before wanted, and the last is put back", async () => {
+  test("are made one by one, each without what the one before wanted, and all is put back", async () => {
     const { lab, updated, failing, text } = stack();
     const looked: string[][] = [];
     const missing = () => {

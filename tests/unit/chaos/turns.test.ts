@@ -36,9 +36,7 @@ test("two at once, one undrained, one that had no turn, and one that stays away 
     "n3 was not out of service",
     "n2 did not come back into service",
   ]);
-  expect(turnProblems([], { names: ["n1"], each: [] })).toEqual([
-    "n1 did not come back into service",
-  ]);
+  expect(turnProblems([], { names: ["n1"], each: [] })).toEqual(["n1 did not come back into service"]);
 });
 
 test("where one node is changed, it alone may go, drained before it leaves the list", () => {
@@ -67,19 +65,33 @@ describe("members of MinIO", () => {
   test("are away from when their new task is made until it runs", () => {
     const nanoseconds = 'minio-n1 "2026-11-27T10:00:00.123456789Z" "2026-11-27T10:00:09.5Z" running\n';
     expect(restartsIn(nanoseconds)).toEqual([
-      { service: "minio-n1", from: Date.UTC(2026, 10, 27, 10, 0, 0, 123), to: Date.UTC(2026, 10, 27, 10, 0, 9, 500) },
+      {
+        service: "minio-n1",
+        from: Date.UTC(2026, 10, 27, 10, 0, 0, 123),
+        to: Date.UTC(2026, 10, 27, 10, 0, 9, 500),
+      },
     ]);
     expect(restartsIn(said([["minio-n1", 1, 2, "starting"]]))).toEqual([]);
     expect(restartsIn("Error response from daemon: x")).toEqual([]);
   });
 
   test("are as they should be one after the other, in whatever order", () => {
-    const seen = restartsIn(said([["minio-n1", 120, 130], ["minio-n2", 100, 110]]));
+    const seen = restartsIn(
+      said([
+        ["minio-n1", 120, 130],
+        ["minio-n2", 100, 110],
+      ]),
+    );
     expect(restartProblems(seen, services, 99_000)).toEqual([]);
   });
 
   test("that are away together, or were not started anew, are said", () => {
-    const seen = restartsIn(said([["minio-n1", 109, 130], ["minio-n2", 100, 110]]));
+    const seen = restartsIn(
+      said([
+        ["minio-n1", 109, 130],
+        ["minio-n2", 100, 110],
+      ]),
+    );
     expect(restartProblems(seen, services, 99_000)).toEqual([
       "minio-n2 and minio-n1 were away at the same time",
     ]);
