@@ -35,7 +35,7 @@ const nameIn = (statement: string): string | undefined =>
 export function testIn(source: string, name: string): string {
   const parts = around(source, name);
   const used = new Set(parts.filter((part, at) => at === parts.length - 1 || isHook(part)));
-  for (let before = -1; before !== used.size; ) {
+  for (let before = -1; before !== used.size;) {
     before = used.size;
     const words = new Set([...used].flatMap((part) => part.match(/\w+/g) ?? []));
     for (const part of parts) if (words.has(nameIn(part) ?? "")) used.add(part);

@@ -26,10 +26,12 @@ describe("what is found out of a change later", () => {
     const done: string[] = [];
     let end: (found: readonly string[]) => void = () => undefined;
     const found = new Promise<readonly string[]>((resolve) => (end = resolve));
-    const change = (name: string, later: readonly Promise<readonly string[]>[] = []) => () => {
-      done.push(name);
-      return Promise.resolve({ row: rowOf(name, [`${name}'s`]), later });
-    };
+    const change =
+      (name: string, later: readonly Promise<readonly string[]>[] = []) =>
+      () => {
+        done.push(name);
+        return Promise.resolve({ row: rowOf(name, [`${name}'s`]), later });
+      };
     const changing = [change("one"), change("two", [found]), last ?? change("three")];
     return { done, end, rows: besideNext(changing) };
   }
