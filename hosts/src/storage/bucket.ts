@@ -96,12 +96,14 @@ async function driftOf(storage: StorageContainer, inputs: BucketInputs): Promise
   const argv = ["--json", "admin", "policy", "info", "local", name];
   const policy = await unlessMissing(storage, inputs, argv, `looking up policy ${name}`);
   if (policy === undefined) drift.push(`policy ${name} is gone`);
-  else if (!samePolicy(policyIn(policy), JSON.parse(bucketPolicy(bucket)))) drift.push(`policy ${name} is another one`);
+  else if (!samePolicy(policyIn(policy), JSON.parse(bucketPolicy(bucket))))
+    drift.push(`policy ${name} is another one`);
   const user = await userInfo(storage, inputs);
   if (user === undefined) drift.push(`user ${accessKey} is gone`);
   else if (!user.enabled) drift.push(`user ${accessKey} is disabled`);
   else if (!user.policies.includes(name)) drift.push(`user ${accessKey} does not have policy ${name}`);
-  else if (/signature/i.test((await refusal(storage, inputs)) ?? "")) drift.push(`user ${accessKey} has another key`);
+  else if (/signature/i.test((await refusal(storage, inputs)) ?? ""))
+    drift.push(`user ${accessKey} has another key`);
   return drift;
 }
 

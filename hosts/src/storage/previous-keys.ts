@@ -14,14 +14,21 @@ async function takeAway(inputs: PreviousKeysInputs): Promise<PreviousKeysOutputs
     const users = await usersOf(storage, inputs, bucket);
     if (!users.includes(accessKey)) {
       const remedy = "`pulumi refresh` and `pulumi up` make it anew";
-      throw new HostError(storage.connection.node, `user ${accessKey}, whose key registries have, is not there: ${remedy}`);
+      throw new HostError(
+        storage.connection.node,
+        `user ${accessKey}, whose key registries have, is not there: ${remedy}`,
+      );
     }
     for (const user of users.filter((name) => name !== accessKey)) await removeUser(storage, inputs, user);
   });
   return withoutProvider(inputs);
 }
 
-async function removeUser(storage: StorageContainer, inputs: PreviousKeysInputs, user: string): Promise<void> {
+async function removeUser(
+  storage: StorageContainer,
+  inputs: PreviousKeysInputs,
+  user: string,
+): Promise<void> {
   await unlessMissing(storage, inputs, ["admin", "user", "remove", "local", user], `removing user ${user}`);
   note("storage", `user ${user} is removed: no registry has its key any more`);
 }

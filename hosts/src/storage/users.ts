@@ -11,7 +11,9 @@ export function accessKeyOf(bucket: string, secretKey: string): string {
 
 /** Whether the program gave a user its name, which was the bucket's own once. */
 function isUserOf(bucket: string, name: string): boolean {
-  return name === bucket || (name.startsWith(`${bucket}-`) && /^[0-9a-f]{8}$/.test(name.slice(bucket.length + 1)));
+  return (
+    name === bucket || (name.startsWith(`${bucket}-`) && /^[0-9a-f]{8}$/.test(name.slice(bucket.length + 1)))
+  );
 }
 
 /** All users that the program made for a bucket. */

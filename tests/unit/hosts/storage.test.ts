@@ -90,10 +90,19 @@ it("is gone for a refresh where MinIO says so, and only then", async () => {
 
 it.each<[string, (minio: FakeMinio, user: string) => unknown]>([
   ["user USER is gone", ({ users }, user) => users.delete(user)],
-  ["user USER is disabled", ({ users }, user) => Object.assign(users.get(user) ?? {}, { status: "disabled" })],
-  ["user USER has another key", ({ users }, user) => Object.assign(users.get(user) ?? {}, { secret: "other" })],
+  [
+    "user USER is disabled",
+    ({ users }, user) => Object.assign(users.get(user) ?? {}, { status: "disabled" }),
+  ],
+  [
+    "user USER has another key",
+    ({ users }, user) => Object.assign(users.get(user) ?? {}, { secret: "other" }),
+  ],
   [`user USER does not have policy ${policy}`, ({ users }, user) => users.get(user)?.policies.pop()],
-  [`policy ${policy} is another one`, ({ policies }) => policies.set(policy, JSON.parse(bucketPolicy("other")))],
+  [
+    `policy ${policy} is another one`,
+    ({ policies }) => policies.set(policy, JSON.parse(bucketPolicy("other"))),
+  ],
 ])("shows at a refresh that %s, and mends that by an update", async (what, alter) => {
   const { inputs, minio } = await storage();
   const { id } = await bucket.create(inputs);
@@ -115,30 +124,33 @@ it.each<[string, (minio: FakeMinio, user: string) => unknown]>([
 it.each([
   ["the bucket's own name", "registry"],
   ["a name of its own", accessKeyOf("registry", "before")],
-])("another secret key of a user with %s refuses no registry, and ends the one before", async (_what, name) => {
-  const { minio, withKey, keeping } = await storage();
-  const before = { ...withKey("before"), accessKey: name };
-  await bucket.create(before);
-  await previousKeys.create(keeping(name));
-  const after = withKey("after");
-  const registries = ["a", "b", "c", "d"].map(() => before);
-  const refused = () => registries.filter((one) => !minio.serves(one.accessKey, one.secretKey)).length;
-  expect(refused()).toBe(0);
-
-  const isKnown = bucket.diff(before, { ...after, accessKey: UNKNOWN, secretKey: UNKNOWN });
-  for (const diff of [isKnown, bucket.diff(before, after)])
-    expect(diff).toEqual({ changes: true, changedKeys: ["accessKey", "secretKey"], replaces: [] });
-  await bucket.update("registry", before, after);
-  for (const at of registries.keys()) {
+])(
+  "another secret key of a user with %s refuses no registry, and ends the one before",
+  async (_what, name) => {
+    const { minio, withKey, keeping } = await storage();
+    const before = { ...withKey("before"), accessKey: name };
+    await bucket.create(before);
+    await previousKeys.create(keeping(name));
+    const after = withKey("after");
+    const registries = ["a", "b", "c", "d"].map(() => before);
+    const refused = () => registries.filter((one) => !minio.serves(one.accessKey, one.secretKey)).length;
     expect(refused()).toBe(0);
-    registries[at] = after;
-  }
-  await previousKeys.update("previous-keys", keeping(name), keeping(after.accessKey));
-  expect(refused()).toBe(0);
-  expect(minio.serves(before.accessKey, before.secretKey)).toBe(false);
-  expect([...minio.users.keys()]).toEqual([after.accessKey]);
-  expect(logged).toContain(`storage: user ${name} is removed: no registry has its key any more`);
-});
+
+    const isKnown = bucket.diff(before, { ...after, accessKey: UNKNOWN, secretKey: UNKNOWN });
+    for (const diff of [isKnown, bucket.diff(before, after)])
+      expect(diff).toEqual({ changes: true, changedKeys: ["accessKey", "secretKey"], replaces: [] });
+    await bucket.update("registry", before, after);
+    for (const at of registries.keys()) {
+      expect(refused()).toBe(0);
+      registries[at] = after;
+    }
+    await previousKeys.update("previous-keys", keeping(name), keeping(after.accessKey));
+    expect(refused()).toBe(0);
+    expect(minio.serves(before.accessKey, before.secretKey)).toBe(false);
+    expect([...minio.users.keys()]).toEqual([after.accessKey]);
+    expect(logged).toContain(`storage: user ${name} is removed: no registry has its key any more`);
+  },
+);
 
 it("takes away all that updates which were cut off have left, and nobody else's user", async () => {
   const { minio, withKey, keeping } = await storage();
@@ -161,7 +173,9 @@ it("takes no key away while the user is missing whose key registries should have
   await bucket.create(before);
   const { accessKey } = withKey("after");
   await expect(previousKeys.create(keeping(accessKey))).rejects.toThrow(
-    new RegExp(`user ${accessKey}, whose key registries have, is not there: .pulumi refresh. and .pulumi up.`),
+    new RegExp(
+      `user ${accessKey}, whose key registries have, is not there: .pulumi refresh. and .pulumi up.`,
+    ),
   );
   expect(minio.serves(before.accessKey, before.secretKey)).toBe(true);
 });

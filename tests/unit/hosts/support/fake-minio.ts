@@ -19,7 +19,10 @@ interface Asked {
   readonly hasInput: boolean;
   code: number;
 }
-type Answer = { readonly out?: string; readonly err?: string };
+interface Answer {
+  readonly out?: string;
+  readonly err?: string;
+}
 
 const root = { user: "root-user", password: "root-password" };
 const refused = (err: string): Answer => ({ err: `mc: <ERROR> ${err}` });
@@ -48,7 +51,11 @@ export class FakeMinio {
     const docker = await startDocker();
     docker.on("GET", /^\/containers\/json$/, () => ({ json: [{ Id: "minio", Created: 1 }] }));
     docker.on("POST", /^\/containers\/minio\/exec$/, ({ body }) => {
-      const { Cmd, Env, AttachStdin } = JSON.parse(body) as { Cmd: string[]; Env: string[]; AttachStdin: boolean };
+      const { Cmd, Env, AttachStdin } = JSON.parse(body) as {
+        Cmd: string[];
+        Env: string[];
+        AttachStdin: boolean;
+      };
       this.asked.push({ argv: Cmd, env: Env, hasInput: AttachStdin, code: 0 });
       return { json: { Id: String(this.asked.length - 1) } };
     });
@@ -61,7 +68,8 @@ export class FakeMinio {
   private async run(asked: Asked, begun: string, socket: Duplex): Promise<void> {
     let input = begun;
     if (asked.hasInput) for await (const chunk of socket) input += String(chunk);
-    const { out = "", err = "" } = this.answer(asked, input);
+    // What Docker itself is told stands before it.
+    const { out = "", err = "" } = this.answer(asked, input.replace(/^\{"Detach":[^}]*\}/, ""));
     asked.code = err === "" ? 0 : 1;
     socket.end(Buffer.concat([frame(1, out), frame(2, err)]));
   }
@@ -69,7 +77,8 @@ export class FakeMinio {
   private answer({ argv, env }: Asked, input: string): Answer {
     if (this.trouble !== undefined) return refused(this.trouble);
     const words = argv.slice(3).filter((word) => !word.startsWith("--"));
-    const [, user = "", password = ""] = /^MC_HOST_local=http:\/\/(.*?):(.*)@/.exec(env.find((one) => one.startsWith("MC_HOST")) ?? "") ?? [];
+    const [, user = "", password = ""] =
+      /^MC_HOST_local=http:\/\/(.*?):(.*)@/.exec(env.find((one) => one.startsWith("MC_HOST")) ?? "") ?? [];
     const isRoot = user === root.user && password === root.password;
     if (words[0] === "ready") return {};
     if (words[0] === "ls") return this.login(user, password);
@@ -81,7 +90,9 @@ export class FakeMinio {
     if (this.serves(access, secret)) return {};
     const user = this.users.get(access);
     if (!user) return refused("The Access Key Id you provided does not exist in our records.");
-    return refused(user.secret === secret ? "Access Denied." : "The request signature we calculated does not match.");
+    return refused(
+      user.secret === secret ? "Access Denied." : "The request signature we calculated does not match.",
+    );
   }
 
   private handle([verb = "", target = ""]: readonly string[]): Answer {
@@ -101,7 +112,8 @@ export class FakeMinio {
       JSON.stringify({ status: "success", accessKey, policyName: policies.join(","), userStatus: status });
     if (verb === "list") return { out: [...this.users].map((one) => `${shown(one)}\n`).join("") };
     const user = this.users.get(name);
-    if (verb === "add") this.users.set(name, { policies: user?.policies ?? [], secret: input.trim(), status: "enabled" });
+    if (verb === "add")
+      this.users.set(name, { policies: user?.policies ?? [], secret: input.trim(), status: "enabled" });
     else if (!user) return refused("The specified user does not exist. (The specified user does not exist)");
     else if (verb === "remove") this.users.delete(name);
     else return { out: shown([name, user]) };
@@ -113,7 +125,8 @@ export class FakeMinio {
     if (verb === "create") this.policies.set(name, JSON.parse(input) as Policy);
     else if (!policy) return refused("The canned policy does not exist.");
     else if (verb === "attach") this.users.get(user)?.policies.push(name);
-    else if (verb === "info") return { out: JSON.stringify({ policyInfo: { PolicyName: name, Policy: reordered(policy) } }) };
+    else if (verb === "info")
+      return { out: JSON.stringify({ policyInfo: { PolicyName: name, Policy: reordered(policy) } }) };
     else if ([...this.users.values()].some(({ policies }) => policies.includes(name)))
       return refused("The specified policy is in use and cannot be deleted.");
     else this.policies.delete(name);
@@ -123,5 +136,8 @@ export class FakeMinio {
 
 /** As MinIO keeps it. */
 function reordered({ Statement, ...rest }: Policy): unknown {
-  return { ...rest, Statement: Statement.map((one) => ({ ...one, Action: [...one.Action].sort() })).reverse() };
+  return {
+    ...rest,
+    Statement: Statement.map((one) => ({ ...one, Action: [...one.Action].sort() })).reverse(),
+  };
 }
