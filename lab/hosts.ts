@@ -15,6 +15,7 @@ import {
 } from "./exec";
 import type { Host, Instance, Platform } from "./instance";
 import { isPreinstalled, writeLayers } from "./layers";
+import type { Told } from "./live";
 import { greets } from "./network";
 import { guestDir } from "./roots";
 
@@ -27,6 +28,8 @@ export interface BootOptions {
   readonly platform: Platform;
   /** Of the network card; the lab's own by default. */
   readonly mac?: string;
+  /** What its live installer boots with, this time; the lab's own keys and address by default. */
+  readonly told?: Told;
 }
 
 const BOOT_MS = 90_000;
@@ -91,7 +94,7 @@ export async function switchOn(instance: Instance, host: Host, options: BootOpti
   const system = disks[0]?.device ?? "";
   if (preinstalled) await preinstall(system);
   await clearHost(instance, host);
-  await writeLayers(instance, host, options.platform);
+  await writeLayers(instance, host, options.platform, options.told);
   writeBootEnv(instance, host, {
     BASE: options.base,
     SYSTEM_DEV: system,

@@ -28,6 +28,7 @@ import {
 } from "./instance";
 import { ensureKeys, hostKeyFile, hostPublicKey, installerKey } from "./keys";
 import { raiseLimits, restoreLimits } from "./limits";
+import type { Told } from "./live";
 import { ensureForwards, ensureNetwork, removeNetwork } from "./network";
 import { baseRoot } from "./roots";
 import { accessFile } from "./ssh";
@@ -169,12 +170,12 @@ export function on(instance: Instance, host: Host): Promise<HostState> {
   return locked(instance, () => powerUp(instance, host));
 }
 
-async function powerUp(instance: Instance, host: Host): Promise<HostState> {
+async function powerUp(instance: Instance, host: Host, told?: Told): Promise<HostState> {
   const platform = platformOf(instance);
   if (platform === "virtualbox" && host.kind === "node" && !isFurnished(host))
     throw new LabError(`the hypervisor has no guest ${host.name} yet: make lab makes it, by pulumi up`);
   await ensureNetwork(instance);
-  await switchOn(instance, host, { base: await baseRoot(), platform });
+  await switchOn(instance, host, { base: await baseRoot(), platform, told });
   await ensureForwards(instance, platform);
   return waitReady(host, platform);
 }
@@ -190,8 +191,11 @@ export async function reboot(instance: Instance, host: Host): Promise<HostState>
   return on(instance, host);
 }
 
-/** Gives a node an empty system disk, so that it boots its live installer; the data disk stays as it is. */
-export function reinstall(instance: Instance, host: Host): Promise<HostState> {
+/**
+ * Gives a node an empty system disk, so that it boots its live installer; the data disk stays as it is.
+ * @param told what the installer boots with, until the node is switched on again. @default what the lab tells it
+ */
+export function reinstall(instance: Instance, host: Host, told?: Told): Promise<HostState> {
   if (host.kind !== "node") throw new LabError(`${host.name} is no node: only nodes are installed`);
   if (platformOf(instance) === "virtualbox")
     throw new LabError(`${host.name} is a guest: replace it with pulumi up --replace, its data disk stays`);
@@ -199,7 +203,7 @@ export function reinstall(instance: Instance, host: Host): Promise<HostState> {
     await switchOff(instance, host);
     await discardSystem(host);
     fs.rmSync(accessFile(instance, host), { force: true });
-    return powerUp(instance, host);
+    return powerUp(instance, host, told);
   });
 }
 

@@ -1,13 +1,14 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { defaultSetting, ensureCloudinit } from "../toolchain";
-import { must } from "./exec";
+import { must, readIf } from "./exec";
 import type { Host, Instance, Platform } from "./instance";
 import { hostKeyFile, installerKey } from "./keys";
+import { cloudinitLayer, layIgnition, toldLayer, type Told } from "./live";
 import { guestDir } from "./roots";
 import { cloudConfigLayer } from "./virtualbox/cloudConfig";
 
 const CORE_ID = 500;
+const HOST_KEY = "etc/ssh/ssh_host_ed25519_key";
 
 /** A file of a layer: its content, or the file of this machine that it is a copy of; mode where it is not 0644. */
 interface LayerFile {
@@ -54,9 +55,9 @@ function access(instance: Instance, host: Host): Layer {
   return {
     "etc/hostname": { content: `${host.name}\n` },
     "etc/systemd/network/20-lab.network": { content: networkFile(instance, host) },
-    "etc/ssh/ssh_host_ed25519_key": { content: fs.readFileSync(key, "utf8"), mode: 0o600 },
-    "etc/ssh/ssh_host_ed25519_key.pub": { content: fs.readFileSync(`${key}.pub`, "utf8") },
-    "etc/ssh/sshd_config.d/20-lab-host-key.conf": { content: "HostKey /etc/ssh/ssh_host_ed25519_key\n" },
+    [HOST_KEY]: { content: fs.readFileSync(key, "utf8"), mode: 0o600 },
+    [`${HOST_KEY}.pub`]: { content: fs.readFileSync(`${key}.pub`, "utf8") },
+    "etc/ssh/sshd_config.d/20-lab-host-key.conf": { content: `HostKey /${HOST_KEY}\n` },
     "etc/systemd/system/sshd-keygen.service": link("/dev/null"),
     "home/core/.ssh/authorized_keys": {
       content: fs.readFileSync(`${installerKey(instance)}.pub`, "utf8"),
@@ -70,7 +71,7 @@ const INSTALLER_MOTD = `This is a STAND-IN for the live installer of Flatcar Con
 It runs Debian from memory. flatcar-install is a stand-in too; its header says what it does not model.
 `;
 
-/** The live installer: what it is, over what it was told (by the lab, or by a guest's config drive). */
+/** The live installer: what it is, over what it was told (by the lab, or by what it boots with). */
 function installerLayer(told: Layer): Layer {
   return {
     ...told,
@@ -88,11 +89,8 @@ function installerLayer(told: Layer): Layer {
 
 /** With the program that applies a cloud-config, where this machine has it. */
 function installedLayer(): Layer {
-  const cloudinit = ensureCloudinit(defaultSetting(() => undefined));
   return {
-    ...("missing" in cloudinit
-      ? {}
-      : { "usr/bin/coreos-cloudinit": { content: { of: cloudinit.bin }, mode: 0o755 } }),
+    ...cloudinitLayer(),
     "etc/os-release": { content: osRelease("Moorage lab: Debian in place of CoreOS", "lab-installed") },
   };
 }
@@ -132,6 +130,12 @@ async function write(folder: string, layer: Layer): Promise<void> {
   fs.renameSync(temporary, folder);
 }
 
+/** Whether a host's live installer has the lab's own keys, and was told no others by what it boots with. */
+export function hasLabKeys(host: Host): boolean {
+  const key = readIf(hostKeyFile(host));
+  return key !== undefined && key === readIf(path.join(host.dir, "layer-installer", HOST_KEY));
+}
+
 /** Whether a host comes up as an installed Debian with Docker, without any installation. */
 export function isPreinstalled(host: Host, platform: Platform): boolean {
   return host.kind === "client" || platform === "existing";
@@ -152,11 +156,22 @@ export async function writeInstallerLayer(
   await write(folder, installerLayer(userData === undefined ? {} : cloudConfigLayer(userData)));
 }
 
-/** Writes the layers that lie over the base root of one host: its installer, and its installed system. */
-export async function writeLayers(instance: Instance, host: Host, platform: Platform): Promise<void> {
+/**
+ * Writes the layers that lie over the base root of one host: its installer, and its installed system.
+ * @param told what the installer boots with. @default the lab's own keys and address
+ */
+export async function writeLayers(
+  instance: Instance,
+  host: Host,
+  platform: Platform,
+  told?: Told,
+): Promise<void> {
   // A guest's installer is written as its drives are filled.
-  if (platform !== "virtualbox" || host.kind !== "node")
-    await write(path.join(host.dir, "layer-installer"), installerLayer(access(instance, host)));
+  if (platform !== "virtualbox" || host.kind !== "node") {
+    const known = told === undefined ? access(instance, host) : toldLayer(told);
+    await write(path.join(host.dir, "layer-installer"), installerLayer(known));
+    layIgnition(host.dir, told);
+  }
   const installed = isPreinstalled(host, platform) ? existingLayer(instance, host) : installedLayer();
   await write(path.join(host.dir, "layer-installed"), installed);
 }

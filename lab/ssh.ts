@@ -1,8 +1,9 @@
 import * as path from "node:path";
 import { LabError, readIf, writeAtomic } from "./exec";
-import { consoleCommand, hostState, isFurnished } from "./hosts";
+import { consoleCommand, hostState } from "./hosts";
 import type { Host, Instance } from "./instance";
 import { hostPublicKey, installerKey } from "./keys";
+import { hasLabKeys } from "./layers";
 
 /** How to reach a host by SSH: written to `<lab>/ssh/<host>.json` by whoever installed it. */
 export interface SshAccess {
@@ -19,8 +20,8 @@ export const accessFile = (instance: Instance, host: Host): string =>
 /** The access to a host as it is now; undefined where the lab does not know the host's keys. */
 export function accessTo(instance: Instance, host: Host): SshAccess | undefined {
   const state = hostState(host);
-  // What a guest's live installer believes is between the program and its config drive.
-  if (state === "installer" && isFurnished(host)) return undefined;
+  // What a live installer was told by others than the lab is between them and it.
+  if (state === "installer" && !hasLabKeys(host)) return undefined;
   if (state === "installer" || state === "existing") {
     return { user: "core", hostKey: hostPublicKey(host), identityFile: installerKey(instance) };
   }

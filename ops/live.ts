@@ -111,6 +111,8 @@ export function liveUserData(
   }
   const why = untold(name, os.distribution, format);
   if (why !== undefined) throw new Error(`${name}: the live system of ${os.distribution} ${why}`);
+  const other = otherLogin(name, config);
+  if (other !== undefined) throw new Error(`${name}: its live system ${other}`);
   const known = new Recorded(state, secrets);
   const key = `${name}-installer-host-key`;
   const model: LiveModel = {
@@ -142,6 +144,17 @@ function untold(
   return undefined;
 }
 
+/** Why it would not let in whom the program logs in as, and what to do; absent where it does. */
+function otherLogin(name: string, config: StackConfig): string | undefined {
+  const { installer } = nodeOf(config, name);
+  const at = `nodes.${name}.installer`;
+  const user = installer?.user ?? "core";
+  if (user !== "core") return `lets in core by what it is told, not ${user}; leave ${at}.user out`;
+  if (installer?.identityFile !== undefined && config.os.sshAuthorizedKey === undefined)
+    return `lets in the program's own key by what it is told, not ${at}.identityFile; leave that out, or name its public part in os.sshAuthorizedKey`;
+  return undefined;
+}
+
 function keysNotMade(node: string): Error {
   return new Error(
     `${node}: the keys of its live system are not made yet. Run pulumi up once: it makes them, and ends at its preflight, as nobody answers yet`,
@@ -155,6 +168,7 @@ function writeDrive(file: string, text: string): void {
     throw new Error(`the config drive cannot be written: ${(error as Error).message}`);
   }
   console.error(
-    `${file} holds the live system's keys: write it to a stick of its own, and delete it afterwards`,
+    `${file} holds the live system's keys: write it to a stick of its own, and delete it afterwards. ` +
+      "A physical machine reads it where its kernel is told flatcar.configdrive=1 (docs/metal.md)",
   );
 }

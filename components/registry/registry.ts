@@ -66,6 +66,7 @@ export class Registry extends pulumi.ComponentResource {
     const services = this.replicas(name, args, httpSecret);
     this.backends = args.nodes.map((node) => ({ name: serviceOf(node), port: registryPort }));
     this.ready = services.map((service) => service.converged);
+    args.store.withoutPreviousKeys(`${name}-previous-keys`, this.ready, this);
     this.fingerprint = pulumi.all(services.map((service) => service.fingerprint)).apply(String);
     this.registerOutputs({ backends: this.backends });
   }
@@ -129,13 +130,14 @@ function replicaArgs(
   { store, registry, image }: RegistryArgs,
   httpSecret: pulumi.Output<string>,
 ): Replica {
-  const config = pulumi.all([store.credentials.secretKey, httpSecret]).apply(([secretKey, http]) =>
+  const { accessKey, secretKey } = store.credentials;
+  const config = pulumi.all([accessKey, secretKey, httpSecret]).apply(([access, secret, http]) =>
     render.renderRegistryConfig({
       bucket: store.bucket,
       endpoint: store.endpointFor(node),
       region: storageRegion,
-      accessKey: store.credentials.accessKey,
-      secretKey,
+      accessKey: access,
+      secretKey: secret,
       httpSecret: http,
       logLevel: registry.logLevel,
     }),

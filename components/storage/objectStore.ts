@@ -2,7 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import * as render from "@moorage/render";
 import type { StorageConfig } from "../../config/services";
-import { Bucket } from "../../providers/bucket";
+import { accessKeyOf, Bucket } from "../../providers/bucket";
+import { PreviousKeys } from "../../providers/previousKeys";
 import { StorageOrder } from "../../providers/storageOrder";
 import type { ConnectionArgs } from "../machine/access";
 import { digestOf, shapeOf, SwarmService, turnAfter, type SwarmServiceArgs } from "../swarm/service";
@@ -12,6 +13,7 @@ export const minioPort = 9000;
 /** S3's default region: every client that signs without naming one means it. */
 export const storageRegion = "us-east-1";
 const bucketTimeoutSeconds = 300;
+const previousKeysTimeoutSeconds = 60;
 
 /** Where MinIO finds its root user in its containers. */
 export const rootFiles = {
@@ -31,7 +33,7 @@ export interface ObjectStoreArgs {
 
 /** A user who may touch the registry's bucket and nothing else. */
 export interface BucketCredentials {
-  readonly accessKey: string;
+  readonly accessKey: pulumi.Output<string>;
   /** Secret. */
   readonly secretKey: pulumi.Output<string>;
 }
@@ -47,6 +49,8 @@ export class ObjectStore extends pulumi.ComponentResource {
   readonly fingerprint: pulumi.Output<string>;
   /** The bucket, and the balancers that lead to it. */
   readonly ready: pulumi.Resource[];
+  /** How the bucket and its users are administered. */
+  private readonly administration: Administration;
 
   constructor(name: string, args: ObjectStoreArgs, options?: pulumi.ComponentResourceOptions) {
     super("moorage:storage:ObjectStore", name, {}, options);
@@ -54,19 +58,21 @@ export class ObjectStore extends pulumi.ComponentResource {
     const minio = this.minio(name, args, secrets);
     const balancers = this.balancerServices(args);
     this.bucket = args.storage.bucket;
-    this.credentials = { accessKey: this.bucket, secretKey: secrets.secretKey };
+    this.credentials = credentialsOf(this.bucket, secrets.secretKey);
     this.balancers = args.balancerNodes.map((node) => ({ name: balancerOf(node), port: minioPort }));
     this.services = Object.fromEntries(Object.keys(args.nodes).map((node) => [node, storageServiceOf(node)]));
+    this.administration = {
+      storageNodes: Object.values(args.nodes).map(({ connection }) => connection),
+      services: this.services,
+      bucket: this.bucket,
+      rootUser: secrets.rootUser,
+      rootPassword: secrets.rootPassword,
+    };
     const bucket = new Bucket(
       `${name}-bucket`,
       {
-        storageNodes: Object.values(args.nodes).map(({ connection }) => connection),
-        services: this.services,
-        bucket: this.bucket,
-        rootUser: secrets.rootUser,
-        rootPassword: secrets.rootPassword,
-        accessKey: this.credentials.accessKey,
-        secretKey: secrets.secretKey,
+        ...this.administration,
+        ...this.credentials,
         retain: args.storage.retain,
         timeoutSeconds: bucketTimeoutSeconds,
       },
@@ -81,6 +87,20 @@ export class ObjectStore extends pulumi.ComponentResource {
   /** URL of the S3 balancer of a registry node, as containers on the overlay network reach it. */
   endpointFor(node: string): string {
     return `http://${balancerOf(node)}:${minioPort}`;
+  }
+
+  /** Removes what registries had for credentials before. @param registries all of them, with the ones of now */
+  withoutPreviousKeys(name: string, registries: pulumi.Resource[], parent: pulumi.Resource): PreviousKeys {
+    return new PreviousKeys(
+      name,
+      {
+        ...this.administration,
+        accessKey: this.credentials.accessKey,
+        timeoutSeconds: previousKeysTimeoutSeconds,
+      },
+      // The store refuses a registry whose key is taken away before it has the new one.
+      { parent, dependsOn: registries },
+    );
   }
 
   private minio(name: string, args: ObjectStoreArgs, secrets: StoreSecrets): SwarmService[] {
@@ -213,6 +233,23 @@ function generateSecrets(name: string, parent: pulumi.Resource): StoreSecrets {
     rootUser: password("root-user", 16),
     rootPassword: password("root-password", 40),
     secretKey: password("registry-key", 40),
+  };
+}
+
+interface Administration {
+  readonly storageNodes: readonly ConnectionArgs[];
+  readonly services: Readonly<Record<string, string>>;
+  readonly bucket: string;
+  /** Secret, as its password. */
+  readonly rootUser: pulumi.Output<string>;
+  readonly rootPassword: pulumi.Output<string>;
+}
+
+/** Another secret key comes with another name: registries get it one after the other, and both have to be right meanwhile. */
+function credentialsOf(bucket: string, secretKey: pulumi.Output<string>): BucketCredentials {
+  return {
+    accessKey: pulumi.unsecret(secretKey.apply((secret) => accessKeyOf(bucket, secret))),
+    secretKey,
   };
 }
 

@@ -277,7 +277,7 @@ export interface PreviousHashesOutputs extends PreviousHashesInputs {
   readonly until: number;
 }
 
-// The bucket and the registry's user, made inside a MinIO container with its own client.
+// The bucket and the registry's users, made inside a MinIO container with its own client.
 
 export interface BucketInputs {
   /** Storage nodes; the first whose MinIO container runs is used. */
@@ -287,14 +287,33 @@ export interface BucketInputs {
   readonly bucket: string;
   readonly rootUser: string;
   readonly rootPassword: string;
-  /** Access key of the registry's user, who may touch this bucket only. */
+  /** Access key of the registry's user, who may touch this bucket only; another secret key has another one. */
   readonly accessKey: string;
   readonly secretKey: string;
   /** The bucket is kept when the stack is destroyed. */
   readonly retain: boolean;
   readonly timeoutSeconds: number;
 }
-export type BucketOutputs = BucketInputs;
+export interface BucketOutputs extends BucketInputs {
+  /** What a refresh found otherwise on a bucket that is there: drift, so that an update mends it. */
+  readonly drift?: string[];
+}
+
+export interface PreviousKeysInputs {
+  /** As the bucket's. */
+  readonly storageNodes: Connection[];
+  readonly services: Record<string, string>;
+  readonly bucket: string;
+  readonly rootUser: string;
+  readonly rootPassword: string;
+  /** Access key of the user that stays. */
+  readonly accessKey: string;
+  readonly timeoutSeconds: number;
+}
+export interface PreviousKeysOutputs extends PreviousKeysInputs {
+  /** Other users of the bucket that a refresh found: drift, so that an update removes them. */
+  readonly left?: string[];
+}
 
 // Acceptance: the proof that what was deployed works.
 

@@ -20,6 +20,8 @@ export { removeUnrecorded } from "./services/unrecorded";
 export type { NamedKind } from "./services/unrecorded";
 export { bucket } from "./storage/bucket";
 export { storageOrder } from "./storage/order";
+export { previousKeys } from "./storage/previous-keys";
+export { accessKeyOf } from "./storage/users";
 export { swarmMember } from "./swarm/member";
 
 export { verify } from "./verify";

@@ -47,6 +47,16 @@ export function isReinstalled(
   return before !== undefined && now !== undefined && before !== now;
 }
 
+/** The recorded state with what a refresh found amiss under `key`, and without the key where it found nothing. */
+export function withFound<Outputs extends object>(
+  state: Outputs,
+  key: keyof Outputs & string,
+  found: readonly string[],
+): Outputs {
+  const recorded = Object.fromEntries(Object.entries(state).filter(([name]) => name !== key)) as Outputs;
+  return found.length > 0 ? { ...recorded, [key]: found } : recorded;
+}
+
 /** Pulumi's own key is put back by its shell. */
 export function withoutProvider<Inputs extends object>(inputs: Inputs): Inputs {
   return Object.fromEntries(Object.entries(inputs).filter(([key]) => key !== "__provider")) as Inputs;

@@ -14,6 +14,7 @@ import { rollingOrder } from "./services/rolling";
 import { swept } from "./services/swept";
 import { bucket } from "./storage/bucket";
 import { storageOrder } from "./storage/order";
+import { previousKeys } from "./storage/previous-keys";
 import { swarmMember } from "./swarm/member";
 import { guest, isoImage, natNetwork } from "./virtualbox";
 
@@ -35,6 +36,7 @@ const operations = {
   rollingOrder: [rollingOrder, "oneByOne"],
   swept: [swept],
   bucket: [bucket],
+  previousKeys: [previousKeys],
   storageOrder: [storageOrder, "oneByOne"],
   acceptance: [acceptance, "report"],
   natNetwork: [natNetwork],

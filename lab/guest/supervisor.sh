@@ -134,7 +134,7 @@ ignition_stages() {
   local tools=$BASE ignition=/usr/lib/dracut/modules.d/30ignition/ignition stage
   mount --bind "$tools" "$tools" && mount -t tmpfs tmpfs "$tools/run" && mount -t tmpfs tmpfs "$tools/tmp" &&
     mount -t proc proc "$tools/proc" && mount --rbind /dev "$tools/dev" && mount --rbind "$ROOT" "$tools/mnt" || return 1
-  cp "$DISK/moorage-lab/ignition.json" "$tools/run/config.ign" || return 1
+  cp "$IGNITION" "$tools/run/config.ign" || return 1
   export IGNITION_CONFIG_FILE=/run/config.ign
   for stage in fetch files; do
     chroot "$tools" "$ignition" --platform file --root /mnt --config-cache /run/ignition.json \
@@ -143,12 +143,16 @@ ignition_stages() {
   chroot "$tools" systemctl --root /mnt preset-all
 }
 
-apply_ignition() {
+apply_ignition() { # file
+  (export -f ignition_stages; export BASE ROOT IGNITION="$1"; unshare -m bash -c ignition_stages) >"$DIR/ignition.log" 2>&1 && return 0
+  state "failed: ignition $(grep -iE 'error|fail|crit' "$DIR/ignition.log" | tail -n 1 | cut -c1-200) (see $DIR/ignition.log)"
+  return 1
+}
+
+# An installed system is configured once, on its first boot.
+configure_installed() {
   [[ -f $DISK/moorage-lab/ignition.json && ! -f $DISK/moorage-lab/ignition.applied ]] || return 0
-  if ! (export -f ignition_stages; export BASE ROOT DISK; unshare -m bash -c ignition_stages) >"$DIR/ignition.log" 2>&1; then
-    state "failed: ignition $(grep -iE 'error|fail|crit' "$DIR/ignition.log" | tail -n 1 | cut -c1-200) (see $DIR/ignition.log)"
-    return 1
-  fi
+  apply_ignition "$DISK/moorage-lab/ignition.json" || return 1
   cp "$DIR/ignition.log" "$DISK/moorage-lab/ignition.applied"
   sync -f "$DISK"
 }
@@ -184,12 +188,14 @@ choose_root() {
   if [[ $device == dvd ]]; then
     kind=installer
     mount_installer || { state 'failed: cannot mount the installer'; return 1; }
-    return 0
+    # What it was told by the network, in place of the lab (live.ts). Each boot is its first.
+    [[ ! -f $DIR/live.ign ]] || apply_ignition "$DIR/live.ign"
+    return
   fi
   kind=installed
   [[ $PREINSTALLED != 1 ]] || kind=existing
   mount_installed || { state "failed: cannot mount the system disk $SYSTEM_DEV"; return 1; }
-  apply_ignition && check_cloud_config
+  configure_installed && check_cloud_config
 }
 
 boot() {

@@ -143,7 +143,8 @@ export async function showmediuminfo(home: Home, args: readonly string[]): Promi
 }
 
 export async function closemedium(home: Home, args: readonly string[]): Promise<string> {
-  const file = args.at(-1) ?? "";
+  const { words, value } = parse(args, ["delete"]);
+  const file = words.at(-1) ?? "";
   return home.change((state) => {
     if (!state.media[file] && !fs.existsSync(file)) throw noMedium(file);
     const user = state.machines.find((one) => Object.values(one.slots).some(({ medium }) => medium === file));
@@ -156,6 +157,8 @@ export async function closemedium(home: Home, args: readonly string[]): Promise<
       );
     }
     delete state.media[file];
-    return "";
+    if (value("delete") === undefined) return "";
+    fs.rmSync(file, { force: true });
+    return PROGRESS;
   });
 }

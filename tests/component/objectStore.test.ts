@@ -1,3 +1,4 @@
+import { accessKeyOf } from "@moorage/hosts";
 import { beforeAll, describe, expect, test } from "vitest";
 import { contentOf, plain, secretPaths, type Recorder } from "../support/mocks";
 import { identities, labConfig, recorded, standingNodes, storeOf, swarmOf } from "./parts";
@@ -116,7 +117,7 @@ describe("the object store", () => {
       bucket: "registry",
       rootUser: "private store-root-user",
       rootPassword: "private store-root-password",
-      accessKey: "registry",
+      accessKey: accessKeyOf("registry", "private store-registry-key"),
       secretKey: "private store-registry-key",
       retain: true,
       timeoutSeconds: 300,

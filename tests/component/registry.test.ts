@@ -1,5 +1,6 @@
+import { accessKeyOf } from "@moorage/hosts";
 import { beforeAll, describe, expect, test } from "vitest";
-import { contentOf, secretPaths, type Recorder } from "../support/mocks";
+import { contentOf, plain, secretPaths, type Recorder } from "../support/mocks";
 import type { RawConfig } from "../support/stacks";
 import { differences, identities, labConfig, recorded, registryOf, standingNodes } from "./parts";
 import { storeOf, swarmOf } from "./parts";
@@ -22,6 +23,7 @@ describe("the registry", () => {
   test("is a service on each registry node, a password for each user, and one secret for all", () => {
     expect(recorder.children("registry")).toEqual([
       "PreviousHashes registry-previous-passwords",
+      "PreviousKeys registry-previous-keys",
       "RandomPassword registry-http-secret",
       "RandomPassword registry-user-admin",
       "RandomPassword registry-user-reader",
@@ -82,6 +84,31 @@ describe("the registry", () => {
     expect(recorder.named("registry-coreos3").dependencies).toEqual(
       expect.arrayContaining(["store-bucket", ...nodes.map((node) => `s3-${node}-converged`)]),
     );
+  });
+
+  test("has a name of its own for each key of the store, and gives up others once every registry has it", () => {
+    const accessKey = accessKeyOf("registry", "private store-registry-key");
+    for (const node of nodes) {
+      expect(contentOf(recorder.named(`registry-${node}-config`))).toContain(`accesskey: "${accessKey}"`);
+      // The store has the new user before the first registry goes over to it.
+      expect(recorder.named(`registry-${node}`).dependencies).toContain("store-bucket");
+    }
+    const { inputs, dependencies } = recorder.named("registry-previous-keys");
+    expect(dependencies).toEqual(expect.arrayContaining(nodes.map((node) => `registry-${node}-converged`)));
+    expect(plain(inputs)).toMatchObject({
+      services: { coreos1: "minio-coreos1", coreos4: "minio-coreos4" },
+      bucket: "registry",
+      rootUser: "private store-root-user",
+      rootPassword: "private store-root-password",
+      accessKey,
+    });
+    expect(secretPaths(inputs).filter((path) => !path.endsWith(".privateKey"))).toEqual([
+      "rootPassword",
+      "rootUser",
+    ]);
+    // Nothing waits for it: what fails there takes nothing along.
+    const waiting = recorder.resources.filter((one) => one.dependencies.includes("registry-previous-keys"));
+    expect(waiting).toEqual([]);
   });
 
   test("has a new user without a new service: the front is who knows users", async () => {

@@ -16,6 +16,12 @@ export function expectGolden(name: string, text: string): void {
   expect(text).toBe(fs.readFileSync(file, "utf8"));
 }
 
+/** Every golden file's text, by its name. */
+export function goldenFiles(): Record<string, string> {
+  const names = fs.readdirSync(folder);
+  return Object.fromEntries(names.map((name) => [name, fs.readFileSync(path.join(folder, name), "utf8")]));
+}
+
 /** A node's files and units as one text: each with its mode and what a change takes. */
 export function listing({ files, units }: NodeFiles): string {
   const parts = Object.entries(files).map(([path, file]) => {

@@ -8,9 +8,15 @@ import {
 } from "@moorage/render";
 import { describe, expect, it } from "vitest";
 import { appliedIgnition } from "../support/userData";
-import { cloudinitFor, validateCloudConfig, validateIgnition } from "../support/validators";
+import {
+  cloudinitFor,
+  nmcliFor,
+  validateCloudConfig,
+  validateIgnition,
+  validateKeyfile,
+} from "../support/validators";
 import { articleConfig, everythingConfig, wholeUserData } from "./everything";
-import { expectGolden } from "./golden";
+import { expectGolden, goldenFiles } from "./golden";
 import { fedora, flatcar } from "./models";
 
 const hash = "0".repeat(64);
@@ -90,6 +96,43 @@ describe("everything that a configuration can have in user data, in one text", (
     const bin = cloudinitFor(context);
     const text = wholeUserData(everythingConfig("flatcar"), "cloud-config");
     expect(validateCloudConfig(bin, text)).toEqual([]);
+  });
+});
+
+/** NetworkManager's keyfiles in all golden files, each by its golden file and its path. */
+function goldenKeyfiles(): Map<string, string> {
+  const inIgnition = /"path": "(\S+\.nmconnection)",[^{}]*"contents": \{\s*"source": "data:,([^"]*)"/g;
+  const found = new Map<string, string>();
+  for (const [name, text] of Object.entries(goldenFiles())) {
+    for (const [, path = "", source = ""] of text.matchAll(inIgnition)) {
+      found.set(`${name} ${path}`, decodeURIComponent(source));
+    }
+  }
+  return found;
+}
+
+describe("NetworkManager", () => {
+  it("reads every golden keyfile, and keeps every setting", async (context) => {
+    const nmcli = await nmcliFor(context);
+    const keyfiles = goldenKeyfiles();
+    expect(keyfiles.size).toBe(8);
+    for (const [name, text] of keyfiles) expect(validateKeyfile(nmcli, text), name).toEqual([]);
+  });
+
+  // The first two it refuses; the others it passes over without a word.
+  it.for([
+    ["method=manual", "method=static", /ipv4\.method/],
+    ["10.0.2.11/", "10.0.2.311/", /ipv4\.addresses/],
+    ["11/24", "11/33", /^passed over: \[ipv4\] address1=10\.0\.2\.11\/33,10\.0\.2\.1$/],
+    ["route-metric=", "metric=", /^passed over: \[ipv4\] metric=10$/],
+    [".2;", ".2,", /^passed over: \[ipv4\] dns=10\.0\.2\.2,10\.0\.2\.3;$/],
+    ["mtu=1500", "mtu=1500B", /^passed over: \[ethernet\] mtu=1500B$/],
+  ] as const)("is seen not to take %s written as %s", async ([right, wrong, finding], context) => {
+    const nmcli = await nmcliFor(context);
+    const path = "/etc/NetworkManager/system-connections/moorage.nmconnection";
+    const text = goldenKeyfiles().get(`everything-fedora-coreos.ign.txt ${path}`) ?? "";
+    expect(text).toContain(right);
+    expect(validateKeyfile(nmcli, text.replace(right, wrong))).toEqual([expect.stringMatching(finding)]);
   });
 });
 

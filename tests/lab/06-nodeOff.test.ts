@@ -58,15 +58,18 @@ describe.each(changes)("with %s powered off", (name, change) => {
     ).toEqual([]);
   });
 
-  test("a front, a registry and a balancer that are started do start, and are found within 3 s", async () => {
-    const registry = `registry-${survivor}`;
-    const fronts = lab.nodes.map((node) => node.name).filter((node) => node !== name);
-    for (const service of [registry, `s3-${survivor}`]) {
-      const restart = { manager: survivor, service, registry, fronts };
-      expect(await secondsUntilFound(lab, access, restart), service).toBeLessThan(3);
-    }
-    expect(await secondsUntilFrontAnswers(lab, survivor)).toBeLessThan(3);
-  });
+  // Of one node: a restart asks nothing of the one that is off.
+  if (name === "coreos1") {
+    test("a front, a registry and a balancer that are started do start, and are found within 3 s", async () => {
+      const registry = `registry-${survivor}`;
+      const fronts = lab.nodes.map((node) => node.name).filter((node) => node !== name);
+      for (const service of [registry, `s3-${survivor}`]) {
+        const restart = { manager: survivor, service, registry, fronts };
+        expect(await secondsUntilFound(lab, access, restart), service).toBeLessThan(3);
+      }
+      expect(await secondsUntilFrontAnswers(lab, survivor)).toBeLessThan(3);
+    });
+  }
 
   test("a refresh loses nothing, and with the node on again an update replaces nothing", async () => {
     const refreshed = await lab.refresh();

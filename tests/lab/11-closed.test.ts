@@ -75,7 +75,7 @@ describe("the registry's user of the object store", () => {
     );
   }
   const asRegistry = async (line: string) =>
-    mc("registry", await output("store-registry-key", "result"), line);
+    mc(await output("store-bucket", "accessKey"), await output("store-registry-key", "result"), line);
   const asRoot = async (line: string) =>
     mc(await output("store-root-user", "result"), await output("store-root-password", "result"), line);
 

@@ -2,7 +2,8 @@ import type { ContainerLinuxModel, Distribution, NodeFiles, UserDataModel } from
 import fc from "fast-check";
 
 const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,14}$/);
-const ipv4 = fc.ipV4();
+/** That of a host: this one means none. */
+const ipv4 = fc.ipV4().filter((address) => address !== "0.0.0.0");
 const key = fc.stringMatching(/^ssh-ed25519 AAAA[A-Za-z0-9+/]{8,40} [a-z@.]{1,10}$/);
 const mac = fc.stringMatching(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/);
 const device = fc.stringMatching(/^[a-z]{2,4}[0-9]{1,2}$/);
@@ -32,8 +33,9 @@ const network = fc.record(
     address: ipv4,
     prefixLength: fc.integer({ min: 8, max: 30 }),
     gateway: ipv4,
-    dns: fc.array(ipv4, { maxLength: 4 }),
-    domains: fc.array(name, { maxLength: 3 }),
+    // Of two that are the same NetworkManager keeps one.
+    dns: list(ipv4, undefined, 4),
+    domains: list(name),
     mtu,
     metric,
   },

@@ -1,9 +1,15 @@
-import { installHashOf, renderUserData } from "@moorage/render";
+import { installHashOf, renderNetwork, renderUserData } from "@moorage/render";
 import type { NodeFiles, UserDataFormat, UserDataModel } from "@moorage/render";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { appliedCloudConfig, appliedIgnition } from "../support/userData";
-import { cloudinitFor, validateCloudConfig, validateIgnition } from "../support/validators";
+import {
+  cloudinitFor,
+  nmcliFor,
+  validateCloudConfig,
+  validateIgnition,
+  validateKeyfile,
+} from "../support/validators";
 import { anyFiles, anyNode } from "./nodes";
 
 function rendered(model: UserDataModel, format: UserDataFormat, files?: NodeFiles): string {
@@ -27,6 +33,20 @@ describe("Ignition of any node", () => {
         const { content } = files["/etc/ssh/ssh_host_ed25519_key"] ?? {};
         expect(content).toBe(`${model.hostKey.privateKey.trimEnd()}\n`);
       }),
+    );
+  });
+});
+
+describe("NetworkManager's keyfiles of any node", () => {
+  it("are read by NetworkManager, which keeps every setting", async (context) => {
+    const nmcli = await nmcliFor(context);
+    fc.assert(
+      fc.property(anyNode("fedora-coreos"), (model) => {
+        for (const [path, { content }] of Object.entries(renderNetwork(model).files)) {
+          expect(validateKeyfile(nmcli, content), path).toEqual([]);
+        }
+      }),
+      { numRuns: 40 },
     );
   });
 });

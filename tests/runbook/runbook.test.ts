@@ -5,46 +5,32 @@ import { groupOf, processesOf } from "../../lab/faults/cgroups";
 import type { RegistryAccess } from "../../lab/journey/push";
 import { on, platformOf } from "../../lab/lab";
 import { begin, takeBack } from "../chaos/hurt";
-import { leaderOf, Strength } from "../chaos/strength";
+import { leaderOf } from "../chaos/strength";
 import { holdersOf } from "../chaos/vip";
 import { pushLayer } from "../support/blobs";
 import { changedHostKey } from "../support/faults";
 import { follow } from "../support/runbook";
-import { ask, eventually, TestLab } from "../support/testLab";
+import { managers, RunbookLab } from "../support/runbookLab";
+import { ask, eventually, type TestLab } from "../support/testLab";
 
 /** `make runbook`: the pages of docs/runbook.md that no other test follows; each leaves the lab whole. */
 
-const managers = ["coreos1", "coreos2", "coreos3"];
 const firstStorageNode = "coreos1";
-const drive = "/var/lib/moorage/data/minio";
 
+let own: RunbookLab;
 let lab: TestLab;
 let access: RegistryAccess;
-let places: Place[];
-let strength: Strength;
+let places: readonly Place[];
 
 beforeAll(async () => {
-  lab = await TestLab.standing();
-  access = await lab.access();
-  places = lab.nodes.map((host) => ({ instance: lab.instance, host }));
-  strength = new Strength({ nodes: places, managers: managers.length, drive });
-  await whole();
+  own = await RunbookLab.whole();
+  ({ lab, access, places } = own);
 });
 
-/** What a test that failed has left broken would fail all that follow. */
 afterEach(async ({ task }) => {
   if (task.result?.state !== "fail") return;
-  await takeBack({ fault: "power", role: "minio" }, places).catch(() => undefined);
-  for (const one of places) {
-    for (const pid of processesOf(groupOf(one, "systemd"))) goOn(pid);
-    for (const fault of ["full-disk", "read-only-disk"] as const) {
-      await faults[fault].end(one).catch(() => undefined);
-    }
-    await lab.root(one.host.name, "systemctl start docker.socket docker.service");
-  }
-  await lab.refresh();
-  await lab.mustUp();
-  await whole(400);
+  for (const pid of places.flatMap((one) => processesOf(groupOf(one, "systemd")))) goOn(pid);
+  await own.mend();
 });
 
 function goOn(pid: number): void {
@@ -55,22 +41,9 @@ function goOn(pid: number): void {
   }
 }
 
-const place = (name: string): Place => ({ instance: lab.instance, host: lab.host(name) });
-
-/** The registry answers an authenticated request. */
-async function serves(path = "/v2/"): Promise<void> {
-  const { username: user, password } = access;
-  const { status } = await ask(lab, access, path, { user, password, timeoutMs: 5000 });
-  expect(status).toBe(200);
-}
-
-/** All that should run does, every object is on all four drives, and the registry takes a push. */
-async function whole(seconds = 240): Promise<void> {
-  let missing: readonly string[] = [];
-  const took = await strength.until(seconds, (now) => (missing = now));
-  if (took === undefined) throw new Error(`not whole after ${seconds} s: ${missing.join(", ")}`);
-  await eventually(120, async () => void (await pushLayer(lab, access, 1000)));
-}
+const place = (name: string): Place => own.place(name);
+const serves = (path?: string): Promise<void> => own.serves(path);
+const whole = (seconds?: number): Promise<void> => own.whole(seconds);
 
 const isActive = async (name: string, unit: string): Promise<string> =>
   (await lab.root(name, `systemctl is-active ${unit}`)).stdout.trim();
@@ -210,6 +183,35 @@ test("A data disk is full", async () => {
     await empty(place("coreos4"));
   }
   await whole();
+});
+
+test("A data disk is slow", async () => {
+  const node = "coreos4";
+  const push = async (): Promise<number> => {
+    const start = Date.now();
+    await pushLayer(lab, access, 16_000_000);
+    return (Date.now() - start) / 1000;
+  };
+  const usual = await push();
+  await faults["slow-disk"].begin(place(node));
+  try {
+    const slow = await push();
+    await lab.mustRoot("coreos1", `docker service scale --detach minio-${node}=0`);
+    let mended = slow;
+    await eventually(120, async () => {
+      mended = await push();
+      expect(mended).toBeLessThan(slow / 2);
+    });
+    console.log(`16 MB are pushed in ${usual} s, with a slow disk in ${slow} s, without it in ${mended} s`);
+    expect(slow).toBeGreaterThan(2 * usual);
+  } finally {
+    await faults["slow-disk"].end(place(node));
+  }
+  const refreshed = await lab.refresh();
+  expect(refreshed.code, refreshed.output).toBe(0);
+  await lab.mustUp();
+  await whole(400);
+  expect(await lab.plan()).toEqual([]);
 });
 
 test("A data disk is not mounted", async () => {

@@ -1,7 +1,9 @@
 /** docs/runbook.md as tests read it: what it says to run is what they run. */
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { must } from "../../lab/exec";
 import { checkout } from "../../lab/instance";
+import { manage } from "./hypervisor";
 import type { TestLab } from "./testLab";
 
 export interface Command {
@@ -58,8 +60,8 @@ export function runbook(): Page[] {
 export interface Following {
   /** By what follows `# on`. */
   readonly on?: Readonly<Record<string, string>>;
-  /** By name in capitals. */
-  readonly names?: Readonly<Record<string, string>>;
+  /** By name in capitals; of a list, one command for each. */
+  readonly names?: Readonly<Record<string, string | readonly string[]>>;
 }
 
 /** Runs a page's commands one after the other, each of which must succeed, and gives back what they printed. */
@@ -73,11 +75,30 @@ export async function follow(
     throw new Error(`docs/runbook.md has nothing to run for "${title}"`);
   const printed: string[] = [];
   for (const command of page.commands) {
-    const line = command.line.replace(/\b[A-Z]{4,}\b/g, (name) => names[name] ?? name);
-    if (command.on === undefined) printed.push(await pulumi(lab, line));
-    else printed.push(await onNode(lab, on[command.on] ?? missing(title, command.on), line));
+    for (const line of filled(command.line, names)) {
+      if (command.on === undefined) printed.push(await here(lab, line));
+      else if (command.on === "the hypervisor") printed.push(await onHypervisor(lab, line));
+      else printed.push(await onNode(lab, on[command.on] ?? missing(title, command.on), line));
+    }
   }
   return printed;
+}
+
+/** The line with its names filled in: one for each value of a name that has several. */
+function filled(line: string, names: Following["names"] = {}): string[] {
+  let lines = [line];
+  for (const name of new Set(line.match(/\b[A-Z]{4,}\b/g))) {
+    const values = [names[name] ?? name].flat();
+    const place = new RegExp(`\\b${name}\\b`, "g");
+    lines = lines.flatMap((one) => values.map((value) => one.replace(place, () => value)));
+  }
+  return lines;
+}
+
+async function onHypervisor(lab: TestLab, line: string): Promise<string> {
+  const [program, ...args] = wordsOf(line);
+  if (program !== "VBoxManage") throw new Error(`not a command of VirtualBox's: ${line}`);
+  return manage(lab.instance, ...args);
 }
 
 async function onNode(lab: TestLab, node: string, line: string): Promise<string> {
@@ -90,16 +111,28 @@ function missing(title: string, place: string): never {
   throw new Error(`"${title}" does not say which node "${place}" is`);
 }
 
+const here = (lab: TestLab, line: string): Promise<string> =>
+  line.startsWith("pulumi ") ? pulumi(lab, line) : must("sh", ["-c", line], { env: lab.env });
+
+/** What tests say besides: nobody is asked, and no other stack becomes the selected one. */
+const besides: Readonly<Record<string, readonly string[]>> = {
+  up: ["--yes", "--skip-preview"],
+  refresh: ["--yes", "--skip-preview"],
+  cancel: ["--yes"],
+  "stack init": ["--no-select"],
+};
+
 /** As a shell would split it: words, and what stands in single quotes. */
+const wordsOf = (line: string): string[] =>
+  [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? "");
+
 async function pulumi(lab: TestLab, line: string): Promise<string> {
-  const [program, ...args] = [...line.matchAll(/'([^']*)'|(\S+)/g)].map(
-    ([, quoted, word]) => quoted ?? word ?? "",
-  );
-  if (program !== "pulumi") throw new Error(`not a command of Pulumi's: ${line}`);
-  const yes = { up: ["--yes", "--skip-preview"], refresh: ["--yes", "--skip-preview"], cancel: ["--yes"] }[
-    args[0] ?? ""
-  ];
-  const { code, output } = await lab.pulumi([...args, ...(yes ?? [])]);
+  const [, ...args] = wordsOf(line);
+  const command = args.slice(0, 2).join(" ");
+  const more = besides[command] ?? besides[args[0] ?? ""] ?? [];
+  // A new stack's salt is written beside the `Pulumi.yaml` of the folder, where the lab has its stack file.
+  const folder = command === "stack init" ? { cwd: lab.instance.dir } : {};
+  const { code, output } = await lab.pulumi([...args, ...more], folder);
   if (code !== 0) throw new Error(`${line}: exit code ${code}:\n${output}`);
   return output;
 }

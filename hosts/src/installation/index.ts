@@ -191,7 +191,8 @@ function mustBoot({ node, installer }: InstallationInputs): HostError {
   return new HostError(
     node,
     "must be reinstalled, as what only an installation can set has changed. All other nodes are healthy, so it may go " +
-      "now; nothing was touched. To do: boot its live installer (from its ISO, a USB stick or the network), so that it " +
+      "now; nothing was touched. To do: boot its live installer (from its ISO, a USB stick or the network; unless it has a " +
+      `host key of its own, \`npm run -s moorage -- live ${node}\` prints what tells it its keys), so that it ` +
       `answers as ${installer.user}@${installer.host}:${installer.port}, and run \`pulumi up\` again: it is installed, ` +
       "joins anew with its data disk, and the next node follows. If the change was not meant, take it back in the configuration",
   );

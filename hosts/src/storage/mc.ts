@@ -5,6 +5,19 @@ import { execInContainer } from "../docker/exec";
 import type { ContainerResult } from "../docker/exec";
 import { HostError, messageOf } from "../errors";
 import { brief } from "../ssh/connect";
+import { Deadline, poll } from "../time";
+
+/** Where MinIO is found. */
+export interface Store {
+  readonly storageNodes: readonly Connection[];
+  readonly services: Readonly<Record<string, string>>;
+}
+
+/** Its root user. */
+export interface Root {
+  readonly rootUser: string;
+  readonly rootPassword: string;
+}
 
 export interface StorageContainer {
   readonly connection: Connection;
@@ -47,6 +60,28 @@ export async function onSomeStorageNode<T>(
   );
 }
 
+/** The same, tried until it succeeds; gives the seconds that it took. */
+export async function onceStorageServes(
+  { storageNodes, services, timeoutSeconds }: Store & { readonly timeoutSeconds: number },
+  failure: string,
+  work: (storage: StorageContainer, secondsLeft: number) => Promise<void>,
+): Promise<number> {
+  const deadline = new Deadline(timeoutSeconds);
+  let last = "";
+  const done = await poll(deadline, 3, async () => {
+    try {
+      await onSomeStorageNode(storageNodes, services, (storage) => work(storage, deadline.left(5)));
+      return true;
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      last = messageOf(error);
+      return undefined;
+    }
+  });
+  if (!done) throw new HostError("storage", `${failure} within ${timeoutSeconds} s: ${last}`);
+  return deadline.elapsed;
+}
+
 export interface McCommand {
   readonly argv: readonly string[];
   /** Key pair that alias `local` logs in with; without one, anonymously. */
@@ -72,6 +107,29 @@ export function mc(
     env: { MC_CONFIG_DIR: "/tmp/.mc", MC_HOST_local: `http://${login}127.0.0.1:9000` },
     secrets: keys === undefined ? secrets : [keys.secret, ...secrets],
   });
+}
+
+/** Runs `mc` as the root user. */
+export function asRoot(
+  storage: StorageContainer,
+  { rootUser, rootPassword }: Root,
+  command: Omit<McCommand, "keys">,
+): Promise<ContainerResult> {
+  return mc(storage, { ...command, keys: { access: rootUser, secret: rootPassword } });
+}
+
+/** What a command about one thing says; nothing where there is no such thing. */
+export async function unlessMissing(
+  storage: StorageContainer,
+  root: Root,
+  argv: readonly string[],
+  purpose: string,
+): Promise<string | undefined> {
+  const { code, stderr, stdout } = await asRoot(storage, root, { argv, purpose, accept: [0, 1] });
+  if (code === 0) return stdout;
+  const said = `${stderr} ${stdout}`.replace(/\s+/g, " ").trim();
+  if (/not exist|no ?such/i.test(said)) return undefined;
+  throw new HostError(storage.connection.node, `${purpose}: ${said}`);
 }
 
 /** mc takes its alias from a URL in which it decodes nothing. */

@@ -79,24 +79,18 @@ interface Addresses {
   readonly domains?: readonly string[];
 }
 
-/** The sections of both address families: the address's own, and the other, which has link-local addresses at most. */
-function families(args: Addresses): readonly string[] {
-  const { gateway, metric, dns = [], domains = [] } = args;
-  const v6 = args.address?.includes(":") ?? false;
-  const metricLine = metric !== undefined && `route-metric=${metric}`;
-  const address = args.address === undefined ? undefined : word(args.address, "address");
-  const own = lines(
-    address === undefined ? "method=auto" : "method=manual",
-    address !== undefined && `address1=${gateway === undefined ? address : `${address},${gateway}`}`,
-    metricLine,
-    dnsOfFamily(dns, v6),
-    domains.length > 0 && `dns-search=${domains.join(";")};`,
-  );
-  const other = lines(v6 ? "method=disabled" : "method=link-local", dnsOfFamily(dns, !v6));
-  return [`[ipv4]\n${v6 ? other : own}`, `[ipv6]\n${v6 ? own : other}`];
-}
-
-function dnsOfFamily(dns: readonly string[], v6: boolean): string | undefined {
-  const servers = dns.filter((server) => server.includes(":") === v6);
-  return servers.length > 0 ? `dns=${servers.join(";")};` : undefined;
+/** The sections of both address families. A node's addresses are IPv4's; of IPv6 it has link-local ones. */
+function families({ address, gateway, metric, dns = [], domains = [] }: Addresses): readonly string[] {
+  const own = address === undefined ? undefined : word(address, "address");
+  return [
+    lines(
+      "[ipv4]",
+      own === undefined ? "method=auto" : "method=manual",
+      own !== undefined && `address1=${gateway === undefined ? own : `${own},${gateway}`}`,
+      metric !== undefined && `route-metric=${metric}`,
+      dns.length > 0 && `dns=${dns.join(";")};`,
+      domains.length > 0 && `dns-search=${domains.join(";")};`,
+    ),
+    lines("[ipv6]", "method=link-local"),
+  ];
 }

@@ -1,55 +1,35 @@
 import { expect, it } from "vitest";
-import type { BucketInputs } from "../../../hosts/src/contract";
-import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
-import { bucket, bucketPolicy } from "../../../hosts/src/storage/bucket";
-import { frame, startDocker, type Seen } from "./support/fake-docker";
-import { logged, startServer } from "./support/stop";
+import type { BucketInputs, PreviousKeysInputs } from "../../../hosts/src/contract";
+import { UNKNOWN } from "../../../hosts/src/diff";
+import { bucket } from "../../../hosts/src/storage/bucket";
+import { bucketPolicy } from "../../../hosts/src/storage/policy";
+import { previousKeys } from "../../../hosts/src/storage/previous-keys";
+import { accessKeyOf } from "../../../hosts/src/storage/users";
+import { FakeMinio } from "./support/fake-minio";
+import { logged } from "./support/stop";
 
-interface Asked {
-  readonly argv: readonly string[];
-  readonly login: string;
-}
+const policy = "registry-registry";
 
-/** How `mc` ends where a test says nothing else. */
-type Ends = (line: string) => { code?: number; out?: string; err?: string } | undefined;
-
-/** A storage node whose MinIO container runs `mc` as a test says. */
-async function storage(ends: Ends = () => undefined) {
-  const asked: Asked[] = [];
-  const codes: number[] = [];
-  const line = (at: number) => asked[at]?.argv.slice(3).join(" ") ?? "";
-  const docker = await startDocker();
-  docker.on("GET", /^\/containers\/json$/, () => ({ json: [{ Id: "minio", Created: 1 }] }));
-  docker.on("POST", /^\/containers\/minio\/exec$/, ({ body }) => {
-    const { Cmd, Env } = JSON.parse(body) as { Cmd: string[]; Env: string[] };
-    const login = Env.find((one) => one.startsWith("MC_HOST_local="))?.slice("MC_HOST_local=".length) ?? "";
-    asked.push({ argv: Cmd, login });
-    return { json: { Id: String(asked.length - 1) } };
-  });
-  docker.on("GET", /^\/exec\/\d+\/json$/, ({ path }) => ({
-    json: { ExitCode: codes[Number(path.split("/")[2])] ?? 0 },
-  }));
-  docker.onUpgrade = ({ path }: Seen, socket) => {
-    const at = Number(path.split("/")[2]);
-    const info = line(at).startsWith("--json admin user info") ? '{"policyName":""}' : "";
-    const { code = 0, out = info, err = "" } = ends(line(at)) ?? {};
-    codes[at] = code;
-    socket.end(Buffer.concat([frame(1, out), frame(2, err)]));
-  };
-  const server = await startServer({ sockets: { [DOCKER_SOCKET]: docker.path } });
-  const connection = server.connection();
-  const inputs: BucketInputs = {
+/** MinIO without anything in it, and the inputs for it with a secret key. */
+async function storage(secretKey = "registry-secret") {
+  const minio = new FakeMinio();
+  const connection = await minio.start();
+  const store = {
     storageNodes: [connection],
     services: { [connection.node]: "minio-a" },
     bucket: "registry",
     rootUser: "root-user",
     rootPassword: "root-password",
-    accessKey: "registry",
-    secretKey: "registry-secret",
-    retain: true,
-    timeoutSeconds: 5,
+    timeoutSeconds: 1,
   };
-  return { inputs, asked, lines: () => asked.map((_one, at) => line(at)) };
+  const withKey = (secret: string): BucketInputs => ({
+    ...store,
+    accessKey: accessKeyOf("registry", secret),
+    secretKey: secret,
+    retain: true,
+  });
+  const keeping = (accessKey: string): PreviousKeysInputs => ({ ...store, accessKey });
+  return { minio, inputs: withKey(secretKey), withKey, keeping };
 }
 
 it("has a policy that names its own bucket and what is in it, and no action on all", () => {
@@ -73,45 +53,177 @@ it("has a policy that names its own bucket and what is in it, and no action on a
   ]);
 });
 
+it("names a user by its bucket and its secret key, which the name does not tell", () => {
+  expect(accessKeyOf("images", "one")).toMatch(/^images-[0-9a-f]{8}$/);
+  expect(accessKeyOf("images", "one")).toBe(accessKeyOf("images", "one"));
+  expect(accessKeyOf("images", "one")).not.toBe(accessKeyOf("images", "two"));
+});
+
 it("makes the bucket, its policy and its user, then opens it as that user; no argument is a secret", async () => {
-  const { inputs, asked, lines } = await storage();
+  const { inputs, minio } = await storage();
   expect(await bucket.create(inputs)).toEqual({ id: "registry", outs: inputs });
-  expect(lines()).toEqual([
+  const user = inputs.accessKey;
+  expect(minio.lines).toEqual([
     "ready local",
     "mb --ignore-existing local/registry",
-    "admin policy create local registry-registry /dev/stdin",
-    "admin user add local registry",
-    "--json admin user info local registry",
-    "admin policy attach local registry-registry --user registry",
+    `admin policy create local ${policy} /dev/stdin`,
+    `admin user add local ${user}`,
+    `--json admin user info local ${user}`,
+    `admin policy attach local ${policy} --user ${user}`,
     "ls local/registry/",
   ]);
-  expect(asked.at(-1)?.login).toBe("http://registry:registry-secret@127.0.0.1:9000");
-  expect(lines().join("\n")).not.toMatch(/root-password|registry-secret/);
+  expect(minio.asked.at(-1)?.env).toContain(`MC_HOST_local=http://${user}:registry-secret@127.0.0.1:9000`);
+  expect(minio.lines.join("\n")).not.toMatch(/root-password|registry-secret/);
+  expect(minio.serves(user, "registry-secret")).toBe(true);
 });
 
 it("is gone for a refresh where MinIO says so, and only then", async () => {
-  const missing = await storage((line) =>
-    line.startsWith("stat") ? { code: 1, err: "Bucket `registry` does not exist." } : undefined,
-  );
-  expect(await bucket.read("registry", missing.inputs)).toBeUndefined();
-  const broken = await storage(() => ({ code: 1, err: "Server not initialized" }));
-  expect(await bucket.read("registry", broken.inputs)).toEqual({ id: "registry", outs: broken.inputs });
+  const { inputs, minio } = await storage();
+  expect(await bucket.read("registry", inputs)).toBeUndefined();
+  minio.trouble = "Server not initialized";
+  expect(await bucket.read("registry", inputs)).toEqual({ id: "registry", outs: inputs });
   expect(logged.at(-1)).toMatch(/^warning: storage: not refreshed/);
-  const there = await storage();
-  expect(await bucket.read("registry", there.inputs)).toEqual({ id: "registry", outs: there.inputs });
+  minio.trouble = undefined;
+  await bucket.create(inputs);
+  expect(await bucket.read("registry", inputs)).toEqual({ id: "registry", outs: inputs });
+});
+
+it.each<[string, (minio: FakeMinio, user: string) => unknown]>([
+  ["user USER is gone", ({ users }, user) => users.delete(user)],
+  [
+    "user USER is disabled",
+    ({ users }, user) => Object.assign(users.get(user) ?? {}, { status: "disabled" }),
+  ],
+  [
+    "user USER has another key",
+    ({ users }, user) => Object.assign(users.get(user) ?? {}, { secret: "other" }),
+  ],
+  [`user USER does not have policy ${policy}`, ({ users }, user) => users.get(user)?.policies.pop()],
+  [
+    `policy ${policy} is another one`,
+    ({ policies }) => policies.set(policy, JSON.parse(bucketPolicy("other"))),
+  ],
+])("shows at a refresh that %s, and mends that by an update", async (what, alter) => {
+  const { inputs, minio } = await storage();
+  const { id } = await bucket.create(inputs);
+  alter(minio, inputs.accessKey);
+  const found = await bucket.read(id, inputs);
+  const drift = [what.replace("USER", inputs.accessKey)];
+  expect(found).toEqual({ id, outs: { ...inputs, drift } });
+  expect(logged).toContain(`warning: storage: ${drift.join()}`);
+  const state = found?.outs ?? inputs;
+  expect(bucket.diff(state, inputs)).toEqual({ changes: true, changedKeys: ["drift"], replaces: [] });
+  const outs = await bucket.update(id, state, inputs);
+  expect(outs).toEqual(inputs);
+  // What an earlier refresh found is not found again.
+  expect(await bucket.read(id, state)).toEqual({ id, outs: inputs });
+  expect(minio.serves(inputs.accessKey, inputs.secretKey)).toBe(true);
+});
+
+/** The users' names as they were before each key had its own, and as they are. */
+it.each([
+  ["the bucket's own name", "registry"],
+  ["a name of its own", accessKeyOf("registry", "before")],
+])(
+  "another secret key of a user with %s refuses no registry, and ends the one before",
+  async (_what, name) => {
+    const { minio, withKey, keeping } = await storage();
+    const before = { ...withKey("before"), accessKey: name };
+    await bucket.create(before);
+    await previousKeys.create(keeping(name));
+    const after = withKey("after");
+    const registries = ["a", "b", "c", "d"].map(() => before);
+    const refused = () => registries.filter((one) => !minio.serves(one.accessKey, one.secretKey)).length;
+    expect(refused()).toBe(0);
+
+    const isKnown = bucket.diff(before, { ...after, accessKey: UNKNOWN, secretKey: UNKNOWN });
+    for (const diff of [isKnown, bucket.diff(before, after)])
+      expect(diff).toEqual({ changes: true, changedKeys: ["accessKey", "secretKey"], replaces: [] });
+    await bucket.update("registry", before, after);
+    for (const at of registries.keys()) {
+      expect(refused()).toBe(0);
+      registries[at] = after;
+    }
+    await previousKeys.update("previous-keys", keeping(name), keeping(after.accessKey));
+    expect(refused()).toBe(0);
+    expect(minio.serves(before.accessKey, before.secretKey)).toBe(false);
+    expect([...minio.users.keys()]).toEqual([after.accessKey]);
+    expect(logged).toContain(`storage: user ${name} is removed: no registry has its key any more`);
+  },
+);
+
+it("takes away all that updates which were cut off have left, and nobody else's user", async () => {
+  const { minio, withKey, keeping } = await storage();
+  const first = { ...withKey("first"), accessKey: "registry" };
+  const [second, third] = [withKey("second"), withKey("third")];
+  await bucket.create(first);
+  await bucket.update("registry", first, second);
+  await bucket.update("registry", second, third);
+  for (const name of ["backup", "registry-backup", "registries-0123abcd"])
+    minio.users.set(name, { secret: "own", policies: [], status: "enabled" });
+  await previousKeys.create(keeping(third.accessKey));
+  expect([...minio.users.keys()].sort()).toEqual(
+    ["backup", "registries-0123abcd", "registry-backup", third.accessKey].sort(),
+  );
+});
+
+it("takes no key away while the user is missing whose key registries should have", async () => {
+  const { minio, withKey, keeping } = await storage();
+  const before = withKey("before");
+  await bucket.create(before);
+  const { accessKey } = withKey("after");
+  await expect(previousKeys.create(keeping(accessKey))).rejects.toThrow(
+    new RegExp(
+      `user ${accessKey}, whose key registries have, is not there: .pulumi refresh. and .pulumi up.`,
+    ),
+  );
+  expect(minio.serves(before.accessKey, before.secretKey)).toBe(true);
+});
+
+it("shows a previous key that is there at a refresh, and asks nobody where nothing is another", async () => {
+  const { minio, withKey, keeping } = await storage();
+  const now = withKey("now");
+  await bucket.create(now);
+  const { id, outs } = await previousKeys.create(keeping(now.accessKey));
+  expect(await previousKeys.read(id, outs)).toEqual({ id, outs });
+  minio.users.set("registry", { secret: "before", policies: [policy], status: "enabled" });
+  const found = await previousKeys.read(id, outs);
+  expect(found).toEqual({ id, outs: { ...outs, left: ["registry"] } });
+  const state = found?.outs ?? outs;
+  expect(previousKeys.diff(state, outs)).toEqual({ changes: true, changedKeys: ["left"], replaces: [] });
+  expect(await previousKeys.update(id, state, outs)).toEqual(outs);
+  expect([...minio.users.keys()]).toEqual([now.accessKey]);
+  const asked = minio.asked.length;
+  await previousKeys.update(id, outs, { ...outs, timeoutSeconds: 2 });
+  expect(minio.asked).toHaveLength(asked);
 });
 
 it.each([
   [true, []],
   [false, ["rb --force local/registry"]],
-])("with retain %s a destroy takes user and policy, and of the bucket: %j", async (retain, more) => {
-  const { inputs, lines } = await storage((line) =>
-    line.includes("policy remove") ? { code: 1, err: "The canned policy does not exist." } : undefined,
-  );
-  await bucket.delete("registry", { ...inputs, retain });
-  expect(lines()).toEqual([
-    "admin user remove local registry",
-    "admin policy remove local registry-registry",
+])("with retain %s a destroy takes users and policy, and of the bucket: %j", async (retain, more) => {
+  const { minio, inputs, withKey } = await storage();
+  await bucket.create(inputs);
+  // An update to another key that was cut off.
+  const next = withKey("next");
+  await bucket.update("registry", inputs, next);
+  const asked = minio.asked.length;
+  await bucket.delete("registry", { ...next, retain });
+  expect(minio.lines.slice(asked)).toEqual([
+    "--json admin user list local",
+    ...[inputs.accessKey, next.accessKey].sort().map((user) => `admin user remove local ${user}`),
+    `admin policy remove local ${policy}`,
     ...more,
   ]);
+  expect([minio.users.size, minio.policies.size, minio.buckets.size]).toEqual([0, 0, retain ? 1 : 0]);
+});
+
+it("a destroy goes on where users and policy are gone already", async () => {
+  const { minio, inputs } = await storage();
+  await bucket.create(inputs);
+  minio.users.clear();
+  minio.policies.clear();
+  await bucket.delete("registry", { ...inputs, retain: false });
+  expect(minio.buckets.size).toBe(0);
+  expect(logged.filter((line) => line.startsWith("warning"))).toEqual([]);
 });

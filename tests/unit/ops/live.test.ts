@@ -91,9 +91,30 @@ describe("what a live system is told", () => {
       {},
       /reads no Ignition 3, and was never tried with a config drive; .* name that in nodes\.coreos1\.installer\.hostKey/,
     ],
+    [
+      "another user than core",
+      metal((_raw, node) => (node.installer = { user: "root" })),
+      {},
+      /coreos1: its live system lets in core .* not root; leave nodes\.coreos1\.installer\.user out/,
+    ],
+    [
+      "a key of somebody whom nobody names",
+      metal((_raw, node) => (node.installer = { identityFile: "~/.ssh/id" })),
+      {},
+      /lets in the program's own key .* not nodes\.coreos1\.installer\.identityFile; .* os\.sshAuthorizedKey/,
+    ],
     ["guests", parseStackConfig(rawStack("virtualbox")), {}, /the program starts the live system itself/],
     ["hosts that ran before", parseStackConfig(rawStack("existing")), {}, /is not installed/],
   ];
+  test("is the operator's key where that is named, and logged in with by a file of theirs", () => {
+    const config = metal((raw, node) => {
+      raw.os = { ...raw.os, sshAuthorizedKey: own };
+      node.installer = { identityFile: "~/.ssh/id" };
+    });
+    const { text } = liveUserData("coreos1", config, state, shown);
+    expect(appliedIgnition(text).users.core?.keys).toEqual([own]);
+  });
+
   test.each(cases)("%s: says why there is nothing", (name, config, options, expected) => {
     const node = name === "no such node" ? "coreos9" : (Object.keys(config.nodes)[0] ?? "");
     expect(() => liveUserData(node, config, state, { ...shown, ...options })).toThrow(expected);

@@ -146,6 +146,7 @@ describe("live", () => {
     const drive = path.join(folder, "coreos1.iso");
     expect(await main(["live", "coreos1", "--config-drive", drive])).toBe(0);
     expect(fs.statSync(drive).mode & 0o777).toBe(0o600);
+    expect(said.error).toContain("kernel is told flatcar.configdrive=1");
     expect(fs.readFileSync(drive).includes("planted key")).toBe(true);
     expect(await main(["live", "coreos1", "--config-drive", drive])).toBe(1);
     expect(said.error).toContain("the config drive cannot be written: EEXIST");

@@ -5,25 +5,24 @@ import { describe, expect, it } from "vitest";
 import { registry } from "../../../config/services";
 import { checkout } from "../../../lab/instance";
 import { pagesOf, runbook, type Command, type Page } from "../../support/runbook";
+import { spoken, testIn } from "../../support/testText";
 
 /** What tests write for what an operator types. */
 const spellings: Readonly<Record<string, RegExp>> = {
-  "pulumi up": /\.(mustUp|up)\(/,
-  "pulumi refresh": /\.refresh\(\)/,
+  // `make lab` takes a stale lock from the stack, and updates it.
+  "pulumi up": /\.(mustUp|up)\(|run\("make", \["lab"\]/,
+  "pulumi refresh": /\.refresh\(/,
   "pulumi up --refresh --target '**:SwarmMember::*'":
     /members = "\*\*:SwarmMember::\*"[^]*\.up\(\["--refresh", "--target", members\]\)/,
   "sudo date -u -s @SECONDS": /"date", "-u", "-s", `@\$\{/,
   // It runs the command, but for a lock file that cannot be read.
-  "pulumi cancel": /\breleaseStaleLock\(/,
+  "pulumi cancel": /\breleaseStaleLock\(|run\("make", \["lab"\]/,
 };
 
 const read = (file: string): string => {
   const full = path.join(checkout(), file);
   return fs.existsSync(full) ? fs.readFileSync(full, "utf8") : "";
 };
-
-/** The text of a test: it may be wrapped, or be the beginning of a table's row. */
-const spoken = (text: string): string => text.replace(/\s+/g, " ");
 
 /** Whether a test runs a page's command: by reading it there, in its own words, or letter by letter. */
 function runs(test: string, page: Page, { line }: Command): boolean {
@@ -69,6 +68,7 @@ describe("docs/runbook.md", () => {
       expect(page.trials.length).toBeGreaterThan(0);
       for (const { file, name } of page.trials) {
         expect(file, "make runs it").toMatch(/^tests\/(lab|runbook|vm)\/[^/]+\.test\.ts$/);
+        // It may be the beginning of a table's row.
         expect(spoken(read(file)), `${file} has no test "${name}"`).toContain(name);
       }
     },
@@ -77,7 +77,7 @@ describe("docs/runbook.md", () => {
   it.each(pages.map((page) => [page.title, page] as const))(
     "%s: that test runs what the page says",
     (_title, page) => {
-      const tests = page.trials.map(({ file }) => read(file));
+      const tests = page.trials.map(({ file, name }) => testIn(read(file), name));
       const untried = page.commands.filter((command) => !tests.some((test) => runs(test, page, command)));
       expect(untried.map(({ line }) => line)).toEqual([]);
     },
@@ -121,4 +121,39 @@ it("a page's commands are its blocks' lines, with the node that they are for", (
   expect(runs('mustRoot("a", `mend ${name}`)', page, command)).toBe(true);
   expect(runs('const what = "mend x";\nmustRoot("a", `${what}`)', page, command)).toBe(true);
   expect(runs('mustRoot("a", "break it")', page, command)).toBe(false);
+});
+
+it("a test is read with what it uses, and without the others of its file", () => {
+  const source = [
+    'const members = "a";',
+    "",
+    "async function mended(): Promise<void> {",
+    "  await lab.up(members);",
+    "}",
+    "",
+    'describe("broken", () => {',
+    "  beforeAll(async () => {",
+    "    await lab.refresh();",
+    "  });",
+    "",
+    '  test("is mended", async () => {',
+    "    await mended();",
+    "  });",
+    "",
+    '  test("is only looked at", async () => {',
+    "    await lab.plan();",
+    "  });",
+    "});",
+    "",
+    'test("is something else", () => lab.mustUp());',
+  ].join("\n");
+  const [page] = pagesOf("## Broken\n\n**Run:**\n\n```\npulumi refresh\npulumi up\n```\n");
+  if (!page) throw new Error("no page");
+  const untried = (name: string) =>
+    page.commands.filter((one) => !runs(testIn(source, name), page, one)).map(({ line }) => line);
+  expect(untried("is mended")).toEqual([]);
+  expect(untried("is only looked at")).toEqual(["pulumi up"]);
+  expect(untried("is something else")).toEqual(["pulumi refresh"]);
+  expect(testIn(source, "is mended")).toContain('members = "a"');
+  expect(testIn(source, "is not there")).toBe("");
 });

@@ -1,0 +1,49 @@
+import { afterEach, beforeAll, expect, test } from "vitest";
+import { follow } from "../support/runbook";
+import { managers, RunbookLab } from "../support/runbookLab";
+import { eventually, type TestLab } from "../support/testLab";
+
+const store = "/var/lib/moorage/data/etcd/store";
+const [survivor = "", ...lost] = managers;
+
+let own: RunbookLab;
+let lab: TestLab;
+
+beforeAll(async () => {
+  own = await RunbookLab.whole();
+  ({ lab } = own);
+});
+
+afterEach(async ({ task }) => {
+  if (task.result?.state === "fail") await own.mend();
+});
+
+const etcdctl = (node: string, line: string): Promise<string> =>
+  lab.mustRoot(node, `docker exec moorage-etcd etcdctl ${line}`);
+
+test("Two members of etcd lost their data", async () => {
+  await etcdctl(survivor, "put kept yes");
+  for (const node of lost) await lab.mustRoot(node, `docker kill moorage-etcd; rm -rf ${store}`);
+  for (const node of lost) {
+    await eventually(30, async () => {
+      const said = await lab.mustRoot(node, "journalctl -u moorage-etcd -n 1 -o cat");
+      expect(said).toMatch(/no data here: waiting/);
+    });
+  }
+  expect((await lab.refresh()).code).toBe(0);
+  const { code, output } = await lab.up();
+  expect(code, output).not.toBe(0);
+  expect(output).toMatch(
+    /etcd: 2 of 3 members have lost their data \(coreos2, coreos3\), and the quorum with it, so nothing was changed/,
+  );
+  await follow(lab, "Two members of etcd lost their data", {
+    on: { "the manager whose member has its data": survivor },
+  });
+  for (const node of managers) {
+    expect((await etcdctl(node, "get kept --print-value-only")).trim(), node).toBe("yes");
+  }
+  expect((await etcdctl(survivor, "member list")).trim().split("\n")).toHaveLength(managers.length);
+  await etcdctl(survivor, "del kept");
+  await own.whole();
+  expect(await lab.plan()).toEqual([]);
+});
