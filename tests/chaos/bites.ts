@@ -91,7 +91,8 @@ async function reachedNoMore({ instance, host }: Place, places: readonly Place[]
 
 async function stillReached({ instance, host }: Place): Promise<string | undefined> {
   const client = instance.hosts.find(({ kind }) => kind === "client");
-  return client && (await within(CONNECTED_MS, () => reaches(client, host))) ? undefined : "no client reaches it";
+  const reached = client && (await within(CONNECTED_MS, () => reaches(client, host)));
+  return reached ? undefined : "no client reaches it";
 }
 
 /** The processes of a program, and what tells whether one of them lives. */
@@ -106,7 +107,8 @@ const within = (ms: number, done: () => Promise<boolean> | boolean): Promise<tru
 
 async function ended(place: Place, program: ProgramName): Promise<Look> {
   const alive = await processesNow(place, program);
-  return async () => ((await within(AT_ONCE_MS, () => alive().length === 0)) ? undefined : `${program} lives`);
+  const gone = (): boolean => alive().length === 0;
+  return async () => ((await within(AT_ONCE_MS, gone)) ? undefined : `${program} lives`);
 }
 
 async function frozen(place: Place, program: ProgramName): Promise<Look> {
@@ -138,7 +140,9 @@ async function startedInVain(place: Place): Promise<Look> {
 }
 
 async function waiting(place: Place): Promise<string | undefined> {
-  const last = `journalctl -u ${etcdUnit} -n 1 -o cat`;
-  const waits = async (): Promise<boolean> => /no data here: waiting/.test((await shellIn(place, last)).stdout);
+  const waits = async (): Promise<boolean> => {
+    const { stdout } = await shellIn(place, `journalctl -u ${etcdUnit} -n 1 -o cat`);
+    return /no data here: waiting/.test(stdout);
+  };
   return (await within(IN_VAIN_MS, waits)) ? undefined : "etcd does not wait for data";
 }

@@ -104,7 +104,10 @@ export interface Cast {
 }
 
 /** The nodes a step hurts: for roles that several have, those that have no other one, as far as there are any. */
-export function nodesFor({ role, count = 1, among }: Step, { nodes, managers, holder, leader }: Cast): string[] {
+export function nodesFor(
+  { role, count = 1, among }: Step,
+  { nodes, managers, holder, leader }: Cast,
+): string[] {
   const first = ((): readonly string[] => {
     if (among === "managers") return managers;
     switch (role) {

@@ -39,9 +39,8 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 async function castOf(stage: Stage): Promise<Cast> {
   const { nodes, managers } = stage.members;
   const names = nodes.map(({ host }) => host.name);
-  const some = <T>(look: () => Promise<T | undefined>): Promise<T | undefined> => waitFor(look, CAST_MS, 1000);
-  const holder = await some(async () => (await holdersOf(stage.instance))[0]);
-  const leader = await some(() => leaderOf(nodes.slice(0, managers)));
+  const holder = await waitFor(async () => (await holdersOf(stage.instance))[0], CAST_MS, 1000);
+  const leader = await waitFor(() => leaderOf(nodes.slice(0, managers)), CAST_MS, 1000);
   if (holder === undefined) throw new LabError("no node has the VIP: nothing can be measured");
   if (leader === undefined) throw new LabError("no manager names a leader: nothing can be measured");
   return { nodes: names, managers: names.slice(0, managers), holder, leader };

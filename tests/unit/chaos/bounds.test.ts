@@ -101,7 +101,8 @@ describe("bounds", () => {
     expect(brokenBounds({ ...good, pulls: { all: 5, before: 0, after: 0 } })).toEqual(["only 5 pulls"]);
     expect(brokenBounds({ ...good, probes: 119 })).toEqual(["the prober asked only 119 times in 60 s"]);
     expect(brokenBounds({ ...good, looks: 29 })).toEqual(["the VIP was looked for only 29 times in 60 s"]);
-    expect(brokenBounds({ ...good, probes: 120, looks: 30, pulls: { all: 6, before: 0, after: 0 } })).toEqual([]);
+    const enough = { probes: 120, looks: 30, pulls: { all: 6, before: 0, after: 0 } };
+    expect(brokenBounds({ ...good, ...enough })).toEqual([]);
   });
 
   test("want what no page has a command for to mend itself", () => {
@@ -113,7 +114,11 @@ describe("bounds", () => {
 
   test("hold between faults, too", () => {
     expect(brokenBetween(between)).toEqual([]);
-    const failed = { ...between, pushes: { all: 9, before: 3, after: 2 }, pulls: { all: 9, before: 1, after: 1 } };
+    const failed = {
+      ...between,
+      pushes: { all: 9, before: 3, after: 2 },
+      pulls: { all: 9, before: 1, after: 1 },
+    };
     expect(brokenBetween(failed)).toEqual(["2 pushes failed", "1 pulls failed"]);
     expect(betweenCells(failed).at(-1)).toBe("2 pushes failed; 1 pulls failed");
     expect(betweenCells(between)).toHaveLength(cellsOf(good).length);

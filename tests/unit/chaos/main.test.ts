@@ -21,6 +21,6 @@ it("goes on from what there is, with rows that were kept", () => {
   const strange = chaos("--from", "no such fault");
   expect(strange.stderr).toMatch(/nothing has "no such fault" in its name: change: nginx: a setting; /);
   const first = chaos("--only", "drop", "--from", "drop: Swarm's leader", "--out", out);
-  expect(first.stderr).toMatch(/no run has kept anything in \/tmp\/moorage-no-such-run\.json: leave --from out/);
+  expect(first.stderr).toMatch(/no run has kept anything in .*moorage-no-such-run\.json: leave --from out/);
   expect(first.status).toBe(1);
 });
