@@ -29,6 +29,8 @@ import { holdersOf } from "./vip";
 
 /** From when on first bytes have to be fast. */
 const GRACE_MS = 3000;
+/** By when pushes and pulls that were begun are in the middle of their layers. */
+const UNDER_WAY_MS = 1000;
 /** Soon enough for a request that must be refused to be asked again. */
 const REFUSAL_MS = 5000;
 /** How long it may take until somebody has the VIP, and Swarm a leader. */
@@ -86,6 +88,7 @@ async function hold(
   if (!client) throw new LabError("the lab has no client");
   const bites = await watchBites(step, places, roles);
   stage.load.hurry();
+  await pause(UNDER_WAY_MS);
   const from = Date.now();
   await begin(step, places, roles);
   const at = Date.now();
