@@ -49,11 +49,9 @@ export function groupsNamed(place: Place, controller: string, name: string): str
  */
 export function handDown(place: Place, controller: string): void {
   if (!isUnified()) return;
+  const above = path.dirname(groupOf(place, controller));
   try {
-    fs.writeFileSync(
-      path.join(path.dirname(groupOf(place, controller)), "cgroup.subtree_control"),
-      `+${controller}`,
-    );
+    fs.writeFileSync(path.join(above, "cgroup.subtree_control"), `+${controller}`);
   } catch {
     // There is none to hand down.
   }

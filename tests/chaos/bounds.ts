@@ -56,8 +56,8 @@ const silencing: readonly FaultName[] = ["power", "freeze-host", "lose", "drop",
 
 type Hurting = Pick<Row, "step" | "roles">;
 
-const isHolderAlone = ({ step: { count = 1 }, roles }: Hurting): boolean =>
-  count === 1 && roles.includes("holder");
+const isHolderAlone = ({ step, roles }: Hurting): boolean =>
+  (step.count ?? 1) === 1 && roles.includes("holder");
 
 /** Whether the fault takes the VIP's holder away, for everybody and at once. */
 const takesHolder = (row: Hurting): boolean =>

@@ -20,7 +20,8 @@ export interface Recovery {
 export function shortly(error: unknown): string {
   const lines = (error instanceof Error ? error.message : String(error)).split("\n").filter(Boolean);
   const told = lines.slice(1).filter((line) => /error|failed/i.test(line));
-  return [lines[0], ...told.slice(-3)].map((line) => line?.trim()).join(" / ").slice(0, 600);
+  const short = [lines[0] ?? "", ...told.slice(-3)].map((line) => line.trim());
+  return short.join(" / ").slice(0, 600);
 }
 
 /** Takes the fault back, and waits until all is whole; a command helps where the plan says so, or nothing else did. */

@@ -9,7 +9,7 @@ interface Asked {
 }
 
 /** Asks all of it at once, and gives back the answers in the same order. */
-type Ask = (asked: readonly Asked[]) => Promise<readonly Heard[]>;
+export type Ask = (asked: readonly Asked[]) => Promise<readonly Heard[]>;
 
 /** A manifest that is there. */
 interface Known {

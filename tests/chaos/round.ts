@@ -22,7 +22,7 @@ import {
 } from "./measure";
 import { holdSeconds, nameOf, nodesFor, rolesHurt, type Cast, type Role, type Step } from "./plan";
 import { recover, shortly } from "./recover";
-import { awaitRefusal, type Refused } from "./refusal";
+import { awaitRefusal, type Ask, type Refused } from "./refusal";
 import type { Stage } from "./stage";
 import { leaderOf } from "./strength";
 import { holdersOf } from "./vip";
@@ -64,17 +64,11 @@ async function askMeanwhile(stage: Stage, { refuses }: Step, client: Host, at: n
     stage.load.pushNow(client);
   }
   if (refuses === undefined || refuses === "silence") return { problems: [] };
-  const more = { login: stage.login, timeoutMs: REFUSAL_MS };
-  return awaitRefusal(
-    refuses,
-    stage.probed,
-    (asked) =>
-      askAll(
-        client,
-        asked.map((one) => ({ ...one, ...more })),
-      ),
-    at,
-  );
+  const ask: Ask = (asked) => {
+    const whole = asked.map((one) => ({ ...one, login: stage.login, timeoutMs: REFUSAL_MS }));
+    return askAll(client, whole);
+  };
+  return awaitRefusal(refuses, stage.probed, ask, at);
 }
 
 /** Hurts the nodes for as long as it takes to see what that does. */
