@@ -19,6 +19,8 @@ export interface ChangeRow {
   readonly seconds: number;
   /** Without a push that was accepted, where the change has to have a pause. */
   readonly pauseSeconds?: number;
+  /** Whether no push may fail for good, whatever the reason. */
+  readonly pushesGoOn?: boolean;
   /** Why pushes and pulls did not succeed at the first try, and how often. */
   readonly reasons: readonly string[];
   /** What else was found wrong. */
@@ -39,6 +41,7 @@ export function brokenChange(row: ChangeRow): string[] {
   if (pauseSeconds !== undefined && pauseSeconds > PAUSE_SECONDS)
     broken.push(`no push was accepted for ${pauseSeconds.toFixed(0)} s`);
   if (pauseSeconds === undefined && row.pulls.after > 0) broken.push(`${row.pulls.after} pulls failed`);
+  if (row.pushesGoOn && row.pushes.after > 0) broken.push(`${row.pushes.after} pushes failed`);
   if (row.gapMs >= (pauseSeconds === undefined ? GAP_MS : PAUSE_SECONDS * 1000))
     broken.push(`a gap of ${(row.gapMs / 1000).toFixed(1)} s`);
   if (row.secondsOfTwo > TWO_SECONDS) broken.push(`two holders of the VIP for ${row.secondsOfTwo} s`);

@@ -1,39 +1,56 @@
-/** What is changed under load: each by one `pulumi up`, and to something else each time, so that it can be done again. */
+/** What is changed under load: each by `pulumi up`, and to something else each time, so that it can be done again. */
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { parseDocument, type Document } from "yaml";
 import { LabError } from "../../lab/exec";
 import type { Platform } from "../../lab/instance";
-import { reinstall } from "../../lab/lab";
 import { variantOf } from "../support/images";
 import type { TestLab } from "../support/testLab";
+import { watchIdentity } from "./identity";
 import type { Stage } from "./stage";
 import { otherProgram } from "./variants";
-import { watchTurns } from "./turns";
-import { watchCertificate, watchPassword } from "./watches";
+import { watchMembers, watchTurns } from "./turns";
 
 /** Changes the stack's configuration. */
-type Edit = (config: Document) => void;
+export type Edit = (config: Document) => void;
 
-/** Looks on from before an update; what comes back ends that, and gives what was found wrong. */
-export type Watch = (stage: Stage, lab: TestLab) => Promise<() => Promise<string[]>>;
+/** Takes what is found out only later, and waited for beside the next change. */
+export type Later = (found: Promise<readonly string[]>) => void;
+
+/**
+ * Looks on from before an update; what comes back ends that, and gives what was found wrong.
+ * @param holder the node that has the VIP before it
+ */
+export type Watch = (
+  stage: Stage,
+  lab: TestLab,
+  holder: string,
+) => Promise<(later: Later) => Promise<readonly string[]>>;
+
+/** An update that has to fail, after which all goes back by itself. */
+interface Failing {
+  readonly edit: (lab: TestLab) => Promise<Edit>;
+  readonly says: RegExp;
+}
 
 export interface Change {
   readonly name: string;
   /** What of the configuration is another one; nothing where resources are only replaced. */
-  readonly edit?: (lab: TestLab) => Promise<Edit> | Edit;
+  readonly edit?: (lab: TestLab, holder: string) => Promise<Edit> | Edit;
   /** Resources that the update makes anew, by name, as when they are due. */
-  readonly anew?: RegExp;
-  /** What the update has to fail with, having gone back by itself. */
-  readonly fails?: RegExp;
+  readonly anew?: readonly string[];
+  /** Updates that have to fail, in place of one that must not; each puts back what the one before it wanted. */
+  readonly fails?: readonly Failing[];
   readonly watch?: Watch;
   /** What is done before, by hand. */
-  readonly before?: (lab: TestLab) => Promise<void>;
+  readonly before?: (lab: TestLab, holder: string) => Promise<void>;
   /** What a preview has to say of it, and the update. */
-  readonly says?: { readonly before: RegExp; readonly meanwhile: RegExp };
+  readonly says?: { readonly before?: RegExp; readonly meanwhile?: RegExp };
   /** Whether it takes a pause, which is measured. */
   readonly pauses?: boolean;
-  /** Whether each nginx is started anew, which no connection may notice by being refused. */
+  /** Whether pushes go on as if nothing was, so that none may fail for good. */
+  readonly pushesGoOn?: boolean;
+  /** Whether nginx stops somewhere, which no connection may notice by being refused. */
   readonly fronts?: boolean;
   /** The only platform it can be done on. */
   readonly platform?: Platform;
@@ -46,6 +63,12 @@ const other =
   (where: string[], one: unknown, two: unknown): Edit =>
   (config) =>
     config.setIn(where, config.getIn(where) === one ? two : one);
+
+const all =
+  (edits: readonly Edit[]): Edit =>
+  (config) => {
+    for (const edit of edits) edit(config);
+  };
 
 type Image = Parameters<Parameters<typeof variantOf>[2]>[0] & { config: { Env?: string[] } };
 
@@ -90,67 +113,66 @@ async function image(lab: TestLab, name: string, spoil?: Spoil): Promise<Edit> {
   return (config) => config.setIn(at("images", name), { archive });
 }
 
-/** How long a former password is right in the change of one. */
-export const PREVIOUS_MINUTES = 5;
+const broken = (name: string, spoil: Spoil, says: RegExp): Failing => ({
+  edit: (lab) => image(lab, name, spoil),
+  says,
+});
 
-function shortenPrevious(config: Document): void {
-  config.setIn(at("registry", "previousPasswordMinutes"), PREVIOUS_MINUTES);
-}
+/** How long a former password is right: longer than it takes to bring the new one to every front. */
+const PREVIOUS_MINUTES = 4;
 
-/** The last node, so that those before it need not elect a leader. */
-const INSTALLED = "coreos4";
-
-/** The node says that it was installed otherwise, and its live installer is booted, as an operator does it. */
-async function bootInstaller(lab: TestLab): Promise<void> {
-  await lab.mustRoot(INSTALLED, `echo '{"installHash":"another"}' > /etc/moorage/install.json`);
+/** The holder says that it was installed otherwise, which is what a node says whose configuration has changed since. */
+async function installedOtherwise(lab: TestLab, holder: string): Promise<void> {
+  await lab.mustRoot(holder, `echo '{"installHash":"another"}' > /etc/moorage/install.json`);
   const { output } = await lab.refresh();
-  if (!output.includes(`${INSTALLED}: runs another installation than the recorded one`))
-    throw new LabError(`a refresh does not say that ${INSTALLED} has to be installed anew:\n${output}`);
-  await reinstall(lab.instance, lab.host(INSTALLED));
+  if (!output.includes(`${holder}: runs another installation than the recorded one`))
+    throw new LabError(`a refresh does not say that ${holder} has to be installed anew:\n${output}`);
 }
 
+/** What can be changed together is, as each update takes minutes; no name has a comma, by which names are chosen. */
 export const changes: readonly Change[] = [
   {
-    name: "nginx: a setting",
-    edit: () => other(at("edge", "proxyTimeoutSeconds"), 600, 900),
-    fronts: true,
-  },
-  { name: "nginx: another image", edit: (lab) => image(lab, "nginx"), fronts: true },
-  {
-    name: "nginx: an image that does not start",
-    edit: (lab) => image(lab, "nginx", withoutPrograms),
-    fails: /service nginx: Swarm rolled the update back/,
-    fronts: true,
-  },
-  { name: "registry: a setting", edit: () => other(at("registry", "logLevel"), "warn", "info") },
-  { name: "registry: another image", edit: (lab) => image(lab, "registry") },
-  {
-    name: "registry: an image that does not start",
-    edit: (lab) => image(lab, "registry", withoutConfiguration),
-    fails: /service registry-\S+: Swarm rolled the update back/,
-  },
-  { name: "registry: the secret of its uploads", anew: /^registry-http-secret$/ },
-  { name: "keepalived: another virtual router", edit: () => other(at("edge", "virtualRouterId"), 52, 51) },
-  { name: "keepalived: another image", edit: (lab) => image(lab, "keepalived") },
-  {
-    name: "keepalived: an image that does not start",
-    edit: (lab) => image(lab, "keepalived", withoutPrograms),
-    fails: /went back to what it had before/,
-  },
-  {
-    name: "the front's certificate renewed",
-    anew: /^ca-front-certificate$/,
-    watch: watchCertificate,
+    name: "nginx + registry + keepalived: other images",
+    edit: async (lab) =>
+      all(await Promise.all(["nginx", "registry", "keepalived"].map((name) => image(lab, name)))),
     fronts: true,
   },
   {
-    name: "a user's password",
-    edit: () => shortenPrevious,
-    anew: /^registry-user-reader$/,
-    watch: watchPassword,
+    name: "nginx + registry + keepalived: other settings and secret of uploads",
+    edit: () =>
+      all([
+        other(at("edge", "proxyTimeoutSeconds"), 600, 900),
+        other(at("registry", "logLevel"), "warn", "info"),
+        other(at("edge", "virtualRouterId"), 52, 51),
+      ]),
+    anew: ["registry-http-secret"],
     fronts: true,
   },
-  { name: "MinIO: another image of the same version", edit: (lab) => image(lab, "minio") },
+  {
+    // One update of all three would end at the registries, which nginx waits for, and keepalived for nginx.
+    name: "registry + nginx + keepalived: images that do not start",
+    fails: [
+      broken("registry", withoutConfiguration, /service registry-\S+: Swarm rolled the update back/),
+      broken("nginx", withoutPrograms, /service nginx: Swarm rolled the update back/),
+      broken("keepalived", withoutPrograms, /went back to what it had before/),
+    ],
+    fronts: true,
+  },
+  {
+    name: "the front's certificate renewed + a user's password",
+    edit: () => (config) => config.setIn(at("registry", "previousPasswordMinutes"), PREVIOUS_MINUTES),
+    anew: ["ca-front-certificate", "registry-user-reader"],
+    watch: watchIdentity,
+    fronts: true,
+  },
+  {
+    // Every front is there all the while, as the end of the former password has to be seen at each.
+    name: "MinIO: another image of the same version",
+    edit: (lab) => image(lab, "minio"),
+    says: { before: /storage: this update: the members of MinIO are changed one by one/ },
+    watch: watchMembers,
+    pushesGoOn: true,
+  },
   {
     name: "MinIO: another program",
     edit: otherMinio,
@@ -164,17 +186,33 @@ export const changes: readonly Change[] = [
     name: "nodes: Docker restarted for a setting",
     edit: () => (config) => {
       const where = at("os", "proxies", "exclude");
-      config.setIn(where, config.hasIn(where) ? undefined : ["elsewhere.test"]);
-      if (config.getIn(where) === undefined) config.deleteIn(where);
+      if (config.hasIn(where)) config.deleteIn(where);
+      else config.setIn(where, ["elsewhere.test"]);
     },
-    watch: watchTurns({ drained: true }),
+    watch: watchTurns("all"),
+    fronts: true,
   },
   {
-    name: "nodes: one installed anew",
-    before: bootInstaller,
-    // A live installer is booted by its machine's power switch, past any drain.
-    watch: watchTurns({ only: INSTALLED, drained: false }),
-    platform: "metal",
+    name: "nodes: the VIP's holder rebooted for a setting",
+    edit: (_lab, holder) => other(at("nodes", holder, "guest", "memory"), 3072, 2048),
+    says: {
+      meanwhile:
+        /(\S+): this update switches it off, the node drained meanwhile; other: memory[^]*\b\1: drained[^]*\b\1: switching off[^]*\b\1: answers after[^]*\b\1: back in service after/,
+    },
+    watch: watchTurns("holder"),
+    fronts: true,
+    platform: "virtualbox",
+  },
+  {
+    name: "nodes: the VIP's holder installed anew",
+    before: installedOtherwise,
+    says: {
+      meanwhile:
+        /(\S+): this update reinstalls the node[^]*\b\1: drained[^]*\b\1: left the Swarm[^]*\b\1: installed and up[^]*\b\1: serves again/,
+    },
+    watch: watchTurns("holder"),
+    fronts: true,
+    platform: "virtualbox",
   },
 ];
 
@@ -186,10 +224,10 @@ export function chosenChanges(texts: string): Change[] {
   ];
 }
 
-/** Names of the resources of a state, with their URNs. */
-export function urnsOf(state: string, names: RegExp): string[] {
+/** URNs in a state of the resources that have one of the names. */
+export function urnsOf(state: string, names: readonly string[]): string[] {
   const { deployment } = JSON.parse(state) as { deployment?: { resources?: { urn: string }[] } };
   return (deployment?.resources ?? [])
     .map(({ urn }) => urn)
-    .filter((urn) => names.test(urn.slice(urn.lastIndexOf("::") + 2)));
+    .filter((urn) => names.includes(urn.slice(urn.lastIndexOf("::") + 2)));
 }

@@ -1,48 +1,90 @@
-/** One change, from before its update until all is whole and everything has been read back. */
+/** Changes, each from before its update until all is whole and everything has been read back. */
+import { LabError, waitFor } from "../../lab/exec";
 import { refusals, reasonsOf, turnedAway, unexplained, type ChangeRow } from "./changeRow";
-import { urnsOf, type Change } from "./changes";
+import { urnsOf, type Change, type Edit, type Later } from "./changes";
 import { readBack } from "./clients";
 import { watchPause } from "./pause";
 import { countsOf, longestGap, secondsOfTwo, slowestFirstByte, type Span } from "./measure";
 import type { Stage } from "./stage";
+import { holdersOf } from "./vip";
 import type { Ran, TestLab } from "../support/testLab";
 
 /** From when on the update is over, for what was under way at its end. */
 const AFTER_MS = 5000;
 const STRENGTH_SECONDS = 240;
+const HOLDER_MS = 10_000;
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Changes the configuration and updates. One that has to fail is put back, with an update that must not. */
-async function update(lab: TestLab, change: Change): Promise<{ seconds: number; problems: string[] }> {
-  const before = lab.stackFile();
-  await change.before?.(lab);
-  const edit = await change.edit?.(lab);
-  if (edit) lab.changeConfig(edit);
-  const urns = change.anew ? urnsOf(await lab.state(), change.anew) : [];
-  if (change.anew && urns.length === 0)
-    return { seconds: 0, problems: [`there is no ${change.anew.source}`] };
-  const unsaid: string[] = [];
-  const preview = change.says && (await lab.pulumi(["preview"]));
-  if (preview && !change.says.before.test(preview.output))
-    unsaid.push(`a preview does not say ${change.says.before.source}`);
+/** How an update went, or several. */
+interface Updated {
+  readonly seconds: number;
+  readonly problems: readonly string[];
+}
+
+/** What is done of a lab to update it. */
+type Updatable = Pick<TestLab, "stackFile" | "changeConfig" | "up">;
+
+async function timed(work: () => Promise<Ran>): Promise<{ seconds: number; ran: Ran }> {
   const start = Date.now();
-  const ran = await lab.up(urns.flatMap((urn) => ["--replace", urn]));
-  const seconds = (Date.now() - start) / 1000;
-  if (change.says && !change.says.meanwhile.test(ran.output))
-    unsaid.push(`the update does not say ${change.says.meanwhile.source}`);
-  if (!change.fails) return { seconds, problems: [...unsaid, ...(ran.code === 0 ? [] : [failure(ran)])] };
+  const ran = await work();
+  return { seconds: (Date.now() - start) / 1000, ran };
+}
+
+/** Changes the configuration and updates. */
+async function update(stage: Stage, lab: TestLab, change: Change, holder: string): Promise<Updated> {
+  await change.before?.(lab, holder);
+  if (change.fails) {
+    const failing = change.fails.map(({ edit, says }) => ({ edit: () => edit(lab), says }));
+    return failAll(lab, failing, () => missingIn(stage));
+  }
+  const edit = await change.edit?.(lab, holder);
+  if (edit) lab.changeConfig(edit);
+  const { anew = [], says } = change;
+  const urns = anew.length > 0 ? urnsOf(await lab.state(), anew) : [];
+  const gone = anew.filter((name) => !urns.some((urn) => urn.endsWith(`::${name}`)));
+  if (gone.length > 0) return { seconds: 0, problems: gone.map((name) => `there is no ${name}`) };
+  const preview = says?.before && (await lab.pulumi(["preview"]));
+  const { seconds, ran } = await timed(() => lab.up(urns.flatMap((urn) => ["--replace", urn])));
+  return {
+    seconds,
+    problems: [
+      ...(preview ? unsaid("a preview", preview, says?.before) : []),
+      ...unsaid("the update", ran, says?.meanwhile),
+      ...(ran.code === 0 ? [] : [failure(ran)]),
+    ],
+  };
+}
+
+const unsaid = (who: string, { output }: Ran, says: RegExp | undefined): string[] =>
+  says === undefined || says.test(output) ? [] : [`${who} does not say ${says.source}`];
+
+/**
+ * Updates of which each has to fail and to go back by itself, which is waited for; the next one puts its configuration
+ * back, and one that must not fail the last one's.
+ */
+export async function failAll(
+  lab: Updatable,
+  failing: readonly { readonly edit: () => Promise<Edit>; readonly says: RegExp }[],
+  missing: () => Promise<readonly string[]>,
+): Promise<Updated> {
+  const before = lab.stackFile();
+  const problems: string[] = [];
+  let sum = 0;
+  for (const { edit, says } of failing) {
+    lab.changeConfig(before);
+    lab.changeConfig(await edit());
+    const { seconds, ran } = await timed(() => lab.up());
+    sum += seconds;
+    if (ran.code === 0) problems.push(`an update did not fail that has to say ${says.source}`);
+    else if (!says.test(ran.output)) problems.push(`an update does not say ${says.source}: ${failure(ran)}`);
+    const left = await missing();
+    if (left.length > 0) problems.push(`not back by itself after ${says.source}: ${left.join(", ")}`);
+  }
   lab.changeConfig(before);
   const back = await lab.up();
-  const problems = [
-    ...unsaid,
-    ...(ran.code === 0 ? ["the update did not fail"] : []),
-    ...(change.fails.test(ran.output)
-      ? []
-      : [`the update does not say ${change.fails.source}: ${failure(ran)}`]),
-    ...(back.code === 0 ? [] : [`with the configuration put back: ${failure(back)}`]),
-  ];
-  return { seconds, problems };
+  if (back.code !== 0) problems.push(`with the configuration put back: ${failure(back)}`);
+  return { seconds: sum, problems };
 }
 
 const failure = ({ code, output }: Ran): string =>
@@ -53,60 +95,132 @@ const failure = ({ code, output }: Ran): string =>
     .join(" / ")
     .slice(0, 600)}`;
 
-/** Does one change, and gives back its row of figures. */
-export async function changeRound(stage: Stage, lab: TestLab, change: Change): Promise<ChangeRow> {
-  stage.say(`change: ${change.name}`);
-  const ended = await change.watch?.(stage, lab);
-  const pause = change.pauses ? watchPause(stage) : undefined;
-  const from = Date.now();
-  const { seconds, problems } = await update(lab, change).catch(async (error: unknown) => {
-    await pause?.();
-    await ended?.();
-    throw error;
-  });
-  await wait(AFTER_MS);
-  const pauseSeconds = await pause?.();
-  const to = Date.now();
-  const span: Span = { from, to };
-  const { probes, load, vip } = stage;
-  // Taken now: a watch may go on for minutes.
-  const within = [...probes].filter(({ at }) => at >= from && at <= to);
+/** What is missing although it was waited for; nothing where all is whole. */
+async function missingIn(stage: Stage): Promise<readonly string[]> {
+  let missing: readonly string[] = [];
+  const whole = await stage.strength.until(STRENGTH_SECONDS, (now) => (missing = now));
+  return whole === undefined ? missing : [];
+}
+
+/** The one node that has the VIP. */
+async function holderOf(stage: Stage): Promise<string> {
+  const one = async (): Promise<string | undefined> => {
+    const holders = await holdersOf(stage.instance);
+    return holders.length === 1 ? holders[0] : undefined;
+  };
+  const holder = await waitFor(one, HOLDER_MS, 1000);
+  if (holder === undefined) throw new LabError("not one node has the VIP: nothing can be measured");
+  return holder;
+}
+
+/** What clients saw from before the update until it was over. */
+function figures({ probes, load, vip, say }: Stage, change: Change, span: Span) {
+  const { from, to } = span;
+  const within = probes.filter(({ at }) => at >= from && at <= to);
   const good = within.filter(({ status }) => status === 200);
   const outcomes = load.outcomes.filter((one) => one.end >= from && one.start <= to);
-  const figures = {
+  const failed = outcomes.filter(({ error }) => error !== undefined);
+  for (const { kind, client, ok, start, error } of failed.slice(0, 12))
+    say(
+      `    ${kind} from ${client} ${((start - from) / 1000).toFixed(1)} s: ${ok ? "again" : "failed"}: ${error}`,
+    );
+  return {
     pushes: countsOf(outcomes, "push", span),
     pulls: countsOf(outcomes, "pull", span),
     probes: { all: within.length, unanswered: within.length - good.length },
     gapMs: longestGap(probes, "/v2/", span),
     slowestMs: slowestFirstByte(good, [span]),
     secondsOfTwo: secondsOfTwo(vip.samples, span),
-  };
-  for (const { kind, client, ok, start, error } of outcomes
-    .filter((one) => one.error !== undefined)
-    .slice(0, 12))
-    stage.say(
-      `    ${kind} from ${client} ${((start - from) / 1000).toFixed(1)} s: ${ok ? "again" : "failed"}: ${error}`,
-    );
-  const watched = (await ended?.()) ?? [];
-  let missing: readonly string[] = [];
-  const whole = await stage.strength.until(STRENGTH_SECONDS, (now) => (missing = now));
-  const [, reader] = stage.clients;
-  const lost = reader ? await readBack(reader, stage.login, stage.ledger.entries) : ["nobody reads back"];
-  for (const loss of lost.slice(0, 5)) stage.say(`    ${loss}`);
-  return {
-    name: change.name,
-    ...figures,
-    pauseSeconds,
-    lost,
-    seconds,
     reasons: reasonsOf(outcomes),
     problems: [
-      ...problems,
-      ...watched,
       ...refusals(within),
       ...(change.fronts ? turnedAway(within, outcomes) : []),
       ...unexplained(outcomes),
-      ...(whole === undefined ? [`missing: ${missing.join(", ")}`] : []),
     ],
   };
+}
+
+async function lostIn({ clients, login, ledger, say }: Stage): Promise<readonly string[]> {
+  const [, reader] = clients;
+  const lost = reader ? await readBack(reader, login, ledger.entries) : ["nobody reads back"];
+  for (const loss of lost.slice(0, 5)) say(`    ${loss}`);
+  return lost;
+}
+
+/** A change's row, and what is still to be found out of it. */
+interface Measured {
+  readonly row: ChangeRow;
+  readonly later: readonly Promise<readonly string[]>[];
+}
+
+async function measured(stage: Stage, lab: TestLab, change: Change): Promise<Measured> {
+  const holder = await holderOf(stage);
+  stage.say(`change: ${change.name} (VIP: ${holder})`);
+  const later: Promise<readonly string[]>[] = [];
+  // Nobody waits for it yet where the next change fails.
+  const onLater: Later = (found) => later.push(found.catch((error: unknown) => [String(error)]));
+  const ended = await change.watch?.(stage, lab, holder);
+  const pause = change.pauses ? watchPause(stage) : undefined;
+  const from = Date.now();
+  const { seconds, problems } = await update(stage, lab, change, holder).catch(async (error: unknown) => {
+    await pause?.();
+    await ended?.(onLater).catch(() => undefined);
+    throw error;
+  });
+  await wait(AFTER_MS);
+  const pauseSeconds = await pause?.();
+  const seen = figures(stage, change, { from, to: Date.now() });
+  const [watched = [], missing, lost] = await Promise.all([
+    ended?.(onLater),
+    missingIn(stage),
+    lostIn(stage),
+  ]);
+  const { name, pushesGoOn } = change;
+  const row: ChangeRow = {
+    name,
+    ...seen,
+    pushesGoOn,
+    pauseSeconds,
+    lost,
+    seconds,
+    problems: [
+      ...problems,
+      ...watched,
+      ...seen.problems,
+      ...(missing.length > 0 ? [`missing: ${missing.join(", ")}`] : []),
+    ],
+  };
+  return { row, later };
+}
+
+async function whole({ row, later }: Measured): Promise<ChangeRow> {
+  const found = await Promise.all(later);
+  return { ...row, problems: [...row.problems, ...found.flat()] };
+}
+
+/** Rows in the order of their changes. What is still to be found out of one is waited for once the next one is done. */
+export async function* besideNext(changing: Iterable<() => Promise<Measured>>): AsyncGenerator<ChangeRow> {
+  let open: Measured | undefined;
+  for (const work of changing) {
+    const next = await work().catch((error: unknown) => ({ error }));
+    if (open) yield await whole(open);
+    if ("error" in next) throw next.error;
+    open = next.later.length > 0 ? next : undefined;
+    if (!open) yield next.row;
+  }
+  if (open) yield await whole(open);
+}
+
+/** Does changes one after the other, and gives back the row of figures of each. */
+export function changeRounds(
+  stage: Stage,
+  lab: TestLab,
+  changes: readonly Change[],
+): AsyncGenerator<ChangeRow> {
+  return besideNext(changes.map((change) => () => measured(stage, lab, change)));
+}
+
+/** Does one change, and gives back its row of figures, once all of it is found out. */
+export async function changeRound(stage: Stage, lab: TestLab, change: Change): Promise<ChangeRow> {
+  return whole(await measured(stage, lab, change));
 }

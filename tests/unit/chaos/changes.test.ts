@@ -4,6 +4,8 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { parseDocument } from "yaml";
+import { checkout } from "../../../lab/instance";
 import { packLayer, writeArchive } from "../../../lab/archive";
 import {
   brokenChange,
@@ -15,10 +17,14 @@ import {
   type ChangeRow,
 } from "../../chaos/changeRow";
 import { archiveIn, changes, chosenChanges, urnsOf } from "../../chaos/changes";
+import { watchMembers } from "../../chaos/turns";
 import type { Outcome } from "../../chaos/load";
 import { pauseOf } from "../../chaos/pause";
 import { changeCells } from "../../chaos/table";
 import { otherProgram } from "../../chaos/variants";
+import type { TestLab } from "../../support/testLab";
+
+const devStack = fs.readFileSync(path.join(checkout(), "Pulumi.dev.yaml"), "utf8");
 
 const good: ChangeRow = {
   name: "nginx: a setting",
@@ -39,12 +45,11 @@ describe("changes", () => {
     expect(new Set(changes.map(({ name }) => name)).size).toBe(changes.length);
     expect(chosenChanges("")).toEqual(changes);
     expect(chosenChanges("change")).toEqual(changes);
-    expect(chosenChanges("a user's password, registry: a").map(({ name }) => name)).toEqual([
-      "a user's password",
-      "registry: a setting",
-      "registry: another image",
-      "registry: an image that does not start",
+    expect(chosenChanges("a user's password, other images").map(({ name }) => name)).toEqual([
+      "the front's certificate renewed + a user's password",
+      "nginx + registry + keepalived: other images",
     ]);
+    for (const change of changes) expect(chosenChanges(change.name)).toEqual([change]);
     expect(chosenChanges("power")).toEqual([]);
   });
 
@@ -52,9 +57,41 @@ describe("changes", () => {
     const urns = [
       "urn:pulumi:dev::moorage::a$b:B::ca-front-certificate",
       "urn:pulumi:dev::moorage::a:A::ca-front-key",
+      "urn:pulumi:dev::moorage::a:A::registry-user-reader",
     ];
     const state = JSON.stringify({ deployment: { resources: urns.map((urn) => ({ urn })) } });
-    expect(urnsOf(state, /^ca-front-certificate$/)).toEqual(urns.slice(0, 1));
+    const names = ["registry-user-reader", "ca-front-certificate", "front-key"];
+    expect(urnsOf(state, names)).toEqual([urns[0], urns[2]]);
+  });
+
+  test("set something else each time, and can be done again", async () => {
+    let config = parseDocument(devStack);
+    const set = async (name: string, holder: string): Promise<void> => {
+      const edit = await chosenChanges(name)[0]?.edit?.({} as TestLab, holder);
+      edit?.(config);
+      config = parseDocument(config.toString());
+    };
+    const settings = () =>
+      ["edge.proxyTimeoutSeconds", "registry.logLevel", "edge.virtualRouterId"].map((key) => {
+        const [subject, ...path] = key.split(".");
+        return config.getIn(["config", `moorage:${subject}`, ...path]);
+      });
+    await set("other settings", "coreos1");
+    expect(settings()).toEqual([600, "warn", 52]);
+    await set("other settings", "coreos1");
+    expect(settings()).toEqual([900, "info", 51]);
+
+    const memory = (node: string) => config.getIn(["config", "moorage:nodes", node, "guest", "memory"]);
+    await set("rebooted", "coreos3");
+    await set("rebooted", "coreos2");
+    await set("rebooted", "coreos2");
+    expect(["coreos1", "coreos2", "coreos3"].map(memory)).toEqual([undefined, 2048, 3072]);
+
+    const before = config.toString();
+    await set("Docker restarted", "coreos1");
+    expect(config.getIn(["config", "moorage:os", "proxies", "exclude", 0])).toBe("elsewhere.test");
+    await set("Docker restarted", "coreos1");
+    expect(config.toString()).toBe(before);
   });
 
   test("have bounds", () => {
@@ -67,6 +104,10 @@ describe("changes", () => {
       problems: ["y"],
     };
     expect(brokenChange(bad)).toEqual(["1 acknowledged are lost", "2 pulls failed", "a gap of 2.1 s", "y"]);
+    // One that could not be made for a reason that is understood is counted, but where nothing may come of the change.
+    expect(brokenChange({ ...good, pushesGoOn: true })).toEqual(["1 pushes failed"]);
+    const again = { all: 9, before: 2, after: 0 };
+    expect(brokenChange({ ...good, pushes: again, pushesGoOn: true })).toEqual([]);
     expect(changeCells(good)).toEqual([
       "nginx: a setting",
       "9, 2, 1",
@@ -127,13 +168,57 @@ describe("changes", () => {
     ]);
     const through = changes.filter(({ fronts }) => fronts).map(({ name }) => name);
     expect(through).toEqual(
-      changes.map(({ name }) => name).filter((name) => /^nginx|password|certificate/.test(name)),
+      changes.map(({ name }) => name).filter((name) => /nginx|password|certificate|^nodes/.test(name)),
     );
   });
 
+  test("let no push fail where MinIO goes on, and have each member's turn looked at", () => {
+    const goOn = changes.filter(({ pushesGoOn }) => pushesGoOn);
+    expect(goOn.map(({ name, watch }) => [name, watch])).toEqual([
+      ["MinIO: another image of the same version", watchMembers],
+    ]);
+  });
+
   test("that do not start name the service that goes back", () => {
-    const [found] = chosenChanges("registry: an image that does not start");
-    expect("service registry-coreos2: Swarm rolled the update back (x)").toMatch(found?.fails ?? /^$/);
+    const [found] = chosenChanges("images that do not start");
+    const said = [
+      "service registry-coreos2: Swarm rolled the update back (x)",
+      "service nginx: Swarm rolled the update back (x)",
+      "coreos1: went back to what it had before: x",
+    ];
+    expect(found?.fails?.map(({ says }) => said.filter((line) => says.test(line)))).toEqual(
+      said.map((line) => [line]),
+    );
+  });
+
+  test("of a node say that all of it was done, of one node and in order", () => {
+    const of = (name: string) => chosenChanges(name)[0]?.says?.meanwhile ?? /^$/;
+    const rebooted = [
+      "coreos2: this update switches it off, the node drained meanwhile; other: memory",
+      "coreos2: drained, to be changed",
+      "coreos2: switching off for changed settings",
+      "coreos2: answers after 9 s",
+      "coreos2: back in service after 31 s",
+    ];
+    const installed = [
+      "coreos2: this update reinstalls the node, out of the Swarm meanwhile, and keeps its data disk; another",
+      "coreos2: drained, to be changed",
+      "coreos2: left the Swarm",
+      "coreos2: installed and up after 40 s",
+      "coreos2: serves again, 50 s after it joined anew",
+    ];
+    for (const [name, lines] of [
+      ["rebooted", rebooted],
+      ["installed anew", installed],
+    ] as const) {
+      const text = (all: readonly string[]): string => all.map((line) => `    ${line}`).join("\n");
+      expect(text(lines)).toMatch(of(name));
+      expect(text([...lines].reverse())).not.toMatch(of(name));
+      for (const [index, line] of lines.entries()) {
+        expect(text(lines.filter((one) => one !== line))).not.toMatch(of(name));
+        expect(text(lines.with(index, line.replace("coreos2", "coreos3")))).not.toMatch(of(name));
+      }
+    }
   });
 
   test("may have a pause where they say so, and only a short one", () => {

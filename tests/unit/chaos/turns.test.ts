@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
-import { listedIn, turnProblems, type Listed } from "../../chaos/turns";
+import { describe, expect, test } from "vitest";
+import { listedIn, restartProblems, restartsIn, turnProblems, type Listed } from "../../chaos/turns";
 
 const names = ["n1", "n2", "n3"];
 
@@ -21,7 +21,7 @@ test("nodes that are drained one after the other, and come back, are as they sho
     moment({ [name]: "Down Drain" }),
     moment(),
   ]);
-  expect(turnProblems(turns, { names, each: names, drained: true })).toEqual([]);
+  expect(turnProblems(turns, { names, each: names })).toEqual([]);
 });
 
 test("two at once, one undrained, one that had no turn, and one that stays away are said", () => {
@@ -30,21 +30,72 @@ test("two at once, one undrained, one that had no turn, and one that stays away 
     moment({ n1: "Down Drain", n2: "Down Active" }),
     moment({ n2: "Down Active" }),
   ];
-  expect(turnProblems(seen, { names, each: names, drained: true })).toEqual([
+  expect(turnProblems(seen, { names, each: names })).toEqual([
     "n1 and n2 were out of service at the same time",
     "n2 went without being drained: Down Active",
     "n3 was not out of service",
     "n2 did not come back into service",
   ]);
-  expect(turnProblems([], { names: ["n1"], each: [], drained: true })).toEqual([
-    "n1 did not come back into service",
+  expect(turnProblems([], { names: ["n1"], each: [] })).toEqual(["n1 did not come back into service"]);
+});
+
+test("where one node is changed, it alone may go, drained before it leaves the list", () => {
+  const turns = { names, each: ["n3"] };
+  const gone = new Map([...moment()].filter(([name]) => name !== "n3"));
+  const drained = moment({ n3: "Ready Drain" });
+  expect(turnProblems([moment(), drained, gone, moment()], turns)).toEqual([]);
+  expect(turnProblems([moment(), gone, moment()], turns)).toEqual([
+    "n3 went without being drained: not listed",
+  ]);
+  expect(turnProblems([drained, moment({ n1: "Ready Drain" }), moment()], turns)).toEqual([
+    "n1 was out of service, too: Ready Drain",
   ]);
 });
 
-test("where one node is installed anew, it alone may go, and by its power switch", () => {
-  const turns = { names, each: ["n3"], drained: false };
-  expect(turnProblems([moment({ n3: "Down Active" }), moment()], turns)).toEqual([]);
-  expect(
-    turnProblems([moment({ n3: "Down Active" }), moment({ n1: "Ready Drain" }), moment()], turns),
-  ).toEqual(["n1 was out of service, too: Ready Drain"]);
+describe("members of MinIO", () => {
+  const services = ["minio-n1", "minio-n2"];
+  /** What a manager says, each time in seconds. */
+  const said = (rows: readonly (readonly [string, number, number, string?])[]): string =>
+    rows
+      .map(([name, made, now, state = "running"]) =>
+        [name, ...[made, now].map((at) => `"${new Date(at * 1000).toISOString()}"`), state].join(" "),
+      )
+      .join("\n");
+
+  test("are away from when their new task is made until it runs", () => {
+    const nanoseconds = 'minio-n1 "2026-11-27T10:00:00.123456789Z" "2026-11-27T10:00:09.5Z" running\n';
+    expect(restartsIn(nanoseconds)).toEqual([
+      {
+        service: "minio-n1",
+        from: Date.UTC(2026, 10, 27, 10, 0, 0, 123),
+        to: Date.UTC(2026, 10, 27, 10, 0, 9, 500),
+      },
+    ]);
+    expect(restartsIn(said([["minio-n1", 1, 2, "starting"]]))).toEqual([]);
+    expect(restartsIn("Error response from daemon: x")).toEqual([]);
+  });
+
+  test("are as they should be one after the other, in whatever order", () => {
+    const seen = restartsIn(
+      said([
+        ["minio-n1", 120, 130],
+        ["minio-n2", 100, 110],
+      ]),
+    );
+    expect(restartProblems(seen, services, 99_000)).toEqual([]);
+  });
+
+  test("that are away together, or were not started anew, are said", () => {
+    const seen = restartsIn(
+      said([
+        ["minio-n1", 109, 130],
+        ["minio-n2", 100, 110],
+      ]),
+    );
+    expect(restartProblems(seen, services, 99_000)).toEqual([
+      "minio-n2 and minio-n1 were away at the same time",
+    ]);
+    expect(restartProblems(seen, services, 105_000)).toEqual(["minio-n2 was not started anew"]);
+    expect(restartProblems([], services, 0)).toEqual(services.map((name) => `${name} was not started anew`));
+  });
 });
