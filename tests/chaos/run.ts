@@ -9,7 +9,7 @@ import type { TestLab } from "../support/testLab";
 import type { Row } from "./bounds";
 import { reasonsOf, type ChangeRow } from "./changeRow";
 import { changes, type Change } from "./changes";
-import { changeRound } from "./changing";
+import { changeRounds } from "./changing";
 import { expected, secondsFor, secondsForChanges, type Took } from "./estimate";
 import { joined, keep, type Found, type NotRun } from "./kept";
 import { countsOf, inNone, type Span } from "./measure";
@@ -122,10 +122,8 @@ export class Run {
     const platform = platformOf(this.lab.instance);
     const changing = this.todo.changing.filter((one) => (one.platform ?? platform) === platform);
     // First, on a lab that nothing has hurt yet.
-    for (const [index, change] of changing.entries()) {
-      await this.change(change);
-      await this.afterRow(changing.length - index - 1, this.todo.steps);
-    }
+    let left: readonly Change[] = changing;
+    while (left.length > 0) left = await this.change(left);
     for (const [index, step] of this.todo.steps.entries()) {
       if (isCovered(step, this.found.rows)) continue;
       await this.hurt(step);
@@ -133,17 +131,31 @@ export class Run {
     }
   }
 
-  private async change(change: Change): Promise<void> {
-    const from = Date.now();
-    const seconds = (): number => (Date.now() - from) / 1000;
-    const done = changeRound(this.stage, this.lab, change);
-    const row = await done.catch((error: unknown) => failedChange(change.name, seconds(), error));
+  /** Does changes, up to one that fails; gives back what is left of them then. */
+  private async change(changing: readonly Change[]): Promise<readonly Change[]> {
+    const rows = changeRounds(this.stage, this.lab, changing);
+    for (const [index, { name }] of changing.entries()) {
+      const from = Date.now();
+      const seconds = (): number => (Date.now() - from) / 1000;
+      const next = await rows.next().catch((error: unknown) => failedChange(name, seconds(), error));
+      const failed = "name" in next;
+      const row = failed ? next : next.value;
+      if (!row) throw new LabError(`there is no row of "${name}"`);
+      await this.changeDone(row, from);
+      await this.afterRow(changing.length - index - 1, this.todo.steps);
+      // What made the rows has ended with it.
+      if (failed) return changing.slice(index + 1);
+    }
+    return [];
+  }
+
+  private async changeDone(row: ChangeRow, from: number): Promise<void> {
     this.changed.push(row);
-    this.changesTook.push(seconds());
+    this.changesTook.push((Date.now() - from) / 1000);
     this.stage.say(`  ${changeText(row)}`);
     // One that was not measured, or after which something is missing.
     if (row.probes.all === 0 || row.problems.some((one) => one.startsWith("missing: ")))
-      await this.restored(from, `change: ${change.name}`);
+      await this.restored(from, `change: ${row.name}`);
     else this.spans.push({ from, to: Date.now() });
   }
 

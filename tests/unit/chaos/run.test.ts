@@ -5,15 +5,19 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { NotHere } from "../../../lab/faults/cgroups";
 import { describeInstance } from "../../../lab/instance";
 import type { Row } from "../../chaos/bounds";
+import type { ChangeRow } from "../../chaos/changeRow";
+import type { Change } from "../../chaos/changes";
+import { changeRounds } from "../../chaos/changing";
 import { keptIn, nothing } from "../../chaos/kept";
 import { nameOf, type Step } from "../../chaos/plan";
 import { recover, restore } from "../../chaos/recover";
 import { round } from "../../chaos/round";
-import { Run } from "../../chaos/run";
+import { Run, type Todo } from "../../chaos/run";
 import type { Stage } from "../../chaos/stage";
 import type { TestLab } from "../../support/testLab";
 
 vi.mock("../../chaos/round", () => ({ round: vi.fn() }));
+vi.mock("../../chaos/changing", () => ({ changeRounds: vi.fn() }));
 vi.mock("../../chaos/recover", async (original) => ({
   ...(await original<object>()),
   restore: vi.fn(),
@@ -48,6 +52,20 @@ const row = (step: Step): Row => ({
   problems: [],
 });
 
+const changed: ChangeRow = {
+  name: "",
+  pushes: { all: 9, before: 0, after: 0 },
+  pulls: { all: 30, before: 0, after: 0 },
+  probes: { all: 400, unanswered: 0 },
+  gapMs: 900,
+  slowestMs: 90,
+  secondsOfTwo: 0,
+  lost: [],
+  seconds: 80,
+  reasons: [],
+  problems: [],
+};
+
 const outcome = (start: number, end: number, ok: boolean) =>
   ({ kind: "pull", client: "c", retries: 0, start, end, ok }) as const;
 const outcomes = [outcome(2000, 3000, false), outcome(60_000, 70_000, false), outcome(100, 200, true)];
@@ -55,6 +73,7 @@ const outcomes = [outcome(2000, 3000, false), outcome(60_000, 70_000, false), ou
 let folder: string;
 let said: string[];
 let run: Run;
+let runOf: (todo: Todo) => Run;
 
 beforeEach(() => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-test-"));
@@ -62,13 +81,9 @@ beforeEach(() => {
   const ledger = { entries: [1, 2], bytes: 20 };
   const stage = { load: { outcomes }, ledger, say: (line: string) => said.push(line) };
   const lab = { instance: describeInstance(3), nodes: [1, 2, 3, 4] };
-  run = new Run(
-    stage as unknown as Stage,
-    lab as unknown as TestLab,
-    { plan, steps: plan, changing: [] },
-    { page: path.join(folder, "page.md"), rows: path.join(folder, "rows.json"), style: folder },
-    nothing,
-  );
+  const files = { page: path.join(folder, "page.md"), rows: path.join(folder, "rows.json"), style: folder };
+  runOf = (todo) => new Run(stage as unknown as Stage, lab as unknown as TestLab, todo, files, nothing);
+  run = runOf({ plan, steps: plan, changing: [] });
   vi.mocked(restore).mockResolvedValue(true);
   vi.mocked(round).mockImplementation((_stage, step) => {
     if (step === drop) return Promise.reject(new Error("no node has the VIP"));
@@ -110,6 +125,27 @@ describe("a run", () => {
     expect(kept).toEqual([0, 1, 2, 3]);
     expect(keptIn(path.join(folder, "rows.json"))).toEqual(run.found);
     expect(fs.readFileSync(path.join(folder, "page.md"), "utf8")).toMatch(/\| power +\| Swarm's leader/);
+  });
+
+  test("goes on with the changes after one that failed", async () => {
+    const changing: Change[] = ["one", "two", "three"].map((name) => ({ name }));
+    const begun: string[][] = [];
+    vi.mocked(changeRounds).mockImplementation(async function* (_stage, _lab, those) {
+      begun.push(those.map(({ name }) => name));
+      for (const { name } of those) {
+        if (name === "two") throw new Error("no VIP");
+        yield await Promise.resolve({ ...changed, name });
+      }
+    });
+    run = runOf({ plan, steps: [], changing });
+    await run.go();
+    expect(begun).toEqual([["one", "two", "three"], ["three"]]);
+    expect(run.found.changes.map(({ name, problems }) => [name, problems])).toEqual([
+      ["one", []],
+      ["two", ["no VIP"]],
+      ["three", []],
+    ]);
+    expect(restore).toHaveBeenCalledTimes(1);
   });
 
   test("ends where the stack does not come back, and says how to go on", async () => {
