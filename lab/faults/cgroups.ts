@@ -6,6 +6,9 @@ import type { Place } from "./place";
 
 const ROOT = "/sys/fs/cgroup";
 
+/** A fault that this machine's kernel, or how it is set up, does not allow. */
+export class NotHere extends LabError {}
+
 export const isUnified = (): boolean => fs.existsSync(path.join(ROOT, "cgroup.controllers"));
 
 /** The folder that holds all of a host in the hierarchy of a controller (`systemd` has one too). */
@@ -41,14 +44,28 @@ export function groupsNamed(place: Place, controller: string, name: string): str
 }
 
 /**
+ * Has a host's group keep to a controller's limits: in version 2 it can where the group above hands the controller down,
+ * and that is the lab's own. Where the machine has none for that one, `setIn` says so.
+ */
+export function handDown(place: Place, controller: string): void {
+  if (!isUnified()) return;
+  const above = path.dirname(groupOf(place, controller));
+  try {
+    fs.writeFileSync(path.join(above, "cgroup.subtree_control"), `+${controller}`);
+  } catch {
+    // There is none to hand down.
+  }
+}
+
+/**
  * Writes a setting of a group; one that is gone by now needs none.
- * @throws LabError where the group is there, and this machine has no such setting for it
+ * @throws NotHere where the group is there, and this machine has no such setting for it
  */
 export function setIn(group: string, file: string, value: string): void {
   try {
     fs.writeFileSync(path.join(group, file), value);
   } catch (error) {
     if (fs.existsSync(path.join(group, file))) throw error;
-    if (fs.existsSync(group)) throw new LabError(`this machine's kernel has no ${file} in ${group}`);
+    if (fs.existsSync(group)) throw new NotHere(`this machine's kernel has no ${file} in ${group}`);
   }
 }

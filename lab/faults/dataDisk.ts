@@ -2,9 +2,9 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { disksOf, loopOf } from "../disks";
-import { LabError, readIf, run } from "../exec";
-import { leaderPid } from "../hosts";
-import { groupOf, groupsBelow, isUnified, processesOf, setIn } from "./cgroups";
+import { LabError, must, readIf, run } from "../exec";
+import { consoleCommand, leaderPid } from "../hosts";
+import { groupOf, groupsBelow, handDown, isUnified, processesOf, setIn } from "./cgroups";
 import { shellIn, type Place } from "./place";
 
 const FILL = ".lab-fill";
@@ -38,7 +38,8 @@ export async function dataFolder(place: Place): Promise<string> {
 
 /**
  * Limits reads and writes, bytes and operations, of all that runs on the host by now. On cgroup 1 a limit holds for
- * one group alone: containers started afterwards are not slowed down.
+ * one group alone: containers started afterwards are not slowed down. On cgroup 2 it is one limit for the whole host.
+ * @throws NotHere on a machine with cgroup 2 that hands no `io` controller down to the lab
  */
 export const slowDown = (place: Place): Promise<void> => limit(place, SLOW);
 
@@ -47,6 +48,7 @@ export const speedUp = (place: Place): Promise<void> => limit(place, undefined);
 async function limit(place: Place, limits: typeof SLOW | undefined): Promise<void> {
   const { number } = await dataDiskOf(place);
   if (isUnified()) {
+    handDown(place, "io");
     const { bytes, operations } = limits ?? { bytes: "max", operations: "max" };
     const value = `${number} rbps=${bytes} wbps=${bytes} riops=${operations} wiops=${operations}`;
     return setIn(groupOf(place, "io"), "io.max", value);
@@ -56,6 +58,30 @@ async function limit(place: Place, limits: typeof SLOW | undefined): Promise<voi
       setIn(group, `blkio.throttle.${direction}_bps_device`, `${number} ${limits?.bytes ?? 0}`);
       setIn(group, `blkio.throttle.${direction}_iops_device`, `${number} ${limits?.operations ?? 0}`);
     }
+  }
+}
+
+/** Writes of a look whether the disk is slow, past every cache. */
+const WRITES = 100;
+/** Enters a group and becomes a command. `$0` is the group. */
+const IN_GROUP = 'echo $$ > "$0/cgroup.procs" && exec "$@"';
+
+/** Whether small writes of one of the host's processes take as long as the limit has them take. */
+export async function isSlow(place: Place): Promise<boolean> {
+  const file = `${await dataFolder(place)}/.lab-look`;
+  const line = `dd if=/dev/zero of=${file} bs=4k count=${WRITES} oflag=direct 2>&1; rm -f ${file}`;
+  const command = await consoleCommand(place.host, ["timeout", "-k", "1", "30", "sh", "-c", line]);
+  const own = groupOf(place, "blkio");
+  // On cgroup 2 a group that has groups has no processes.
+  const group = isUnified() ? path.join(own, "moorage-look") : own;
+  fs.mkdirSync(group, { recursive: true });
+  try {
+    const said = await must("sh", ["-c", IN_GROUP, group, ...command]);
+    const seconds = Number(/ copied, ([\d.e-]+) s/.exec(said)?.[1]);
+    if (Number.isNaN(seconds)) throw new LabError(`${place.host.name}: ${said.trim()}`);
+    return seconds > WRITES / SLOW.operations / 2;
+  } finally {
+    if (isUnified()) fs.rmdirSync(group);
   }
 }
 

@@ -29,10 +29,15 @@ async function folderOf(place: Place, owner: Owner): Promise<string> {
   return path.join(`/proc/${pid}/root`, await dataFolder(place), owner);
 }
 
-/** Changes some bytes in the middle of what every file of an owner holds, but MinIO's own bookkeeping. Says how many. */
+/**
+ * Changes some bytes in the middle of what every file of an owner holds, but MinIO's own bookkeeping. Says how many.
+ * @throws LabError where there is none
+ */
 export async function corrupt(place: Place, owner: Owner): Promise<number> {
   const files = filesBelow(await folderOf(place, owner)).filter((file) => !file.includes("/.minio.sys/"));
-  return files.filter(damage).length;
+  const damaged = files.filter(damage).length;
+  if (damaged === 0) throw new LabError(`${place.host.name} has no files of ${owner} to corrupt`);
+  return damaged;
 }
 
 /** Files come and go while their owner works. */
@@ -73,9 +78,11 @@ export function filesBelow(folder: string): string[] {
   });
 }
 
-/** Takes everything in an owner's folder away, under its feet. */
+/** Takes everything in an owner's folder away, under its feet. @throws LabError where there is nothing */
 export async function wipe(place: Place, owner: Owner): Promise<void> {
   const folder = await folderOf(place, owner);
+  if (filesBelow(folder).length === 0)
+    throw new LabError(`${place.host.name} has no files of ${owner} to lose`);
   for (const name of fs.readdirSync(folder)) {
     fs.rmSync(path.join(folder, name), { recursive: true, force: true, maxRetries: 5 });
   }

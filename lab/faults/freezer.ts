@@ -1,7 +1,7 @@
 /** The kernel's freezer: what is frozen runs not one instruction more, and does not know of it afterwards. */
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { must } from "../exec";
+import { must, readIf } from "../exec";
 import { groupOf, groupsBelow, groupsNamed, isUnified, processesOf, setIn } from "./cgroups";
 import type { Place } from "./place";
 
@@ -12,6 +12,16 @@ const COLD = "moorage-frozen";
 export function setFrozen(group: string, frozen: boolean): void {
   if (isUnified()) setIn(group, "cgroup.freeze", frozen ? "1" : "0");
   else setIn(group, "freezer.state", frozen ? "FROZEN" : "THAWED");
+}
+
+function isFrozen(group: string): boolean {
+  if (isUnified()) return /^frozen 1$/m.test(readIf(path.join(group, "cgroup.events")) ?? "");
+  return readIf(path.join(group, "freezer.state"))?.trim() === "FROZEN";
+}
+
+/** The processes of a host that are frozen to the last of their group. */
+export function frozenIn(place: Place): number[] {
+  return groupsBelow(groupOf(place, "freezer")).filter(isFrozen).flatMap(processesOf);
 }
 
 /** Freezes a container's or a unit's processes. @param name of its cgroup */

@@ -1,16 +1,29 @@
 /** What has to hold in every row of figures. */
-import type { Counts } from "./measure";
-import type { Step } from "./plan";
+import type { FaultName } from "../../lab/faults";
+import type { Counts, Span } from "./measure";
+import type { Role, Step } from "./plan";
 
 export interface Row {
   readonly step: Step;
   readonly nodes: readonly string[];
+  /** All that these nodes were, as far as the fault hurt it. */
+  readonly roles: readonly Role[];
+  /** From the fault until all was whole. */
+  readonly span: Span;
   readonly pushes: Counts;
   readonly pulls: Counts;
-  /** Pushes begun from 3 s after the fault on, before it was taken back, that succeeded. */
+  /** Pushes begun from 3 s after the fault on, before it was taken back or mended, that succeeded, and that did not. */
   readonly pushed: number;
+  readonly notPushed: number;
   /** Pulls that failed though they were begun when the registry had answered again. */
   readonly failedOnReturn: number;
+  /** From the fault until all that has to be refused was; undefined where nothing has to be. */
+  readonly refusedSeconds?: number;
+  /** How often the prober asked, and how often it was looked who has the VIP. */
+  readonly probes: number;
+  readonly looks: number;
+  /** Whether another node had the VIP, and none that was hurt, while the fault lasted. */
+  readonly elsewhere: boolean;
   /** Milliseconds without an answer to `GET /v2/`. */
   readonly gapMs: number;
   /** The slowest first byte of `GET /v2/` and a manifest, from 3 s after the fault, while it lasted. */
@@ -33,34 +46,90 @@ export interface Row {
 const GAP_MS = 2000;
 const FIRST_BYTE_MS = 2000;
 const TWO_SECONDS = 2;
+/** A bound is kept as well where nobody asks for anything. */
+const LEAST_PULLS = 6;
+const LEAST_PROBES_PER_SECOND = 2;
+const LEAST_LOOKS_PER_SECOND = 0.5;
 
-/** Whether the fault takes the VIP's holder away. */
-const takesHolder = ({ fault, role, choice, count = 1 }: Step): boolean =>
-  role === "holder" &&
+/** Faults by which others have the VIP as soon as its holder is silent. */
+const silencing: readonly FaultName[] = ["power", "freeze-host", "lose", "drop", "drop-out", "cut-off"];
+
+type Hurting = Pick<Row, "step" | "roles">;
+
+const isHolderAlone = ({ step, roles }: Hurting): boolean =>
+  (step.count ?? 1) === 1 && roles.includes("holder");
+
+/** Whether the fault takes the VIP's holder away, for everybody and at once. */
+const takesHolder = (row: Hurting): boolean =>
+  isHolderAlone(row) &&
+  (silencing.includes(row.step.fault) || row.step.choice === "keepalived" || row.step.choice === "nginx");
+
+/**
+ * Whether the VIP has to leave the node. One that hears nothing goes on saying that it lives, until its own check has it
+ * give the VIP away, which takes some three seconds.
+ */
+const losesVip = (row: Hurting): boolean =>
+  takesHolder(row) || (isHolderAlone(row) && row.step.fault === "drop-in");
+
+/** Whether one MinIO is down, and nothing else in the way of a push: then everything works. */
+const takesMinio = ({ fault, choice, count = 1 }: Step): boolean =>
   count === 1 &&
-  (["power", "freeze-host", "lose"].includes(fault) || choice === "keepalived" || choice === "nginx");
+  (["power", "freeze-host"].includes(fault) || (["kill", "freeze"].includes(fault) && choice === "minio"));
 
 const refusesPulls = ({ refuses }: Step): boolean => refuses === "everything" || refuses === "silence";
 
 const seconds = (ms: number): string => (Number.isFinite(ms) ? `${(ms / 1000).toFixed(1)} s` : "no answer");
 
+/** What was measured too seldom to say anything. */
+function tooLittle({ span, pulls, probes, looks }: Row): string[] {
+  const length = (span.to - span.from) / 1000;
+  const times = (count: number): string => `${count} times in ${length.toFixed(0)} s`;
+  return [
+    ...(pulls.all < LEAST_PULLS ? [`only ${pulls.all} pulls`] : []),
+    ...(probes < LEAST_PROBES_PER_SECOND * length ? [`the prober asked only ${times(probes)}`] : []),
+    ...(looks < LEAST_LOOKS_PER_SECOND * length ? [`the VIP was looked for only ${times(looks)}`] : []),
+  ];
+}
+
+/** What has to work while one node alone is hurt. */
+function brokenForOne(row: Row): string[] {
+  const { step, pushed, notPushed, slowestMs, slowestAfterMs } = row;
+  const broken: string[] = [];
+  // MinIO takes nothing while one of its drives is full.
+  if (pushed === 0 && step.fault !== "full-disk") broken.push("no push begun while it lasted succeeded");
+  if (takesMinio(step) && notPushed > 0) broken.push(`${notPushed} pushes begun while it lasted failed`);
+  if (slowestMs >= FIRST_BYTE_MS) broken.push(`first byte: ${seconds(slowestMs)}`);
+  if (slowestAfterMs >= FIRST_BYTE_MS) broken.push(`first byte on return: ${seconds(slowestAfterMs)}`);
+  return broken;
+}
+
 /** The bounds that a row does not keep. */
 export function brokenBounds(row: Row): string[] {
-  const { step, pulls, gapMs, slowestMs, slowestAfterMs, lost } = row;
+  const { step, pulls, gapMs, lost, command } = row;
   const broken: string[] = [];
   if (lost.length > 0) broken.push(`${lost.length} acknowledged are lost`);
   if (!refusesPulls(step) && pulls.after > 0) broken.push(`${pulls.after} pulls failed`);
   if (refusesPulls(step) && row.failedOnReturn > 0)
     broken.push(`${row.failedOnReturn} pulls failed when it answered again`);
-  if (takesHolder(step) && gapMs >= GAP_MS) broken.push(`a gap of ${seconds(gapMs)}`);
-  if ((step.count ?? 1) === 1) {
-    // MinIO takes nothing while one of its drives is full.
-    if (row.pushed === 0 && step.fault !== "full-disk")
-      broken.push("no push begun while it lasted succeeded");
-    if (slowestMs >= FIRST_BYTE_MS) broken.push(`first byte: ${seconds(slowestMs)}`);
-    if (slowestAfterMs >= FIRST_BYTE_MS) broken.push(`first byte on return: ${seconds(slowestAfterMs)}`);
-  }
+  if (takesHolder(row) && gapMs >= GAP_MS) broken.push(`a gap of ${seconds(gapMs)}`);
+  if (losesVip(row) && !row.elsewhere) broken.push("the VIP did not leave");
+  if ((step.count ?? 1) === 1) broken.push(...brokenForOne(row));
   if (row.secondsOfTwo > TWO_SECONDS) broken.push(`two holders of the VIP for ${row.secondsOfTwo} s`);
   if (row.strengthSeconds === undefined) broken.push("not at full strength");
-  return [...broken, ...row.problems];
+  if (command !== undefined && step.remedy === undefined) broken.push(`not by itself, but by ${command}`);
+  return [...broken, ...tooLittle(row), ...row.problems];
+}
+
+/** How requests went while nothing was hurt or changed. */
+export interface Between {
+  readonly pushes: Counts;
+  readonly pulls: Counts;
+  readonly reasons: readonly string[];
+}
+
+export function brokenBetween({ pushes, pulls }: Between): string[] {
+  return [
+    ...(pushes.after > 0 ? [`${pushes.after} pushes failed`] : []),
+    ...(pulls.after > 0 ? [`${pulls.after} pulls failed`] : []),
+  ];
 }

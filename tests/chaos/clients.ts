@@ -55,9 +55,16 @@ export async function readBack(client: Host, login: Login, entries: readonly Ent
   return said.slice(0, -1).map(String);
 }
 
+/** Requests from a client, all at once. */
+export async function askAll(client: Host, asked: readonly Once[]): Promise<Heard[]> {
+  const said: unknown[] = [];
+  const code = await ended(start(client, "once", asked, (line) => said.push(line)));
+  if (said.length !== asked.length) throw new LabError(`asking ended with exit code ${code}`);
+  return said as Heard[];
+}
+
 /** One request from a client. */
 export async function askOnce(client: Host, once: Once): Promise<Heard> {
-  const said: unknown[] = [];
-  await ended(start(client, "once", once, (line) => said.push(line)));
-  return said[0] as Heard;
+  const [heard] = await askAll(client, [once]);
+  return heard as Heard;
 }

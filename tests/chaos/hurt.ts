@@ -5,10 +5,16 @@ import { isOn, switchOff, switchOn, waitReady } from "../../lab/hosts";
 import { locked, on, platformOf } from "../../lab/lab";
 import { ensureForwards } from "../../lab/network";
 import { baseRoot } from "../../lab/roots";
+import { killProgram } from "../../lab/faults/processes";
 import { LabError } from "../../lab/exec";
-import type { Step } from "./plan";
+import type { Role, Step } from "./plan";
 
-export async function begin({ fault, choice }: Step, places: readonly Place[]): Promise<void> {
+/** @param hurt the roles that are to be hurt by it */
+export async function begin(
+  { fault, choice }: Step,
+  places: readonly Place[],
+  hurt: readonly Role[] = [],
+): Promise<void> {
   const [first] = places;
   if (!first) throw new LabError(`there is no node for ${fault}`);
   const { instance } = first;
@@ -18,7 +24,13 @@ export async function begin({ fault, choice }: Step, places: readonly Place[]): 
     return;
   }
   await Promise.all(places.map((place) => (faults[fault] as Fault).begin(place, choice)));
+  // Through the log that it has open it would go on writing.
+  if (killsEtcd(fault, hurt)) await Promise.all(places.map((place) => killProgram(place, "etcd")));
 }
+
+/** Whether a fault hurts etcd only once that has to open its files anew. */
+export const killsEtcd = (fault: Step["fault"], hurt: readonly Role[]): boolean =>
+  fault === "read-only-disk" && hurt.includes("etcd");
 
 /** Takes the fault back where the lab can; says whether it did. */
 export async function takeBack({ fault }: Step, places: readonly Place[]): Promise<void> {

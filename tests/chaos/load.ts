@@ -24,17 +24,25 @@ export interface LoadOptions {
   /** Pushes and pulls at once, from each client. @default 2 */
   readonly workers?: number;
   /**
-   * Acknowledged bytes, each layer's once, after which new images are small, as the disks are what they are, and every
-   * second push is one of the large ones before it again. @default 512 MiB
+   * Acknowledged bytes, each layer's once, after which new images are small, as all is read back after each fault, and every
+   * second push is one of the large ones before it again. @default 192 MiB
    */
   readonly budget?: number;
 }
 
 const PUSHES = 0.25;
-const BUDGET = 512 * 1024 ** 2;
+const BUDGET = 192 * 1024 ** 2;
 const SMALL = 256 * 1024;
-/** Where there is nothing to pull yet, and between two requests of one worker. */
+/** So many acknowledged pushes that the store is healed, and read back, in less than a minute. */
+const PLENTY = 250;
 const PAUSE_MS = { least: 200, most: 800 };
+const LONG_PAUSE_MS = { least: 3000, most: 9000 };
+
+/** Between two requests of one worker. What is acknowledged stays, so once there is plenty of it, little more is added. */
+export function pauseMs(acknowledged: number, share: number): number {
+  const { least, most } = acknowledged < PLENTY ? PAUSE_MS : LONG_PAUSE_MS;
+  return least + share * (most - least);
+}
 
 /**
  * The former large image that a push sends again, to a repository of its own: its layers come whole, as if they were new,
@@ -49,6 +57,8 @@ export function formerFor(number: number, seed: string, entries: readonly Entry[
 export class Load {
   readonly outcomes: Outcome[] = [];
   private readonly running: Promise<void>[] = [];
+  private readonly underWay = new Set<Promise<boolean>>();
+  private readonly pausing = new Set<() => void>();
   private stopped = false;
   private count = 0;
 
@@ -66,14 +76,23 @@ export class Load {
   /** Lets what is under way end. */
   async stop(): Promise<void> {
     this.stopped = true;
+    this.hurry();
     await Promise.all(this.running);
   }
 
+  /** Ends the workers' pauses, so that several requests are under way now. */
+  hurry(): void {
+    for (const over of this.pausing) over();
+  }
+
+  /** Lets what was begun before now end. */
+  async settled(): Promise<void> {
+    await Promise.all(this.underWay);
+  }
+
   /** One more push, which the load's end waits for too. */
-  pushNow(client: Host): Promise<void> {
-    const pushing = this.push(client);
-    this.running.push(pushing);
-    return pushing;
+  pushNow(client: Host): void {
+    this.running.push(this.push(client));
   }
 
   private async work(client: Host, next: () => number): Promise<void> {
@@ -81,9 +100,20 @@ export class Load {
       const { entries } = this.options.ledger;
       if (next() < PUSHES || entries.length === 0) await this.push(client);
       else await this.pull(client, entries[Math.floor(next() * entries.length)]);
-      const pause = PAUSE_MS.least + next() * (PAUSE_MS.most - PAUSE_MS.least);
-      await new Promise((resolve) => setTimeout(resolve, pause));
+      await this.pause(pauseMs(entries.length, next()));
     }
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const over = (): void => {
+        clearTimeout(timer);
+        this.pausing.delete(over);
+        resolve();
+      };
+      const timer = setTimeout(over, ms);
+      this.pausing.add(over);
+    });
   }
 
   /** Pushes the next image; an acknowledged one is in the ledger before this returns. */
@@ -114,9 +144,16 @@ export class Load {
     fs.rmSync(folder, { recursive: true, force: true });
   }
 
-  private async timed(kind: Outcome["kind"], client: Host, work: () => Promise<Copied>): Promise<boolean> {
+  private timed(kind: Outcome["kind"], client: Host, work: () => Promise<Copied>): Promise<boolean> {
+    const timing = this.time(kind, client, work).finally(() => this.underWay.delete(timing));
+    this.underWay.add(timing);
+    return timing;
+  }
+
+  private async time(kind: Outcome["kind"], client: Host, work: () => Promise<Copied>): Promise<boolean> {
     const start = Date.now();
-    const copied = await work();
+    // What this machine cannot do must not end the run, nor be taken for a success.
+    const copied = await work().catch((error: unknown) => ({ ok: false, retries: 0, error: String(error) }));
     this.outcomes.push({ ...copied, kind, client: client.name, start, end: Date.now() });
     return copied.ok;
   }

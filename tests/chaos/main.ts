@@ -1,29 +1,28 @@
 /**
  * `make chaos`: every change, and every fault for every role of a node, in a lab of its own, under load; the figures go
- * into `docs/reliability.md` once all are there, and into `.chaos.md` while it runs. `CHAOS="--only power,freeze minio"`
- * takes some of them, `--only change` all changes, which go there alone; `--out FILE` writes elsewhere. With MOORAGE_LAB that lab is used, and kept.
+ * into `docs/reliability.md` once all are there, and into `.chaos.md` while it runs, with the rows as `.chaos.json` beside it.
+ * `CHAOS="--only power,freeze minio"` takes some of them, `--only change` all changes, which go there alone; `--from "kill etcd"`
+ * goes on from there with the rows that were kept before it; `--out FILE` writes elsewhere. With MOORAGE_LAB that lab is used,
+ * and kept.
  */
 import * as fs from "node:fs";
-import * as os from "node:os";
 import * as path from "node:path";
 import { parseArgs } from "node:util";
-import { format, resolveConfig } from "prettier";
 import { ToolError } from "../../toolchain";
 import { LabError } from "../../lab/exec";
 import { checkout, platformNamed } from "../../lab/instance";
-import { platformOf } from "../../lab/lab";
 import { ownLab } from "../support/labSetup";
 import { TestLab } from "../support/testLab";
-import { brokenBounds, type Row } from "./bounds";
-import { brokenChange, type ChangeRow } from "./changeRow";
 import { changes, chosenChanges } from "./changes";
-import { changeRound } from "./changing";
+import { keptIn, nothing, type Found } from "./kept";
 import { chosen, fullPlan, nameOf } from "./plan";
-import { round } from "./round";
+import { Run, type Files, type Todo } from "./run";
 import { Stage } from "./stage";
-import { changeText, page, rowText } from "./table";
+import { brokenRows } from "./table";
 
 const reliabilityPage = path.join(checkout(), "docs", "reliability.md");
+/** An update that installs a node anew while others are busy. */
+const PULUMI_MS = 900_000;
 
 const start = Date.now();
 const say = (line: string): void =>
@@ -42,81 +41,87 @@ async function standing(): Promise<TestLab> {
   return lab;
 }
 
+/** The one command of docs/runbook.md for what was lost. */
 async function refreshAndUp(lab: TestLab): Promise<void> {
-  const { code, output } = await lab.refresh();
-  if (code !== 0) throw new LabError(`pulumi refresh failed:\n${output}`);
-  await lab.mustUp();
+  const { code, output } = await lab.up(["--refresh"]);
+  if (code !== 0) throw new LabError(`pulumi up --refresh failed:\n${output}`);
 }
 
 /** The whole plan, and what of it is to be done. @throws LabError where that is nothing */
-function choose(only = "") {
+function choose(only = ""): Todo {
   const plan = fullPlan();
   const steps = chosen(plan, only);
   const changing = chosenChanges(only);
   if (steps.length + changing.length === 0) {
-    const names = [...plan.map(nameOf), ...changes.map(({ name }) => `change: ${name}`)];
+    const names = [...plan.map(nameOf), ...changes.map(changeName)];
     throw new LabError(`no fault and no change has "${only}" in its name: ${names.join("; ")}`);
   }
   return { plan, steps, changing };
 }
 
+const changeName = ({ name }: { readonly name: string }): string => `change: ${name}`;
+
+/** What is left of it from the first that has a text in its name. @throws LabError where none has */
+function goingOn({ plan, steps, changing }: Todo, from: string): Todo {
+  const names = [...changing.map(changeName), ...steps.map(nameOf)];
+  const at = names.findIndex((name) => name.includes(from));
+  if (at < 0) throw new LabError(`nothing has "${from}" in its name: ${names.join("; ")}`);
+  return { plan, changing: changing.slice(at), steps: steps.slice(Math.max(0, at - changing.length)) };
+}
+
+/** The rows of a former run, but for those that are done again. */
+function keptBefore(file: string, { steps, changing }: Todo): Found {
+  const found = keptIn(file);
+  const again = new Set([...changing.map(changeName), ...steps.map(nameOf)]);
+  return {
+    ...found,
+    rows: found.rows.filter(({ step }) => !again.has(nameOf(step))),
+    changes: found.changes.filter((row) => !again.has(changeName(row))),
+    notRun: found.notRun.filter(({ step }) => !again.has(nameOf(step))),
+  };
+}
+
+async function doIn(lab: TestLab, todo: Todo, files: Files, before: Found): Promise<Run> {
+  const stage = await Stage.begin({
+    instance: lab.instance,
+    access: await lab.access(),
+    update: () => refreshAndUp(lab),
+    say,
+    seed: `chaos ${new Date().toISOString()}`,
+  });
+  const run = new Run(stage, lab, todo, files, before);
+  try {
+    await run.go();
+  } finally {
+    await stage.end();
+    await run.write();
+  }
+  return run;
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { only: { type: "string" }, out: { type: "string" } } });
-  const { plan, steps, changing } = choose(values.only);
+  const text = { type: "string" } as const;
+  const { values } = parseArgs({ options: { only: text, from: text, out: text } });
+  const all = choose(values.only);
+  const todo = values.from === undefined ? all : goingOn(all, values.from);
   const out = path.resolve(checkout(), values.out ?? ".chaos.md");
+  const files = { page: out, rows: `${out.replace(/\.md$/, "")}.json`, style: reliabilityPage };
+  const before = values.from === undefined ? nothing : keptBefore(files.rows, todo);
   const leave = await ownLab();
-  const rows: Row[] = [];
-  const changed: ChangeRow[] = [];
+  let run: Run;
   try {
     const lab = await standing();
-    const access = await lab.access();
-    const stage = await Stage.begin({
-      instance: lab.instance,
-      access,
-      update: () => refreshAndUp(lab),
-      say,
-      seed: `chaos ${new Date().toISOString()}`,
-    });
-    const write = async (): Promise<void> => {
-      const { entries, bytes } = stage.ledger;
-      const where = `${lab.nodes.length} nodes on ${os.cpus().length} cores, ${new Date().toISOString().slice(0, 10)}`;
-      const done = new Set(rows.map(({ step }) => step));
-      const left = plan.filter((step) => !done.has(step));
-      const leftChanges = changes
-        .map(({ name }) => name)
-        .filter((name) => !changed.some((row) => row.name === name));
-      const acknowledged = { count: entries.length, bytes };
-      const text = page({ where, rows, changes: changed, left, leftChanges, acknowledged });
-      const style = await resolveConfig(reliabilityPage);
-      fs.writeFileSync(out, await format(text, { ...style, parser: "markdown" }));
-    };
-    try {
-      const platform = platformOf(lab.instance);
-      // First, on a lab that nothing has hurt yet.
-      for (const change of changing.filter((one) => (one.platform ?? platform) === platform)) {
-        const row = await changeRound(stage, lab, change);
-        changed.push(row);
-        say(`  ${changeText(row)}`);
-        await write();
-      }
-      for (const step of steps) {
-        const row = await round(stage, step);
-        rows.push(row);
-        say(`  ${rowText(row)}`);
-        await write();
-      }
-    } finally {
-      await stage.end();
-    }
+    lab.limitMs = PULUMI_MS;
+    run = await doIn(lab, todo, files, before);
   } finally {
     await leave();
   }
-  if (values.out === undefined && values.only === undefined) fs.renameSync(out, reliabilityPage);
-  const broken =
-    rows.filter((row) => brokenBounds(row).length > 0).length +
-    changed.filter((row) => brokenChange(row).length > 0).length;
+  const isAll = values.out === undefined && values.only === undefined && run.left.length === 0;
+  if (isAll) fs.renameSync(out, reliabilityPage);
+  const { rows, changes: changed } = run.found;
+  const broken = brokenRows(run.found);
   console.log(
-    `${rows.length} faults and ${changed.length} changes, ${broken} of them with a bound that was not kept: ${out}`,
+    `${rows.length} faults and ${changed.length} changes, ${broken} rows with a bound that was not kept: ${isAll ? reliabilityPage : out}`,
   );
   if (broken > 0) process.exitCode = 1;
 }

@@ -50,6 +50,20 @@ export function secondsOfTwo(samples: readonly Holders[], { from, to }: Span): n
   return Math.round(longest / 1000);
 }
 
+/** Whether a node that was not hurt was seen to have the VIP in a span, and none that was. */
+export function wasElsewhere(
+  samples: readonly Holders[],
+  hurt: readonly string[],
+  { from, to }: Span,
+): boolean {
+  const within = samples.filter(({ at }) => at >= from && at <= to);
+  return within.some(({ nodes }) => nodes.length > 0 && !nodes.some((node) => hurt.includes(node)));
+}
+
+/** How many of what was recorded belong to a span. */
+export const countIn = (those: readonly { readonly at: number }[], { from, to }: Span): number =>
+  those.filter(({ at }) => at >= from && at <= to).length;
+
 export interface Counts {
   readonly all: number;
   /** Those that did not succeed at the first try. */
@@ -58,9 +72,15 @@ export interface Counts {
   readonly after: number;
 }
 
+const isUnderWay = ({ start, end }: Outcome, { from, to }: Span): boolean => end >= from && start <= to;
+
+/** The requests that were under way in none of the spans. */
+export const inNone = (outcomes: readonly Outcome[], spans: readonly Span[]): Outcome[] =>
+  outcomes.filter((one) => !spans.some((span) => isUnderWay(one, span)));
+
 /** How the requests went that were under way in a span. */
-export function countsOf(outcomes: readonly Outcome[], kind: Outcome["kind"], { from, to }: Span): Counts {
-  const those = outcomes.filter((one) => one.kind === kind && one.end >= from && one.start <= to);
+export function countsOf(outcomes: readonly Outcome[], kind: Outcome["kind"], span: Span): Counts {
+  const those = outcomes.filter((one) => one.kind === kind && isUnderWay(one, span));
   return {
     all: those.length,
     before: those.filter(({ ok, retries }) => !ok || retries > 0).length,

@@ -23,6 +23,8 @@ export interface Step {
   readonly role: Role;
   /** How many nodes of the role at once. @default 1 */
   readonly count?: number;
+  /** Of several nodes, those to be hurt first; the VIP's holder is the last of them. @default those of the role */
+  readonly among?: "managers";
   readonly remedy?: Remedy;
   /**
    * What the registry refuses while it lasts: a push, or a pull too. In `silence` nobody is there to refuse anything.
@@ -31,8 +33,15 @@ export interface Step {
   readonly refuses?: "pushes" | "everything" | "silence";
 }
 
-/** How long a fault lasts before it is taken back, in seconds. */
-export const HOLD_SECONDS = 25;
+/** By when a registry that lacks a quorum has to refuse, in seconds: docs/decisions/0013. */
+export const REFUSAL_SECONDS = 35;
+
+/** How long a fault is looked at before it is taken back, or mended, in seconds. */
+export function holdSeconds(step: Step): number {
+  const { refuses } = step;
+  if (refuses !== undefined && refuses !== "silence") return REFUSAL_SECONDS + 5;
+  return isTakenBack(step) ? 25 : 8;
+}
 
 const programs: [Role, ProgramName][] = [
   ["holder", "keepalived"],
@@ -47,7 +56,10 @@ const programs: [Role, ProgramName][] = [
 const forHosts: FaultName[] = ["power", "freeze-host", "drop-in", "drop-out", "drop", "cut-off"];
 const forDisks: FaultName[] = ["slow-disk", "full-disk", "read-only-disk"];
 
-/** One at a time, every fault for every role; then what more than one node has at once; last, hosts that are lost. */
+/**
+ * One at a time, every fault for every role; then what more than one node has at once; last, hosts that are lost. A node
+ * has several roles, so that a few of the steps cover all (`isCovered`).
+ */
 export function fullPlan(): Step[] {
   const each = (names: readonly FaultName[], more: Partial<Step> = {}): Step[] =>
     names.flatMap((fault) => roles.map((role) => ({ fault, role, ...more })));
@@ -60,9 +72,11 @@ export function fullPlan(): Step[] {
     ...each(forDisks),
     ...each(["corrupt"], { choice: "minio", remedy: "heal" }),
     ...each(["wipe"], { choice: "minio" }),
+    { fault: "corrupt", choice: "etcd", role: "etcd", remedy: "up" },
     { fault: "wipe", choice: "etcd", role: "etcd", remedy: "up" },
     { fault: "freeze", choice: "minio", role: "minio", count: 2, refuses: "pushes" },
-    { fault: "power", role: "minio", count: 2, refuses: "pushes" },
+    // Swarm's quorum goes with them, and etcd's.
+    { fault: "power", role: "minio", count: 2, among: "managers", refuses: "pushes" },
     { fault: "freeze", choice: "minio", role: "minio", count: 3, refuses: "everything" },
     ...each(["lose"], { remedy: "up" }),
     { fault: "power", role: "holder", count: 4, refuses: "silence" },
@@ -90,8 +104,12 @@ export interface Cast {
 }
 
 /** The nodes a step hurts: for roles that several have, those that have no other one, as far as there are any. */
-export function nodesFor({ role, count = 1 }: Step, { nodes, managers, holder, leader }: Cast): string[] {
+export function nodesFor(
+  { role, count = 1, among }: Step,
+  { nodes, managers, holder, leader }: Cast,
+): string[] {
   const first = ((): readonly string[] => {
+    if (among === "managers") return managers;
     switch (role) {
       case "holder":
         return [holder];
@@ -100,7 +118,7 @@ export function nodesFor({ role, count = 1 }: Step, { nodes, managers, holder, l
       case "etcd":
         return managers;
       case "minio":
-        // Two at once are a manager and another; the worker goes last.
+        // The worker goes first where it is one alone.
         return count > 1 ? nodes : [...nodes].reverse();
       case "registry":
         return nodes;
@@ -108,12 +126,37 @@ export function nodesFor({ role, count = 1 }: Step, { nodes, managers, holder, l
         return role satisfies never;
     }
   })();
-  const plain = first.filter((node) => node !== holder && node !== leader);
-  const ordered = [
-    ...new Set([...(role === "holder" || role === "leader" ? first : plain), ...first, ...nodes]),
-  ];
-  return ordered.slice(0, count);
+  const busy = (node: string): number => (node === holder ? 2 : node === leader ? 1 : 0);
+  const ordered = [...first].sort((one, other) => busy(one) - busy(other));
+  return [...new Set([...ordered, ...nodes])].slice(0, count);
 }
+
+/** Whether a step hurts one program of a node, and the node's other roles not at all. */
+const isOfOneProgram = ({ fault, choice }: Step): boolean =>
+  fault === "kill" || fault === "freeze" || choice === "etcd";
+
+/** All roles that a step hurts when it hurts these nodes. */
+export function rolesHurt(step: Step, hurt: readonly string[], cast: Cast): Role[] {
+  if (isOfOneProgram(step)) return [step.role];
+  const has: Readonly<Record<Role, (node: string) => boolean>> = {
+    holder: (node) => node === cast.holder,
+    leader: (node) => node === cast.leader,
+    minio: () => true,
+    registry: () => true,
+    etcd: (node) => cast.managers.includes(node),
+  };
+  return roles.filter((role) => hurt.some(has[role]));
+}
+
+/** A step that was done, and the roles that it hurt. */
+export interface Covering {
+  readonly step: Step;
+  readonly roles: readonly Role[];
+}
+
+/** Whether the same fault has been done to a node of the step's role, in whatever step that was. */
+export const isCovered = (step: Step, done: readonly Covering[]): boolean =>
+  done.some((one) => titleOf(one.step) === titleOf(step) && one.roles.includes(step.role));
 
 /** Whether the lab takes the step's fault back. */
 export const isTakenBack = ({ fault }: Step): boolean => (faults[fault] as Fault).end !== undefined;

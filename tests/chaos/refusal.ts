@@ -1,7 +1,23 @@
 /** What a registry that cannot write, or cannot read, has to say. */
+import { waitFor } from "../../lab/exec";
 import type { Heard } from "./client/request";
+import { REFUSAL_SECONDS } from "./plan";
 
-type Ask = (path: string, method: string) => Promise<Heard>;
+interface Asked {
+  readonly path: string;
+  readonly method: string;
+}
+
+/** Asks all of it at once, and gives back the answers in the same order. */
+export type Ask = (asked: readonly Asked[]) => Promise<readonly Heard[]>;
+
+/** A manifest that is there. */
+interface Known {
+  readonly repository: string;
+  readonly digest: string;
+}
+
+const EVERY_MS = 1500;
 
 /** Why an answer is no clear refusal; nothing where it is one. */
 export function unclear({ status, headers, body, error }: Heard): string | undefined {
@@ -20,7 +36,7 @@ export function unclear({ status, headers, body, error }: Heard): string | undef
 /** Asks for what must be refused, and says what was not, or not clearly. */
 export async function refusalProblems(
   refuses: "pushes" | "everything",
-  known: { readonly repository: string; readonly digest: string },
+  known: Known,
   ask: Ask,
 ): Promise<string[]> {
   const repository = `/v2/${known.repository}`;
@@ -32,10 +48,36 @@ export async function refusalProblems(
     ["a deletion", manifest.replace(/.{8}$/, "00000000"), "DELETE"],
     ...(refuses === "everything" ? [["a pull", manifest, "GET"] satisfies [string, string, string]] : []),
   ];
-  const answers = await Promise.all(
-    refused.map(async ([what, path, method]) => [what, unclear(await ask(path, method))] as const),
-  );
-  return answers.flatMap(([what, why]) =>
-    why === undefined ? [] : [`${what} is not refused clearly: ${why}`],
-  );
+  const answers = await ask(refused.map(([, path, method]) => ({ path, method })));
+  return refused.flatMap(([what], index) => {
+    const answer = answers[index];
+    const why = answer ? unclear(answer) : "not asked";
+    return why === undefined ? [] : [`${what} is not refused clearly: ${why}`];
+  });
+}
+
+export interface Refused {
+  /** From the fault until all of it was refused clearly. */
+  readonly seconds?: number;
+  /** What was not by the end of its time. */
+  readonly problems: readonly string[];
+}
+
+/** Asks again and again until all is refused clearly. @param since the fault, in milliseconds since 1970 */
+export async function awaitRefusal(
+  refuses: "pushes" | "everything",
+  known: Known,
+  ask: Ask,
+  since: number,
+  everyMs = EVERY_MS,
+): Promise<Refused> {
+  let problems: readonly string[] = [];
+  const refused = async (): Promise<number | undefined> => {
+    problems = await refusalProblems(refuses, known, ask);
+    return problems.length === 0 ? (Date.now() - since) / 1000 : undefined;
+  };
+  const left = since + REFUSAL_SECONDS * 1000 - Date.now();
+  const seconds = await waitFor(refused, left, everyMs);
+  if (seconds === undefined || seconds <= REFUSAL_SECONDS) return { seconds, problems };
+  return { seconds, problems: [`all is refused clearly only after ${seconds.toFixed(0)} s`] };
 }

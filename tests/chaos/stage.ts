@@ -16,7 +16,7 @@ import { VipWatch } from "./vip";
 export interface StageOptions {
   readonly instance: Instance;
   readonly access: RegistryAccess;
-  /** Runs `pulumi refresh` and `pulumi up`, which must succeed. */
+  /** Runs `pulumi up --refresh`, which must succeed. */
   readonly update: () => Promise<unknown>;
   readonly say: (line: string) => void;
   /** Decides what is pushed, and in what order. */

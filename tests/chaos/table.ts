@@ -1,24 +1,21 @@
 /** The table of figures, as a page of the documentation. */
-import { brokenBounds, type Row } from "./bounds";
+import { brokenBetween, brokenBounds, type Between, type Row } from "./bounds";
 import { brokenChange, type ChangeRow } from "./changeRow";
+import type { Found } from "./kept";
 import type { Counts } from "./measure";
-import { roleNames, titleOf, type Step } from "./plan";
+import { nameOf, roleNames, titleOf, type Step } from "./plan";
 
-export interface Run {
+export interface Page extends Found {
   /** When and where: `4 nodes on 2 cores, 2026-11-25`. */
   readonly where: string;
-  readonly rows: readonly Row[];
-  readonly changes: readonly ChangeRow[];
   /** Steps of the plan that this run left out, and names of changes. */
   readonly left: readonly Step[];
   readonly leftChanges: readonly string[];
-  /** Acknowledged pushes at its end, and their bytes. */
-  readonly acknowledged: { readonly count: number; readonly bytes: number };
 }
 
 const HEAD = [
   "fault",
-  "node's role",
+  "node's roles",
   "pushes: all, failed before and after retries",
   "pulls: the same",
   "longest gap",
@@ -26,21 +23,23 @@ const HEAD = [
   "the same on return",
   "two holders",
   "lost",
+  "refused after",
   "full strength",
   "why not at the first try",
   "bounds",
 ];
 
+const NONE = "-";
 const counts = ({ all, before, after }: Counts): string => `${all}, ${before}, ${after}`;
 const time = (ms: number): string => (Number.isFinite(ms) ? `${(ms / 1000).toFixed(2)} s` : "no answer");
 
 export function cellsOf(row: Row): string[] {
-  const { step, strengthSeconds, command, lost } = row;
+  const { step, roles, refusedSeconds, strengthSeconds, command, lost } = row;
   const strength = strengthSeconds === undefined ? "no" : `${Math.round(strengthSeconds)} s`;
   const broken = brokenBounds(row);
   return [
     titleOf(step),
-    (step.count ?? 1) === 4 ? "all" : roleNames[step.role],
+    (step.count ?? 1) === 4 ? "all" : roles.map((role) => roleNames[role]).join(", "),
     counts(row.pushes),
     counts(row.pulls),
     time(row.gapMs),
@@ -48,8 +47,25 @@ export function cellsOf(row: Row): string[] {
     time(row.slowestAfterMs),
     `${row.secondsOfTwo} s`,
     String(lost.length),
+    refusedSeconds === undefined ? NONE : `${refusedSeconds.toFixed(1)} s`,
     command === undefined ? strength : `${strength}, by ${command}`,
-    row.reasons.join("; ") || "-",
+    row.reasons.join("; ") || NONE,
+    broken.length === 0 ? "kept" : broken.join("; "),
+  ].map(plain);
+}
+
+/** What was under way while nothing was hurt or changed, as the last row of the faults. */
+export function betweenCells(between: Between): string[] {
+  const { pushes, pulls, reasons } = between;
+  const broken = brokenBetween(between);
+  const figures = HEAD.slice(4, -2).map(() => NONE);
+  return [
+    "between faults",
+    NONE,
+    counts(pushes),
+    counts(pulls),
+    ...figures,
+    reasons.join("; ") || NONE,
     broken.length === 0 ? "kept" : broken.join("; "),
   ].map(plain);
 }
@@ -82,7 +98,7 @@ export function changeCells(row: ChangeRow): string[] {
     row.pauseSeconds === undefined
       ? `${Math.round(row.seconds)} s`
       : `${Math.round(row.seconds)} s, no push accepted for ${row.pauseSeconds.toFixed(1)} s`,
-    row.reasons.join("; ") || "-",
+    row.reasons.join("; ") || NONE,
     broken.length === 0 ? "kept" : broken.join("; "),
   ].map(plain);
 }
@@ -104,10 +120,15 @@ const tableOf = (head: readonly string[], rows: readonly string[][]): string[] =
   ...rows.map(lineOf),
 ];
 
-export function page({ where, rows, changes, left, leftChanges, acknowledged }: Run): string {
-  const broken =
-    rows.filter((row) => brokenBounds(row).length > 0).length +
-    changes.filter((row) => brokenChange(row).length > 0).length;
+/** How many rows there are with a bound that was not kept. */
+export const brokenRows = ({ rows, changes, between }: Found): number =>
+  [...rows.map(brokenBounds), ...changes.map(brokenChange), brokenBetween(between)].filter(
+    (broken) => broken.length > 0,
+  ).length;
+
+export function page(found: Page): string {
+  const { where, rows, changes, notRun, between, left, leftChanges, acknowledged } = found;
+  const broken = brokenRows(found);
   const mebibytes = Math.round(acknowledged.bytes / 1024 ** 2);
   const summary = [
     `${where}. ${rows.length} faults, ${changes.length} changes; ${acknowledged.count} pushes were acknowledged (${mebibytes} MiB).`,
@@ -126,9 +147,10 @@ export function page({ where, rows, changes, left, leftChanges, acknowledged }: 
     "",
     "## Faults",
     "",
-    ...tableOf(HEAD, rows.map(cellsOf)),
+    ...tableOf(HEAD, [...rows.map(cellsOf), betweenCells(between)]),
     "",
     BOUNDS,
+    ...notRun.flatMap(({ step, because }) => ["", `Not run: ${nameOf(step)}, because ${because}.`]),
     ...(left.length > 0
       ? ["", `Left out: ${left.map((step) => `${titleOf(step)} (${step.role})`).join(", ")}.`]
       : []),
@@ -144,9 +166,11 @@ export function page({ where, rows, changes, left, leftChanges, acknowledged }: 
 
 const INTRODUCTION = `Written by \`make chaos\`, which hurts the nodes of a lab one at a time while clients push and pull. Two clients run
 \`skopeo\` through the VIP, two copies at once each, a quarter of them pushes, layers of 4 KiB to 64 MiB; it tries again
-three times by itself. Once 512 MiB were acknowledged, new images are small, and every second push is a former large one to
-another repository: its layers are sent again, and stored once. Beside that one client asks \`GET /v2/\` and a manifest in turn, six times a second, on a new
-connection each. After every fault all that was ever acknowledged is read back by tag and by digest, and compared.`;
+three times by itself. Once 192 MiB were acknowledged, new images are small, and every second push is a former large one to
+another repository: its layers are sent again, and stored once. After 250 acknowledged pushes all four pause for longer, and go
+on together when a fault begins. Beside that one client asks \`GET /v2/\` and a manifest in turn, six times a second, on a new
+connection each. After every fault all that was ever acknowledged is read back by tag and by digest, and compared. A node has
+several roles: a fault is done to the VIP's holder, then to Swarm's leader where that is another node, until each role has had it.`;
 
 const CHANGES = `Each is one \`pulumi up\` with one thing changed, while the same load runs. Bounds: nothing acknowledged is lost;
 no pull fails after the client's own retries, and no push for a reason that is not understood; \`GET /v2/\` through the VIP is
@@ -157,9 +181,14 @@ counts the pushes and pulls that had to be tried again, and says why: where the 
 that it leaves ends with its connections.`;
 
 const BOUNDS = `Bounds: nothing acknowledged is lost; no pull fails after the client's own retries, or none that was begun when the
-registry had answered again, where pulls are refused; the longest gap is under 2 s where the VIP's holder goes; with one node
-hurt, first bytes take less than 2 s from 3 s after the fault, and some push begun from then on succeeds while it lasts; two
-nodes have the VIP for 2 s at most, looked at each second; and all comes back to full strength: every node ready and none
-left over, every service with all its replicas, etcd with all its members, keepalived, its guard and the healing on their
+registry had answered again, where pulls are refused; the VIP leaves its holder where that is silent or without a front, and the
+longest gap is under 2 s then (but for \`drop-in\`, where the holder goes on saying that it lives, until its own check sees after
+some three seconds that it is cut off); with one node hurt, first bytes take less than 2 s from 3 s after the fault, and some
+push begun from then on succeeds while it lasts, and all of them where MinIO alone or its whole node is gone; where two or three
+are gone, all that has to be refused is refused in the registry's words within 35 s; two nodes have the VIP for 2 s at most, looked
+at each second; and all comes back to full strength, by itself or by the one command that the runbook names: every node ready and
+none left over, every service with all its replicas, etcd with all its members, keepalived, its guard and the healing on their
 nodes, every object on all of MinIO's drives, and nothing to be healed, which is looked at each 15 s. Full strength counts
-from when the fault was taken back (power given, packets passed), or from the fault where nothing takes it back.`;
+from when the fault was taken back (power given, packets passed), or from the fault where nothing takes it back. Each fault is
+seen to bite (the node is reached no more, the process is gone or frozen, the disk slow or not to be written), and a row with too
+few pulls, probes or looks keeps no bound. Between faults no push and no pull fails.`;

@@ -37,6 +37,9 @@ export interface Step {
 
 /** The lab all tests of a run share, and what is done with it. */
 export class TestLab {
+  /** Milliseconds after which a `pulumi` command is ended. */
+  limitMs = 400_000;
+
   private constructor(
     readonly instance: Instance,
     readonly env: Record<string, string>,
@@ -72,7 +75,7 @@ export class TestLab {
     const done = await run("pulumi", [...args, ...forNobody], {
       env,
       cwd: options.cwd ?? checkout(),
-      timeoutMs: 400_000,
+      timeoutMs: this.limitMs,
     });
     return { code: done.code, output: done.stdout + done.stderr };
   }

@@ -1,4 +1,4 @@
-/** Runs on a client: one request, whose answer is told whole. */
+/** Runs on a client: requests at the same time, whose answers are told whole, in their order. */
 import { request, tell, told, type Login } from "./request";
 
 export interface Once {
@@ -9,8 +9,9 @@ export interface Once {
 }
 
 async function main(): Promise<void> {
-  const { login, path, method, timeoutMs } = await told<Once>();
-  tell(await request(login, path, timeoutMs, method));
+  const asked = await told<readonly Once[]>();
+  const heard = asked.map(({ login, path, method, timeoutMs }) => request(login, path, timeoutMs, method));
+  for (const answer of await Promise.all(heard)) tell(answer);
 }
 
 void main();

@@ -1,4 +1,4 @@
-/** One request of a client, on a connection of its own, as a client that has just started makes it. */
+/** One request of a client: on a connection of its own, as a client that has just started makes it, or on one that is kept. */
 import { createHash } from "node:crypto";
 import * as https from "node:https";
 
@@ -28,7 +28,14 @@ const ACCEPT = [
   "application/vnd.docker.distribution.manifest.v2+json",
 ].join(", ");
 
-export function request(login: Login, target: string, timeoutMs: number, method = "GET"): Promise<Heard> {
+/** @param agent of the connections that are kept; without one there is a new one each time */
+export function request(
+  login: Login,
+  target: string,
+  timeoutMs: number,
+  method = "GET",
+  agent: https.Agent | false = false,
+): Promise<Heard> {
   const { hostname, port } = new URL(`https://${login.host}`);
   const start = Date.now();
   return new Promise((resolve) => {
@@ -48,7 +55,7 @@ export function request(login: Login, target: string, timeoutMs: number, method 
         path: target,
         method,
         ca: login.ca,
-        agent: false,
+        agent,
         auth: `${login.username}:${login.password}`,
         headers: { accept: ACCEPT },
       },

@@ -33,7 +33,7 @@ describe("what has rotted is mended as docs/runbook.md says", () => {
     );
     expect(
       fullPlan()
-        .filter(({ fault }) => fault === "corrupt")
+        .filter(({ fault, choice }) => fault === "corrupt" && choice === "minio")
         .every(({ remedy }) => remedy === "heal"),
     ).toBe(true);
   });

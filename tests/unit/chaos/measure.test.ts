@@ -3,10 +3,13 @@ import type { Probe } from "../../chaos/client/probe";
 import {
   answeredFrom,
   begunIn,
+  countIn,
   countsOf,
+  inNone,
   longestGap,
   secondsOfTwo,
   slowestFirstByte,
+  wasElsewhere,
 } from "../../chaos/measure";
 import { outcomeOf } from "../../chaos/skopeo";
 import { holdersOf, showsAddress } from "../../chaos/vip";
@@ -65,6 +68,20 @@ test("two holders count by the clock, where some looks are missing or late", () 
   expect(secondsOfTwo([{ at: 1000, nodes: two }], { from: 0, to: 6000 })).toBe(5);
 });
 
+test("the VIP is elsewhere once another node has it, and none that was hurt", () => {
+  const samples = [
+    { at: 500, nodes: ["n2"] },
+    { at: 1000, nodes: ["n1"] },
+    { at: 2000, nodes: [] },
+    { at: 3000, nodes: ["n1", "n2"] },
+    { at: 4000, nodes: ["n2"] },
+  ];
+  expect(wasElsewhere(samples, ["n1"], { from: 1000, to: 3000 })).toBe(false);
+  expect(wasElsewhere(samples, ["n1"], { from: 1000, to: 4000 })).toBe(true);
+  expect(wasElsewhere(samples, ["n1", "n2"], { from: 1000, to: 4000 })).toBe(false);
+  expect(countIn(samples, { from: 1000, to: 3000 })).toBe(3);
+});
+
 test("a node that cannot be looked at hides no other", async () => {
   const host = (name: string) => ({ kind: "node", name, netns: name }) as const;
   const hosts = ["n1", "n2", "n3"].map(host) as unknown as Parameters<typeof holdersOf>[0]["hosts"];
@@ -107,6 +124,9 @@ test("what skopeo tried again is a failure before its retries, and none after th
   expect(countsOf(outcomes, "push", span)).toEqual({ all: 0, before: 0, after: 0 });
   expect(begunIn(outcomes, "pull", span)).toEqual({ ok: 1, failed: 1 });
   expect(begunIn(outcomes, "push", span)).toEqual({ ok: 0, failed: 0 });
+  const spans = [span, { from: 22, to: 30 }];
+  expect(inNone(outcomes, spans).map(({ start }) => start)).toEqual([1]);
+  expect(inNone(outcomes, [])).toEqual(outcomes);
 });
 
 test("a path is answered again by its first success after that", () => {

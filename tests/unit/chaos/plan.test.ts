@@ -1,10 +1,19 @@
 import { describe, expect, test } from "vitest";
 import { faultNames, faults, type Fault } from "../../../lab/faults";
-import { brokenBounds, type Row } from "../../chaos/bounds";
-import { chosen, fullPlan, nameOf, nodesFor, roles, type Cast } from "../../chaos/plan";
-import { refusalProblems, unclear } from "../../chaos/refusal";
-import { missingInSwarm, missingOnNodes, partsOf, unhealed } from "../../chaos/strength";
-import { cellsOf, page } from "../../chaos/table";
+import { expected, secondsFor, secondsForChanges } from "../../chaos/estimate";
+import { killsEtcd } from "../../chaos/hurt";
+import {
+  chosen,
+  fullPlan,
+  holdSeconds,
+  isCovered,
+  nameOf,
+  nodesFor,
+  roles,
+  rolesHurt,
+  type Cast,
+  type Step,
+} from "../../chaos/plan";
 
 const cast: Cast = {
   nodes: ["n1", "n2", "n3", "n4"],
@@ -38,8 +47,73 @@ describe("the plan", () => {
     expect(of("registry")).toEqual(["n3"]);
     expect(of("etcd")).toEqual(["n3"]);
     expect(of("minio", 2)).toEqual(["n3", "n4"]);
-    expect([...of("minio", 3)].sort()).toEqual(["n1", "n3", "n4"]);
+    expect(of("minio", 3)).toEqual(["n3", "n4", "n1"]);
     expect([...of("holder", 4)].sort()).toEqual(cast.nodes);
+  });
+
+  test("hurts two processes once, and once two hosts that are managers, the VIP's holder last", () => {
+    const pairs = fullPlan().filter(({ count }) => count === 2);
+    expect(pairs.map(({ fault, choice }) => [fault, choice])).toEqual([
+      ["freeze", "minio"],
+      ["power", undefined],
+    ]);
+    const [, hosts] = pairs;
+    if (!hosts) throw new Error("no two hosts");
+    expect(nodesFor(hosts, cast)).toEqual(["n3", "n1"]);
+    expect(nodesFor(hosts, { ...cast, holder: "n4" })).toEqual(["n2", "n3"]);
+    expect(nodesFor(hosts, { ...cast, holder: "n1" })).toEqual(["n2", "n3"]);
+  });
+
+  test("hurts all roles of a node, but for one program's", () => {
+    const hurt = (step: Step, ...nodes: string[]): string[] => rolesHurt(step, nodes, cast);
+    const power: Step = { fault: "power", role: "minio" };
+    expect(hurt(power, "n2")).toEqual(["holder", "minio", "registry", "etcd"]);
+    expect(hurt(power, "n1")).toEqual(["leader", "minio", "registry", "etcd"]);
+    expect(hurt(power, "n4")).toEqual(["minio", "registry"]);
+    expect(hurt(power, ...cast.nodes)).toEqual(roles);
+    expect(hurt({ fault: "corrupt", choice: "minio", role: "leader" }, "n1")).toContain("etcd");
+    expect(hurt({ fault: "freeze", choice: "minio", role: "minio" }, "n3")).toEqual(["minio"]);
+    expect(hurt({ fault: "wipe", choice: "etcd", role: "etcd" }, "n3")).toEqual(["etcd"]);
+  });
+
+  test("is through with a fault once each role has had it", () => {
+    const doneFor = (among: Cast): string[] => {
+      const done: { step: Step; roles: ReturnType<typeof rolesHurt> }[] = [];
+      for (const step of fullPlan()) {
+        if (!isCovered(step, done)) done.push({ step, roles: rolesHurt(step, nodesFor(step, among), among) });
+      }
+      for (const step of fullPlan()) expect(isCovered(step, done), nameOf(step)).toBe(true);
+      return done.map(({ step }) => nameOf(step));
+    };
+    const two = doneFor(cast);
+    expect(two.filter((name) => /^(power|corrupt minio):/.test(name))).toEqual([
+      "power: the VIP's holder",
+      "power: Swarm's leader",
+      "corrupt minio: the VIP's holder",
+      "corrupt minio: Swarm's leader",
+    ]);
+    expect(two.filter((name) => /^(kill|freeze) /.test(name))).toHaveLength(16);
+    expect(doneFor({ ...cast, leader: "n2" }).filter((name) => name.startsWith("power:"))).toHaveLength(1);
+    // The worker has no member of etcd: the leader's node has.
+    expect(doneFor({ ...cast, holder: "n4" }).filter((name) => name.startsWith("power:"))).toHaveLength(2);
+    const one: Step = { fault: "power", role: "holder" };
+    expect(isCovered({ ...one, role: "minio", count: 2 }, [{ step: one, roles }])).toBe(false);
+  });
+
+  test("looks shortly at what is not taken back, and long at what has to be refused", () => {
+    expect(holdSeconds({ fault: "kill", choice: "etcd", role: "etcd" })).toBe(8);
+    expect(holdSeconds({ fault: "lose", role: "etcd" })).toBe(8);
+    expect(holdSeconds({ fault: "power", role: "etcd" })).toBe(25);
+    expect(holdSeconds({ fault: "power", role: "minio", count: 2, refuses: "pushes" })).toBe(40);
+    expect(holdSeconds({ fault: "power", role: "holder", count: 4, refuses: "silence" })).toBe(25);
+  });
+
+  test("mends etcd's files by an update, and has etcd open them anew where its disk is read-only", () => {
+    for (const fault of ["corrupt", "wipe"] as const)
+      expect(fullPlan().find((step) => step.fault === fault && step.choice === "etcd")?.remedy).toBe("up");
+    expect(killsEtcd("read-only-disk", ["minio", "etcd"])).toBe(true);
+    expect(killsEtcd("read-only-disk", ["minio"])).toBe(false);
+    expect(killsEtcd("full-disk", ["etcd"])).toBe(false);
   });
 
   test("asks nobody for a refusal where nobody is left", () => {
@@ -59,182 +133,28 @@ describe("the plan", () => {
   });
 });
 
-const good: Row = {
-  step: { fault: "power", role: "holder" },
-  nodes: ["n2"],
-  pushes: { all: 9, before: 2, after: 1 },
-  pulls: { all: 30, before: 2, after: 0 },
-  pushed: 3,
-  failedOnReturn: 0,
-  gapMs: 1234,
-  slowestMs: 90,
-  slowestAfterMs: 100,
-  secondsOfTwo: 1,
-  lost: [],
-  strengthSeconds: 31.4,
-  reasons: ["2× pull: too slow"],
-  problems: [],
-};
+describe("what is left of a run", () => {
+  const plan = fullPlan();
+  const drop = plan.filter(({ fault }) => fault === "drop");
 
-describe("bounds", () => {
-  test("are kept, or say how far off they are", () => {
-    expect(brokenBounds(good)).toEqual([]);
-    const bad = { ...good, gapMs: 2500, slowestMs: Infinity, slowestAfterMs: 2100, secondsOfTwo: 3 };
-    expect(brokenBounds({ ...bad, lost: ["x"], pulls: { all: 9, before: 1, after: 1 } })).toEqual([
-      "1 acknowledged are lost",
-      "1 pulls failed",
-      "a gap of 2.5 s",
-      "first byte: no answer",
-      "first byte on return: 2.1 s",
-      "two holders of the VIP for 3 s",
-    ]);
-    expect(brokenBounds({ ...good, strengthSeconds: undefined, problems: ["missing: x"] })).toEqual([
-      "not at full strength",
-      "missing: x",
-    ]);
+  test("is two nodes for a fault of all roles, and one where the holder's was done", () => {
+    expect(expected(drop, []).map(({ role }) => role)).toEqual(["holder", "leader"]);
+    const done = [{ step: drop[0] as Step, roles: ["holder", "minio", "registry"] as const }];
+    expect(expected(drop, done).map(({ role }) => role)).toEqual(["leader"]);
+    expect(expected(drop, [{ step: drop[0] as Step, roles }])).toEqual([]);
+    expect(expected(plan, [])).toHaveLength(12 + 14 + 6 + 4 + 2 + 3 + 2 + 1);
   });
 
-  test("allow a gap where the holder stays, and silence where everything is refused", () => {
-    expect(brokenBounds({ ...good, step: { fault: "power", role: "minio" }, gapMs: 9000 })).toEqual([]);
-    for (const refuses of ["everything", "silence"] as const) {
-      const step = { fault: "power", role: "holder", count: 4, refuses } as const;
-      const silent = { ...good, step, gapMs: 60_000, slowestMs: Infinity, pushed: 0 };
-      const all = { ...silent, pulls: { all: 9, before: 9, after: 9 } };
-      expect(brokenBounds(all)).toEqual([]);
-      expect(brokenBounds({ ...all, failedOnReturn: 2 })).toEqual(["2 pulls failed when it answered again"]);
-    }
+  test("takes as long as what was like it, or as is usual", () => {
+    const [holder] = drop as [Step];
+    const lose: Step = { fault: "lose", role: "holder", remedy: "up" };
+    expect(secondsFor([holder, lose], [])).toBe(25 + 60 + 8 + 240);
+    const took = [
+      { step: lose, seconds: 308 },
+      { step: lose, seconds: 408 },
+    ];
+    expect(secondsFor([holder, lose], took)).toBe(25 + 60 + 8 + 350);
+    expect(secondsForChanges(2, [])).toBe(300);
+    expect(secondsForChanges(2, [100, 120])).toBe(220);
   });
-
-  test("want a push to succeed while one node is hurt, and none where pushes are refused", () => {
-    expect(brokenBounds({ ...good, pushed: 0 })).toEqual(["no push begun while it lasted succeeded"]);
-    const step = { fault: "power", role: "minio", count: 2, refuses: "pushes" } as const;
-    expect(brokenBounds({ ...good, step, pushed: 0 })).toEqual([]);
-  });
-
-  test("are the last column of the table", () => {
-    expect(cellsOf({ ...good, lost: ["x"], command: "`x`" }).slice(-5)).toEqual([
-      "1 s",
-      "1",
-      "31 s, by `x`",
-      "2× pull: too slow",
-      "1 acknowledged are lost",
-    ]);
-    const text = page({
-      where: "4 nodes",
-      rows: [good],
-      changes: [],
-      left: [{ fault: "drop", role: "etcd" }],
-      leftChanges: ["a user's password"],
-      acknowledged: { count: 7, bytes: 3 * 1024 ** 2 },
-    });
-    expect(text).toContain(
-      "| power | the VIP's holder | 9, 2, 1 | 30, 2, 0 | 1.23 s | 0.09 s | 0.10 s | 1 s | 0 | 31 s | 2× pull: too slow | kept |",
-    );
-    expect(text).toContain("7 pushes were acknowledged (3 MiB). Every bound was kept. Not in this run: 1 of");
-    expect(text).toContain("Left out: drop (etcd).");
-    expect(text).toContain("Left out: a user's password.");
-  });
-});
-
-test("full strength is every node ready, every replica, and every member of etcd", () => {
-  const output = [
-    "-- nodes",
-    "n1 Ready Active Leader",
-    "n2 Ready Active Unreachable",
-    "n3 Down Active Reachable",
-    "n4 Ready Active -",
-    "-- services",
-    "nginx 4/4",
-    "minio-n3 0/1",
-    "-- etcd",
-    "https://10.0.2.11:2379 is healthy: successfully committed proposal: took = 9ms",
-    "https://10.0.2.13:2379 is unhealthy: failed to commit proposal: context deadline exceeded",
-  ].join("\n");
-  expect(missingInSwarm(partsOf(output), cast.nodes, 3)).toEqual([
-    "node n2: Ready Active Unreachable",
-    "node n3: Down Active Reachable",
-    "minio-n3 0/1",
-    "etcd 1/3",
-  ]);
-  expect(missingInSwarm({}, ["n1"], 3)).toEqual(["node n1: unknown", "services: ", "etcd 0/3"]);
-});
-
-describe("full strength has nothing left over", () => {
-  const healthy = (count: number): string => Array(count).fill("https://x is healthy: ok").join("\n");
-  const said = { nodes: "n1 Ready Active Leader", services: "nginx 1/1", etcd: healthy(1) };
-
-  test("no entry of a node that was lost, and none of another one", () => {
-    expect(missingInSwarm(said, ["n1"], 1)).toEqual([]);
-    const more = { ...said, nodes: `n1 Down Active -\n${said.nodes}\nold Down Active -` };
-    expect(missingInSwarm(more, ["n1"], 1)).toEqual([
-      "node n1: Down Active - and Ready Active Leader",
-      "node too many: old Down Active -",
-    ]);
-  });
-
-  test("no member of etcd that is none of ours, healthy or not", () => {
-    const unhealthy = `${healthy(1)}\nhttps://y is unhealthy: gone`;
-    expect(missingInSwarm({ ...said, etcd: unhealthy }, ["n1"], 1)).toEqual([
-      "etcd has 2 members in place of 1",
-    ]);
-    expect(missingInSwarm({ ...said, etcd: healthy(2) }, ["n1"], 1)).toEqual([
-      "etcd 2/1",
-      "etcd has 2 members in place of 1",
-    ]);
-  });
-});
-
-test("full strength is every unit active on its node, and nothing to be healed", () => {
-  const units = "moorage-keepalived active\nmoorage-vip-guard active";
-  const healing = "healed=90\nlooked=120 4\nall=4";
-  const nodes = [
-    { units: `${units}\nmoorage-healing active`, healing },
-    { units, healing: "" },
-  ];
-  expect(missingOnNodes(nodes, ["n1", "n2"], 100)).toEqual([]);
-  const failed = { units: units.replace("guard active", "guard failed"), healing: "" };
-  expect(missingOnNodes([failed, { units: "" }], ["n1", "n2"], 100)).toEqual([
-    "n1: moorage-vip-guard failed",
-    "n2 does not say what runs there",
-    "0 nodes heal",
-  ]);
-  expect(missingOnNodes(nodes, ["n1", "n2"], 130)).toEqual(["healing: has not looked yet"]);
-});
-
-test("an object that some drives have and others have not is unhealed; one that only one has is left over", () => {
-  const drives = [["a", "b", "old"], ["a", "b"], ["a", "b"], ["a"]];
-  expect([...unhealed(drives)]).toEqual(["b"]);
-});
-
-test("a clear refusal is a 503 with Retry-After and an error of the registry's", () => {
-  const answer = { status: 503, firstByteMs: 1, digest: "", headers: { "retry-after": "5" }, body: "" };
-  expect(unclear({ ...answer, body: '{"errors":[{"code":"UNAVAILABLE"}]}' })).toBeUndefined();
-  expect(unclear({ ...answer, body: "<html>" })).toBe("503 with a body that is no JSON");
-  expect(unclear({ ...answer, headers: {} })).toBe("503 without Retry-After");
-  expect(unclear({ ...answer, headers: { "retry-after": "soon" } })).toBe("503 with Retry-After: soon");
-  expect(unclear({ ...answer, status: 0, error: "silent for 9 ms" })).toBe("silent for 9 ms");
-});
-
-test("every kind of write has to be refused, and where nothing can be read a pull too", async () => {
-  const body = '{"errors":[{"code":"UNAVAILABLE"}]}';
-  const refused = { status: 503, firstByteMs: 1, digest: "", headers: { "retry-after": "5" }, body };
-  const asked: string[] = [];
-  const ask = (path: string, method: string) => {
-    asked.push(`${method} ${path}`);
-    return Promise.resolve(method === "PATCH" ? { ...refused, status: 502 } : refused);
-  };
-  const digest = `sha256:${"ab".repeat(32)}`;
-  const known = { repository: "a/b", digest };
-  const problems = ["a layer is not refused clearly: status 502"];
-  expect(await refusalProblems("pushes", known, ask)).toEqual(problems);
-  expect(asked).toEqual([
-    "POST /v2/a/b/blobs/uploads/",
-    "PATCH /v2/a/b/blobs/uploads/0a-1b",
-    "PUT /v2/a/b/manifests/refused",
-    `DELETE /v2/a/b/manifests/${digest.slice(0, -8)}00000000`,
-  ]);
-  asked.length = 0;
-  expect(await refusalProblems("everything", known, ask)).toEqual(problems);
-  expect(asked).toHaveLength(5);
-  expect(asked).toContain(`GET /v2/a/b/manifests/${digest}`);
 });

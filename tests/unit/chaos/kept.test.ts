@@ -1,0 +1,44 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { expect, test } from "vitest";
+import { joined, keep, keptIn, nothing, type Found } from "../../chaos/kept";
+import { shortly } from "../../chaos/recover";
+
+const counts = (all: number) => ({ all, before: 2, after: 1 });
+const found = {
+  ...nothing,
+  rows: [{ step: { fault: "power", role: "holder" }, slowestMs: Infinity, strengthSeconds: 31.4 }],
+  between: { pushes: counts(5), pulls: counts(9), reasons: ["x"] },
+  acknowledged: { count: 7, bytes: 70 },
+} as unknown as Found;
+
+test("what was found is there again for another run, also what never came", () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-test-"));
+  try {
+    const file = path.join(folder, "rows.json");
+    expect(() => keptIn(file)).toThrow(/no run has kept anything in .*rows\.json: leave --from out/);
+    keep(file, found);
+    expect(keptIn(file)).toEqual(found);
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+});
+
+test("two runs that went on with each other are one", () => {
+  expect(joined(found, nothing)).toEqual(found);
+  const both = joined(found, found);
+  expect(both.rows).toHaveLength(2);
+  expect(both.between).toEqual({
+    pushes: { all: 10, before: 4, after: 2 },
+    pulls: { all: 18, before: 4, after: 2 },
+    reasons: ["x", "x"],
+  });
+  expect(both.acknowledged).toEqual({ count: 14, bytes: 140 });
+});
+
+test("of an error of many lines, the first and what was wrong is told", () => {
+  const lines = ["pulumi up failed:", "  + creating", "error: no such host", "  ~ updating", "2 failed"];
+  expect(shortly(new Error(lines.join("\n")))).toBe("pulumi up failed: / error: no such host / 2 failed");
+  expect(shortly("x".repeat(700))).toHaveLength(600);
+});
