@@ -29,8 +29,8 @@ const say = (line: string): void =>
   console.error(`${((Date.now() - start) / 1000).toFixed(0).padStart(5)} s  ${line}`);
 
 async function standing(): Promise<TestLab> {
-  // Machines without a hypervisor: one that is lost is replaced by switching an empty one on.
-  const wanted = platformNamed(process.env.MOORAGE_LAB_PLATFORM, "MOORAGE_LAB_PLATFORM") ?? "metal";
+  // Where the update itself reboots and reinstalls nodes.
+  const wanted = platformNamed(process.env.MOORAGE_LAB_PLATFORM, "MOORAGE_LAB_PLATFORM") ?? "virtualbox";
   say("hosts");
   const lab = await TestLab.open(wanted);
   if ((await lab.outputs()).registryUrl === undefined) {

@@ -8,7 +8,7 @@ import { rowText } from "../chaos/table";
 import { TestLab } from "../support/testLab";
 
 /**
- * A short round of `make chaos`, by its own bounds: faults of its plan that no other test makes while clients push and pull,
+ * A short round of `make chaos`: faults of its plan that no other test makes while clients push and pull,
  * one for each of three roles, and that are soon over.
  */
 const steps = chosen(
@@ -17,6 +17,8 @@ const steps = chosen(
 );
 /** Another lab is at work on the same cores, and this one's disks are for other tests, too. */
 const amount = { workers: 1, budget: 64 * 1024 ** 2 };
+/** Seconds are for `make chaos`, which has the machine to itself. */
+const ofSeconds = /^(first byte|a gap|two holders|the prober asked|the VIP was looked for)/;
 /** What does not become whole by itself is waited for, and mended, for minutes; the row then says what was missing. */
 const PATIENCE_MS = 1_200_000;
 
@@ -61,7 +63,7 @@ test.each(steps.map((step) => [nameOf(step), step] as const))(
   async (_name, step) => {
     const row = await round(stage, step);
     console.log(rowText(row));
-    expect(brokenBounds(row)).toEqual([]);
+    expect(brokenBounds(row).filter((bound) => !ofSeconds.test(bound))).toEqual([]);
     expect(row.command).toBeUndefined();
   },
   PATIENCE_MS,
