@@ -39,8 +39,7 @@ describe("platform metal", () => {
   });
 
   test("a second update and a refresh change nothing", async () => {
-    expectUnchanged(await lab.up());
-    expectUnchanged(await lab.refresh());
+    expectUnchanged(await lab.up(["--refresh"]));
   });
 
   test("a network that SSH does not come back through is taken back by the node, and the others are left alone", async () => {
@@ -136,8 +135,7 @@ describe("platform metal", () => {
   test("what the stand-ins have made shows no change under the published plugins", async (context) => {
     needsPublished(lab, context);
     expectUnchanged(await lab.pulumi(["preview"]), mayWarn);
-    expectUnchanged(await lab.refresh(), mayWarn);
-    expectUnchanged(await lab.up(), mayWarn);
+    expectUnchanged(await lab.up(["--refresh"]), mayWarn);
   });
 
   test("another cloud-config comes by a reboot of one drained node after the other, and no read fails", async (context) => {
