@@ -279,7 +279,7 @@ export interface PreviousHashesOutputs extends PreviousHashesInputs {
 
 // The bucket and the registry's users, made inside a MinIO container with its own client.
 
-export interface BucketInputs {
+interface BucketAdministration {
   /** Storage nodes; the first whose MinIO container runs is used. */
   readonly storageNodes: Connection[];
   /** Swarm service name by node name, to find the container. */
@@ -287,28 +287,24 @@ export interface BucketInputs {
   readonly bucket: string;
   readonly rootUser: string;
   readonly rootPassword: string;
+  readonly timeoutSeconds: number;
+}
+
+export interface BucketInputs extends BucketAdministration {
   /** Access key of the registry's user, who may touch this bucket only; another secret key has another one. */
   readonly accessKey: string;
   readonly secretKey: string;
   /** The bucket is kept when the stack is destroyed. */
   readonly retain: boolean;
-  readonly timeoutSeconds: number;
 }
 export interface BucketOutputs extends BucketInputs {
   /** What a refresh found otherwise on a bucket that is there: drift, so that an update mends it. */
   readonly drift?: string[];
 }
 
-export interface PreviousKeysInputs {
-  /** As the bucket's. */
-  readonly storageNodes: Connection[];
-  readonly services: Record<string, string>;
-  readonly bucket: string;
-  readonly rootUser: string;
-  readonly rootPassword: string;
+export interface PreviousKeysInputs extends BucketAdministration {
   /** Access key of the user that stays. */
   readonly accessKey: string;
-  readonly timeoutSeconds: number;
 }
 export interface PreviousKeysOutputs extends PreviousKeysInputs {
   /** Other users of the bucket that a refresh found: drift, so that an update removes them. */

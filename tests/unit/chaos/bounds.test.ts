@@ -3,28 +3,19 @@ import { brokenBetween, brokenBounds, type Between, type Row } from "../../chaos
 import { nothing } from "../../chaos/kept";
 import type { Step } from "../../chaos/plan";
 import { betweenCells, brokenRows, cellsOf, page, rowText } from "../../chaos/table";
+import { plainRow } from "./rows";
 
 const good: Row = {
-  step: { fault: "power", role: "holder" },
+  ...plainRow,
   nodes: ["n2"],
   roles: ["holder", "minio"],
-  span: { from: 1000, to: 61_000 },
   pushes: { all: 9, before: 2, after: 1 },
   pulls: { all: 30, before: 2, after: 0 },
-  pushed: 3,
-  notPushed: 0,
-  failedOnReturn: 0,
-  probes: 400,
-  looks: 58,
-  elsewhere: true,
   gapMs: 1234,
-  slowestMs: 90,
   slowestAfterMs: 100,
   secondsOfTwo: 1,
-  lost: [],
   strengthSeconds: 31.4,
   reasons: ["2× pull: too slow"],
-  problems: [],
 };
 
 const between: Between = {

@@ -5,7 +5,6 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { NotHere } from "../../../lab/faults/cgroups";
 import { describeInstance } from "../../../lab/instance";
 import type { Row } from "../../chaos/bounds";
-import type { ChangeRow } from "../../chaos/changeRow";
 import type { Change } from "../../chaos/changes";
 import { changeRounds } from "../../chaos/changing";
 import { keptIn, nothing } from "../../chaos/kept";
@@ -15,6 +14,7 @@ import { round } from "../../chaos/round";
 import { Run, type Todo } from "../../chaos/run";
 import type { Stage } from "../../chaos/stage";
 import type { TestLab } from "../../support/testLab";
+import { plainChange, plainRow } from "./rows";
 
 vi.mock("../../chaos/round", () => ({ round: vi.fn() }));
 vi.mock("../../chaos/changing", () => ({ changeRounds: vi.fn() }));
@@ -29,42 +29,7 @@ const power: Step = { fault: "power", role: "holder" };
 const leader: Step = { fault: "power", role: "leader" };
 const plan = [drop, slow, power, leader];
 
-const row = (step: Step): Row => ({
-  step,
-  nodes: ["n1"],
-  roles: ["holder", "leader"],
-  span: { from: 1000, to: 61_000 },
-  pushes: { all: 9, before: 0, after: 0 },
-  pulls: { all: 30, before: 0, after: 0 },
-  pushed: 3,
-  notPushed: 0,
-  failedOnReturn: 0,
-  probes: 400,
-  looks: 58,
-  elsewhere: true,
-  gapMs: 900,
-  slowestMs: 90,
-  slowestAfterMs: 90,
-  secondsOfTwo: 0,
-  lost: [],
-  strengthSeconds: 31,
-  reasons: [],
-  problems: [],
-});
-
-const changed: ChangeRow = {
-  name: "",
-  pushes: { all: 9, before: 0, after: 0 },
-  pulls: { all: 30, before: 0, after: 0 },
-  probes: { all: 400, unanswered: 0 },
-  gapMs: 900,
-  slowestMs: 90,
-  secondsOfTwo: 0,
-  lost: [],
-  seconds: 80,
-  reasons: [],
-  problems: [],
-};
+const row = (step: Step): Row => ({ ...plainRow, step });
 
 const outcome = (start: number, end: number, ok: boolean) =>
   ({ kind: "pull", client: "c", retries: 0, start, end, ok }) as const;
@@ -134,7 +99,7 @@ describe("a run", () => {
       begun.push(those.map(({ name }) => name));
       for (const { name } of those) {
         if (name === "two") throw new Error("no VIP");
-        yield await Promise.resolve({ ...changed, name });
+        yield await Promise.resolve({ ...plainChange, name });
       }
     });
     run = runOf({ plan, steps: [], changing });
