@@ -63,10 +63,10 @@ describe.skipIf(!canSandbox)("an installation that fails", () => {
   }, 40_000);
 
   it("says that the installer has not ended, and that the next run waits for it", async () => {
-    const machine = await Machine.start({ timeoutSeconds: 1 });
-    machine.live.tool("flatcar-install", installer.replace("SLOW:-0", "SLOW:-8"));
+    const machine = await Machine.start({ timeoutSeconds: 4 });
+    machine.live.tool("flatcar-install", installer.replace("SLOW:-0", "SLOW:-12"));
     await expect(installation.create(machine.inputs)).rejects.toThrow(
-      "swarm-1: the installation to /dev/disk/by-id/system did not end in 1 s; its last lines:\nDownloading\n" +
+      "swarm-1: the installation to /dev/disk/by-id/system did not end in 4 s; its last lines:\nDownloading\n" +
         "It goes on there, and is waited for when you run again. If it hangs, end it before that: " +
         "`sudo sh -c 'kill -- -$(cat /run/moorage/install/pid)'` there; it is begun anew then.",
     );

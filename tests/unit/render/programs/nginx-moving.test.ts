@@ -60,5 +60,6 @@ it.each([
   const sent = [...next.seen, ...other.seen].filter(({ url }) => url !== "/");
   expect(sent).toHaveLength(statuses.length);
   expect(sent.filter((request) => request.method !== method || request.body !== body)).toEqual([]);
-  expect(front.log.slice(logged)).toContain(`"upstream":"${former.host}:25000, registries : `);
+  const failedOver = `"upstream":"${former.host}:25000, registries : `;
+  await vi.waitFor(() => expect(front.log.slice(logged)).toContain(failedOver), 10_000);
 });

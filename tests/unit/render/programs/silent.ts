@@ -7,10 +7,10 @@ const listening = `
   const server = require("node:net").createServer();
   server.listen({ host: process.argv[1], port: Number(process.argv[2]), backlog: 1 }, () => {
     require("node:fs").writeSync(1, "listening");
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 60_000);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 180_000);
   });`;
 
-/** An address on loopback on which connections hang, as they do towards a container that is gone. Ends after a minute. */
+/** An address on loopback on which connections hang, as they do towards a container that is gone. Accepts them after three minutes. */
 export class SilentAddress {
   private child: ChildProcess | undefined;
   private readonly waiting: net.Socket[] = [];
