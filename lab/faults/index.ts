@@ -91,7 +91,7 @@ export const faults = {
       if (owner === "etcd") await killProgram(place, "etcd");
     },
     mendedBy:
-      "MinIO, where what it notes about an object is whole (`mc admin heal --scan deep`), otherwise wipe it; for etcd, `pulumi refresh` and `pulumi up`",
+      "MinIO, where what it notes about an object is whole (`mc admin heal --scan deep`), otherwise wipe it; for etcd, `pulumi up --refresh`",
   },
   wipe: {
     summary: "every file gone",
@@ -101,12 +101,12 @@ export const faults = {
       // It would go on with the files it has open, until it next starts.
       if (owner === "etcd") await killProgram(place, "etcd");
     },
-    mendedBy: "MinIO itself; for etcd, `pulumi refresh` and `pulumi up`",
+    mendedBy: "MinIO itself; for etcd, `pulumi up --refresh`",
   },
   lose: {
     summary: "the host lost with both its disks",
     begin: (place) => locked(place.instance, () => lose(place)),
-    mendedBy: "`pulumi refresh` and `pulumi up`; where it is no guest, once the empty machine is on",
+    mendedBy: "`pulumi up --refresh`; where it is no guest, once the empty machine is on",
   },
 } as const satisfies Record<string, Fault>;
 

@@ -8,6 +8,7 @@ import { variantOf } from "../support/images";
 import type { TestLab } from "../support/testLab";
 import { watchIdentity } from "./identity";
 import type { Stage } from "./stage";
+import { watchStoreKey } from "./storeKey";
 import { otherProgram } from "./variants";
 import { watchMembers, watchTurns } from "./turns";
 
@@ -181,6 +182,12 @@ export const changes: readonly Change[] = [
       meanwhile: /storage: MinIO is changed on all nodes at once: versions of MinIO do not serve together/,
     },
     pauses: true,
+  },
+  {
+    name: "registries: another key for the store",
+    anew: ["store-registry-key"],
+    says: { meanwhile: /storage: user \S+ is removed: no registry has its key any more/ },
+    watch: watchStoreKey,
   },
   {
     name: "nodes: Docker restarted for a setting",

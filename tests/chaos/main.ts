@@ -41,12 +41,6 @@ async function standing(): Promise<TestLab> {
   return lab;
 }
 
-/** The one command of docs/runbook.md for what was lost. */
-async function refreshAndUp(lab: TestLab): Promise<void> {
-  const { code, output } = await lab.up(["--refresh"]);
-  if (code !== 0) throw new LabError(`pulumi up --refresh failed:\n${output}`);
-}
-
 /** The whole plan, and what of it is to be done. @throws LabError where that is nothing */
 function choose(only = ""): Todo {
   const plan = fullPlan();
@@ -85,7 +79,7 @@ async function doIn(lab: TestLab, todo: Todo, files: Files, before: Found): Prom
   const stage = await Stage.begin({
     instance: lab.instance,
     access: await lab.access(),
-    update: () => refreshAndUp(lab),
+    update: () => lab.mustUp("--refresh"),
     say,
     seed: `chaos ${new Date().toISOString()}`,
   });

@@ -16,7 +16,7 @@ import { VipWatch } from "./vip";
 export interface StageOptions {
   readonly instance: Instance;
   readonly access: RegistryAccess;
-  /** Runs `pulumi up --refresh`, which must succeed. */
+  /** Runs `pulumi up --refresh`, the one command of docs/runbook.md for what was lost; it must succeed. */
   readonly update: () => Promise<unknown>;
   readonly say: (line: string) => void;
   /** Decides what is pushed, and in what order. */

@@ -174,8 +174,10 @@ several roles: a fault is done to the VIP's holder, then to Swarm's leader where
 
 const CHANGES = `Each is one \`pulumi up\` with one thing changed, while the same load runs. Bounds: nothing acknowledged is lost;
 no pull fails after the client's own retries, and no push for a reason that is not understood; \`GET /v2/\` through the VIP is
-never without an answer for 2 s; nobody is refused, and no connection where nginx is started anew; two nodes have the VIP for
-2 s at most; nodes leave service one after the other; what does not become healthy goes back by itself.
+never without an answer for 2 s; nobody is refused, no registry by its store where its key is another one, and no connection where
+nginx is started anew; two nodes have the VIP for 2 s at most; nodes leave service one after the other; what does not become
+healthy goes back by itself. A changed configuration of keepalived comes on all nodes at once, as those that disagree about their
+virtual router both take the VIP ([decision 12](decisions/0012-changes-under-load.md)).
 Where MinIO's members change together, which the update says before, pulls may fail meanwhile, and pushes for 60 s. The last but one column
 counts the pushes and pulls that had to be tried again, and says why: where the VIP moves, what is under way on the front
 that it leaves ends with its connections.`;
@@ -183,12 +185,13 @@ that it leaves ends with its connections.`;
 const BOUNDS = `Bounds: nothing acknowledged is lost; no pull fails after the client's own retries, or none that was begun when the
 registry had answered again, where pulls are refused; the VIP leaves its holder where that is silent or without a front, and the
 longest gap is under 2 s then (but for \`drop-in\`, where the holder goes on saying that it lives, until its own check sees after
-some three seconds that it is cut off); with one node hurt, first bytes take less than 2 s from 3 s after the fault, and some
-push begun from then on succeeds while it lasts, and all of them where MinIO alone or its whole node is gone; where two or three
-are gone, all that has to be refused is refused in the registry's words within 35 s; two nodes have the VIP for 2 s at most, looked
-at each second; and all comes back to full strength, by itself or by the one command that the runbook names: every node ready and
-none left over, every service with all its replicas, etcd with all its members, keepalived, its guard and the healing on their
-nodes, every object on all of MinIO's drives, and nothing to be healed, which is looked at each 15 s. Full strength counts
-from when the fault was taken back (power given, packets passed), or from the fault where nothing takes it back. Each fault is
-seen to bite (the node is reached no more, the process is gone or frozen, the disk slow or not to be written), and a row with too
-few pulls, probes or looks keeps no bound. Between faults no push and no pull fails.`;
+some three seconds that it is cut off); with one node hurt, first bytes take less than 2 s from 3 s after the fault, and some push
+begun from then on succeeds while it lasts (but for \`full-disk\`: MinIO takes nothing while one drive is full, and pushes get
+500), and all of them where MinIO alone or its whole node is gone; where two or three are gone, all that has to be refused is
+refused in the registry's words within 35 s; two nodes have the VIP for 2 s at most, looked at each second; and all comes back to
+full strength, by itself or by the one command that the runbook names: every node ready and none left over, every service with all
+its replicas, etcd with all its members, keepalived, its guard and the healing on their nodes, every object on all of MinIO's
+drives, and nothing to be healed, which is looked at each 15 s. Full strength counts from when the fault was taken back (power
+given, packets passed), or from the fault where nothing takes it back. Each fault is seen to bite (the node is reached no more, the
+process is gone or frozen, the disk slow or not to be written), and a row with too few pulls, probes or looks keeps no bound.
+Between faults no push and no pull fails.`;

@@ -102,7 +102,7 @@ it("with reds", () => {
           green("docker.service", "active (running)"),
           red(
             "moorage-etcd.service",
-            "its member has no data and waits to be added: `pulumi refresh`, then `pulumi up` replaces it",
+            "its member has no data and waits to be added: `pulumi up --refresh` replaces it",
             "no data here: waiting for pulumi up, which forms the cluster or adds this member to it",
             "more: journalctl -b -u moorage-etcd.service",
           ),

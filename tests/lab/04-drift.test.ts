@@ -89,7 +89,7 @@ describe("altered by hand", () => {
     const { code, output } = await lab.refresh();
     expect(code, output).toBe(0);
     refreshed = output;
-    updated = await lab.mustUp();
+    updated = await lab.mustUp("--refresh");
   });
 
   test.each(alterations)("$what is shown by a refresh, and mended by an update", async (alteration) => {

@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { inStore, registryUser, resourceOutput, rootUser } from "../support/store";
 import { TestLab } from "../support/testLab";
 
 let lab: TestLab;
@@ -10,23 +11,13 @@ beforeAll(async () => {
   lab = await TestLab.standing();
 });
 
-/** A secret or public output of a resource of the stack. */
-async function output(resource: string, key: string): Promise<string> {
-  const state = JSON.parse(await lab.state(true)) as {
-    deployment: { resources: { urn: string; outputs?: Record<string, unknown> }[] };
-  };
-  const found = state.deployment.resources.find(({ urn }) => urn.endsWith(`::${resource}`))?.outputs?.[key];
-  const secret = found as { plaintext?: string } | string | undefined;
-  return typeof secret === "object" ? (JSON.parse(secret.plaintext ?? '""') as string) : (secret ?? "");
-}
-
 /** Puts a certificate for TLS clients from the stack's own authority on a client, and what it checks servers by. */
 async function giveCertificate(client: string): Promise<void> {
   const folder = fs.mkdtempSync(path.join(lab.instance.dir, "certificate-"));
   const at = (name: string): string => path.join(folder, name);
   try {
-    fs.writeFileSync(at("ca.key"), await output("ca-key", "privateKeyPem"), { mode: 0o600 });
-    fs.writeFileSync(at("ca.crt"), await output("ca-certificate", "certPem"));
+    fs.writeFileSync(at("ca.key"), await resourceOutput(lab, "ca-key", "privateKeyPem"), { mode: 0o600 });
+    fs.writeFileSync(at("ca.crt"), await resourceOutput(lab, "ca-certificate", "certPem"));
     fs.writeFileSync(at("extensions"), "extendedKeyUsage=clientAuth\n");
     const openssl = (line: string): void =>
       void execFileSync("openssl", line.split(" "), { cwd: folder, stdio: "ignore" });
@@ -64,20 +55,8 @@ describe("Docker's API on a node", () => {
 });
 
 describe("the registry's user of the object store", () => {
-  /** Runs MinIO's client in a storage container under alias `store`, and gives back what it says. */
-  async function mc(user: string, secret: string, line: string): Promise<string> {
-    const container = "$(sudo docker ps --quiet --filter name=minio-coreos1)";
-    const script = `read -r user; read -r secret; export MC_CONFIG_DIR=/tmp/user MC_HOST_store="http://$user:$secret@127.0.0.1:9000"; ${line} 2>&1; true`;
-    return lab.client(
-      "coreos1",
-      `sudo docker exec --interactive ${container} sh -c '${script}'`,
-      `${user}\n${secret}\n`,
-    );
-  }
-  const asRegistry = async (line: string) =>
-    mc(await output("store-bucket", "accessKey"), await output("store-registry-key", "result"), line);
-  const asRoot = async (line: string) =>
-    mc(await output("store-root-user", "result"), await output("store-root-password", "result"), line);
+  const asRegistry = async (line: string) => inStore(lab, await registryUser(lab), line);
+  const asRoot = async (line: string) => inStore(lab, await rootUser(lab), line);
 
   /** Not the registry's, with an object in it. */
   const other = "store/not-the-registrys";

@@ -30,7 +30,7 @@ beforeAll(async () => {
   stage = await Stage.begin({
     instance: lab.instance,
     access: await lab.access(),
-    update: () => lab.mustUp(),
+    update: () => lab.mustUp("--refresh"),
     say: (line) => console.log(line),
     seed: `short ${new Date().toISOString()}`,
     amount,

@@ -11,6 +11,7 @@ import { pushLayer } from "../support/blobs";
 import { changedHostKey } from "../support/faults";
 import { follow } from "../support/runbook";
 import { managers, RunbookLab } from "../support/runbookLab";
+import { inStore, registryUser } from "../support/store";
 import { ask, eventually, type TestLab } from "../support/testLab";
 
 /** `make runbook`: the pages of docs/runbook.md that no other test follows; each leaves the lab whole. */
@@ -207,9 +208,7 @@ test("A data disk is slow", async () => {
   } finally {
     await faults["slow-disk"].end(place(node));
   }
-  const refreshed = await lab.refresh();
-  expect(refreshed.code, refreshed.output).toBe(0);
-  await lab.mustUp();
+  await lab.mustUp("--refresh");
   await whole(400);
   expect(await lab.plan()).toEqual([]);
 });
@@ -279,6 +278,25 @@ test("The registry's certificate or key has to go", async () => {
     expect(now.pubkey?.equals(before.pubkey ?? Buffer.alloc(0))).toBe(false);
   });
   await serves();
+  expect(await lab.plan()).toEqual([]);
+});
+
+test("The registries' key for the store has to go", async () => {
+  const looks = "mc ls store/registry";
+  const layer = await pushLayer(lab, access);
+  const former = await registryUser(lab);
+  expect(await inStore(lab, former, looks)).toContain("docker/");
+  const [output] = await follow(lab, "The registries' key for the store has to go");
+  expect(output).toContain(`storage: user ${former.name} is removed: no registry has its key any more`);
+  const now = await registryUser(lab);
+  expect(now.name).toMatch(/^registry-[0-9a-f]{8}$/);
+  expect(now.name).not.toBe(former.name);
+  for (const { host } of places) {
+    expect(await inStore(lab, now, looks, host.name), host.name).toContain("docker/");
+    expect(await inStore(lab, former, looks, host.name), host.name).toMatch(/does not exist/);
+  }
+  await serves(`/v2/demo/layers/blobs/sha256:${layer}`);
+  await whole();
   expect(await lab.plan()).toEqual([]);
 });
 

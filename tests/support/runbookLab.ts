@@ -72,8 +72,7 @@ export class RunbookLab {
       }
       await this.lab.root(one.host.name, "systemctl start docker.socket docker.service");
     }
-    await this.lab.refresh();
-    await this.lab.mustUp();
+    await this.lab.mustUp("--refresh");
     await this.whole(400);
   }
 }

@@ -85,9 +85,9 @@ export class TestLab {
   }
 
   /** An update that must succeed; its failure is the test's. */
-  async mustUp(): Promise<string> {
-    const { code, output } = await this.up();
-    if (code !== 0) throw new Error(`pulumi up failed:\n${output}`);
+  async mustUp(...args: string[]): Promise<string> {
+    const { code, output } = await this.up(args);
+    if (code !== 0) throw new Error(`${["pulumi up", ...args].join(" ")} failed:\n${output}`);
     return output;
   }
 

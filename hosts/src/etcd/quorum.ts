@@ -119,8 +119,8 @@ export function etcdQuorum(): Needs {
 function refusal(node: string, { reason }: Lack): RefusedError {
   return new RefusedError(
     node,
-    `is not taken out of service: ${reason}. It runs on as it was. To do: mend that member first, by \`pulumi refresh ${TARGET}\` ` +
-      `and \`pulumi up ${TARGET}\`, which replace one whose data are gone or broken (docs/etcd.md); then run \`pulumi up\` again`,
+    `is not taken out of service: ${reason}. It runs on as it was. To do: mend that member first, by ` +
+      `\`pulumi up --refresh ${TARGET}\`, which replaces one whose data are gone or broken (docs/etcd.md); then run \`pulumi up\` again`,
   );
 }
 

@@ -13,7 +13,7 @@ async function takeAway(inputs: PreviousKeysInputs): Promise<PreviousKeysOutputs
   await onceStorageServes(inputs, `previous keys of ${bucket} could not be taken away`, async (storage) => {
     const users = await usersOf(storage, inputs, bucket);
     if (!users.includes(accessKey)) {
-      const remedy = "`pulumi refresh` and `pulumi up` make it anew";
+      const remedy = "`pulumi up --refresh` makes it anew";
       throw new HostError(
         storage.connection.node,
         `user ${accessKey}, whose key registries have, is not there: ${remedy}`,

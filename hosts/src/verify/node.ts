@@ -174,7 +174,7 @@ export function unitCheck(unit: Unit, etcd: Facts | Error | undefined): Check {
 function waiting({ data, initial }: Facts): string {
   if (data === undefined) return "its data disk is not mounted";
   if (initial !== "") return "its member starts for the first time, and has no data yet";
-  return "its member has no data and waits to be added: `pulumi refresh`, then `pulumi up` replaces it";
+  return "its member has no data and waits to be added: `pulumi up --refresh` replaces it";
 }
 
 function dockerCheck({ version, swarm }: Found["docker"]): Check {

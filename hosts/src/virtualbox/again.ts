@@ -43,7 +43,7 @@ async function requireOurs(manage: Manage, name: string, stack: string): Promise
 function noGuest(name: string): HostError {
   return new HostError(
     name,
-    "there is no guest of this stack by that name on the hypervisor. Run `pulumi refresh`, then `pulumi up`",
+    "there is no guest of this stack by that name on the hypervisor. Run `pulumi up --refresh`",
   );
 }
 

@@ -275,7 +275,7 @@ export const guest: Operation<GuestInputs, GuestOutputs> = {
     if (state.uuid !== "" && !(await infoOf(await Manage.on(inputs.hypervisor), inputs.name))) {
       throw new HostError(
         inputs.name,
-        "the guest is gone from the hypervisor. Run `pulumi refresh`, then `pulumi up`: that makes it anew and installs it",
+        "the guest is gone from the hypervisor. Run `pulumi up --refresh`, which makes it anew and installs it",
       );
     }
     return ensure(inputs);

@@ -155,8 +155,7 @@ export async function requireImage(hypervisor: Hypervisor, file: string, sha256 
     purpose: `looking at ${file}`,
     timeoutSeconds: 300,
   });
-  const remedy =
-    "run `pulumi refresh`, then `pulumi up`; one that hypervisor.iso.path names is yours to put there";
+  const remedy = "run `pulumi up --refresh`; one that hypervisor.iso.path names is yours to put there";
   if (parseLine(said, "there") !== "yes") {
     throw new HostError(nameOf(hypervisor), `the installer's image ${file} is gone: ${remedy}`);
   }

@@ -17,6 +17,7 @@ import {
   type ChangeRow,
 } from "../../chaos/changeRow";
 import { archiveIn, changes, chosenChanges, urnsOf } from "../../chaos/changes";
+import { watchStoreKey } from "../../chaos/storeKey";
 import { watchMembers } from "../../chaos/turns";
 import type { Outcome } from "../../chaos/load";
 import { pauseOf } from "../../chaos/pause";
@@ -175,6 +176,17 @@ describe("changes", () => {
     expect(goOn.map(({ name, watch }) => [name, watch])).toEqual([
       ["MinIO: another image of the same version", watchMembers],
     ]);
+  });
+
+  test("of the registries' key for the store end with the former one, and have it looked at", () => {
+    const [found] = chosenChanges("another key for the store");
+    expect(found?.anew).toEqual(["store-registry-key"]);
+    expect(found?.watch).toBe(watchStoreKey);
+    const removed = "storage: user registry-1a2b3c4d is removed: no registry has its key any more";
+    expect(removed).toMatch(found?.says?.meanwhile ?? /^$/);
+    expect("storage: bucket registry and its user are there after 2 s").not.toMatch(
+      found?.says?.meanwhile ?? /^/,
+    );
   });
 
   test("that do not start name the service that goes back", () => {

@@ -186,7 +186,7 @@ describe.skipIf(!canSandbox)("a node with a member of etcd", () => {
     const change = ({ connection, name }: Engine) =>
       outOfService(connection, cluster, async () => void changed.push(name));
     const refused = expect(change(a)).rejects.toThrow(
-      /^a: is not taken out of service: without its member etcd would have no quorum, as the one on b has no data\. .*To do: .*`pulumi up --target '\*\*:EtcdCluster::\*'`/,
+      /^a: is not taken out of service: without its member etcd would have no quorum, as the one on b has no data\. .*To do: .*`pulumi up --refresh --target '\*\*:EtcdCluster::\*'`/,
     );
     await expect
       .poll(() => logged.join("\n"), { timeout: 15_000 })

@@ -113,13 +113,13 @@ describe.skipIf(!canSandbox)("before a reinstallation", () => {
     expect(preflight.diff({ ...before, findings: {} }, inputs({ a, b })).changes).toBe(false);
     expect((await update(before, after({}))).row).toEqual(["a"]);
     await expect(update(before, after({ stack: "another" }))).rejects.toThrow(
-      /1 problem; .*\n {2}a: .*there is no guest of this stack by that name on the hypervisor\. Run `pulumi refresh`/,
+      /1 problem; .*\n {2}a: .*there is no guest of this stack by that name on the hypervisor\. Run `pulumi up --refresh`$/,
     );
     await expect(update(before, after({ isoSha256: "0".repeat(64) }))).rejects.toThrow(
       /\n {2}a: .*the installer's image .* is another one: its sha256 is [0-9a-f]{64}, and was 0{64}\. Delete it there/,
     );
     await expect(update(before, after({ iso: box.file("gone.iso") }))).rejects.toThrow(
-      /\n {2}a: .*the installer's image .*gone\.iso is gone: run `pulumi refresh`/,
+      /\n {2}a: .*the installer's image .*gone\.iso is gone: run `pulumi up --refresh`/,
     );
   });
 

@@ -174,7 +174,7 @@ it("takes no key away while the user is missing whose key registries should have
   const { accessKey } = withKey("after");
   await expect(previousKeys.create(keeping(accessKey))).rejects.toThrow(
     new RegExp(
-      `user ${accessKey}, whose key registries have, is not there: .pulumi refresh. and .pulumi up.`,
+      `user ${accessKey}, whose key registries have, is not there: .pulumi up --refresh. makes it anew`,
     ),
   );
   expect(minio.serves(before.accessKey, before.secretKey)).toBe(true);

@@ -276,7 +276,7 @@ describe("single findings", () => {
     expect(unitCheck(unit, undefined).green).toBe(true);
     expect(unitCheck(unit, { ...facts, data: false })).toMatchObject({
       green: false,
-      detail: "its member has no data and waits to be added: `pulumi refresh`, then `pulumi up` replaces it",
+      detail: "its member has no data and waits to be added: `pulumi up --refresh` replaces it",
       more: ["said", "more: journalctl -b -u moorage-etcd.service"],
     });
     expect(unitCheck(unit, { ...facts, data: undefined }).detail).toBe("its data disk is not mounted");

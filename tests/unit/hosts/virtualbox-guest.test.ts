@@ -266,7 +266,7 @@ describe("a guest of the same name", () => {
     await guest.delete(id, outs);
     expect(await guest.read(id, outs)).toBeUndefined();
     await expect(guest.update(id, outs, inputs)).rejects.toThrow(
-      "coreos1: the guest is gone from the hypervisor. Run `pulumi refresh`, then `pulumi up`",
+      "coreos1: the guest is gone from the hypervisor. Run `pulumi up --refresh`",
     );
     expect(fs.existsSync(box.file("vms", "coreos1"))).toBe(false);
     expect(fs.readFileSync(disk, "latin1")).toContain("what was pushed");
