@@ -9,7 +9,11 @@ let folder: string;
 let running: ChildProcess | undefined;
 
 const at = (name: string): string => path.join(folder, name);
-const write = (name: string, text: string): void => fs.writeFileSync(at(name), text);
+/** At once, as what runs reads it all the while. */
+const write = (name: string, text: string): void => {
+  fs.writeFileSync(at(`${name}.new`), text);
+  fs.renameSync(at(`${name}.new`), at(name));
+};
 const read = (name: string): string => (fs.existsSync(at(name)) ? fs.readFileSync(at(name), "utf8") : "");
 
 /** Stands for Docker: one container, in which a line is run here, with our `mc`. */
