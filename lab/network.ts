@@ -157,15 +157,20 @@ export async function removeNetwork(instance: Instance): Promise<void> {
 
 /** Kills what still runs in a namespace of the lab's own; undefined while something is left. */
 async function killInNamespace(netns: string): Promise<true | undefined> {
-  const pids = (await run("ip", ["netns", "pids", netns])).stdout
-    .split("\n")
-    .filter((line) => /^\d+$/.test(line));
+  const listed = (await run("ip", ["netns", "pids", netns])).stdout.split("\n");
+  const pids = listed.filter((line) => /^\d+$/.test(line)).map(Number);
   for (const pid of pids) {
     try {
-      process.kill(Number(pid), "SIGKILL");
+      // A number that was listed may be another's by now.
+      if (isIn(netns, pid)) process.kill(pid, "SIGKILL");
     } catch {
       // It ended by itself.
     }
   }
   return pids.length === 0 ? true : undefined;
+}
+
+function isIn(netns: string, pid: number): boolean {
+  const [its, wanted] = [`/proc/${pid}/ns/net`, `/run/netns/${netns}`].map((file) => fs.statSync(file));
+  return its?.ino === wanted?.ino && its?.dev === wanted?.dev;
 }

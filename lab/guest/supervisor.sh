@@ -58,19 +58,33 @@ host_pids() {
   } | grep -vx 0 | sort -u
 }
 
+# Whether a process is the host's at this moment: a number that was listed may be another's by now. Starts no process, so
+# that next to no time passes before the signal.
+is_hosts() { # pid
+  local line
+  [[ /proc/$1/ns/net -ef /run/netns/$NETNS ]] && return 0
+  while read -r line; do
+    [[ $line != *"/$CGROUP" && $line != *"/$CGROUP/"* ]] || return 0
+  done 2>/dev/null <"/proc/$1/cgroup"
+  return 1
+}
+
 kill_host() {
-  local try pids
+  local try pid left
   for try in {1..50}; do
     find "/sys/fs/cgroup/freezer/$CGROUP" -name freezer.state 2>/dev/null |
       while read -r file; do echo THAWED >"$file"; done
     [[ ! -f /sys/fs/cgroup/$CGROUP/cgroup.freeze ]] || echo 0 >"/sys/fs/cgroup/$CGROUP/cgroup.freeze"
-    pids=$(host_pids)
-    [[ -n $pids ]] || return 0
-    # shellcheck disable=SC2086
-    kill -KILL $pids 2>/dev/null
+    left=
+    for pid in $(host_pids); do
+      is_hosts "$pid" || continue
+      kill -KILL "$pid" 2>/dev/null
+      left+=" $pid"
+    done
+    [[ -n $left ]] || return 0
     sleep 0.1
   done
-  echo "processes do not end: $pids" >&2
+  echo "processes do not end:$left" >&2
 }
 
 unmount_all() {
