@@ -39,23 +39,24 @@ function drives(): Promise<string[][]> {
   );
 }
 
-describe.each(["coreos4", healer])("what is pushed while %s is off", (name) => {
+// The others' case, in which the healer sees that a drive is away, is the short round's of chaos.
+describe("what is pushed while the node is off that sees to the healing", () => {
   const pushed: string[] = [];
-  afterAll(() => on(lab.instance, lab.host(name)));
+  afterAll(() => on(lab.instance, lab.host(healer)));
 
   test("is on all four drives minutes after it is back, by itself", async () => {
-    await off(lab.instance, lab.host(name));
+    await off(lab.instance, lab.host(healer));
     for (let layers = 0; layers < 5; layers++) {
       await eventually(60, async () => void pushed.push(layerObject(await pushLayer(lab, access))));
     }
-    await on(lab.instance, lab.host(name));
+    await on(lab.instance, lab.host(healer));
     const missing = async (): Promise<string[]> => {
       const held = await drives();
       return pushed.filter((object) => held.some((drive) => !drive.includes(object)));
     };
     expect(await missing()).toEqual(pushed);
     const seconds = await eventually(PATIENCE, async () => expect(await missing()).toEqual([]));
-    console.log(`${name}: on all drives ${Math.round(seconds)} s after it was on`);
+    console.log(`on all drives ${Math.round(seconds)} s after it was on`);
     await eventually(PATIENCE, atRest);
     expect([...unhealed(await drives())]).toEqual([]);
   });
