@@ -32,7 +32,7 @@ async function standing(): Promise<TestLab> {
   // Where the update itself reboots and reinstalls nodes.
   const wanted = platformNamed(process.env.MOORAGE_LAB_PLATFORM, "MOORAGE_LAB_PLATFORM") ?? "virtualbox";
   say("hosts");
-  const lab = await TestLab.open(wanted);
+  const lab = await TestLab.open(wanted, PULUMI_MS);
   if ((await lab.outputs()).registryUrl === undefined) {
     say("pulumi up");
     await lab.mustUp();
@@ -105,7 +105,6 @@ async function main(): Promise<void> {
   let run: Run;
   try {
     const lab = await standing();
-    lab.limitMs = PULUMI_MS;
     run = await doIn(lab, todo, files, before);
   } finally {
     await leave();

@@ -37,23 +37,22 @@ export interface Step {
 
 /** The lab all tests of a run share, and what is done with it. */
 export class TestLab {
-  /** Milliseconds after which a `pulumi` command is ended. */
-  limitMs = 400_000;
-
   private constructor(
     readonly instance: Instance,
     readonly env: Record<string, string>,
     /** Folder of the image archives. */
     readonly images: string,
+    /** Milliseconds after which a `pulumi` command is ended. */
+    private readonly limitMs: number,
   ) {}
 
-  static async open(platform?: Platform): Promise<TestLab> {
+  static async open(platform?: Platform, limitMs = 400_000): Promise<TestLab> {
     const prepared = await prepare(
       () => undefined,
       (_name, work) => work(),
       platform,
     );
-    return new TestLab(prepared.instance, prepared.env, prepared.images);
+    return new TestLab(prepared.instance, prepared.env, prepared.images, limitMs);
   }
 
   /** The lab with its registry up, which it is brought to where it is not, and its store whole after what ran before. */
