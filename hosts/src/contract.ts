@@ -42,7 +42,7 @@ export interface Diff {
 }
 
 /** One dynamic resource's work. `diff` touches no network. */
-export interface Operation<Inputs, Outputs extends Inputs> {
+export interface Operation<Inputs, Outputs> {
   create(inputs: Inputs): Promise<Created<Outputs>>;
   read(id: string, state: Outputs): Promise<ReadResult<Outputs>>;
   diff(state: Outputs, inputs: Inputs): Diff;
@@ -198,7 +198,12 @@ export interface NodeFilesInputs {
    */
   readonly rolled?: boolean;
 }
-export interface NodeFilesOutputs extends NodeFilesInputs {
+/** A unit as it was found: `partly` on is neither what was wanted nor its opposite, as enabled and yet stopped. */
+export interface RecordedUnit extends Omit<ManagedUnit, "enabled"> {
+  readonly enabled?: boolean | "partly";
+}
+export interface NodeFilesOutputs extends Omit<NodeFilesInputs, "units"> {
+  readonly units: Record<string, RecordedUnit>;
   /** Found on a node that a change which was cut off has drained: drift, so that an update puts it back. */
   readonly outOfService?: true;
 }

@@ -47,7 +47,8 @@ export async function configuredSites(): Promise<{
   readonly settings: Readonly<Record<string, string>>;
 }> {
   const targets = await run("apt-get", ["indextargets", "--format", "$(SITE)"]);
-  const registry = (await run("npm", ["config", "get", "registry"], { cwd: "/" })).stdout.trim();
+  const npm = async (key: string) => (await run("npm", ["config", "get", key], { cwd: "/" })).stdout.trim();
+  const [registry, authorities] = [await npm("registry"), await npm("cafile")];
   const [program = "go"] = ownGo(process);
   const go = JSON.parse((await run(program, ["env", "-json"], { cwd: "/" })).stdout) as Record<
     string,
@@ -63,6 +64,7 @@ export async function configuredSites(): Promise<{
     },
     settings: {
       npm_config_registry: registry,
+      ...(authorities !== "null" && { npm_config_cafile: authorities }),
       GOPROXY: go.GOPROXY ?? "",
       GOSUMDB: go.GOSUMDB ?? "",
       GONOSUMDB: go.GONOSUMDB ?? "",

@@ -1,6 +1,6 @@
 /** What a node's answer says about its files and units. Pure functions. */
-import type { ManagedFile, ManagedUnit } from "@moorage/render";
-import type { NodeFilesOutputs } from "../contract";
+import type { ManagedFile } from "@moorage/render";
+import type { NodeFilesOutputs, RecordedUnit } from "../contract";
 import { ownKeys } from "./keys";
 import { dropInPath, unitPath } from "./scripts";
 
@@ -75,7 +75,7 @@ function foundFile(recorded: ManagedFile, actual: FoundFile): ManagedFile {
   return { content: actual.content, mode: actual.mode, apply: recorded.apply, ...owner };
 }
 
-function foundUnit(name: string, recorded: ManagedUnit, found: Found): ManagedUnit {
+function foundUnit(name: string, recorded: RecordedUnit, found: Found): RecordedUnit {
   const content = recorded.content === undefined ? undefined : found.files.get(unitPath(name))?.content;
   const dropIns = Object.keys(recorded.dropIns ?? {}).flatMap((dropIn) => {
     const actual = found.files.get(dropInPath(name, dropIn));
@@ -89,15 +89,12 @@ function foundUnit(name: string, recorded: ManagedUnit, found: Found): ManagedUn
   };
 }
 
-function enablement(recorded: ManagedUnit, actual: FoundUnit | undefined): { enabled?: boolean } {
-  switch (recorded.enabled) {
-    case undefined:
-      return {};
-    case true:
-      return { enabled: actual !== undefined && actual.enabled && actual.active !== "no" };
-    case false:
-      return { enabled: actual !== undefined && (actual.enabled || actual.active !== "no") };
-  }
+/** By what is there alone: what is recorded may itself have been found, and is no word about what is wanted. */
+function enablement(recorded: RecordedUnit, actual: FoundUnit | undefined): Pick<RecordedUnit, "enabled"> {
+  if (recorded.enabled === undefined) return {};
+  const signs = [actual?.enabled === true, actual !== undefined && actual.active !== "no"];
+  if (signs.every(Boolean)) return { enabled: true };
+  return { enabled: signs.some(Boolean) ? "partly" : false };
 }
 
 export interface Pending {

@@ -64,7 +64,7 @@ async function orBack(
     note(node, `${inputs.part}: what was changed does not work; going back`);
     try {
       // What is recorded becomes what is wanted.
-      await ensure({ ...inputs, files: before.files, units: before.units }, inputs);
+      await ensure({ ...inputs, files: before.files, units: wantedAgain(before, inputs) }, inputs);
     } catch (again) {
       if (!(again instanceof HostError)) throw again;
       warn(node, `${inputs.part}: what was there before does not work either: ${reasonOf(again, node)}`);
@@ -72,4 +72,14 @@ async function orBack(
     }
     throw new HostError(node, `went back to what it had before: ${reasonOf(error, node)}`);
   }
+}
+
+/** The units as they are recorded. What was found to be partly on was wanted by nobody. */
+function wantedAgain(before: NodeFilesOutputs, inputs: NodeFilesInputs): NodeFilesInputs["units"] {
+  return Object.fromEntries(
+    Object.entries(before.units).map(([name, { enabled, ...unit }]) => {
+      const wanted = enabled === "partly" ? inputs.units[name]?.enabled : enabled;
+      return [name, { ...unit, ...(wanted === undefined ? {} : { enabled: wanted }) }];
+    }),
+  );
 }

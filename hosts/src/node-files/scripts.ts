@@ -1,6 +1,6 @@
 /** Shell scripts that put a node's files in place and read them back. Contents travel as base64 by standard input. */
-import type { Apply, ManagedFile, ManagedUnit } from "@moorage/render";
-import type { NodeFilesInputs } from "../contract";
+import type { Apply, ManagedFile } from "@moorage/render";
+import type { NodeFilesOutputs, RecordedUnit } from "../contract";
 import { quote } from "../ssh/quote";
 import { ABSENCE_FILE } from "../swarm/absence";
 
@@ -22,7 +22,7 @@ export interface Placed {
 }
 
 /** Every file of a part: its own, its units' texts and their drop-ins. */
-export function placedFiles({ files, units }: Pick<NodeFilesInputs, "files" | "units">): Placed[] {
+export function placedFiles({ files, units }: Pick<NodeFilesOutputs, "files" | "units">): Placed[] {
   const plain = Object.entries(files).map(([path, file]) => placedFile(path, file));
   return [...plain, ...Object.entries(units).flatMap(([name, unit]) => placedUnit(name, unit))];
 }
@@ -39,7 +39,7 @@ function placedFile(path: string, { content, mode, owner, apply, shared }: Manag
   };
 }
 
-function placedUnit(name: string, unit: ManagedUnit): Placed[] {
+function placedUnit(name: string, unit: RecordedUnit): Placed[] {
   const apply: Apply = unit.apply ?? { action: "restart", unit: name };
   const placed = (path: string, content: string): Placed => ({
     path,

@@ -4,7 +4,7 @@ import type {
   Connection,
   DataDiskOutputs,
   EtcdClusterOutputs,
-  NodeFilesOutputs,
+  NodeFilesInputs,
 } from "../contract";
 import { DATA_UNIT } from "../data-disk";
 import { recordedState, unwrapped, type RecordedResource } from "../state";
@@ -33,11 +33,13 @@ export async function recordedStack(stack: string | undefined): Promise<Recorded
 
 /** @throws when the state has no nodes: the stack was never brought up. */
 export function stackIn(resources: readonly RecordedResource[]): RecordedStack {
+  const all = (type: string) => resources.filter((resource) => resource.type?.endsWith(`:${type}`));
   const of = <T>(type: string): T[] =>
-    resources
-      .filter((resource) => resource.type?.endsWith(`:${type}`))
-      .map(({ inputs, outputs }) => unwrapped({ ...inputs, ...outputs }) as T);
-  const parts = of<NodeFilesOutputs>("NodeFilesPart");
+    all(type).map(({ inputs, outputs }) => unwrapped({ ...inputs, ...outputs }) as T);
+  // As it is wanted: a refresh records of a unit what it has found.
+  const parts = all("NodeFilesPart").map(
+    ({ inputs, outputs }) => unwrapped({ ...outputs, ...inputs }) as NodeFilesInputs,
+  );
   const disks = of<DataDiskOutputs>("DataDisk");
   const nodes = of<Member>("SwarmMember").map(({ node, connection, role, advertiseAddr }) => ({
     name: node,
@@ -68,7 +70,7 @@ interface Member {
 
 function unitsOf(
   node: string,
-  parts: readonly NodeFilesOutputs[],
+  parts: readonly NodeFilesInputs[],
   disks: readonly DataDiskOutputs[],
 ): string[] {
   const mounts = disks.some(({ connection }) => connection.node === node) ? [DATA_UNIT] : [];

@@ -19,6 +19,7 @@ function part(name: string, node: string, unit: string, file = "same"): NodeFile
 /** Notes what is done, and fails for a unit's text `broken`. */
 class Hosts {
   readonly done: string[] = [];
+  readonly given: NodeFilesInputs[] = [];
   private busy = 0;
   most = 0;
   readonly ensure = async (inputs: NodeFilesInputs): Promise<NodeFilesInputs> => {
@@ -28,6 +29,7 @@ class Hosts {
     this.busy -= 1;
     const text = inputs.units["a.service"]?.content ?? "";
     this.done.push(`${node} ${text}`);
+    this.given.push(inputs);
     if (text === "broken") throw new HostError(node, "it does not start");
     return inputs;
   };
@@ -67,6 +69,14 @@ describe("a part that is rolled", () => {
       "n3: three is left as it is, as what was changed does not work on n1",
     ]);
     expect(logged.join()).toContain("going back");
+  });
+
+  it("goes back to a unit that is to run where a refresh has found it stopped", async () => {
+    const hosts = new Hosts();
+    const before = part("five", "n1", "old");
+    const stopped = { ...before, units: { "a.service": { content: "old", enabled: "partly" as const } } };
+    await expect(rolled(part("five", "n1", "broken"), stopped, hosts.ensure)).rejects.toThrow("went back");
+    expect(hosts.given.at(-1)?.units).toEqual(before.units);
   });
 
   it("says so where what was there before does not work either", async () => {

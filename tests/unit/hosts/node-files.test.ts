@@ -129,10 +129,29 @@ describe.skipIf(!canSandbox)("a part of a node's files", () => {
     const drift = (await nodeFiles.read(id, outs))?.outs as NodeFilesOutputs;
     expect(Object.keys(drift.files)).toEqual(["/etc/paint/colour.conf"]);
     expect(drift.files["/etc/paint/colour.conf"]?.content).toBe("green");
-    expect(drift.units["painter.service"]).toMatchObject({ content: "[Service]\n", enabled: false });
+    expect(drift.units["painter.service"]).toMatchObject({
+      content: "[Service]\n",
+      enabled: "partly",
+    });
+    // Another refresh finds the same.
+    expect((await nodeFiles.read(id, drift))?.outs).toEqual(drift);
     expect(nodeFiles.diff(drift, inputs(sandbox)).changedKeys).toEqual(["files", "units"]);
     await nodeFiles.update(id, drift, inputs(sandbox));
     expect((await nodeFiles.read(id, outs))?.outs).toEqual(outs);
+  });
+
+  it("has a unit that should be off, and is enabled or runs, as drift", async () => {
+    const sandbox = await Sandbox.start();
+    const wanted = inputs(sandbox, { units: { "painter.service": { content: unit, enabled: false } } });
+    const { id, outs } = await nodeFiles.create(wanted);
+    for (const sign of ["enabled", "active"]) {
+      writeFileSync(sandbox.at(`units/painter.service.${sign}`), "");
+      const drift = (await nodeFiles.read(id, outs))?.outs as NodeFilesOutputs;
+      expect(drift.units["painter.service"]?.enabled).toBe("partly");
+      expect(nodeFiles.diff(drift, wanted).changedKeys).toEqual(["units"]);
+      rmSync(sandbox.at(`units/painter.service.${sign}`));
+      expect((await nodeFiles.read(id, drift))?.outs).toEqual(outs);
+    }
   });
 
   it("keeps what is recorded when the host cannot be asked", async () => {

@@ -210,10 +210,11 @@ describe("a stack's state", () => {
     user: "core",
     privateKey: "the private login",
   };
-  const of = (type: string, outputs: Record<string, unknown>) => ({
+  const of = (type: string, outputs: Record<string, unknown>, inputs?: Record<string, unknown>) => ({
     urn: "urn:pulumi:prod::moorage::x::y",
     type: `pulumi-nodejs:dynamic/moorage:${type}`,
     outputs,
+    ...(inputs && { inputs }),
   });
 
   it("tells nodes with their units, and what must never be shown", () => {
@@ -231,14 +232,19 @@ describe("a stack's state", () => {
         connection: { ...connection, node: "a" },
       }),
       of("DataDisk", { connection: secret(connection), label: "moorage-data" }),
-      of("NodeFilesPart", {
-        connection: secret(connection),
-        units: {
-          "x.service": { enabled: true },
-          "y.service": { enabled: false },
-          "docker.service": { enabled: true },
+      of(
+        "NodeFilesPart",
+        // As a refresh has found them.
+        { connection: secret(connection), units: { "x.service": { enabled: "partly" } } },
+        {
+          connection: secret(connection),
+          units: {
+            "x.service": { enabled: true },
+            "y.service": { enabled: false },
+            "docker.service": { enabled: true },
+          },
         },
-      }),
+      ),
       {
         urn: "urn:x",
         type: "random:index/randomPassword:RandomPassword",
