@@ -85,7 +85,7 @@ function withImageIds(text: string): string {
   const images = ["config", "moorage:images"];
   const { config } = document.toJS() as { config: Record<string, Record<string, { archive: string }>> };
   for (const [name, { archive }] of Object.entries(config["moorage:images"] ?? {})) {
-    const id = imageIdOfArchive(path.join(checkout(), archive));
+    const id = imageIdOfArchive(path.resolve(checkout(), archive));
     document.setIn([...images, name, "imageId"], id);
   }
   return document.toString();
