@@ -6,11 +6,15 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { giveBackAll, runVariable } from "./support/freeLab";
 import { summaryVariable } from "./support/reporter";
 import { summaryText, together, type Summary } from "./support/summary";
 
 const checkout = path.join(__dirname, "..");
+const thisRun = String(process.pid);
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-tests-"));
+
+const none: Summary = { seconds: {}, passed: 0, failures: [], reasons: {} };
 
 /** Options of vitest for each. Those without a lab are soon done, and run one by one: labs need the cores more. */
 const runs: Readonly<Record<string, readonly string[]>> = {
@@ -36,7 +40,7 @@ function run(name: string, options: readonly string[]): Promise<Summary> {
   const file = path.join(folder, `${name}.json`);
   const child = spawn(path.join(checkout, "node_modules/.bin/vitest"), ["run", ...options], {
     cwd: checkout,
-    env: { ...process.env, [summaryVariable]: file },
+    env: { ...process.env, [summaryVariable]: file, [runVariable]: thisRun },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const out = lineByLine((lines) => process.stdout.write(lines));
@@ -48,7 +52,6 @@ function run(name: string, options: readonly string[]): Promise<Summary> {
     child.on("close", (code) => {
       out.end();
       errors.end();
-      const none: Summary = { seconds: {}, passed: 0, failures: [], reasons: {} };
       const found = fs.existsSync(file) ? (JSON.parse(fs.readFileSync(file, "utf8")) as Summary) : none;
       const silent = (code !== 0 || found === none) && found.failures.length === 0;
       resolve(silent ? { ...found, failures: [`failed: ${name}: vitest ended with ${code}`] } : found);
@@ -57,11 +60,15 @@ function run(name: string, options: readonly string[]): Promise<Summary> {
 }
 
 async function main(): Promise<void> {
-  // Whoever interrupts this one interrupts both, which clean up; their ends are waited for.
+  // Whoever interrupts this one interrupts both; their ends are waited for, and what they leave is taken away.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined);
   const summaries = await Promise.all(Object.entries(runs).map(([name, options]) => run(name, options)));
   fs.rmSync(folder, { recursive: true });
-  const summary = together(summaries);
+  const left = await giveBackAll(thisRun).then(
+    () => [],
+    (error: unknown) => [`failed: a lab that was left stays: ${String(error)}`],
+  );
+  const summary = together([...summaries, { ...none, failures: left }]);
   console.log(summaryText(summary));
   if (summary.failures.length > 0) process.exitCode = 1;
 }

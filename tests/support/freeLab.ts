@@ -1,19 +1,26 @@
 /** Labs for tests, counted from the other end than developers' own: a lab that runs is left alone. */
 import * as fs from "node:fs";
-import { aliveRecord, LabError, recordOwn } from "../../lab/exec";
+import { aliveRecord, LabError, readIf, startTime, waitFor, writeAtomic } from "../../lab/exec";
 import { describeInstance, exclusively, isRunning, type Instance } from "../../lab/instance";
 import { clean } from "../../lab/lab";
 
-/** Names the process whose tests have a lab, or will. */
+/** Names the run of tests that processes belong to, where it is one of several processes. */
+export const runVariable = "MOORAGE_TEST_RUN";
+/** How long a process of a run that was broken off may take to end, in milliseconds. */
+const ENDING_MS = 60_000;
+const numbers = [9, 8, 7, 6, 5, 4, 3, 2, 1, 0];
+
+/** Names the process whose tests have a lab, or will, and its run. */
 const claim = (number: number): string => `/run/lock/moorage-lab/tests-${number}`;
 
 /** The highest lab that nobody has; it is this process's until `giveBack`, or until the process has ended. */
 export function takeLab(): Promise<Instance> {
   return exclusively("allocation", "choosing a lab for tests", () => {
-    for (let number = 9; number >= 0; number -= 1) {
+    for (const number of numbers) {
       const instance = describeInstance(number);
       if (fs.existsSync(instance.dir) || isRunning(instance) || aliveRecord(claim(number))) continue;
-      recordOwn(claim(number));
+      const own = [process.pid, startTime(process.pid), process.env[runVariable] ?? ""];
+      writeAtomic(claim(number), `${own.join(" ")}\n`);
       return Promise.resolve(instance);
     }
     throw new LabError("all ten labs are taken; run make clean where one is no longer needed");
@@ -25,4 +32,13 @@ export async function giveBack(instance: Instance): Promise<void> {
   await clean(instance);
   fs.rmSync(claim(instance.number), { force: true });
   if (fs.existsSync(instance.dir)) throw new LabError(`${instance.dir} is still there after clean`);
+}
+
+/** Takes away what a run has left that was broken off: labs of its processes, once these have ended. */
+export async function giveBackAll(run: string): Promise<void> {
+  for (const number of numbers) {
+    if (readIf(claim(number))?.trim().split(" ")[2] !== run) continue;
+    await waitFor(() => Promise.resolve(aliveRecord(claim(number)) ? undefined : true), ENDING_MS);
+    await giveBack(describeInstance(number));
+  }
 }
