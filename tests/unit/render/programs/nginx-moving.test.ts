@@ -19,7 +19,9 @@ beforeAll(async () => {
   names = await NameServer.start();
   await Promise.all([former.start(), next.start(), other.start()]);
   const registries = ["moving", "other"].map((name) => ({ name: `registry-${name}`, port: 25000 }));
-  front = new Front(25495, users, { registries, resolver: names.address });
+  // Long enough that names are asked for anew while a request waits, on a machine that is busy, too.
+  const patient = { "proxy_connect_timeout 700ms;": "proxy_connect_timeout 3s;" };
+  front = new Front(25495, users, { registries, resolver: names.address }, patient);
   names.names.set("registry-other", other.host);
   await front.start();
 });
