@@ -1,13 +1,14 @@
 /** Labs for tests, counted from the other end than developers' own: a lab that runs is left alone. */
 import * as fs from "node:fs";
-import { aliveRecord, LabError, readIf, startTime, waitFor, writeAtomic } from "../../lab/exec";
+import { aliveRecord, killRecord, LabError, readIf, startTime, waitFor, writeAtomic } from "../../lab/exec";
 import { describeInstance, exclusively, isRunning, type Instance } from "../../lab/instance";
 import { clean } from "../../lab/lab";
+import { endAll, startedWith } from "./processes";
 
 /** Names the run of tests that processes belong to, where it is one of several processes. */
 export const runVariable = "MOORAGE_TEST_RUN";
 /** How long a process of a run that was broken off may take to end, in milliseconds. */
-const ENDING_MS = 60_000;
+const ENDING_MS = 15_000;
 const numbers = [9, 8, 7, 6, 5, 4, 3, 2, 1, 0];
 
 /** Names the process whose tests have a lab, or will, and its run. */
@@ -34,11 +35,15 @@ export async function giveBack(instance: Instance): Promise<void> {
   if (fs.existsSync(instance.dir)) throw new LabError(`${instance.dir} is still there after clean`);
 }
 
-/** Takes away what a run has left that was broken off: labs of its processes, once these have ended. */
+/** Takes away what a run has left that was broken off: labs of its processes, and whatever these had started. */
 export async function giveBackAll(run: string): Promise<void> {
   for (const number of numbers) {
     if (readIf(claim(number))?.trim().split(" ")[2] !== run) continue;
+    // One that goes on would make its lab anew.
     await waitFor(() => Promise.resolve(aliveRecord(claim(number)) ? undefined : true), ENDING_MS);
+    killRecord(claim(number), "SIGKILL");
     await giveBack(describeInstance(number));
   }
+  // Plugins outlive a pulumi that was killed.
+  endAll(startedWith(runVariable, run));
 }

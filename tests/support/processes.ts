@@ -33,6 +33,25 @@ function listOf(folder: string): string[] {
   }
 }
 
+/** All whose environment has a variable with this value, as whatever was started by somebody who had it so. */
+export function startedWith(variable: string, value: string): Recorded[] {
+  return listOf("/proc")
+    .filter((name) => /^\d+$/.test(name) && has(name, `${variable}=${value}`))
+    .flatMap((name) => {
+      const start = startTime(Number(name));
+      return start === undefined ? [] : [{ pid: Number(name), start }];
+    });
+}
+
+function has(pid: string, assignment: string): boolean {
+  try {
+    return fs.readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(assignment);
+  } catch {
+    // It has ended, or is the kernel's own.
+    return false;
+  }
+}
+
 /** Ends those that still run, at once. */
 export function endAll(processes: readonly Recorded[]): void {
   for (const { pid, start } of processes) {

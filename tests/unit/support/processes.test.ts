@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, test } from "vitest";
 import { startTime, type Recorded } from "../../../lab/exec";
-import { descendantsOf, endAll } from "../../support/processes";
+import { descendantsOf, endAll, startedWith } from "../../support/processes";
 
 const runs = ({ pid }: Recorded): boolean => startTime(pid) !== undefined;
 
@@ -21,4 +21,15 @@ test("what a killed process leaves behind is ended by its ids, and nobody who ha
   endAll(left);
   await expect.poll(() => left.some(runs)).toBe(false);
   endAll(left);
+});
+
+test("whatever was started with a variable is found by it, below one that has ended, too", async () => {
+  const env = { ...process.env, MOORAGE_UNIT: `own-${process.pid}` };
+  const child = spawn("sh", ["-c", "setsid sleep 300 >/dev/null & echo up"], { env });
+  await once(child, "close");
+  const found = startedWith("MOORAGE_UNIT", `own-${process.pid}`);
+  endAll(found);
+  expect(found).toHaveLength(1);
+  expect(startedWith("MOORAGE_UNIT", "own")).toEqual([]);
+  await expect.poll(() => found.some(runs)).toBe(false);
 });
