@@ -25,8 +25,8 @@ test("what a killed process leaves behind is ended by its ids, and nobody who ha
 
 test("whatever was started with a variable is found by it, below one that has ended, too", async () => {
   const env = { ...process.env, MOORAGE_UNIT: `own-${process.pid}` };
-  const child = spawn("sh", ["-c", "setsid sleep 300 >/dev/null & echo up"], { env });
-  await once(child, "close");
+  const child = spawn("sh", ["-c", "setsid sleep 300 &"], { env, stdio: "ignore" });
+  await once(child, "exit");
   const found = startedWith("MOORAGE_UNIT", `own-${process.pid}`);
   endAll(found);
   expect(found).toHaveLength(1);
