@@ -101,9 +101,9 @@ export function aliveRecord(file: string): Recorded | undefined {
   return startTime(Number(pid)) === start ? { pid: Number(pid), start } : undefined;
 }
 
-/** Records the process that asks for it. */
-export function recordOwn(file: string): void {
-  writeAtomic(file, `${process.pid} ${startTime(process.pid)}\n`);
+/** Records the process that asks for it, with what else its readers want to know. */
+export function recordOwn(file: string, ...more: readonly string[]): void {
+  writeAtomic(file, `${[process.pid, startTime(process.pid), ...more].join(" ")}\n`);
 }
 
 /** Kills a recorded process, and only that one. */

@@ -1,6 +1,6 @@
 /** Labs for tests, counted from the other end than developers' own: a lab that runs is left alone. */
 import * as fs from "node:fs";
-import { aliveRecord, killRecord, LabError, readIf, startTime, waitFor, writeAtomic } from "../../lab/exec";
+import { aliveRecord, killRecord, LabError, readIf, recordOwn, waitFor } from "../../lab/exec";
 import { describeInstance, exclusively, isRunning, type Instance } from "../../lab/instance";
 import { clean } from "../../lab/lab";
 import { endAll, startedWith } from "./processes";
@@ -20,8 +20,7 @@ export function takeLab(): Promise<Instance> {
     for (const number of numbers) {
       const instance = describeInstance(number);
       if (fs.existsSync(instance.dir) || isRunning(instance) || aliveRecord(claim(number))) continue;
-      const own = [process.pid, startTime(process.pid), process.env[runVariable] ?? ""];
-      writeAtomic(claim(number), `${own.join(" ")}\n`);
+      recordOwn(claim(number), process.env[runVariable] ?? "");
       return Promise.resolve(instance);
     }
     throw new LabError("all ten labs are taken; run make clean where one is no longer needed");
