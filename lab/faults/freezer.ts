@@ -1,7 +1,7 @@
 /** The kernel's freezer: what is frozen runs not one instruction more, and does not know of it afterwards. */
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { must, readIf } from "../exec";
+import { LabError, must, readIf, waitFor } from "../exec";
 import { groupOf, groupsBelow, groupsNamed, isUnified, processesOf, setIn } from "./cgroups";
 import type { Place } from "./place";
 
@@ -37,13 +37,31 @@ export function freezeGroup(place: Place, name: string): void {
 }
 
 /** Thaws whatever of a host is frozen: single processes, or all of it. */
-export function thaw(place: Place): void {
+export async function thaw(place: Place): Promise<void> {
   const whole = groupOf(place, "freezer");
-  for (const group of groupsBelow(whole)) setFrozen(group, false);
   const cold = path.join(whole, COLD);
+  for (const group of groupsBelow(whole)) if (group !== cold) setFrozen(group, false);
   if (!fs.existsSync(cold)) return;
-  for (const pid of processesOf(cold)) setIn(whole, "cgroup.procs", String(pid));
-  fs.rmdirSync(cold);
+  // Out of the group, which thaws them, before the group is thawed: what runs may start others in it meanwhile.
+  const gone = await waitFor(() => Promise.resolve(emptied(cold, whole)), 5000, 20);
+  if (!gone) throw new LabError(`${place.host.name} has processes left in ${cold}`);
+}
+
+/** What ends stays in its group for a moment, and a number may have no process any more. */
+function emptied(group: string, into: string): true | undefined {
+  for (const pid of processesOf(group)) {
+    try {
+      setIn(into, "cgroup.procs", String(pid));
+    } catch {
+      // It has ended, or the next turn says so.
+    }
+  }
+  try {
+    fs.rmdirSync(group);
+    return true;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The link of a host's port on the lab's bridge. A host that is switched on has a new one, which is up. */
@@ -61,6 +79,6 @@ export async function freezeHost(place: Place): Promise<void> {
 }
 
 export async function thawHost(place: Place): Promise<void> {
-  thaw(place);
+  await thaw(place);
   await setLink(place, "up");
 }

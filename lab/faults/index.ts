@@ -44,7 +44,7 @@ export const faults = {
     summary: "a program frozen; back: thawed",
     choices: programNames,
     begin: async (place, program) => freezeProgram(place, programNamed(program)),
-    end: (place) => Promise.resolve(thaw(place)),
+    end: thaw,
   },
   "freeze-host": {
     summary: "all of the host frozen, its link down",

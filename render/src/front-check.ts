@@ -95,7 +95,8 @@ function seeing(args: FrontCheckArgs): string[] {
 }
 
 /**
- * May this node hold the VIP? Run each second inside keepalived's container, which has sh and curl.
+ * May this node hold the VIP? Run twice each second inside keepalived's container, which has sh and curl: one that is cut
+ * off is without the VIP within three seconds, of which another has it for less than two.
  *
  * Without a working nginx, no. Cut off from every other node, no: they have chosen another holder by then. And when
  * nginx here reaches no registry that works, only if no neighbour does better: with the store down for all, somebody
@@ -109,7 +110,7 @@ export function renderFrontCheck(args: FrontCheckArgs): string {
   const witness = word(witnessOf(args) ?? "127.0.0.1", "address");
   return lines(
     "#!/bin/sh",
-    "# May this node hold the VIP? Run each second by keepalived; 0 says yes.",
+    "# May this node hold the VIP? Run twice each second by keepalived; 0 says yes.",
     "set -f",
     `port=${args.port}`,
     `peers="${list(args.peers)}"`,

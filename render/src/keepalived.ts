@@ -43,10 +43,10 @@ export function renderKeepalived(args: KeepalivedArgs): string {
 
 vrrp_script front {
     script "${folder}/${frontCheckName}"
-    interval 1
+    interval 0.5
     timeout 4
     fall 1
-    rise 2
+    rise 3
     init_fail
 }
 

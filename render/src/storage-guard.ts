@@ -22,7 +22,8 @@ const path = "/etc/moorage/storage-guard";
  * the kernel refuse new ones until it answers again: a frozen process's kernel would accept them.
  *
  * Only one at a time, and only while all others answer: a node that is cut off, or so busy that nobody answers it in
- * time, refuses nothing. What is refused goes by MinIO's user, so that this one can ask on as another.
+ * time, refuses nothing. What is refused goes by MinIO's user, so that this one can ask on as another, and by the port
+ * that is asked, so that a member that is refused is answered all the same.
  */
 export function renderStorageGuard(args: StorageGuardArgs): string {
   return lines(
@@ -101,7 +102,8 @@ const refusing = [
   "    refused=",
   "}",
   "refuse() {",
-  '    ip rule add priority "$priority" uidrange "$user-$user" to "$1/32" unreachable || return',
+  "    # By the port, too: what that one asks is still answered, or two would refuse each other for minutes.",
+  '    ip rule add priority "$priority" uidrange "$user-$user" ipproto tcp to "$1/32" dport "$port" unreachable || return',
   "    refused=$1 since=$now",
   "}",
 ];

@@ -63,7 +63,8 @@ test.each(steps.map((step) => [nameOf(step), step] as const))(
   async (_name, step) => {
     const row = await round(stage, step);
     console.log(rowText(row));
-    expect(brokenBounds(row).filter((bound) => !ofSeconds.test(bound))).toEqual([]);
+    const broken = brokenBounds(row).filter((bound) => !ofSeconds.test(bound));
+    expect(broken, rowText(row)).toEqual([]);
     expect(row.command).toBeUndefined();
   },
   PATIENCE_MS,

@@ -25,7 +25,10 @@ case $1 in
 esac
 `;
 
-/** Stands for MinIO's client: drives by \`drives\`, their servers' age by \`uptime\`, a healing's end by \`heal\`. */
+/**
+ * Stands for MinIO's client: drives by `drives`, their servers' age by `uptime`, how a server sees another by
+ * `reached` and `failed-dials`, a healing's end by `heal`.
+ */
 const mc = `#!/bin/sh
 echo "$*" >> "$FAKE/mc.log"
 echo "$MC_HOST_local" >> "$FAKE/login.log"
@@ -34,7 +37,11 @@ case "$*" in
     for server in $(cat "$FAKE/drives"); do
       room=', "availspace": 4000000000'; if [ $server = full ]; then server=ok room=; fi
       printf '{ "state": "online", "uptime": %s,\\n "drives": [ { "endpoint": "x", "state": "%s"%s } ] }\\n' "$(cat "$FAKE/uptime")" "$server" "$room"
+      printf '{ "network": { "minio-a:9000": "online", "minio-b:9000": "%s" } }\\n' "$(cat "$FAKE/reached")"
     done ;;
+  *prometheus*)
+    printf 'minio_inter_node_traffic_received_bytes{server="a"} %s\\n' "$(date +%s%N)"
+    printf 'minio_inter_node_traffic_dial_errors{server="a"} %s\\n' "$(cat "$FAKE/failed-dials")" ;;
   *--force-stop*) ;;
   *"admin heal"*) . "$FAKE/heal" ;;
 esac
@@ -88,6 +95,8 @@ beforeEach(() => {
   write("password", "veryhidden");
   write("drives", "ok ok ok ok");
   write("uptime", "90000");
+  write("reached", "online");
+  write("failed-dials", "12");
   write("heal", healed);
   render();
 });
@@ -211,6 +220,29 @@ it("heals after a server was started anew between two looks", async () => {
   expect(read("journal")).toContain("to be healed: a server was started anew\n");
 });
 
+it.each(["offline", "connection attempt timedout"])(
+  "waits while one server has another %s, and heals once it has not",
+  async (how) => {
+    await settled();
+    write("reached", how);
+    await until("it is missed", () => read("state/wanted").includes("a drive was away, or full"));
+    await looks(4);
+    expect(heals()).toBe(1);
+    expect(said().looked).toMatch(/ 3$/);
+    write("reached", "online");
+    await until("healed again", () => heals() === 2 && read("state/wanted") === "");
+  },
+);
+
+it("heals after a server did not reach another between two looks, once", async () => {
+  await settled();
+  write("failed-dials", "13");
+  await until("healed again", () => heals() === 2 && read("state/doing") === "");
+  expect(read("journal")).toContain("to be healed: a server did not reach another\n");
+  await looks(4);
+  expect(heals()).toBe(2);
+});
+
 it("remembers over a reboot what has to be healed, and what was cut off", async () => {
   await settled();
   write("drives", "ok ok ok");
@@ -264,8 +296,7 @@ it.each([
   expect(said().wanted).toMatch(/ the last healing failed$/);
   expect(said().healed).toBeUndefined();
   write("heal", healed);
-  await until("healed", () => read("state/healed") !== "");
-  expect(said().failed).toBeUndefined();
+  await until("healed", () => read("state/healed") !== "" && read("state/failed") === "");
 });
 
 it("ends a healing that has no end", () => {

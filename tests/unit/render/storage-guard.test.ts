@@ -26,6 +26,14 @@ const waiting = `
   }
   console.log("waits");`;
 
+/** Another member's question to this one, from that member's address. */
+const asking = `
+  const [localAddress, host] = process.argv.slice(1);
+  require("node:http")
+    .get({ host, port: 9000, path: "/minio/health/live", localAddress, timeout: 1500 }, ({ statusCode }) => console.log(statusCode))
+    .on("timeout", function () { this.destroy(new Error("silent")); })
+    .on("error", ({ message }) => console.log(message));`;
+
 /** A network with the members' addresses, for which rules count as they do for those of other hosts, and one to ask from. */
 const addresses = [
   "ip address add 10.9.0.1/32 dev lo",
@@ -83,12 +91,16 @@ describe("connections to members of MinIO", () => {
     await new Promise((resolve) => setTimeout(resolve, 1500));
   });
 
-  it("are ended to the one that is silent, and to no other", async () => {
+  it("are ended to the one that is silent, which is still answered, and to no other", async () => {
     signal(1, "SIGSTOP");
     await eventually(10, async () => expect(minio.text).toBe("waits\n10.9.0.3\n"));
     expect(guard.text).toBe("10.9.0.3 is silent: its connections are ended, new ones refused\n");
     await eventually(5, async () => expect(await refusedNow("10.9.0.3")).toBe(true));
     expect(await refusedNow("10.9.0.2")).toBe(false);
+    const own = network.node(member, "10.9.0.1");
+    await eventually(20, async () => expect(own.text).toBe("listens\n"));
+    const asked = network.node(asking, "10.9.0.3", "10.9.0.1");
+    await eventually(10, async () => expect(asked.text).toBe("200\n"));
     signal(1, "SIGCONT");
     await eventually(10, async () => expect(guard.text).toMatch(/^10\.9\.0\.3 answers again$/m));
     const last = network.node(waiting, "10.9.0.3");
