@@ -84,7 +84,7 @@ const looking = [
   '    if [ "$roomy" -lt "$there" ]; then there=$roomy; fi',
   "    # One server may miss a drive that this one has: as long as that lasts, and by what servers count afterwards.",
   `    if [ "$there" -eq "$all" ] && printf %s "$info" | grep -Eq '"network":[{][^}]*"(offline|connection)'; then there=$((all - 1)); fi`,
-  `    missed=$(printf '%s\\n' "$told" | grep -E '^minio_inter_node_traffic_(dial_errors|errors_total)[{]' | sort) || missed=`,
+  `    missed=$(printf '%s\\n' "$told" | grep '^minio_inter_node_traffic_errors_total{' | sort) || missed=`,
   '    before=$(cat "$run/missed" 2>/dev/null) || before=$missed',
   '    if [ -n "$missed" ]; then printf "%s\\n" "$missed" > "$run/missed"; fi',
   "    now=$(date +%s)",

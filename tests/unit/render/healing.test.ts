@@ -27,7 +27,7 @@ esac
 
 /**
  * Stands for MinIO's client: drives by `drives`, their servers' age by `uptime`, how a server sees another by
- * `reached` and `failed-dials`, a healing's end by `heal`.
+ * `reached` and `failed`, a healing's end by `heal`.
  */
 const mc = `#!/bin/sh
 echo "$*" >> "$FAKE/mc.log"
@@ -40,8 +40,8 @@ case "$*" in
       printf '{ "network": { "minio-a:9000": "online", "minio-b:9000": "%s" } }\\n' "$(cat "$FAKE/reached")"
     done ;;
   *prometheus*)
-    printf 'minio_inter_node_traffic_received_bytes{server="a"} %s\\n' "$(date +%s%N)"
-    printf 'minio_inter_node_traffic_dial_errors{server="a"} %s\\n' "$(cat "$FAKE/failed-dials")" ;;
+    printf 'minio_inter_node_traffic_dial_errors{server="a"} %s\\n' "$(date +%s%N)"
+    printf 'minio_inter_node_traffic_errors_total{server="a"} %s\\n' "$(cat "$FAKE/failed")" ;;
   *--force-stop*) ;;
   *"admin heal"*) . "$FAKE/heal" ;;
 esac
@@ -96,7 +96,7 @@ beforeEach(() => {
   write("drives", "ok ok ok ok");
   write("uptime", "90000");
   write("reached", "online");
-  write("failed-dials", "12");
+  write("failed", "12");
   write("heal", healed);
   render();
 });
@@ -160,7 +160,7 @@ async function stopped(): Promise<void> {
 const heals = (): number => (read("mc.log").match(/admin heal --recursive --scan/g) ?? []).length;
 
 async function until(what: string, probe: () => boolean): Promise<void> {
-  const end = Date.now() + 15_000;
+  const end = Date.now() + 45_000;
   while (!probe()) {
     if (Date.now() > end) throw new Error(`not in time: ${what}\n${read("journal")}\n${read("mc.log")}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -236,7 +236,7 @@ it.each(["offline", "connection attempt timedout"])(
 
 it("heals after a server did not reach another between two looks, once", async () => {
   await settled();
-  write("failed-dials", "13");
+  write("failed", "13");
   await until("healed again", () => heals() === 2 && read("state/doing") === "");
   expect(read("journal")).toContain("to be healed: a server did not reach another\n");
   await looks(4);
