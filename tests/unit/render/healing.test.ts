@@ -292,10 +292,13 @@ it.each([
   write("heal", line);
   watch();
   await until("two tries", () => /^\d+ 2 /.test(read("state/failed")));
+  // Before it tries once more.
+  await stopped();
   expect(said().failed).toMatch(new RegExp(`^\\d+ 2 ${reason}$`));
   expect(said().wanted).toMatch(/ the last healing failed$/);
   expect(said().healed).toBeUndefined();
   write("heal", healed);
+  watch();
   await until("healed", () => read("state/healed") !== "" && read("state/failed") === "");
 });
 
