@@ -179,7 +179,7 @@ async function settled(): Promise<void> {
   watch();
   await until("the first healing", () => read("state/healed") !== "" && read("state/doing") === "");
   await looks(3);
-  expect(heals()).toBe(1);
+  expect(heals(), read("journal")).toBe(1);
 }
 
 it("heals once where nothing is known, and then has nothing to do", async () => {
