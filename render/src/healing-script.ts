@@ -17,6 +17,11 @@ export interface HealingScriptArgs {
   readonly runFolder?: string;
   /** Seconds between two looks. @default 15 */
   readonly intervalSeconds?: number;
+  /**
+   * So many looks in a row have to find all drives before anything is healed. A server of MinIO tries for up to 30 s
+   * to reach again what it had lost, and says nothing of it. @default 4
+   */
+  readonly steadyLooks?: number;
   /** Seconds after which a healing that has no end is given up. @default 43200 */
   readonly limitSeconds?: number;
   /** Seconds until a failed one is tried again, each time after twice as long, up to an hour. @default 30 */
@@ -41,6 +46,7 @@ export function renderHealingScript(args: HealingScriptArgs): string {
     `interval=${args.intervalSeconds ?? 15}`,
     `limit=${args.limitSeconds ?? 43_200}`,
     `retry=${args.retrySeconds ?? 30}`,
+    `looks=${args.steadyLooks ?? 4}`,
     "",
     ...notes,
     "",
@@ -57,9 +63,11 @@ export function renderHealingScript(args: HealingScriptArgs): string {
 const notes = [
   "# Each fact is a file: `wanted` is why something has to be healed, `doing` and `healed` are when it began.",
   "# By a name of this process's own: an operator may heal while the service looks on.",
-  'note() { printf "%s\\n" "$2" > "$state/.$1.$$"; mv -f "$state/.$1.$$" "$state/$1"; }',
+  'note() { printf "%s\\n" "$2" > "$state/.$1.$$$writer"; mv -f "$state/.$1.$$$writer" "$state/$1"; }',
+  "writer=",
   'noted() { cat "$state/$1" 2>/dev/null || :; }',
-  'want() { [ -e "$state/wanted" ] || { note wanted "$(date +%s) $1"; echo "to be healed: $1"; }; }',
+  "# It is healed some looks after what was seen last.",
+  'want() { [ -e "$state/wanted" ] || { note wanted "$(date +%s) $1"; echo "to be healed: $1"; steady=0; }; }',
 ];
 
 const asking = ({ rootUserFile, rootPasswordFile }: HealingScriptArgs): string[] => [
@@ -104,7 +112,7 @@ const looking = [
   "}",
   "",
   "due() {",
-  '    [ "$steady" -ge 2 ] && [ -e "$state/wanted" ] && [ ! -e "$state/doing" ] || return 1',
+  '    [ "$steady" -ge "$looks" ] && [ -e "$state/wanted" ] && [ ! -e "$state/doing" ] || return 1',
   '    read -r last tries _ 2>/dev/null < "$state/failed" || return 0',
   "    pause=$retry",
   '    while [ "$tries" -gt 1 ] && [ "$pause" -lt 3600 ]; do pause=$((pause * 2)); tries=$((tries - 1)); done',
@@ -145,6 +153,8 @@ const healing = [
   "}",
   "# $1 is MinIO's way of looking, `normal` or `deep`. It has begun.",
   "heal() (",
+  "    # The watch has the same number.",
+  "    writer=.healing",
   '    echo "healing, by a $1 scan"',
   "    # One whose client was cut off would still be there, and have none beside it.",
   "    inside 60 'exec mc --quiet --json admin heal --recursive --force-stop local' > /dev/null 2>&1 || :",

@@ -44,7 +44,7 @@ export function renderKeepalived(args: KeepalivedArgs): string {
 vrrp_script front {
     script "${folder}/${frontCheckName}"
     interval 0.5
-    timeout 4
+    timeout 8
     fall 1
     rise 3
     init_fail

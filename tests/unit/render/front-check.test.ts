@@ -23,6 +23,7 @@ for word; do
   case $word in
     %{http_code}_) codes=yes ;;
     "%{exitcode}_%{time_connect}_%{time_total} ") codes=no ;;
+    "%{http_code} ") codes=each ;;
     https://*)
       case $(answer_of \${word#https://}) in
         ok) status=0 code=200 times=0.001_0.004 ;;
@@ -34,6 +35,7 @@ for word; do
       case $codes in
         yes) printf '%s_' $code ;;
         no) printf '%s_%s ' $status $times && continue ;;
+        each) printf '%s ' $code && continue ;;
       esac
       [ $status = 0 ] || exit $status ;;
   esac

@@ -116,6 +116,7 @@ function render(changes: Partial<Parameters<typeof renderHealingScript>[0]> = {}
     stateFolder: at("state"),
     runFolder: at("run"),
     intervalSeconds: 0.05,
+    steadyLooks: 2,
     retrySeconds: 1,
     ...changes,
   });
@@ -241,6 +242,19 @@ it("heals after a server did not reach another between two looks, once", async (
   expect(read("journal")).toContain("to be healed: a server did not reach another\n");
   await looks(4);
   expect(heals()).toBe(2);
+});
+
+it("waits for as many looks as it is told once it has something to heal", async () => {
+  await settled();
+  await stopped();
+  render({ intervalSeconds: 0.2, steadyLooks: 6 });
+  watch();
+  await looks(7);
+  write("failed", "13");
+  await until("it is wanted", () => read("state/wanted") !== "");
+  await looks(3);
+  expect(heals()).toBe(1);
+  await until("healed again", () => heals() === 2);
 });
 
 it("remembers over a reboot what has to be healed, and what was cut off", async () => {
