@@ -6,7 +6,7 @@ import { isTakenBack, type Step } from "./plan";
 import type { Stage } from "./stage";
 
 /** How long all may take to be whole by itself, before a command is tried. */
-const ALONE_SECONDS = 240;
+const ALONE_SECONDS = 360;
 /** How long it may take with a command, from when that is done. */
 const STRENGTH_SECONDS = 240;
 
