@@ -80,10 +80,14 @@ const asking = ({ rootUserFile, rootPasswordFile }: HealingScriptArgs): string[]
   "}",
 ];
 
+/** What MinIO knows of its drives and servers, and two counts of what servers did not reach: by HTTP, and by its own grid. */
+const mcQuestions =
+  "mc --quiet --json admin info local && { mc --quiet admin prometheus metrics local cluster; exec mc --quiet --json support top rpc --dev -n 1 local; }";
+
 const looking = [
   "# How many drives are there, when the last of the servers started, and whether all have reached each other since.",
   "look() {",
-  "    told=$(inside 20 'mc --quiet --json admin info local && exec mc --quiet admin prometheus metrics local cluster' 2>/dev/null) || :",
+  `    told=$(inside 20 '${mcQuestions}' 2>/dev/null) || :`,
   `    info=$(printf %s "$told" | tr -d '[:space:]')`,
   `    there=$(printf %s "$info" | grep -o '"state":"ok"' | wc -l)`,
   `    uptime=$(printf %s "$info" | grep -o '"uptime":[0-9]*' | cut -d : -f 2 | sort -n | head -n 1)`,
@@ -92,7 +96,7 @@ const looking = [
   '    if [ "$roomy" -lt "$there" ]; then there=$roomy; fi',
   "    # One server may miss a drive that this one has: as long as that lasts, and by what servers count afterwards.",
   `    if [ "$there" -eq "$all" ] && printf %s "$info" | grep -Eq '"network":[{][^}]*"(offline|connection)'; then there=$((all - 1)); fi`,
-  `    missed=$(printf '%s\\n' "$told" | grep '^minio_inter_node_traffic_errors_total{' | sort) || missed=`,
+  `    missed=$({ printf '%s\\n' "$told" | grep '^minio_inter_node_traffic_errors_total{'; printf %s "$info" | grep -o '"reconnectCount":[0-9]*'; } | sort)`,
   '    before=$(cat "$run/missed" 2>/dev/null) || before=$missed',
   '    if [ -n "$missed" ]; then printf "%s\\n" "$missed" > "$run/missed"; fi',
   "    now=$(date +%s)",

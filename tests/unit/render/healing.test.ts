@@ -27,7 +27,7 @@ esac
 
 /**
  * Stands for MinIO's client: drives by `drives`, their servers' age by `uptime`, how a server sees another by
- * `reached` and `failed`, a healing's end by `heal`.
+ * `reached`, `failed` and `reconnected`, a healing's end by `heal`.
  */
 const mc = `#!/bin/sh
 echo "$*" >> "$FAKE/mc.log"
@@ -42,6 +42,7 @@ case "$*" in
   *prometheus*)
     printf 'minio_inter_node_traffic_dial_errors{server="a"} %s\\n' "$(date +%s%N)"
     printf 'minio_inter_node_traffic_errors_total{server="a"} %s\\n' "$(cat "$FAKE/failed")" ;;
+  *"top rpc"*) printf '{\\n "connected": %s,\\n "reconnectCount": %s\\n}\\n' "$(date +%s%N)" "$(cat "$FAKE/reconnected")" ;;
   *--force-stop*) ;;
   *"admin heal"*) . "$FAKE/heal" ;;
 esac
@@ -97,6 +98,7 @@ beforeEach(() => {
   write("uptime", "90000");
   write("reached", "online");
   write("failed", "12");
+  write("reconnected", "0");
   write("heal", healed);
   render();
 });
@@ -235,9 +237,9 @@ it.each(["offline", "connection attempt timedout"])(
   },
 );
 
-it("heals after a server did not reach another between two looks, once", async () => {
+it.each(["failed", "reconnected"])("heals after a server %s between two looks, once", async (counted) => {
   await settled();
-  write("failed", "13");
+  write(counted, "13");
   await until("healed again", () => heals() === 2 && read("state/doing") === "");
   expect(read("journal")).toContain("to be healed: a server did not reach another\n");
   await looks(4);
