@@ -159,6 +159,7 @@ describe("connections to members of MinIO", () => {
     // Longer than a member is waited for.
     await new Promise((resolve) => setTimeout(resolve, 4000));
     await firstIsRefused(3, () => expect(connectedToAll.text, guard.text).toBe("waits\n10.9.0.2\n"));
+    expect(await refusedNow(another)).toBe(false);
   }, 120_000);
 
   it("are looked after as long as MinIO's process lives", async () => {
