@@ -68,7 +68,7 @@ export const registry = z
     previousPasswordMinutes: whole(0, 1440)
       .default(15)
       .describe(
-        "How long a password stays right after it was changed, counted from the beginning of that update, so that nobody is refused while the new one is on its way to every front. 0: it is refused at once.",
+        "How long a password stays right after it was changed, counted from when the new one is about to go to the fronts; longer only while a front has no other, as after an update that was cut off, so that nobody is refused on the way. Each user's has an end of its own, which another user's change does not move. 0: it is refused at once.",
       ),
     logLevel: z.enum(["error", "warn", "info", "debug"]).default("info"),
     proxy: notYet("a pull-through mirror"),

@@ -3,12 +3,12 @@ import type { PreviousHashesInputs } from "@moorage/hosts";
 import type { ArgsOf } from "./inputs";
 import { providerOf } from "./operation";
 
-/** Remembers the hashes of the registry's passwords from before their last change. */
+/** Remembers the hash of each of the registry's passwords from before its last change. */
 export class PreviousHashes extends pulumi.dynamic.Resource {
   /** By user. Secret. */
   declare readonly previous: pulumi.Output<Record<string, string>>;
-  /** Seconds since 1970; 0 where no password was changed yet. */
-  declare readonly until: pulumi.Output<number>;
+  /** When each of these is over, by user, in seconds since 1970. */
+  declare readonly until: pulumi.Output<Record<string, number>>;
 
   constructor(name: string, args: ArgsOf<PreviousHashesInputs>, options?: pulumi.CustomResourceOptions) {
     super(

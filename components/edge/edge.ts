@@ -159,9 +159,10 @@ function htpasswd(hashes: Readonly<Record<string, string>>): string {
   return entries.length > 0 ? entries.join("") : "# none\n";
 }
 
-/** @param previousUntil seconds since 1970 */
-function nginxConfig(args: EdgeArgs, previousUntil: number): string {
+/** @param previousUntil by user, in seconds since 1970 */
+function nginxConfig(args: EdgeArgs, previousUntil: Readonly<Record<string, number>>): string {
   const { edge, registry, store } = args;
+  const addresses = Object.values(args.nodes).map(({ config }) => config.address);
   return render.renderNginx({
     registries: registry.backends,
     balancers: store.balancers,
@@ -172,12 +173,10 @@ function nginxConfig(args: EdgeArgs, previousUntil: number): string {
     htpasswdPath: `${folder}/users.htpasswd`,
     previousHtpasswdPath: `${folder}/previous.htpasswd`,
     previousUntil,
+    fronts: addresses.map((address) => `${address}:${edge.port}`),
     rightsPath: `${folder}/rights.js`,
-    healthFrom: [
-      ...render.defaultHealthFrom,
-      // A node that cannot reach a registry asks its neighbours whether they can.
-      ...Object.values(args.nodes).map(({ config }) => config.address),
-    ],
+    // A node that cannot reach a registry asks its neighbours whether they can, and fronts ask each other.
+    healthFrom: [...render.defaultHealthFrom, ...addresses],
     proxyTimeoutSeconds: edge.proxyTimeoutSeconds,
     connectionsPerAddress: edge.limits.connections,
     requestsPerSecond: edge.limits.requestsPerSecond,

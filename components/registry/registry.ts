@@ -48,14 +48,6 @@ export class Registry extends pulumi.ComponentResource {
   constructor(name: string, args: RegistryArgs, options?: pulumi.ComponentResourceOptions) {
     super("moorage:registry:Registry", name, {}, options);
     this.users = Object.entries(args.registry.users).map(([user, of]) => this.user(name, user, of.rights));
-    this.previous = new PreviousHashes(
-      `${name}-previous-passwords`,
-      {
-        hashes: Object.fromEntries(this.users.map((user) => [user.name, user.bcryptHash])),
-        minutes: args.registry.previousPasswordMinutes,
-      },
-      { parent: this },
-    );
     this.administrator = administratorAmong(this.users);
     this.passwords = pulumi.secret(Object.fromEntries(this.users.map((user) => [user.name, user.password])));
     const httpSecret = new random.RandomPassword(
@@ -66,6 +58,15 @@ export class Registry extends pulumi.ComponentResource {
     const services = this.replicas(name, args, httpSecret);
     this.backends = args.nodes.map((node) => ({ name: serviceOf(node), port: registryPort }));
     this.ready = services.map((service) => service.converged);
+    this.previous = new PreviousHashes(
+      `${name}-previous-passwords`,
+      {
+        hashes: Object.fromEntries(this.users.map((user) => [user.name, user.bcryptHash])),
+        minutes: args.registry.previousPasswordMinutes,
+      },
+      // A former password's time begins when the fronts are next, however long registries take before them.
+      { parent: this, dependsOn: this.ready },
+    );
     args.store.withoutPreviousKeys(`${name}-previous-keys`, this.ready, this);
     this.fingerprint = pulumi.all(services.map((service) => service.fingerprint)).apply(String);
     this.registerOutputs({ backends: this.backends });

@@ -272,14 +272,14 @@ export interface SwarmMemberOutputs extends SwarmMemberInputs {
 export interface PreviousHashesInputs {
   /** By user, as they are now. Secret. */
   readonly hashes: Record<string, string>;
-  /** How long the ones before a change stay right, from when it begins; 0: not at all. */
+  /** How long the ones before a change stay right, from when fronts begin to get it; 0: not at all. */
   readonly minutes: number;
 }
 export interface PreviousHashesOutputs extends PreviousHashesInputs {
   /** By user. Secret. */
   readonly previous: Record<string, string>;
-  /** Seconds since 1970; 0 where none was changed yet. */
-  readonly until: number;
+  /** When each of these is over, by user, in seconds since 1970. */
+  readonly until: Record<string, number>;
 }
 
 // The bucket and the registry's users, made inside a MinIO container with its own client.

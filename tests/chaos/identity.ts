@@ -36,13 +36,13 @@ async function statusAt(stage: Stage, node: Host, password: string): Promise<num
   return (await askOnce(clientOf(stage), once)).status;
 }
 
-/** Until when former passwords are right, in seconds since 1970. */
+/** Until when the user's former password is right, in seconds since 1970. */
 export function untilIn(state: string): number {
   const { deployment } = JSON.parse(state) as {
-    deployment?: { resources?: { urn: string; outputs?: { until?: number } }[] };
+    deployment?: { resources?: { urn: string; outputs?: { until?: Record<string, number> } }[] };
   };
   const found = deployment?.resources?.find(({ urn }) => urn.endsWith("::registry-previous-passwords"));
-  return found?.outputs?.until ?? 0;
+  return found?.outputs?.until?.[USER] ?? 0;
 }
 
 /** What is wrong with the answers to a password that has to be right all the while: only a connection may be cut off. */

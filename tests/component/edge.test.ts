@@ -89,7 +89,10 @@ describe("the front", () => {
       "admin:private hash registry-user-admin\nreader:private hash registry-user-reader\n",
     );
     expect(contentOf(recorder.named("nginx-previous-users"))).toBe("admin:private hash before\n");
-    expect(contentOf(recorder.named("nginx-config"))).toContain("set $previous_until 1800000000;");
+    expect(contentOf(recorder.named("nginx-config"))).toContain('"user:admin" 1800000000;');
+    expect(contentOf(recorder.named("nginx-config"))).toContain(
+      'set $fronts "10.0.2.11:443 10.0.2.12:443 10.0.2.13:443 10.0.2.14:443";',
+    );
     expect(contentOf(recorder.named("nginx-rights"))).toContain("public/");
     expect(contentOf(recorder.named("nginx-rights"))).not.toContain("private");
   });

@@ -111,6 +111,12 @@ describe("the registry", () => {
     expect(waiting).toEqual([]);
   });
 
+  test("begins the time of former passwords once registries are done, so that only fronts are left", () => {
+    expect(recorder.named("registry-previous-passwords").dependencies).toEqual(
+      expect.arrayContaining(nodes.map((node) => `registry-${node}-converged`)),
+    );
+  });
+
   test("has a new user without a new service: the front is who knows users", async () => {
     const more = await registry((raw) => {
       (raw.registry?.users as Record<string, unknown>).guest = { rights: [] };

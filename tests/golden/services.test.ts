@@ -35,6 +35,8 @@ it("nginx", () => {
     keyPath: "/run/secrets/front.key",
     htpasswdPath: "/run/secrets/htpasswd",
     previousHtpasswdPath: "/run/secrets/htpasswd-previous",
+    previousUntil: { admin: 1800000000, ci: 1800000900 },
+    fronts: nodes.map(({ address }) => `${address}:443`),
     rightsPath: "/etc/nginx/rights.js",
     healthFrom: ["127.0.0.0/8", "172.16.0.0/12", ...nodes.map(({ address }) => address)],
   });

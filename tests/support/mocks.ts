@@ -182,7 +182,7 @@ function answers({ type, name }: Registered, row: readonly string[] = []): Prope
     case "pulumi-nodejs:dynamic/moorage:EtcdCluster":
       return { memberIds: { coreos1: "8e9e05c52164694d" } };
     case "pulumi-nodejs:dynamic/moorage:PreviousHashes":
-      return { previous: { admin: "private hash before" }, until: 1800000000 };
+      return { previous: { admin: "private hash before" }, until: { admin: 1800000000 } };
     case "pulumi-nodejs:dynamic/moorage:RollingOrder":
     case "pulumi-nodejs:dynamic/moorage:StorageOrder":
       return { oneByOne: true };

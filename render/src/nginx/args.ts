@@ -11,10 +11,15 @@ export interface NginxArgs {
   readonly keyPath: string;
   /** Users and bcrypt hashes. */
   readonly htpasswdPath: string;
-  /** The hashes before the last change, accepted besides while that change is on its way to every front. */
+  /** Users' hashes before their last change, accepted besides while that change is on its way to every front. */
   readonly previousHtpasswdPath?: string;
-  /** Until when they are, in seconds since 1970. @default as long as they are there */
-  readonly previousUntil?: number;
+  /** Until when each is, by user, in seconds since 1970. @default as long as they are there */
+  readonly previousUntil?: Readonly<Record<string, number>>;
+  /**
+   * Every front as `host:port`. What is a former password here is right past its time, too, for as long as it is the
+   * only one that one of them has. @default none is asked
+   */
+  readonly fronts?: readonly string[];
   /** `rightsScript()`; the users' module stands beside it as `users.js`. */
   readonly rightsPath: string;
   /** Who may ask for the front's own health; others are told that there is no such path. */

@@ -69,6 +69,8 @@ function httpBasics(args: Settings): string {
     "# Who is too slow is reset: a connection that is closed in order keeps its buffers until the other side agrees.",
     "reset_timedout_connection on;",
     "large_client_header_buffers 4 16k;",
+    "# A user's name may have 63 characters.",
+    "map_hash_bucket_size 128;",
     "# Here and not in one location, as the password's subrequest is measured by the body, too.",
     "client_max_body_size 0;",
     "",

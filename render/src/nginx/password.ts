@@ -1,5 +1,5 @@
 /** Passwords: checked in a server of their own, and remembered. */
-import { lines, word } from "../text";
+import { indent, lines, word } from "../text";
 import type { Settings } from "./args";
 
 /**
@@ -30,6 +30,7 @@ export function loginLimits(): string {
 export function passwordServer(args: Settings): string {
   const previous = args.previousHtpasswdPath;
   return lines(
+    ...endsOfPrevious(args),
     "server {",
     `    listen unix:${args.run}/password.sock;`,
     "    access_log off;",
@@ -43,16 +44,7 @@ export function passwordServer(args: Settings): string {
     "    location / {",
     "        js_content rights.accepted;",
     "    }",
-    ...(previous === undefined
-      ? []
-      : [
-          "    location @previous {",
-          `        auth_basic_user_file ${word(previous, "previous htpasswd path")};`,
-          "        error_page 401 =403 @refused;",
-          `        set $previous_until ${args.previousUntil ?? '""'};`,
-          "        js_content rights.previous;",
-          "    }",
-        ]),
+    previous !== undefined && indent(previousPasswords(args, previous), 4).trimEnd(),
     "    location @refused {",
     "        auth_basic off;",
     "        js_content rights.refused;",
@@ -62,4 +54,44 @@ export function passwordServer(args: Settings): string {
     "    }",
     "}",
   );
+}
+
+/** A user may be called what a map takes for an option of its own. */
+function endsOfPrevious({ previousUntil }: Settings): string[] {
+  if (previousUntil === undefined) return [];
+  return [
+    "# Until when the password that a user had before the last change is right.",
+    'map "user:$remote_user" $previous_until {',
+    "    default 0;",
+    ...Object.entries(previousUntil).map(([user, until]) => `    "user:${word(user, "user")}" ${until};`),
+    "}",
+    "",
+  ];
+}
+
+/** Where passwords go that are not the ones of now. */
+function previousPasswords(args: Settings, file: string): string {
+  return lines(
+    "location @previous {",
+    `    auth_basic_user_file ${word(file, "previous htpasswd path")};`,
+    "    error_page 401 =403 @refused;",
+    args.previousUntil === undefined && '    set $previous_until "";',
+    `    set $previous_file ${word(file, "previous htpasswd path")};`,
+    `    set $fronts "${fronts(args).join(" ")}";`,
+    "    # They show a certificate for their names, if for their addresses at all, and are told a digest alone.",
+    "    js_fetch_verify off;",
+    "    js_fetch_timeout 1s;",
+    "    js_content rights.previous;",
+    "}",
+  );
+}
+
+const fronts = (args: Settings): string[] => (args.fronts ?? []).map((front) => word(front, "front"));
+
+/** The question that fronts ask each other, whether a former password is still the only one that one of them has. */
+export function passwordQuestion(args: Settings): string[] {
+  return [
+    `set $users_file ${word(args.htpasswdPath, "htpasswd path")};`,
+    "js_content rights.current;",
+  ];
 }

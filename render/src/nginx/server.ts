@@ -2,6 +2,7 @@
 import { indent, lines, word } from "../text";
 import { headersAndErrors } from "./answers";
 import type { Settings } from "./args";
+import { passwordQuestion } from "./password";
 import { quorumLocations } from "./quorum";
 import { entry, routes, towardsRegistries } from "./routes";
 import { leavingPath } from "./start";
@@ -84,6 +85,11 @@ function health(args: Settings): string {
     "    proxy_read_timeout 1s;",
     "    proxy_next_upstream error timeout http_502 http_503 http_504;",
     "    proxy_next_upstream_timeout 2s;",
+    "}",
+    "# From other fronts: whether what is a former password with them is the one of now here.",
+    "location = /healthz/password {",
+    ...access,
+    ...passwordQuestion(args).map((directive) => `    ${directive}`),
     "}",
     "location / {",
     "    return 404;",

@@ -1,5 +1,6 @@
 // Users and rights of the registry. users.js beside it says who they are.
 import crypto from "crypto";
+import fs from "fs";
 import users from "users.js";
 
 // Refusals of an address, without two minutes' pause between them, after which it counts as guessing.
@@ -154,9 +155,36 @@ function accepted(r) {
   r.return(204);
 }
 
-/** The password before the last change: it is right for as long as fronts may not know the new one. */
+/** The password before the last change: it is right until its time is over, and while a front knows no other. */
 function previous(r) {
-  return Date.now() < (r.variables.previous_until || Infinity) * 1000 ? accepted(r) : refused(r);
+  if (Date.now() < (r.variables.previous_until || Infinity) * 1000) {
+    accepted(r);
+  } else {
+    isCurrentElsewhere(r).then((is) => (is ? accepted(r) : refused(r)));
+  }
+}
+
+/** A front that does not answer accepts nothing itself, so it is no reason to. */
+function isCurrentElsewhere(r) {
+  const user = r.variables.remote_user;
+  const query = "user=" + user + "&digest=" + digestOf(r.variables.previous_file, user);
+  const ask = (front) =>
+    ngx.fetch("https://" + front + "/healthz/password?" + query).then((answer) => answer.status, () => 0);
+  const fronts = r.variables.fronts.split(" ").filter((front) => front);
+  return Promise.all(fronts.map(ask)).then((statuses) => statuses.indexOf(204) >= 0);
+}
+
+/** For another front, by a digest: whether a password is the one of now here. */
+function current(r) {
+  const digest = digestOf(r.variables.users_file, r.args.user || "");
+  r.return(digest !== "" && digest === r.args.digest ? 204 : 404);
+}
+
+/** Stands for a user's password in a file of hashes; empty where the user is not in it. */
+function digestOf(file, user) {
+  const ofUser = (line) => line.slice(0, user.length + 1) === user + ":";
+  const line = fs.readFileSync(file, "utf8").split("\n").filter(ofUser)[0];
+  return line ? crypto.createHash("sha256").update(line).digest("hex") : "";
 }
 
 /** A request without a password is how every client begins. */
@@ -170,4 +198,4 @@ function refused(r) {
   r.return(403, "wrong");
 }
 
-export default { route, affinity, credential, attempt, guess, accepted, previous, refused };
+export default { route, affinity, credential, attempt, guess, accepted, previous, current, refused };

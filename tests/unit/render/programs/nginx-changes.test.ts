@@ -1,17 +1,64 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 import { admin, Fronts } from "./fronts";
 
 const fronts = new Fronts(25490, "127.0.6.1");
 
+const inSeconds = (seconds: number): number => Math.round(Date.now() / 1000) + seconds;
+
 describe("the password before the last change", () => {
-  it.each([
-    ["right until the time that is given", 60, 200],
-    ["no longer right after it", -1, 401],
-  ])("is %s", async (_, seconds, status) => {
-    const front = await fronts.start({ previousUntil: Math.round(Date.now() / 1000) + seconds });
+  it("is right until each user's own end", async () => {
+    const front = await fronts.start({ previousUntil: { admin: inSeconds(-1), team: inSeconds(60) } });
     front.addPassword("previous", "admin", "older");
-    expect((await front.ask("/v2/", { user: "admin:older" })).status).toBe(status);
-    expect((await front.ask("/v2/", { user: admin })).status).toBe(200);
+    front.addPassword("previous", "team", "older");
+    const statusOf = async (user: string): Promise<number> => (await front.ask("/v2/", { user })).status;
+    expect(await statusOf("admin:older")).toBe(401);
+    expect(await statusOf("team:older")).toBe(200);
+    for (const user of [admin, "team:blue"]) expect(await statusOf(user)).toBe(200);
+  });
+
+  it("is right past its end for as long as a front has no other", async () => {
+    const behind = await fronts.start();
+    const front = await fronts.start({
+      previousUntil: { admin: inSeconds(-1) },
+      // One of them is off.
+      fronts: ["127.0.0.1:1", `127.0.0.1:${behind.port}`],
+    });
+    front.addPassword("previous", "admin", "older");
+    const status = async (): Promise<number> => (await front.ask("/v2/", { user: "admin:older" })).status;
+    // The other front has the new one, and then one that is newer still.
+    expect(await status()).toBe(401);
+    const has = (password: string): void => {
+      behind.forgetPasswords("htpasswd");
+      behind.addPassword("htpasswd", "admin", password);
+    };
+    has("blue");
+    expect(await status()).toBe(401);
+    has("older");
+    expect(await status()).toBe(200);
+  });
+
+  it("is told by no front, to nobody but its neighbours", async () => {
+    const front = await fronts.start({ healthFrom: ["127.0.0.1"] });
+    const line = fs.readFileSync(path.join(front.folder, "htpasswd"), "utf8").split("\n")[0] ?? "";
+    const digest = createHash("sha256").update(line).digest("hex");
+    const status = async (query: string, from?: string): Promise<number> =>
+      (await front.ask(`/healthz/password?${query}`, { from })).status;
+    expect(await status(`user=admin&digest=${digest}`)).toBe(204);
+    expect(await status(`user=admin&digest=${digest}`, "127.0.0.2")).toBe(404);
+    for (const query of [`user=team&digest=${digest}`, "user=stranger&digest=", "user=admin&digest=", ""])
+      expect(await status(query)).toBe(404);
+  });
+
+  it("may be that of any user, whatever the name", async () => {
+    const names = ["default", "hostnames", "volatile", "a".repeat(63)];
+    const front = await fronts.start({
+      previousUntil: Object.fromEntries(names.map((name) => [name, inSeconds(60)])),
+    });
+    front.addPassword("previous", "admin", "older");
+    expect((await front.ask("/v2/", { user: "admin:older" })).status).toBe(401);
   });
 });
 
