@@ -77,6 +77,7 @@ const edge = new Edge("edge", {
   authority,
   images: images.references,
   nodes: nodesWithRole(fleet.nodes, "edge"),
+  all: fleet.nodes,
 });
 for (const [node, { machine }] of Object.entries(fleet.nodes)) {
   const parts = [

@@ -37,6 +37,8 @@ export interface EdgeArgs {
   readonly images: { readonly nginx: string; readonly keepalived: string };
   /** The edge nodes; the earlier one takes the address when both could. */
   readonly nodes: Readonly<Record<string, { readonly config: NodeConfig; readonly machine: CoreOsNode }>>;
+  /** All nodes, those included: by the others an edge node tells that it is cut off. */
+  readonly all: Readonly<Record<string, { readonly config: NodeConfig }>>;
 }
 
 /** The registry's front: nginx on every edge node, and one address that follows a healthy one. */
@@ -122,8 +124,8 @@ export class Edge extends pulumi.ComponentResource {
       interface: own.config.interface,
       address: own.config.address,
       vip: args.edge.vip,
-
-      peers: names.filter((other) => other !== node).map((other) => args.nodes[other]?.config.address ?? ""),
+      peers: addressesBut(node, args.nodes),
+      witnesses: addressesBut(node, args.all),
       priority: 200 - names.indexOf(node),
       virtualRouterId: args.edge.virtualRouterId,
       port: args.edge.port,
@@ -141,6 +143,11 @@ export class Edge extends pulumi.ComponentResource {
       { parent: this, dependsOn: args.swarm.before(node, [nginx.converged]) },
     );
   }
+}
+
+function addressesBut(node: string, nodes: EdgeArgs["all"]): string[] {
+  const others = Object.entries(nodes).filter(([name]) => name !== node);
+  return others.map(([, { config }]) => config.address);
 }
 
 function certificateNames({ edge, nodes }: EdgeArgs): string[] {

@@ -8,12 +8,15 @@ export const keepalivedStartName = "start";
 /** What is watched, each by a process of its own; wherever keepalived runs, as to start others would restart it. */
 const frontWatches = ["front", "witness", "registry"];
 
+/** Where every node of a Swarm listens, whatever else it does. */
+const gossipPort = 7946;
+
 export interface FrontCheckArgs {
   /** Port the front is published on. */
   readonly port: number;
   /** Addresses of the other edge nodes. */
   readonly peers: readonly string[];
-  /** Addresses of all other nodes, to tell a node that is cut off. */
+  /** Addresses of all other nodes, those included, to tell a node that is cut off. */
   readonly witnesses: readonly string[];
   /** Folder where the watches note what they have seen, in keepalived's container. @default "/run" */
   readonly seenFolder?: string;
@@ -21,9 +24,12 @@ export interface FrontCheckArgs {
 
 const seenPath = ({ seenFolder = "/run" }: FrontCheckArgs): string => `${word(seenFolder, "folder")}/seen-$1`;
 
-/** The node that tells this one that it is not cut off. Of two nodes neither can tell which of them is. */
-const witnessOf = ({ witnesses }: FrontCheckArgs): string | undefined =>
-  witnesses.length > 1 ? witnesses[0] : undefined;
+/**
+ * The edge node that tells this one, by its nginx, that it is not cut off. Nobody where that is no question: of two nodes
+ * neither can tell which of them is, and nobody takes the VIP of the only edge node.
+ */
+const witnessOf = ({ peers, witnesses }: FrontCheckArgs): string | undefined =>
+  witnesses.length > 1 ? peers[0] : undefined;
 
 /** What is watched, and how long an answer may take. */
 const watched = (args: FrontCheckArgs): Readonly<Record<string, { url: string; seconds: number }>> => {
@@ -107,25 +113,30 @@ const asking = (witness: string): string[] => [
   "}",
   `front_runs() { ask --max-time 0.7 "https://127.0.0.1:$port/healthz"; }`,
   `registry_works() { ask --connect-timeout 0.5 --max-time 1.5 "https://127.0.0.1:$port/healthz/registry"; }`,
-  "# A path ($2) of several hosts ($1), all at once: keepalived takes a check that goes on for too long for a no. By $3",
+  "# URLs ($2) of several hosts ($1), all at once: keepalived takes a check that goes on for too long for a no. By $3",
   "# seconds each has to be connected to, by $4 to have answered; $5 is what curl says of each.",
   "of_each() {",
-  "    hosts=$1 path=$2 connected=$3 answered=$4 form=$5",
+  "    hosts=$1 urls=$2 connected=$3 answered=$4 form=$5",
   "    set --",
-  '    for host in $hosts; do set -- "$@" -o /dev/null "https://$host:$port$path"; done',
+  "    for host in $hosts; do for url in $urls; do",
+  '        set -- "$@" -o /dev/null "${url%HOST*}$host${url#*HOST}"',
+  "    done; done",
   "    [ $# -gt 0 ] || return 0",
   `    curl -Z --parallel-immediate -fsk --noproxy '*' --connect-timeout "$connected" --max-time "$answered" -w "$form" "$@" 2>/dev/null`,
   "}",
   "neighbour_works() {",
-  `    case $(of_each "$peers" /healthz/registry 0.5 1.5 '%{http_code} ') in`,
+  `    case $(of_each "$peers" "https://HOST:$port/healthz/registry" 0.5 1.5 '%{http_code} ') in`,
   "        *200*) return 0 ;;",
   "    esac",
   "    return 1",
   "}",
-  "# No other node answers. A connection refused at once is an answer, too.",
+  "# No other node answers. A connection refused at once is an answer, too: that is what a node says on the front's port",
+  "# that is no edge node. A filter may drop it there, but lets nodes through to Swarm's gossip. There a connection is all",
+  "# that is wanted, so it is asked by a protocol in which the server speaks first, and hears nothing that it would log.",
   "cut_off() {",
   "    form='%{exitcode}_%{time_connect}_%{time_total} '",
-  '    for answer in $(of_each "$witnesses" /healthz 0.4 0.6 "$form"); do',
+  `    urls="https://HOST:$port/healthz ftp://HOST:${gossipPort}/"`,
+  '    for answer in $(of_each "$witnesses" "$urls" 0.4 0.6 "$form"); do',
   "        case $answer in",
   "            7_0.000000_0.0[0-4]*) return 1 ;;",
   "            *_0.000000_*) ;;",
@@ -168,7 +179,7 @@ export function renderFrontCheck(args: FrontCheckArgs): string {
     "    200_*) ;;",
     "    *) front_runs || exit 1 ;;",
     "esac",
-    args.witnesses.length > 1 && "if cut_off && cut_off; then exit 1; fi",
+    witnessOf(args) !== undefined && "if cut_off && cut_off; then exit 1; fi",
     "registry_works && exit 0",
     "if neighbour_works; then exit 1; fi",
     "exit 0",

@@ -14,11 +14,11 @@ function edge(change?: (raw: RawConfig) => void, ...without: string[]): Promise<
   });
 }
 
-function keepalivedOf(recorder: Recorder, node: string): string {
+function fileOf(recorder: Recorder, node: string, name: string): string {
   const { files } = plain(recorder.named(`edge-keepalived-${node}`).inputs) as {
     files: Record<string, { content: string }>;
   };
-  const found = Object.entries(files).find(([path]) => path.endsWith("/keepalived.conf"));
+  const found = Object.entries(files).find(([path]) => path.endsWith(`/${name}`));
   return found?.[1].content ?? "";
 }
 
@@ -102,16 +102,29 @@ describe("the front", () => {
     expect(inputs).toMatchObject({ part: "edge", connection: { node: "coreos2", host: "10.0.2.12" } });
     expect(secretPaths(inputs)).toEqual(["connection.privateKey"]);
     expect(dependencies).toContain("nginx-converged");
-    expect(keepalivedOf(recorder, "coreos2")).toMatch(/unicast_src_ip 10\.0\.2\.12\n/);
-    const peers = /unicast_peer \{([^}]*)\}/.exec(keepalivedOf(recorder, "coreos2"))?.[1] ?? "";
+    expect(fileOf(recorder, "coreos2", "keepalived.conf")).toMatch(/unicast_src_ip 10\.0\.2\.12\n/);
+    const peers = /unicast_peer \{([^}]*)\}/.exec(fileOf(recorder, "coreos2", "keepalived.conf"))?.[1] ?? "";
     expect(peers.trim().split(/\s+/)).toEqual(["10.0.2.11", "10.0.2.13", "10.0.2.14"]);
   });
 
   test("prefers the earlier nodes, each by a priority of its own", () => {
     const priorities = [1, 2, 3, 4].map((at) =>
-      Number(/\n\s+priority (\d+)\n/.exec(keepalivedOf(recorder, `coreos${at}`))?.[1]),
+      Number(/\n\s+priority (\d+)\n/.exec(fileOf(recorder, `coreos${at}`, "keepalived.conf"))?.[1]),
     );
     expect(priorities).toEqual([200, 199, 198, 197]);
+  });
+
+  test("lets each edge node tell by all other nodes whether it is cut off, and ask its neighbours alone for more", async () => {
+    const two = await edge((raw) => {
+      for (const [name, node] of Object.entries(raw.nodes ?? {})) {
+        const { roles } = node as { roles: string[] };
+        if (["coreos3", "coreos4"].includes(name)) roles.splice(roles.indexOf("edge"), 1);
+      }
+    });
+    const check = fileOf(two, "coreos2", "check-front");
+    expect(check).toContain('peers="10.0.2.11"\n');
+    expect(check).toContain('witnesses="10.0.2.11 10.0.2.13 10.0.2.14"\n');
+    expect(check).toContain("if cut_off && cut_off; then exit 1; fi");
   });
 
   test("limits clients as its configuration says", async () => {

@@ -129,6 +129,7 @@ export function edgeOf(
     authority,
     images,
     nodes: nodesWithRole(nodes, "edge") as StandingNodes,
+    all: nodes,
   });
   return { authority, edge };
 }

@@ -24,8 +24,8 @@ for word; do
     %{http_code}_) codes=yes ;;
     "%{exitcode}_%{time_connect}_%{time_total} ") codes=no ;;
     "%{http_code} ") codes=each ;;
-    https://*)
-      case $(answer_of \${word#https://}) in
+    https://* | ftp://*)
+      case $(answer_of \${word#*://}) in
         ok) status=0 code=200 times=0.001_0.004 ;;
         503) status=22 code=503 times=0.001_0.004 ;;
         refused) status=7 code=000 times=0.000000_0.000312 ;;
@@ -89,6 +89,12 @@ describe("whether a node may hold the VIP", () => {
     ],
     ["cut off from all, with a registry that still seems to work", { [here]: "ok", [works]: "ok" }, false],
     ["no route to any", { [here]: "ok", [works]: "ok", "10.0.2.12/healthz": "unreachable" }, false],
+    ["a neighbour answers to Swarm's gossip alone", { [here]: "ok", [works]: "ok", "10.0.2.13/": "ok" }, true],
+    [
+      "a neighbour refuses that at once, and drops the rest",
+      { [here]: "ok", [works]: "ok", "10.0.2.13/": "refused" },
+      true,
+    ],
     [
       "no registry from here, but from a neighbour",
       { [here]: "ok", [works]: "503", "10.0.2.12/healthz": "ok", "10.0.2.13/healthz/registry": "ok" },
@@ -139,8 +145,20 @@ describe("whether a node may hold the VIP", () => {
     });
   });
 
-  it("of two edge nodes keeps the one that is left", () => {
-    fs.writeFileSync(script, renderFrontCheck({ port: 443, peers: ["10.0.2.12"], witnesses: ["10.0.2.12"] }));
-    expect(mayHold({ [here]: "ok", [works]: "ok" })).toBe(true);
+  const among = (count: number, edges: number): void => {
+    const others = Array.from({ length: count - 1 }, (_, at) => `10.0.2.1${at + 2}`);
+    const check = { port: 443, peers: others.slice(0, edges - 1), witnesses: others };
+    fs.writeFileSync(script, renderFrontCheck(check), { mode: 0o755 });
+  };
+
+  it.each([
+    ["of two nodes keeps the one that is left", 2, 2, {}, true],
+    ["of two edge nodes among four takes none that is cut off", 4, 2, {}, false],
+    ["of two edge nodes among four keeps the one that others refuse", 4, 2, { "10.0.2.13/healthz": "refused" }, true],
+    ["of two edge nodes among four keeps the one whose others drop that", 4, 2, { "10.0.2.14/": "ok" }, true],
+    ["of one edge node among four keeps it: nobody else takes the VIP", 4, 1, {}, true],
+  ])("%s", (_, count, edges, answers, expected) => {
+    among(count, edges);
+    expect(mayHold({ [here]: "ok", [works]: "ok", ...(answers as Record<string, string>) })).toBe(expected);
   });
 });
