@@ -64,8 +64,8 @@ export class DockerError extends HostError {
 }
 
 /**
- * A creation that failed after part of its work was done. Pulumi records `properties` under `id`,
- * so that the next update goes on from there.
+ * A creation or a change that failed after part of its work was done. Pulumi records `properties` under `id`, so that the
+ * next update goes on from there.
  */
 export class PartialFailure<Outputs extends object = object> extends Error {
   readonly reasons: string[];

@@ -2,6 +2,7 @@
 import { acceptance } from "./acceptance";
 import type { Operation } from "./contract";
 import { dataDisk } from "./data-disk";
+import { PartialFailure } from "./errors";
 import { etcdCluster } from "./etcd/cluster";
 import { installation } from "./installation";
 import { loadedImages } from "./loaded-images";
@@ -53,7 +54,7 @@ export function providerMethods(name: OperationName) {
   const [known, ...computed] = operations[name];
   const operation = known as unknown as AnyOperation;
   return {
-    create: (inputs: Properties) => operation.create(inputs),
+    create: (inputs: Properties) => withShell(inputs, operation.create(inputs)),
     read: async (id: string, props: Properties) => {
       const found = await told(operation.read(id, props));
       if (!found) return {};
@@ -64,10 +65,21 @@ export function providerMethods(name: OperationName) {
     diff: (_id: string, olds: Properties, news: Properties) =>
       Promise.resolve({ ...operation.diff(olds, news), deleteBeforeReplace: true }),
     update: async (id: string, olds: Properties, news: Properties) => ({
-      outs: await operation.update(id, olds, news),
+      outs: await withShell(news, operation.update(id, olds, news)),
     }),
     delete: (id: string, props: Properties) => told(operation.delete(id, props)),
   };
+}
+
+/**
+ * Pulumi puts its own key into what a success gives back, and not into what a failure half way does. A refresh or a
+ * deletion of what is recorded without it finds no provider.
+ */
+async function withShell<T>({ __provider }: Properties, work: Promise<T>): Promise<T> {
+  return work.catch((error: unknown) => {
+    if (!(error instanceof PartialFailure)) throw error;
+    throw new PartialFailure(error.id, { ...error.properties, __provider }, error);
+  });
 }
 
 /** Pulumi prints the stack of an error in a read or a deletion; its message says what a user can do. */

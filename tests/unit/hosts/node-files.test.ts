@@ -4,6 +4,7 @@ import type { NodeFilesInputs, NodeFilesOutputs } from "../../../hosts/src/contr
 import { PartialFailure } from "../../../hosts/src/errors";
 import { nodeFiles } from "../../../hosts/src/node-files";
 import { parsePending } from "../../../hosts/src/node-files/parse";
+import { providerMethods } from "../../../hosts/src/provider";
 import { Sandbox, canSandbox } from "./support/sandbox";
 import { logged } from "./support/stop";
 
@@ -111,9 +112,13 @@ describe.skipIf(!canSandbox)("a part of a node's files", () => {
   it("records what was placed when a unit does not start, with its last words", async () => {
     const sandbox = await Sandbox.start();
     writeFileSync(sandbox.at("units/painter.service.fail"), "");
-    const failure = await nodeFiles.create(inputs(sandbox)).catch((error: unknown) => error);
+    const create = providerMethods("nodeFiles").create({ ...inputs(sandbox), __provider: "code" });
+    const failure = await create.catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(PartialFailure);
-    expect(failure).toMatchObject({ id: "swarm-1/base", properties: { part: "base" } });
+    // Pulumi's own key, too, without which what is recorded could be neither read nor deleted.
+    const properties = { part: "base", __provider: "code" };
+    expect(failure).toMatchObject({ id: "swarm-1/base", properties });
+    expect((failure as PartialFailure).reasons).toEqual([(failure as Error).message]);
     expect((failure as Error).message).toMatch(/^swarm-1: applying changed files and units failed/);
     expect((failure as Error).message).toContain("out of paint");
   });
