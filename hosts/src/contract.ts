@@ -193,8 +193,8 @@ export interface NodeFilesInputs {
   readonly cluster?: Cluster;
   readonly installation?: Installed;
   /**
-   * Units are restarted on one node at a time, and what does not work is put back. As `cluster`, a change of it alone
-   * changes nothing. @default false
+   * Units are restarted and reloaded on one node at a time, but for files that nodes have to agree on, and what does not
+   * work is put back. As `cluster`, a change of it alone changes nothing. @default false
    */
   readonly rolled?: boolean;
 }

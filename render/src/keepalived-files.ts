@@ -8,12 +8,14 @@ import {
 } from "./front-check";
 import {
   heartbeatName,
-  renderAlive,
   renderHeartbeat,
   renderKeepalived,
+  renderRouter,
   renderVipGuard,
+  routerName,
   type KeepalivedArgs,
 } from "./keepalived";
+import { renderAlive, renderVrrpState, vrrpStateName } from "./keepalived-alive";
 import type { ManagedFile, NodeFiles } from "./model";
 import { renderUnit, unitCommand } from "./unit";
 
@@ -46,22 +48,27 @@ export function keepalivedFiles(args: KeepalivedFilesArgs): NodeFiles {
     peers: args.peers,
     witnesses: args.witnesses ?? args.peers,
   };
+  const conf = { ...args, scriptFolder: folder };
+  const reload = { action: "reload", unit: keepalivedUnit } as const;
   return {
     files: {
-      [`${folder}/keepalived.conf`]: {
-        content: renderKeepalived({ ...args, scriptFolder: folder }),
+      [`${folder}/${routerName}`]: {
+        content: renderRouter(conf),
         mode: 0o644,
-        apply: { action: "reload", unit: keepalivedUnit },
+        apply: reload,
+        agreed: true,
       },
-      // A script is read anew each time it is run.
-      [`${folder}/${frontCheckName}`]: script(renderFrontCheck(check), { action: "none" }),
-      [`${folder}/${frontWatchName}`]: script(renderFrontWatch(check), { action: "none" }),
+      [`${folder}/keepalived.conf`]: { content: renderKeepalived(conf), mode: 0o644, apply: reload },
+      // A script is read anew each time it is run. With one that does not work keepalived should not be on every node.
+      [`${folder}/${frontCheckName}`]: script(renderFrontCheck(check), reload),
+      [`${folder}/${frontWatchName}`]: script(renderFrontWatch(check), reload),
+      [`${folder}/${heartbeatName}`]: script(renderHeartbeat(heartbeatPath), reload),
       [`${folder}/${keepalivedStartName}`]: script(renderKeepalivedStart(folder), {
         action: "restart",
         unit: keepalivedUnit,
       }),
-      [`${folder}/${heartbeatName}`]: script(renderHeartbeat(heartbeatPath), { action: "none" }),
-      [alivePath]: script(renderAlive(heartbeatPath), { action: "none" }),
+      [`${folder}/${vrrpStateName}`]: script(renderVrrpState(), { action: "none" }),
+      [alivePath]: script(alive(args, check.port), { action: "none" }),
       [guardPath]: script(renderVipGuard({ ...args, heartbeatPath }), {
         action: "restart",
         unit: vipGuardUnit,
@@ -74,6 +81,18 @@ export function keepalivedFiles(args: KeepalivedFilesArgs): NodeFiles {
   };
 }
 
+function alive({ interface: device }: KeepalivedFilesArgs, port: number): string {
+  return renderAlive({
+    container,
+    interface: device,
+    port,
+    heartbeatPath,
+    routerPath: `${folder}/${routerName}`,
+    statePath: `${folder}/${vrrpStateName}`,
+    checkPath: `${folder}/${frontCheckName}`,
+  });
+}
+
 function script(content: string, apply: ManagedFile["apply"]): ManagedFile {
   return { content, mode: 0o755, apply };
 }
@@ -81,8 +100,8 @@ function script(content: string, apply: ManagedFile["apply"]): ManagedFile {
 function serviceUnit(args: KeepalivedFilesArgs): string {
   const prefix = args.prefixLength ?? 32;
   const removed = unitCommand(["docker", "rm", "--force", container]);
-  // Whoever starts or reloads it is told whether it lives, and not only that Docker was asked.
-  const alive = unitCommand(["/bin/sh", alivePath]);
+  // Whoever starts or reloads it is told whether it works, and not only that Docker was asked.
+  const works = unitCommand(["/bin/sh", alivePath]);
   return renderUnit({
     Unit: {
       Description: `VIP ${args.vip} of the registry`,
@@ -99,12 +118,12 @@ function serviceUnit(args: KeepalivedFilesArgs): string {
       TimeoutStopSec: "20s",
       ExecStartPre: `-${removed}`,
       ExecStart: unitCommand(runCommand(args.image)),
-      ExecStartPost: alive,
+      ExecStartPost: works,
       ExecReload: [
         // One that cannot be read is refused before keepalived forgets the one it has.
         unitCommand(["docker", "exec", container, "keepalived", "--config-test", ...configured]),
         unitCommand(["docker", "kill", "--signal", "HUP", container]),
-        alive,
+        works,
       ],
       ExecStop: `-${unitCommand(["docker", "stop", "-t", "5", container])}`,
       ExecStopPost: [

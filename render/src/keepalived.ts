@@ -1,4 +1,4 @@
-/** keepalived's configuration, and what proves that it lives. */
+/** keepalived's configuration, and what takes the VIP off a node where it has died. */
 import { frontCheckName } from "./front-check";
 import { lines, word } from "./text";
 
@@ -19,11 +19,26 @@ export interface KeepalivedArgs {
   readonly virtualRouterId: number;
   /** Seconds between two signs of life of the VIP's holder. @default 0.3 */
   readonly advertInterval?: number;
-  /** Folder of the two scripts, as keepalived sees it. */
+  /** Folder of the two scripts and of `renderRouter()`, as keepalived sees it. */
   readonly scriptFolder: string;
 }
 
 export const heartbeatName = "heartbeat";
+export const routerName = "router.conf";
+
+/** What nodes have to agree on to have one holder of the VIP: part of the configuration, in a file of its own. */
+export function renderRouter(args: KeepalivedArgs): string {
+  return `# What all nodes have to agree on, or more than one of them takes the VIP. It comes on all of them at once.
+version 3
+virtual_router_id ${args.virtualRouterId}
+unicast_src_ip ${word(args.address, "address")}
+unicast_peer {
+${args.peers.map((peer) => `    ${word(peer, "peer")}\n`).join("")}}
+virtual_ipaddress {
+    ${word(args.vip, "VIP")}/${args.prefixLength ?? 32}
+}
+`;
+}
 
 /**
  * VRRP 3 has no passwords, and 2 sends them in clear: what keeps strangers out is the list of peers. A node that is cut
@@ -59,19 +74,12 @@ vrrp_script heartbeat {
 }
 
 vrrp_instance registry {
-    version 3
+    include ${folder}/${routerName}
     state BACKUP
     nopreempt
     interface ${device}
-    virtual_router_id ${args.virtualRouterId}
     priority ${args.priority}
     advert_int ${args.advertInterval ?? 0.3}
-    unicast_src_ip ${word(args.address, "address")}
-    unicast_peer {
-${args.peers.map((peer) => `        ${word(peer, "peer")}\n`).join("")}    }
-    virtual_ipaddress {
-        ${word(args.vip, "VIP")}/${args.prefixLength ?? 32} dev ${device}
-    }
     track_script {
         front
         heartbeat
@@ -86,32 +94,6 @@ export function renderHeartbeat(path: string): string {
     "#!/bin/sh",
     "# Run by keepalived: as long as this changes, keepalived is alive.",
     `echo "$$" > ${word(path, "heartbeat")}`,
-  );
-}
-
-/**
- * Ends well once keepalived has shown signs of life for three seconds, by which it may have the VIP again; badly after
- * half a minute without.
- */
-export function renderAlive(path: string): string {
-  const read = `{ read -r now < ${word(path, "heartbeat")}; } 2>/dev/null`;
-  return lines(
-    "#!/bin/sh",
-    "# Waits until keepalived lives: what it writes changes twice each second.",
-    "now=",
-    read,
-    "signs=0",
-    "tries=0",
-    'while [ "$tries" -lt 120 ]; do',
-    "    last=$now",
-    "    sleep 0.25",
-    `    ${read}`,
-    '    [ "$now" = "$last" ] || signs=$((signs + 1))',
-    '    [ "$signs" -lt 6 ] || exit 0',
-    "    tries=$((tries + 1))",
-    "done",
-    'echo "keepalived shows no sign of life" >&2',
-    "exit 1",
   );
 }
 

@@ -132,6 +132,8 @@ export interface ManagedFile {
    * what the owner had before comes back when the file leaves the part.
    */
   readonly shared?: true;
+  /** All nodes have to agree on it: where its part is rolled node by node, it comes on all at once, and before the rest. */
+  readonly agreed?: true;
 }
 
 /** A systemd unit of ours, or drop-ins for one that exists. */

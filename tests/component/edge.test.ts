@@ -102,9 +102,25 @@ describe("the front", () => {
     expect(inputs).toMatchObject({ part: "edge", connection: { node: "coreos2", host: "10.0.2.12" } });
     expect(secretPaths(inputs)).toEqual(["connection.privateKey"]);
     expect(dependencies).toContain("nginx-converged");
-    expect(fileOf(recorder, "coreos2", "keepalived.conf")).toMatch(/unicast_src_ip 10\.0\.2\.12\n/);
-    const peers = /unicast_peer \{([^}]*)\}/.exec(fileOf(recorder, "coreos2", "keepalived.conf"))?.[1] ?? "";
+    const router = fileOf(recorder, "coreos2", "router.conf");
+    expect(router).toMatch(/unicast_src_ip 10\.0\.2\.12\n/);
+    const peers = /unicast_peer \{([^}]*)\}/.exec(router)?.[1] ?? "";
     expect(peers.trim().split(/\s+/)).toEqual(["10.0.2.11", "10.0.2.13", "10.0.2.14"]);
+  });
+
+  test("rolls keepalived node by node, but for what nodes have to agree on", async () => {
+    const parts = (from: Recorder): Record<string, { content: string; agreed?: true }> =>
+      (plain(from.named("edge-keepalived-coreos2").inputs) as { files: Record<string, { content: string }> })
+        .files;
+    const [before, after] = [
+      parts(recorder),
+      parts(await edge((raw) => Object.assign(raw.edge ?? {}, { virtualRouterId: 52, vip: "10.0.2.20" }))),
+    ];
+    const changed = Object.keys(after).filter((path) => after[path]?.content !== before[path]?.content);
+    // The guard takes the VIP away where keepalived is dead, and is no part of what nodes agree by.
+    expect(changed).toEqual(["/etc/moorage/keepalived/router.conf", "/etc/moorage/vip-guard"]);
+    expect(Object.keys(after).filter((path) => after[path]?.agreed)).toEqual(changed.slice(0, 1));
+    expect(recorder.named("edge-keepalived-coreos2").inputs).toMatchObject({ rolled: true });
   });
 
   test("prefers the earlier nodes, each by a priority of its own", () => {

@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { nodeFiles, type NodeFilesInputs } from "@moorage/hosts";
 import { faults } from "../../lab/faults";
 import type { RegistryAccess } from "../../lab/journey/push";
+import { accessTo } from "../../lab/ssh";
 import { secondsOfTwo } from "../chaos/measure";
 import { holdersOf, VipWatch } from "../chaos/vip";
 import { ask, eventually, TestLab } from "../support/testLab";
@@ -83,6 +85,97 @@ describe("the address leaves a node", () => {
     undo = () => faults.freeze.end(place(node));
     await faults.freeze.begin(place(node), "keepalived");
     await movesFrom(node, 30);
+  });
+});
+
+/** What an update of keepalived's part does on each node, without one: the same code, side by side, over SSH. */
+describe("a setting of keepalived", () => {
+  const folder = "/etc/moorage/keepalived";
+  let parts: NodeFilesInputs[];
+  let watch: VipWatch;
+
+  beforeAll(async () => {
+    const { deployment } = JSON.parse(await lab.state()) as {
+      deployment: { resources: { urn: string; outputs?: Pick<NodeFilesInputs, "files" | "units"> }[] };
+    };
+    parts = lab.nodes.map((host) => {
+      const known = accessTo(lab.instance, host);
+      const part = deployment.resources.find(({ urn }) => urn.endsWith(`::edge-keepalived-${host.name}`));
+      if (!known || !part?.outputs) throw new Error(`${host.name} has no keepalived in the state`);
+      const connection = { node: host.name, host: "127.0.0.1", port: host.sshPort, ...known };
+      const { files, units } = part.outputs;
+      return { connection, part: "edge", rolled: true, files, units };
+    });
+  });
+  beforeEach(() => {
+    watch = new VipWatch(lab.instance);
+    return () => watch.stop();
+  });
+  afterEach(async () => {
+    await eventually(60, async () => {
+      await holder();
+      await serves();
+    });
+    expect(secondsOfTwo(watch.samples, { from: 0, to: Date.now() })).toBeLessThanOrEqual(2);
+  });
+
+  const changed = (
+    part: NodeFilesInputs,
+    name: string,
+    change: (text: string) => string,
+  ): NodeFilesInputs => {
+    const path = `${folder}/${name}`;
+    const file = part.files[path];
+    if (!file || change(file.content) === file.content) throw new Error(`nothing to change in ${path}`);
+    return { ...part, files: { ...part.files, [path]: { ...file, content: change(file.content) } } };
+  };
+  const sums = (): Promise<string[]> =>
+    Promise.all(lab.nodes.map(({ name }) => lab.mustRoot(name, `cd ${folder} && sha256sum *`)));
+
+  test("comes to one node after the other, each when the one before it works", async () => {
+    const before = await sums();
+    const slower = (text: string): string => text.replace(/advert_int .*/, "advert_int 0.4");
+    const wanted = parts.map((part) => changed(part, "keepalived.conf", slower));
+    const ends = await Promise.all(
+      parts.map(async (part, at) => {
+        await nodeFiles.update("", part, wanted[at] ?? part);
+        return Date.now() / 1000;
+      }),
+    );
+    const begins = await Promise.all(
+      lab.nodes.map(({ name }) => lab.mustRoot(name, `stat -c %.3Y ${folder}/keepalived.conf`)),
+    );
+    const turns = ends
+      .map((end, at) => ({ begin: Number(begins[at]), end }))
+      .sort((a, b) => a.begin - b.begin);
+    for (const [at, { begin, end }] of turns.entries()) {
+      // It is looked at for three seconds.
+      expect(end - begin).toBeGreaterThan(2);
+      expect(begin).toBeGreaterThan(turns[at - 1]?.end ?? 0);
+    }
+    await Promise.all(
+      parts.map((part, at) => nodeFiles.update("", wanted[at] ?? part, { ...part, rolled: false })),
+    );
+    expect(await sums()).toEqual(before);
+  });
+
+  test("that does not work goes back on the first node, and comes to no other", async () => {
+    const before = await sums();
+    const ends = await Promise.allSettled(
+      parts.map((part) =>
+        nodeFiles.update(
+          "",
+          part,
+          changed(part, "check-front", () => "#!/bin/sh\nexit 1\n"),
+        ),
+      ),
+    );
+    const said = ends.map((end) => (end.status === "rejected" ? String(end.reason) : "it works"));
+    expect(
+      said.filter((one) => /went back to what it had before: [^]*though the front here works/.test(one)),
+    ).toHaveLength(1);
+    expect(said.filter((one) => one.includes("is left as it is"))).toHaveLength(parts.length - 1);
+    expect(await sums()).toEqual(before);
   });
 });
 

@@ -111,10 +111,10 @@ export const nodeFiles: Operation<NodeFilesInputs, NodeFilesOutputs> = {
       ignored: ["cluster", "rolled"],
     });
   },
-  update(_id, state, inputs) {
+  update(id, state, inputs) {
     // Nothing of what is recorded is on a system that was just installed.
     if (isReinstalled(state, inputs)) return ensure(inputs);
-    return inputs.rolled ? rolled(inputs, state, ensure) : ensure(inputs, state);
+    return inputs.rolled ? rolled(id, inputs, state, ensure) : ensure(inputs, state);
   },
   async delete(_id, state) {
     await unlessUnreachable(state.connection.node, `the files of ${state.part} stay there`, () =>

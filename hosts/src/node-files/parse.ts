@@ -72,7 +72,8 @@ export function asFound(state: NodeFilesOutputs, found: Found): NodeFilesOutputs
 function foundFile(recorded: ManagedFile, actual: FoundFile): ManagedFile {
   if (recorded.shared) return { ...recorded, content: ownKeys(recorded.content, actual.content) };
   const owner = recorded.owner === undefined && actual.owner === "root:root" ? {} : { owner: actual.owner };
-  return { content: actual.content, mode: actual.mode, apply: recorded.apply, ...owner };
+  const agreed = recorded.agreed === undefined ? {} : { agreed: recorded.agreed };
+  return { content: actual.content, mode: actual.mode, apply: recorded.apply, ...owner, ...agreed };
 }
 
 function foundUnit(name: string, recorded: RecordedUnit, found: Found): RecordedUnit {

@@ -22,12 +22,13 @@ export function plannedFor(state: NodeFilesOutputs, inputs: NodeFilesInputs): st
   return parts.filter((part) => part !== "").join("; ");
 }
 
-/** Whether an update of a part restarts units on its node. */
-export function restartsUnits(state: NodeFilesOutputs, inputs: NodeFilesInputs): boolean {
-  return differing(state, inputs).written.some(({ apply }) => apply.action === "restart");
+/** Whether an update of a part restarts units on its node, or has them read files anew. */
+export function touchesUnits(state: NodeFilesOutputs, inputs: NodeFilesInputs): boolean {
+  const { written } = differing(state, inputs);
+  return written.some(({ apply }) => apply.action === "restart" || apply.action === "reload");
 }
 
-function differing(state: NodeFilesOutputs, inputs: NodeFilesInputs) {
+export function differing(state: NodeFilesOutputs, inputs: NodeFilesInputs) {
   const before = placedFiles(state);
   const after = placedFiles(inputs);
   return {

@@ -1,15 +1,17 @@
 /** A part that all nodes have and clients are served by: changed node by node, and put back where it does not work. */
 import type { NodeFilesInputs, NodeFilesOutputs } from "../contract";
-import { HostError, reasonOf } from "../errors";
+import { HostError, PartialFailure, reasonOf } from "../errors";
 import { Semaphore } from "../locks";
 import { note, warn } from "../log";
 import { couldNotAsk } from "../ssh/pool";
-import { restartsUnits } from "./plan";
+import { differing, touchesUnits } from "./plan";
 
 type Ensure = (inputs: NodeFilesInputs, before?: NodeFilesOutputs) => Promise<NodeFilesOutputs>;
 
 interface Rollout {
   readonly turn: Semaphore;
+  /** Nodes that get what all agree on. */
+  readonly agreeing: Promise<unknown>[];
   /** The node that it did not work on. */
   stoppedBy?: string;
 }
@@ -17,38 +19,71 @@ interface Rollout {
 const rollouts = new Map<string, Rollout>();
 
 function rolloutOf(part: string): Rollout {
-  const known = rollouts.get(part) ?? { turn: new Semaphore(1) };
+  const known = rollouts.get(part) ?? { turn: new Semaphore(1), agreeing: [] };
   rollouts.set(part, known);
   return known;
 }
 
 /**
- * Changes the part on its node. Where units restart for it, one node after the other: the first on which they do not
- * run goes back, and those after it are left as they are. Reloads come on all nodes at once, since neighbours that
- * have to agree, as those of one VIP, should not disagree for longer than it takes.
+ * Changes the part on its node. What nodes have to agree on comes first, on all of them at once: neighbours that disagree
+ * about their VIP both take it. The rest comes on one node after the other, where units restart or read it anew: the
+ * first on which they do not work goes back, and those after it are left as they are.
  */
 export async function rolled(
+  id: string,
   inputs: NodeFilesInputs,
   before: NodeFilesOutputs,
   ensure: Ensure,
 ): Promise<NodeFilesOutputs> {
-  if (!restartsUnits(before, inputs)) return orBack(inputs, before, ensure);
   const rollout = rolloutOf(inputs.part);
-  return rollout.turn.use(async () => {
-    const { node } = inputs.connection;
-    if (rollout.stoppedBy !== undefined) {
-      throw new HostError(
-        node,
-        `${inputs.part} is left as it is, as what was changed does not work on ${rollout.stoppedBy}`,
-      );
-    }
-    try {
-      return await orBack(inputs, before, ensure);
-    } catch (error) {
-      rollout.stoppedBy = node;
-      throw error;
-    }
-  });
+  const { node } = inputs.connection;
+  const agreeing = onlyAgreed(inputs, before);
+  const first = agreeing && noting(rollout, node, () => orBack(agreeing, before, ensure));
+  if (first) rollout.agreeing.push(first);
+  const agreed = (await first) ?? before;
+  try {
+    if (!touchesUnits(agreed, inputs)) return await orBack(inputs, agreed, ensure);
+    return await rollout.turn.use(() => inTurn(rollout, inputs, agreed, ensure));
+  } catch (error) {
+    // That stays, as the other nodes have it, too.
+    throw agreeing ? new PartialFailure(id, agreed, error) : error;
+  }
+}
+
+/** The part as it is, but with what nodes have to agree on as it will be; nothing where that is the same. */
+function onlyAgreed(inputs: NodeFilesInputs, before: NodeFilesOutputs): NodeFilesInputs | undefined {
+  const agreed = Object.entries(inputs.files).filter(([, file]) => file.agreed);
+  const files = { ...before.files, ...Object.fromEntries(agreed) };
+  const agreeing = { ...inputs, files, units: wantedAgain(before, inputs) };
+  return differing(before, agreeing).written.length > 0 ? agreeing : undefined;
+}
+
+async function inTurn(
+  rollout: Rollout,
+  inputs: NodeFilesInputs,
+  before: NodeFilesOutputs,
+  ensure: Ensure,
+): Promise<NodeFilesOutputs> {
+  const { node } = inputs.connection;
+  // One that changes and others that are still about to agree would be too many at once.
+  await Promise.allSettled(rollout.agreeing);
+  if (rollout.stoppedBy !== undefined) {
+    throw new HostError(
+      node,
+      `${inputs.part} is left as it is, as what was changed does not work on ${rollout.stoppedBy}`,
+    );
+  }
+  return noting(rollout, node, () => orBack(inputs, before, ensure));
+}
+
+/** After a failure no other node has its turn. */
+async function noting<T>(rollout: Rollout, node: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    rollout.stoppedBy ??= node;
+    throw error;
+  }
 }
 
 async function orBack(

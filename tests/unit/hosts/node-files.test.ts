@@ -19,6 +19,7 @@ function inputs(sandbox: Sandbox, changes: Partial<NodeFilesInputs> = {}): NodeF
         content: "blue 'x' $y `z` é\nno newline",
         mode: 0o640,
         apply: { action: "reload", unit: "painter.service" },
+        agreed: true,
       },
       "/etc/paint/secret.key": {
         content: "k",

@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -28,9 +28,6 @@ case "$*" in
 esac
 `;
 
-/** Stands for sleep, where a test has no time. */
-const hasty = "#!/bin/sh\nexec /bin/sleep 0.005\n";
-
 const pause = (seconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
@@ -47,7 +44,7 @@ class Node {
   constructor() {
     nodes.push(this);
     this.tool("ip", ip);
-    for (const name of ["keepalived/heartbeat", "vip-guard", "keepalived-alive"]) {
+    for (const name of ["keepalived/heartbeat", "vip-guard"]) {
       const text = files[`/etc/moorage/${name}`]?.content as string;
       this.tool(path.basename(name), text.replaceAll("/run/moorage-keepalived/heartbeat", this.at("beats")));
     }
@@ -122,12 +119,6 @@ class Node {
   get lastBeat(): number {
     return fs.statSync(this.at("beats")).mtimeMs;
   }
-
-  alive(env: NodeJS.ProcessEnv = this.env): { code: number | null; said: string; seconds: number } {
-    const since = Date.now();
-    const done = spawnSync("sh", [this.at("keepalived-alive")], { env, encoding: "utf8" });
-    return { code: done.status, said: done.stderr, seconds: (Date.now() - since) / 1000 };
-  }
 }
 
 const del = "addr del 10.0.2.10/24 dev eth0";
@@ -201,38 +192,5 @@ describe.concurrent("the guard beside keepalived", () => {
     await pause(3);
     expect(node.hasAddress).toBe(true);
     expect(node.told).toEqual([del]);
-  });
-});
-
-describe("whoever starts keepalived is told", () => {
-  it("that it lives, once it has shown that for three seconds", () => {
-    const node = new Node();
-    node.live();
-    const { code, said, seconds } = node.alive();
-    expect([code, said]).toEqual([0, ""]);
-    // Six signs, the first of which may just have come.
-    expect(seconds).toBeGreaterThan(2);
-    expect(seconds).toBeLessThan(15);
-  });
-
-  it.each([
-    ["never was there", 0],
-    ["died after two signs of life", 2],
-  ])("that it does not where it %s", async (_what, signs) => {
-    const node = new Node();
-    node.live(signs);
-    await pause(signs / 2);
-    node.tool("sleep", hasty);
-    const { code, said } = node.alive();
-    expect([code, said]).toEqual([1, "keepalived shows no sign of life\n"]);
-  });
-
-  it("so, where it is frozen", async () => {
-    const node = new Node();
-    node.live();
-    await pause(1);
-    node.hurt("SIGSTOP");
-    node.tool("sleep", hasty);
-    expect(node.alive().code).toBe(1);
   });
 });
