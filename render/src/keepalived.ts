@@ -51,6 +51,7 @@ export function renderKeepalived(args: KeepalivedArgs): string {
     router_id ${word(args.node, "node")}
     script_user root
     enable_script_security
+    vrrp_check_unicast_src
     vrrp_garp_master_delay 1
     vrrp_garp_master_repeat 3
     vrrp_garp_master_refresh 1

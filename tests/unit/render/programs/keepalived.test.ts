@@ -252,6 +252,20 @@ describe("keepalived", () => {
     expect(await Promise.all([one.alive(), two.alive()])).toEqual([good, good]);
   });
 
+  it("heeds its neighbours alone", async () => {
+    const stranger = "10.0.2.66";
+    await two.run("ip", "addr", "add", `${stranger}/24`, "dev", "eth0");
+    one.give();
+    await one.begin();
+    await holds(one);
+    two.give({ address: stranger, priority: 250 });
+    await two.begin();
+    await vi.waitFor(() => expect(one.log).toContain(`${stranger} not a unicast peer`), within);
+    expect(await two.hasVip()).toBe(true);
+    await two.run("ip", "addr", "del", `${stranger}/24`, "dev", "eth0");
+    expect(await one.hasVip()).toBe(true);
+  });
+
   it("is found not to work on an interface that is down", async () => {
     await both();
     await one.run("ip", "link", "add", "eth1", "type", "veth", "peer", "name", "eth2");
