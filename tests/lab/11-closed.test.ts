@@ -54,6 +54,24 @@ describe("Docker's API on a node", () => {
   });
 });
 
+test("a front says to other fronts alone whether a password is the one of now there", async () => {
+  const curl = "curl --silent --insecure --max-time 10 --write-out ' %{http_code}'";
+  const where = "https://10.0.2.12/healthz/password";
+  const asked = await lab.mustRoot(
+    "coreos1",
+    `front=$(docker ps --quiet --filter name=^nginx\\.)
+     line=$(docker exec "$front" head -n 1 /etc/nginx/users.htpasswd)
+     digest=$(printf %s "$line" | sha256sum)
+     echo "user=\${line%%:*}&digest=\${digest%% *}"
+     for query in "user=\${line%%:*}&digest=\${digest%% *}" "user=\${line%%:*}&digest=another"; do
+       docker exec "$front" ${curl} --output /dev/null "${where}?$query"
+     done`,
+  );
+  const [query = "", statuses] = asked.trim().split("\n");
+  expect(statuses?.trim().split(/\s+/)).toEqual(["204", "404"]);
+  expect(await lab.client("client1", `${curl} '${where}?${query}'`)).toMatch(/NAME_INVALID.* 404$/);
+});
+
 describe("the registry's user of the object store", () => {
   const asRegistry = async (line: string) => inStore(lab, await registryUser(lab), line);
   const asRoot = async (line: string) => inStore(lab, await rootUser(lab), line);

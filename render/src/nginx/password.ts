@@ -90,8 +90,5 @@ const fronts = (args: Settings): string[] => (args.fronts ?? []).map((front) => 
 
 /** The question that fronts ask each other, whether a former password is still the only one that one of them has. */
 export function passwordQuestion(args: Settings): string[] {
-  return [
-    `set $users_file ${word(args.htpasswdPath, "htpasswd path")};`,
-    "js_content rights.current;",
-  ];
+  return [`set $users_file ${word(args.htpasswdPath, "htpasswd path")};`, "js_content rights.current;"];
 }

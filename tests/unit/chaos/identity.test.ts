@@ -19,7 +19,10 @@ test("any other answer is said, and that nearly nobody asked", () => {
 test("until when a former password is right is in the state", () => {
   const resources = [
     { urn: "urn:pulumi:dev::moorage::a:A::registry" },
-    { urn: "urn:pulumi:dev::moorage::a:A::registry-previous-passwords", outputs: { until: { reader: 17, admin: 18 } } },
+    {
+      urn: "urn:pulumi:dev::moorage::a:A::registry-previous-passwords",
+      outputs: { until: { reader: 17, admin: 18 } },
+    },
   ];
   expect(untilIn(JSON.stringify({ deployment: { resources } }))).toBe(17);
   expect(untilIn(JSON.stringify({ deployment: { resources: resources.slice(0, 1) } }))).toBe(0);

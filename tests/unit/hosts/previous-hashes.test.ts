@@ -25,7 +25,9 @@ describe("the passwords before a change", () => {
       until: { a: seconds(900) },
     });
     expect(previousHashes.diff(after, { hashes: after.hashes, minutes: 15 }).changes).toBe(false);
-    expect(logged.at(-1)).toContain("a is another one; the one before is right until 2026-01-01T00:15:00.000Z");
+    expect(logged.at(-1)).toContain(
+      "a is another one; the one before is right until 2026-01-01T00:15:00.000Z",
+    );
   });
 
   const state = {

@@ -89,7 +89,11 @@ describe("whether a node may hold the VIP", () => {
     ],
     ["cut off from all, with a registry that still seems to work", { [here]: "ok", [works]: "ok" }, false],
     ["no route to any", { [here]: "ok", [works]: "ok", "10.0.2.12/healthz": "unreachable" }, false],
-    ["a neighbour answers to Swarm's gossip alone", { [here]: "ok", [works]: "ok", "10.0.2.13/": "ok" }, true],
+    [
+      "a neighbour answers to Swarm's gossip alone",
+      { [here]: "ok", [works]: "ok", "10.0.2.13/": "ok" },
+      true,
+    ],
     [
       "a neighbour refuses that at once, and drops the rest",
       { [here]: "ok", [works]: "ok", "10.0.2.13/": "refused" },
@@ -154,7 +158,13 @@ describe("whether a node may hold the VIP", () => {
   it.each([
     ["of two nodes keeps the one that is left", 2, 2, {}, true],
     ["of two edge nodes among four takes none that is cut off", 4, 2, {}, false],
-    ["of two edge nodes among four keeps the one that others refuse", 4, 2, { "10.0.2.13/healthz": "refused" }, true],
+    [
+      "of two edge nodes among four keeps the one that others refuse",
+      4,
+      2,
+      { "10.0.2.13/healthz": "refused" },
+      true,
+    ],
     ["of two edge nodes among four keeps the one whose others drop that", 4, 2, { "10.0.2.14/": "ok" }, true],
     ["of one edge node among four keeps it: nobody else takes the VIP", 4, 1, {}, true],
   ])("%s", (_, count, edges, answers, expected) => {

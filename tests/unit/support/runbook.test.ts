@@ -95,7 +95,12 @@ it("a password that has to go is refused at once, by what its page configures be
   expect(lines[1]?.line).toMatch(/^pulumi up --replace '\*\*::registry-user-/);
   const previous = async (config: object): Promise<object> => {
     const { previousPasswordMinutes } = registry.parse(config);
-    const before = { hashes: { reader: "old" }, minutes: 15, previous: { reader: "older" }, until: { reader: 0 } };
+    const before = {
+      hashes: { reader: "old" },
+      minutes: 15,
+      previous: { reader: "older" },
+      until: { reader: 0 },
+    };
     const inputs = { hashes: { reader: "new" }, minutes: previousPasswordMinutes };
     return (await previousHashes.update("", before, inputs)).previous;
   };
