@@ -171,12 +171,20 @@ export interface DataDiskInputs {
 }
 export type DataDiskOutputs = DataDiskInputs;
 
+/** Where MinIO is found. */
+export interface Store {
+  /** The first one sees to what drives have missed. */
+  readonly storageNodes: readonly Connection[];
+  /** The Swarm service that is MinIO on a node, by node. */
+  readonly services: Readonly<Record<string, string>>;
+}
+
 /** What a node is part of, and is taken out of while a change stops what runs on it. */
 export interface Cluster {
   /** Every manager, this node among them where it is one. */
   readonly managers: Connection[];
-  /** Name of the Swarm service that is MinIO on this node; absent where it stores nothing. */
-  readonly storageService?: string;
+  /** MinIO, of which a change of this node takes a member away where it has one. */
+  readonly store?: Store;
   /** Names of all nodes of the stack. */
   readonly members?: string[];
 }
@@ -257,8 +265,8 @@ export interface SwarmMemberInputs {
   readonly availability?: "active" | "pause" | "drain";
   /** With another one the node joins anew, and is waited for until its services run there and MinIO has healed. */
   readonly installation?: Installed;
-  /** Name of the service that is MinIO on this node. A change of it alone means nothing. */
-  readonly storageService?: string;
+  /** MinIO, which may have a member on this node. A change of it alone means nothing. */
+  readonly store?: Store;
 }
 export interface SwarmMemberOutputs extends SwarmMemberInputs {
   /** The node's id in the Swarm. */

@@ -24,7 +24,7 @@ export {
   type MinioArgs,
   type MinioEnvironmentArgs,
 } from "./minio";
-export { renderRegistryConfig, type RegistryConfigArgs } from "./registry";
+export { registryHealthTest, renderRegistryConfig, type RegistryConfigArgs } from "./registry";
 export {
   defaultHealthFrom,
   nginxCommand,
@@ -39,6 +39,7 @@ export { shellCommand, shellQuote } from "./shell";
 export { renderUnit, unitArgument, unitCommand, unitEnvironment, type UnitSections } from "./unit";
 export {
   balancerHealthPath,
+  balancerHealthTest,
   balancerQuorumPaths,
   balancerStoragePath,
   quorums,
