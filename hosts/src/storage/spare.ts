@@ -1,11 +1,12 @@
 /** When a node of MinIO may go: no object is left that one more fault would cost. */
 import type { Connection, Store } from "../contract";
+import { execInContainer } from "../docker/exec";
 import { HostError, reasonOf } from "../errors";
 import { note } from "../log";
-import { HEALING_SCRIPT } from "../rendered";
+import { HEALING_SCRIPT, STORE_PASSWORD_FILE, STORE_USER_FILE } from "../rendered";
 import { runScript } from "../ssh/exec";
 import { Deadline, poll } from "../time";
-import { mc, storageContainer } from "./mc";
+import { mc, storageContainer, type StorageContainer } from "./mc";
 
 /** How long one member is asked at a time. */
 const ASK_SECONDS = 15;
@@ -49,21 +50,14 @@ async function runs(own: Connection, { services }: Store): Promise<boolean> {
 }
 
 /** One member's word. It may be starting: its container may come, and go again. */
-async function spares(node: string, member: Connection, { services }: Store, deadline: Deadline) {
+async function spares(node: string, member: Connection, store: Store, deadline: Deadline): Promise<void> {
   let reason = "";
-  const argv = ["ready", "local", "--maintenance"];
-  const purpose = "asking MinIO whether the others can do without it";
   const spare = await poll(deadline, 2, async () => {
-    try {
-      const storage = await storageContainer(member, services[member.node] ?? "");
-      const { code, stderr } = await mc(storage, { argv, purpose, endsAfter: ASK_SECONDS, accept: anyCode });
-      if (code === 0) return true;
-      reason = code === timedOut ? "it needs every drive, or heals one" : stderr.trim();
-    } catch (error) {
-      if (!(error instanceof HostError)) throw error;
-      reason = reasonOf(error, member.node);
-    }
-    return undefined;
+    reason = await reasonNotTo(member, store).catch((error: unknown) => {
+      if (error instanceof HostError) return reasonOf(error, member.node);
+      throw error;
+    });
+    return reason === "" ? true : undefined;
   });
   if (spare) return;
   const asked = member.node === node ? "" : ` on ${member.node}`;
@@ -72,6 +66,38 @@ async function spares(node: string, member: Connection, { services }: Store, dea
     `MinIO${asked} cannot do without a drive, for ${deadline.seconds} s now: ${reason}`,
   );
 }
+
+async function reasonNotTo(member: Connection, { services, storageNodes: [first] }: Store): Promise<string> {
+  const storage = await storageContainer(member, services[member.node] ?? "");
+  const argv = ["ready", "local", "--maintenance"];
+  const purpose = "asking MinIO whether the others can do without it";
+  const ready = await mc(storage, { argv, purpose, endsAfter: ASK_SECONDS, accept: anyCode });
+  if (ready.code === timedOut) return "it needs every drive, or heals one";
+  if (ready.code !== 0) return ready.stderr.trim();
+  // The first one looks by itself before it heals, as it can do but one of these at a time.
+  return member === first || (await reachesAll(storage)) ? "" : "it does not reach every drive yet";
+}
+
+/**
+ * What a server writes large objects by can be away for up to 30 s longer than any of its checks says (the client of
+ * MinIO's `internal/rest` beside the grid's), but it heals by that. So it is asked to heal some object that is there, and
+ * says on which drives it was. In an empty store there is nothing that anybody could miss.
+ */
+async function reachesAll({ connection, container }: StorageContainer): Promise<boolean> {
+  const { code, stdout } = await execInContainer(connection, {
+    container,
+    argv: ["sh", "-c", healsSomeObject],
+    purpose: "asking MinIO which drives it reaches",
+    accept: anyCode,
+  });
+  const states = stdout.match(/"state": *"[^"]*"/g) ?? [];
+  return code === 0 && states.every((state) => state.endsWith('"ok"'));
+}
+
+/** Its login is in the environment there, and on no command line. */
+const healsSomeObject = `export MC_CONFIG_DIR=/tmp/.mc MC_HOST_local="http://$(cat ${STORE_USER_FILE}):$(cat ${STORE_PASSWORD_FILE})@127.0.0.1:9000"
+some=$(timeout ${ASK_SECONDS} mc --quiet --json ls --recursive local | head -n 1 | sed -n 's/.*"key":"\\([^"]*\\)".*/\\1/p')
+[ -z "$some" ] || exec timeout ${ASK_SECONDS} mc --quiet --json admin heal --recursive "local/$some"`;
 
 const anyCode = Array.from({ length: 256 }, (_, code) => code);
 /** Of the command `timeout`. */

@@ -8,7 +8,7 @@ import { swarmMember } from "../../../hosts/src/swarm/member";
 import { outOfService } from "../../../hosts/src/swarm/out-of-service";
 import { row } from "../../../hosts/src/swarm/turn";
 import { sleep } from "../../../hosts/src/time";
-import { startManager } from "./support/fake-docker";
+import { frame, startManager } from "./support/fake-docker";
 import { canSandbox } from "./support/sandbox";
 import { engines, memberInputs, type Engine } from "./support/sim-swarm";
 import { logged, startServer } from "./support/stop";
@@ -22,13 +22,16 @@ afterEach(() => void vi.restoreAllMocks());
 class Minio {
   /** On which engine it was asked, each time. */
   readonly asked: string[] = [];
+  /** The state of a drive of which each member says whether it reaches it. */
+  reaches = "ok";
 
   constructor(readonly on: readonly Engine[]) {
     for (const engine of on) {
       engine.containers.add(`store-${engine.name}`);
       engine.docker.onUpgrade = (_seen, socket) => {
         this.asked.push(engine.name);
-        socket.end();
+        const heals = commands(engine).at(-1)?.includes("admin heal") === true;
+        socket.end(heals ? frame(1, `{ "state": "ok" }, { "state": "${this.reaches}" }`) : undefined);
       };
     }
   }
@@ -90,8 +93,20 @@ describe.skipIf(!canSandbox)("a node in the row", () => {
     minio.says(0);
     await second;
     expect(swarm.moves).toEqual(["a drain", "a active", "b drain", "b active"]);
-    expect(new Set(all.flatMap(commands))).toEqual(new Set([question]));
+    const questions = new Set(all.flatMap(commands));
+    expect([...questions]).toEqual([question, expect.stringMatching(/^sh -c .* admin heal --recursive "/s)]);
   }, 40_000);
+
+  it("goes once every member reaches all drives by what it writes with", async () => {
+    const { all, cluster, swarm, minio } = await whole();
+    minio.reaches = "offline";
+    const goes = outOfService(all[1].connection, cluster, () => Promise.resolve());
+    await expect.poll(() => minio.asked.length, { timeout: 10_000 }).toBeGreaterThan(4);
+    expect(swarm.moves).toEqual([]);
+    minio.reaches = "ok";
+    await goes;
+    expect(swarm.moves).toEqual(["b drain", "b active"]);
+  }, 20_000);
 
   it("goes once what drives have missed is healed, before it and after it", async () => {
     const { all, cluster, swarm } = await whole();

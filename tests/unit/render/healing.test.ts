@@ -44,6 +44,8 @@ case "$*" in
     printf 'minio_inter_node_traffic_errors_total{server="a"} %s\\n' "$(cat "$FAKE/failed")" ;;
   *"top rpc"*) printf '{\\n "connected": %s,\\n "reconnectCount": %s\\n}\\n' "$(date +%s%N)" "$(cat "$FAKE/reconnected")" ;;
   *--force-stop*) ;;
+  *"ls --recursive local"*) cat "$FAKE/some" ;;
+  *"admin heal --recursive local/registry/a b"*) . "$FAKE/reach" ;;
   *"admin heal"*) . "$FAKE/heal" ;;
 esac
 `;
@@ -79,6 +81,12 @@ const failure = (cause: string): string =>
 
 const prints = (...lines: string[]): string => `cat <<'END'\n${lines.join("\n")}\nEND\n`;
 
+/** What `mc --json` prints of one object that is on all drives but the second one, which is in this state. */
+const reached = (state: string): string => {
+  const drives = [{ state: "ok" }, { state }];
+  return prints(JSON.stringify({ type: "object", before: { drives }, after: { drives } }), summary(1, 0));
+};
+
 const healed = prints(
   item("green", "green"),
   item("yellow", "green"),
@@ -100,6 +108,8 @@ beforeEach(() => {
   write("failed", "12");
   write("reconnected", "0");
   write("heal", healed);
+  write("some", JSON.stringify({ status: "success", type: "file", size: 9, key: "registry/a b" }));
+  write("reach", reached("ok"));
   render();
 });
 
@@ -399,6 +409,14 @@ it("settles what is missing before something goes, and heals nothing where nothi
   write("heal", healed);
   expect(told("settle").output).toMatch(/healed: 1 of 3 objects\n$/);
   expect(read("state/wanted")).toBe("");
+});
+
+it("settles nothing before its server reaches all drives by what it writes with, where there is anything", async () => {
+  write("reach", reached("offline"));
+  expect(told("settle")).toEqual({ code: 1, output: "this server does not reach all drives\n" });
+  expect(heals()).toBe(0);
+  write("some", "");
+  expect(told("settle").code).toBe(0);
 });
 
 it("settles after a healing that is under way, whose beginning may be before what is missing", async () => {
