@@ -11,7 +11,7 @@ export interface HealthTestArgs {
   readonly laterPath?: string;
   /** Folder that the container can write to and that is empty in each new one. @default "/tmp" */
   readonly runPath?: string;
-  /** Seconds that a new one has for its first answer, in one look. @default 15 */
+  /** Seconds that a new one has for its first answer, in one look. @default 10 */
   readonly firstSeconds?: number;
   /** Seconds until the question, in each later look. @default 10 */
   readonly pauseSeconds?: number;
@@ -23,7 +23,7 @@ export interface HealthTestArgs {
  * asks until it knows, and a later one takes its time. Needs `sh`, and one of `curl`, `wget` and `bash`.
  */
 export function httpHealthTest(args: HealthTestArgs): string[] {
-  const { port, path, statuses, laterPath = path, firstSeconds = 15, pauseSeconds = 10 } = args;
+  const { port, path, statuses, laterPath = path, firstSeconds = 10, pauseSeconds = 10 } = args;
   const url = `http://127.0.0.1:${port}`;
   const script = lines(
     "# The status of an answer; nothing where there is none within $2 seconds.",
