@@ -1,6 +1,8 @@
 import { readdirSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { EtcdClusterOutputs } from "../../../hosts/src/contract";
+import { HostError } from "../../../hosts/src/errors";
+import { EtcdClient } from "../../../hosts/src/etcd/client";
 import { etcdCluster } from "../../../hosts/src/etcd/cluster";
 import { clientOf } from "../../../hosts/src/etcd/look";
 import { exec } from "../../../hosts/src/ssh/exec";
@@ -48,6 +50,21 @@ async function verified(outs: EtcdClusterOutputs): Promise<Record<string, boolea
   return Object.fromEntries(checks.map(({ name, green }) => [name, green]));
 }
 
+const put = (and: string): unknown =>
+  expect.stringMatching(new RegExp(`^put on coreos1, got on coreos2${and}$`));
+
+/** Its etcdctl removes nothing any more. */
+function refuseDel({ sandbox }: EtcdNode): void {
+  sandbox.tool("usual-docker", sandbox.read("bin/docker") ?? "");
+  sandbox.tool(
+    "docker",
+    `#!/bin/sh
+case " $* " in *" del "*) echo "Error: etcdserver: request timed out" >&2; exit 1 ;; esac
+exec usual-docker "$@"
+`,
+  );
+}
+
 describe("a cluster of real members", () => {
   it("is formed once, and left alone afterwards", { timeout: LIMIT }, async () => {
     const { nodes, inputs, outs } = await cluster();
@@ -83,6 +100,36 @@ describe("a cluster of real members", () => {
     expect(logged).toContain(`etcd: removing coreos2 (${outs.memberIds.coreos2}) from the cluster`);
     expect(await clientOf(inputs, "coreos1").members()).toHaveLength(3);
   });
+
+  it(
+    "is verified by a key that is removed again, which is red where it is not",
+    { timeout: LIMIT },
+    async () => {
+      const { nodes, outs } = await cluster();
+      const checks = async () =>
+        (await verifyEtcd(outs)).checks.filter(({ name }) => name.startsWith("put and get"));
+      expect(await checks()).toEqual([
+        { name: "put and get by etcdctl", green: true, detail: put(", removed, in \\d+ ms") },
+        { name: "put and get over HTTP", green: true, detail: put(", removed, in \\d+ ms") },
+      ]);
+      nodes.forEach(refuseDel);
+      vi.spyOn(EtcdClient.prototype, "delete").mockRejectedValue(new HostError("coreos1", "etcd is busy"));
+      const [byCtl, byGateway] = await checks();
+      expect(byCtl).toMatchObject({
+        green: false,
+        detail: put(", and not removed: coreos1: etcdctl del .*"),
+      });
+      expect(byCtl?.more?.join("\n")).toContain("request timed out");
+      expect(byCtl?.more?.at(-1)).toMatch(
+        /^remove it: docker exec moorage-etcd etcdctl del moorage\/verify\/[0-9a-f]{12}$/,
+      );
+      expect(byGateway).toMatchObject({
+        green: false,
+        detail: put(", and not removed: coreos1: etcd is busy.*"),
+      });
+      vi.restoreAllMocks();
+    },
+  );
 
   it("gets a member that cannot read its data replaced, its data kept", { timeout: LIMIT }, async () => {
     const { two, inputs, outs } = await cluster();
