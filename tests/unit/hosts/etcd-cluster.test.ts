@@ -158,6 +158,46 @@ describe("a cluster of real members", () => {
     expect((await etcdCluster.read("etcd", outs))?.outs).toEqual(outs);
   });
 
+  it(
+    "gets a failed member replaced by configuration alone, with another manager",
+    { timeout: LIMIT },
+    async () => {
+      const pki = authority();
+      const nodes = await etcdNodes(4, pki);
+      const [one, two, three, four] = nodes as [EtcdNode, EtcdNode, EtcdNode, EtcdNode];
+      const { outs } = await etcdCluster.create(clusterInputs([one, two, three], pki));
+      await clientOf(outs, "coreos1").put("greeting", "hello");
+      // The machine is gone, with all that was on it.
+      two.loseData();
+      await two.sandbox.server.stop();
+      const inputs = clusterInputs([one, three, four], pki);
+      expect(etcdCluster.diff(outs, inputs).changedKeys).toContain("members");
+      const after = await etcdCluster.update("etcd", outs, inputs);
+      const { coreos1, coreos3 } = outs.memberIds;
+      expect(after.memberIds).toEqual({ coreos1, coreos3, coreos4: expect.any(String) as unknown });
+      expect(await clientOf(inputs, "coreos4").get("greeting")).toBe("hello");
+      expect(await clientOf(inputs, "coreos1").members()).toHaveLength(3);
+      expect(await verified(after)).toMatchObject({ "endpoint health --cluster": true, members: true });
+    },
+  );
+
+  it(
+    "gets a member replaced whose node was installed anew, without a refresh",
+    { timeout: LIMIT },
+    async () => {
+      const { two, inputs, outs } = await cluster();
+      const installed = (boot: string) => ({ installations: { coreos1: "1", coreos2: boot, coreos3: "3" } });
+      const state = { ...outs, ...installed("2") };
+      two.loseData();
+      expect(etcdCluster.diff(state, { ...inputs, ...installed("2") }).changes).toBe(false);
+      const renewed = { ...inputs, ...installed("another") };
+      expect(etcdCluster.diff(state, renewed).changedKeys).toEqual(["installations"]);
+      const after = await etcdCluster.update("etcd", state, renewed);
+      expect(after.memberIds.coreos2).not.toBe(outs.memberIds.coreos2);
+      expect(await clientOf(inputs, "coreos2").get("greeting")).toBe("hello");
+    },
+  );
+
   it("goes on with a replacement that was interrupted", { timeout: LIMIT }, async () => {
     const { three, inputs, outs } = await cluster();
     three.loseData();
