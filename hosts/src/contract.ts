@@ -200,11 +200,6 @@ export interface NodeFilesInputs {
   /** Absent: members of a Swarm only take turns. A change of it alone changes nothing on the node. */
   readonly cluster?: Cluster;
   readonly installation?: Installed;
-  /**
-   * Units are restarted on one node at a time, and what does not work is put back. As `cluster`, a change of it alone
-   * changes nothing. @default false
-   */
-  readonly rolled?: boolean;
 }
 /** A unit as it was found: `partly` on is neither what was wanted nor its opposite, as enabled and yet stopped. */
 export interface RecordedUnit extends Omit<ManagedUnit, "enabled"> {

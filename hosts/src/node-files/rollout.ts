@@ -1,76 +1,95 @@
-/** A part that all nodes have and clients are served by: changed node by node, and put back where it does not work. */
+/** A part that a node has already: changed node by node where units restart, and put back where it does not work. */
 import type { NodeFilesInputs, NodeFilesOutputs } from "../contract";
+import { equal } from "../diff";
 import { HostError, reasonOf } from "../errors";
-import { Semaphore } from "../locks";
 import { note, warn } from "../log";
 import { couldNotAsk } from "../ssh/pool";
-import { restartsUnits } from "./plan";
+import { dockerInfo } from "../swarm/managers";
+import { endAbsence } from "../swarm/out-of-service";
+import { inTurn, mayGo, orStop } from "../swarm/turn";
+import { inTrial, WentBack } from "../trial";
+import { carryOut, settle, stopsContainers } from "./apply";
+import { lookAhead, place, type Ahead } from "./place";
 
-type Ensure = (inputs: NodeFilesInputs, before?: NodeFilesOutputs) => Promise<NodeFilesOutputs>;
+type Change = (inputs: NodeFilesInputs, before: NodeFilesOutputs) => Promise<void>;
 
-interface Rollout {
-  readonly turn: Semaphore;
-  /** The node that it did not work on. */
-  stoppedBy?: string;
-}
-
-const rollouts = new Map<string, Rollout>();
-
-function rolloutOf(part: string): Rollout {
-  const known = rollouts.get(part) ?? { turn: new Semaphore(1) };
-  rollouts.set(part, known);
-  return known;
-}
+const FORMER = "what it had before";
 
 /**
- * Changes the part on its node. Where units restart for it, one node after the other: the first on which they do not
- * run goes back, and those after it are left as they are. Reloads come on all nodes at once, since neighbours that
- * have to agree, as those of one VIP, should not disagree for longer than it takes.
+ * Changes the part on its node. What stops containers takes the node out of service; other units start, stop and
+ * restart on one node at a time. The first on which the change does not work goes back, and those after it are left as
+ * they are. What is only written, or reloaded, comes on all nodes at once: neighbours that have to agree, as those of
+ * one VIP, should not disagree for longer than it takes.
  */
-export async function rolled(
-  inputs: NodeFilesInputs,
-  before: NodeFilesOutputs,
-  ensure: Ensure,
-): Promise<NodeFilesOutputs> {
-  if (!restartsUnits(before, inputs)) return orBack(inputs, before, ensure);
-  const rollout = rolloutOf(inputs.part);
-  return rollout.turn.use(async () => {
-    const { node } = inputs.connection;
-    if (rollout.stoppedBy !== undefined) {
-      throw new HostError(
-        node,
-        `${inputs.part} is left as it is, as what was changed does not work on ${rollout.stoppedBy}`,
-      );
-    }
-    try {
-      return await orBack(inputs, before, ensure);
-    } catch (error) {
-      rollout.stoppedBy = node;
-      throw error;
-    }
-  });
+export async function changed(inputs: NodeFilesInputs, before: NodeFilesOutputs): Promise<void> {
+  // Whoever cannot be asked fails here, and keeps nobody from taking a turn.
+  const ahead = await lookAhead(inputs, before);
+  const { connection, cluster } = inputs;
+  if (cluster && stopsContainers(inputs, ahead.pending)) {
+    await inTrial(connection, cluster, FORMER, () => orBack(inputs, before, inItsTurn));
+    // Of a node whose Docker did not answer nobody could say whether it is out of service.
+    if (ahead.pending.outOfService) await endAbsence(connection, cluster);
+    return;
+  }
+  return ahead.movesUnits ? afterOthers(inputs, before, ahead) : orBack(inputs, before, atOnce);
 }
 
-async function orBack(
+const inItsTurn: Change = async (inputs, before) => carryOut(inputs, await place(inputs, before), true);
+
+const atOnce: Change = async (inputs, before) => settle(inputs, await place(inputs, before));
+
+async function afterOthers(
   inputs: NodeFilesInputs,
   before: NodeFilesOutputs,
-  ensure: Ensure,
-): Promise<NodeFilesOutputs> {
+  { pending }: Ahead,
+): Promise<void> {
+  const { connection, cluster } = inputs;
+  const { node } = connection;
+  const why = (error: unknown) =>
+    error instanceof WentBack ? `went back to ${FORMER}` : "could not be changed";
+  // Those before it may wait for its Docker in their turn, and this change be what starts it.
+  if (!(await hasDocker(inputs))) {
+    mayGo(node);
+    return orStop(node, () => orBack(inputs, before, atOnce), why);
+  }
+  // So may they for what would run here.
+  if (pending.outOfService && cluster) await endAbsence(connection, cluster);
+  return inTurn(
+    node,
+    () => Promise.resolve(),
+    () => orBack(inputs, before, inItsTurn),
+    why,
+  );
+}
+
+function hasDocker({ connection }: NodeFilesInputs): Promise<boolean> {
+  return dockerInfo(connection).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof HostError) return false;
+      throw error;
+    },
+  );
+}
+
+async function orBack(inputs: NodeFilesInputs, before: NodeFilesOutputs, change: Change): Promise<void> {
   try {
-    return await ensure(inputs, before);
+    await change(inputs, before);
   } catch (error) {
-    if (!(error instanceof HostError) || couldNotAsk(error)) throw error;
+    const former = { ...inputs, files: before.files, units: wantedAgain(before, inputs) };
+    const isSame = equal([former.files, former.units], [inputs.files, inputs.units]);
+    if (!(error instanceof HostError) || couldNotAsk(error) || isSame) throw error;
     const { node } = inputs.connection;
     note(node, `${inputs.part}: what was changed does not work; going back`);
     try {
       // What is recorded becomes what is wanted.
-      await ensure({ ...inputs, files: before.files, units: wantedAgain(before, inputs) }, inputs);
+      await change(former, inputs);
     } catch (again) {
       if (!(again instanceof HostError)) throw again;
-      warn(node, `${inputs.part}: what was there before does not work either: ${reasonOf(again, node)}`);
+      warn(node, `${inputs.part}: ${FORMER} does not work either: ${reasonOf(again, node)}`);
       throw error;
     }
-    throw new HostError(node, `went back to what it had before: ${reasonOf(error, node)}`);
+    throw new WentBack(node, `went back to ${FORMER}: ${reasonOf(error, node)}`);
   }
 }
 

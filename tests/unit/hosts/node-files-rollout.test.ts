@@ -1,87 +1,366 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import type { NodeFilesInputs } from "@moorage/hosts";
-import { describe, expect, it } from "vitest";
-import { HostError } from "../../../hosts/src/errors";
-import { rolled } from "../../../hosts/src/node-files/rollout";
-import { logged } from "./support/stop";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Cluster, NodeFilesInputs, NodeFilesOutputs } from "../../../hosts/src/contract";
+import { disruptionLock } from "../../../hosts/src/locks";
+import { nodeFiles } from "../../../hosts/src/node-files";
+import { outOfService } from "../../../hosts/src/swarm/out-of-service";
+import { swarmMember } from "../../../hosts/src/swarm/member";
+import { row } from "../../../hosts/src/swarm/turn";
+import { canSandbox } from "./support/sandbox";
+import { engines, memberInputs, type Engine } from "./support/sim-swarm";
+import { logged, temporaryFolder } from "./support/stop";
 
-/** A part with a unit that is restarted for its text, and a file that is reloaded. */
-function part(name: string, node: string, unit: string, file = "same"): NodeFilesInputs {
+const text = (words: string) => `[Service]\nExecStart=/bin/paint ${words}\n`;
+const unitPath = "etc/systemd/system/paint.service";
+const dropInPath = "etc/systemd/system/docker.service.d/10-proxy.conf";
+
+/** A unit that restarts for its text, and a file that takes nothing. */
+function part(engine: Engine, words: string, changes: Partial<NodeFilesInputs> = {}): NodeFilesInputs {
   return {
-    connection: { node, host: node, port: 22, user: "core", hostKey: "" },
-    part: name,
-    rolled: true,
-    files: { "/etc/file": { content: file, mode: 0o644, apply: { action: "reload", unit: "a.service" } } },
-    units: { "a.service": { content: unit, enabled: true } },
+    connection: engine.connection,
+    part: "base",
+    files: { "/etc/motd": { content: `${words}\n`, mode: 0o644, apply: { action: "none" } } },
+    units: { "paint.service": { content: text(words), enabled: true } },
+    ...changes,
   };
 }
 
-/** Notes what is done, and fails for a unit's text `broken`. */
-class Hosts {
-  readonly done: string[] = [];
-  readonly given: NodeFilesInputs[] = [];
-  private busy = 0;
-  most = 0;
-  readonly ensure = async (inputs: NodeFilesInputs): Promise<NodeFilesInputs> => {
-    const { node } = inputs.connection;
-    this.most = Math.max(this.most, ++this.busy);
-    await sleep(5);
-    this.busy -= 1;
-    const text = inputs.units["a.service"]?.content ?? "";
-    this.done.push(`${node} ${text}`);
-    this.given.push(inputs);
-    if (text === "broken") throw new HostError(node, "it does not start");
-    return inputs;
+/** Where all hosts note what their systemctl begins and ends, in the order in which it is. */
+let journal: string;
+
+/**
+ * A unit whose text says `broken` does not start, and one whose text says `dies` ends a moment after it has started.
+ * Docker's is one that is there without a text of ours.
+ */
+async function hosts(...names: string[]): Promise<Engine[]> {
+  journal = join(temporaryFolder(), "journal");
+  const all = await engines(...names);
+  for (const { name, sandbox } of all) {
+    const usual = readFileSync(sandbox.at("bin/systemctl"), "utf8");
+    sandbox.tool("usual-systemctl", usual);
+    sandbox.tool(
+      "systemctl",
+      `#!/bin/sh
+for unit; do :; done
+state="$FAKE/units/$unit"
+case "$1" in restart|start) ;; *) exec usual-systemctl "$@" ;; esac
+echo "${name} begins" >> ${journal}
+rm -f "$state.fail"
+if grep -qs broken "/etc/systemd/system/$unit" "/etc/systemd/system/$unit.d"/*; then touch "$state.fail"; fi
+sleep 0.2
+usual-systemctl "$@"; code=$?
+if grep -qs dies "/etc/systemd/system/$unit"; then (sleep 0.5; rm -f "$state.active") </dev/null >/dev/null 2>&1 & fi
+echo "${name} ends" >> ${journal}
+exit $code
+`,
+    );
+    for (const sign of ["exists", "enabled", "active"])
+      writeFileSync(sandbox.at(`units/docker.service.${sign}`), "");
+  }
+  return all;
+}
+
+const happened = () => readFileSync(journal, "utf8").trim().split("\n");
+
+/** Parts as they are made, and what systemctl was told for that forgotten. */
+async function made(all: readonly Engine[], of: (engine: Engine) => NodeFilesInputs) {
+  const states = await Promise.all(all.map(async (engine) => (await nodeFiles.create(of(engine))).outs));
+  for (const { sandbox } of all) sandbox.told();
+  writeFileSync(journal, "");
+  return (engine: Engine): NodeFilesOutputs => {
+    const state = states[all.indexOf(engine)];
+    if (!state) throw new Error(`${engine.name} has no part`);
+    return state;
   };
 }
 
-const nodes = ["n1", "n2", "n3"];
+/** Why each update has failed; nothing where it has not. */
+async function updated(
+  all: readonly Engine[],
+  state: (engine: Engine) => NodeFilesOutputs,
+  inputs: (engine: Engine) => NodeFilesInputs,
+): Promise<Record<string, string>> {
+  const ends = await Promise.allSettled(
+    all.map((engine) => nodeFiles.update("", state(engine), inputs(engine))),
+  );
+  return Object.fromEntries(
+    all.map(({ name }, at) => {
+      const end = ends[at];
+      return [name, end?.status === "rejected" ? String((end.reason as Error).message) : ""];
+    }),
+  );
+}
 
-describe("a part that is rolled", () => {
-  it("is restarted on one node at a time", async () => {
-    const hosts = new Hosts();
-    await Promise.all(
-      nodes.map((node) => rolled(part("one", node, "new"), part("one", node, "old"), hosts.ensure)),
-    );
-    expect(hosts.done).toEqual(["n1 new", "n2 new", "n3 new"]);
-    expect(hosts.most).toBe(1);
-  });
+beforeEach(() => {
+  row.stoppedBy = undefined;
+  row.reason = undefined;
+});
 
-  it("is reloaded on all at once", async () => {
-    const hosts = new Hosts();
-    await Promise.all(
-      nodes.map((node) => rolled(part("two", node, "old", "new"), part("two", node, "old"), hosts.ensure)),
-    );
-    expect(hosts.most).toBe(3);
-  });
+describe.skipIf(!canSandbox)("a part that is changed", () => {
+  it("starts and restarts units on one node after the other, and drains none", async () => {
+    const all = await hosts("a", "b", "c", "d");
+    const state = await made(all, (engine) => part(engine, "blue"));
+    const began = performance.now();
+    const ends = await updated(all, state, (engine) => part(engine, "red"));
+    expect(Object.values(ends)).toEqual(["", "", "", ""]);
+    expect((performance.now() - began) / 1000).toBeLessThan(25);
+    const lines = happened();
+    const order = lines.filter((line) => line.endsWith("begins")).map((line) => line.split(" ")[0]);
+    expect([...order].sort()).toEqual(["a", "b", "c", "d"]);
+    expect(lines).toEqual(order.flatMap((name) => [`${name} begins`, `${name} ends`]));
+    for (const { sandbox } of all) {
+      expect(sandbox.read(unitPath)).toBe(text("red"));
+      expect(sandbox.told()).toEqual(["daemon-reload", "restart paint.service"]);
+    }
+  }, 60_000);
 
-  it("goes back on the first node where it does not work, and is left as it is on the others", async () => {
-    const hosts = new Hosts();
-    const ends = await Promise.allSettled(
-      nodes.map((node) => rolled(part("three", node, "broken"), part("three", node, "old"), hosts.ensure)),
+  it("waits for no turn where it is only written, or reloaded", async () => {
+    const all = await hosts("a", "b");
+    const rules = (colour: string): NodeFilesInputs["files"] => ({
+      "/etc/rules": {
+        content: colour,
+        mode: 0o644,
+        apply: { action: "reload", unit: "paint.service" },
+      },
+    });
+    const state = await made(all, (engine) => part(engine, "blue", { files: rules("blue") }));
+    const another = await disruptionLock.acquire();
+    const ends = await updated(all, state, (engine) => part(engine, "blue", { files: rules("red") }));
+    another();
+    expect(Object.values(ends)).toEqual(["", ""]);
+    for (const { sandbox } of all) expect(sandbox.told()).toEqual(["reload-or-restart paint.service"]);
+  }, 30_000);
+
+  it("goes back on the first node where a unit does not start, and the others are left as they are", async () => {
+    const all = await hosts("a", "b", "c");
+    const state = await made(all, (engine) => part(engine, "blue"));
+    const ends = await updated(all, state, (engine) => part(engine, "broken"));
+    const first = row.stoppedBy ?? "";
+    expect(ends[first]).toMatch(
+      new RegExp(`^${first}: went back to what it had before: applying changed files and units failed`),
     );
-    expect(hosts.done).toEqual(["n1 broken", "n1 old"]);
-    expect(
-      ends.map((end) => (end.status === "rejected" ? String((end.reason as Error).message) : "")),
-    ).toEqual([
-      "n1: went back to what it had before: it does not start",
-      "n2: three is left as it is, as what was changed does not work on n1",
-      "n3: three is left as it is, as what was changed does not work on n1",
-    ]);
-    expect(logged.join()).toContain("going back");
-  });
+    for (const { name, sandbox } of all) {
+      expect(sandbox.read(unitPath)).toBe(text("blue"));
+      expect(sandbox.read("etc/motd")).toBe("blue\n");
+      expect(sandbox.read("units/paint.service.active")).toBeDefined();
+      if (name === first) continue;
+      expect(ends[name]).toMatch(
+        new RegExp(
+          `^${name}: is left as it is, as ${first} went back to what it had before\\. Mend that one`,
+        ),
+      );
+      expect(sandbox.told()).toEqual([]);
+    }
+    expect(logged).toContain(`${first}: base: what was changed does not work; going back`);
+  }, 60_000);
+
+  it("stops the row for a new unit, too, which is taken away again, and for one that ends after it has started", async () => {
+    for (const words of ["broken", "dies"]) {
+      row.stoppedBy = undefined;
+      const all = await hosts("a", "b");
+      const state = await made(all, (engine) => part(engine, "blue", { units: {} }));
+      const ends = await updated(all, state, (engine) => part(engine, words));
+      const first = row.stoppedBy ?? "";
+      expect(ends[first]).toMatch(/went back to what it had before: .*out of paint/s);
+      for (const { sandbox } of all) {
+        expect(sandbox.read(unitPath)).toBeUndefined();
+        expect(sandbox.read("etc/motd")).toBe("blue\n");
+      }
+    }
+  }, 60_000);
+
+  it("believes a unit that it has started once that has run for a moment without being started again", async () => {
+    const [a] = (await hosts("a")) as [Engine];
+    const state = await made([a], (engine) => part(engine, "blue"));
+    const began = performance.now();
+    const done = nodeFiles.update("", state(a), part(a, "red"));
+    await expect.poll(happened, { timeout: 10_000 }).toContain("a ends");
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    writeFileSync(a.sandbox.at("units/paint.service.active"), "");
+    await done;
+    expect((performance.now() - began) / 1000).toBeGreaterThan(3.5);
+  }, 30_000);
+
+  it("stops the row where a unit of the host does not take another setting", async () => {
+    const all = await hosts("a", "b");
+    for (const { sandbox } of all) {
+      for (const sign of ["exists", "active"]) writeFileSync(sandbox.at(`units/chronyd.service.${sign}`), "");
+    }
+    const clock = (setting: string) => (engine: Engine) =>
+      part(engine, "blue", { units: { "chronyd.service": { dropIns: { "10-own.conf": setting } } } });
+    const state = await made(all, clock("good"));
+    const ends = await updated(all, state, clock("broken"));
+    expect(Object.values(ends).filter((end) => end.includes(": went back to"))).toHaveLength(1);
+    expect(Object.values(ends).filter((end) => end.includes("is left as it is"))).toHaveLength(1);
+    for (const { sandbox } of all) {
+      expect(sandbox.read("etc/systemd/system/chronyd.service.d/10-own.conf")).toBe("good");
+      expect(sandbox.read("units/chronyd.service.active")).toBeDefined();
+    }
+  }, 30_000);
 
   it("goes back to a unit that is to run where a refresh has found it stopped", async () => {
-    const hosts = new Hosts();
-    const before = part("five", "n1", "old");
-    const stopped = { ...before, units: { "a.service": { content: "old", enabled: "partly" as const } } };
-    await expect(rolled(part("five", "n1", "broken"), stopped, hosts.ensure)).rejects.toThrow("went back");
-    expect(hosts.given.at(-1)?.units).toEqual(before.units);
-  });
+    const [a] = (await hosts("a")) as [Engine];
+    const state = await made([a], (engine) => part(engine, "blue"));
+    a.sandbox.remove("units/paint.service.active");
+    const found = (await nodeFiles.read("a/base", state(a)))?.outs as NodeFilesOutputs;
+    expect(found.units["paint.service"]?.enabled).toBe("partly");
+    await expect(nodeFiles.update("", found, part(a, "broken"))).rejects.toThrow("went back");
+    expect(a.sandbox.read("units/paint.service.active")).toBeDefined();
+  }, 30_000);
 
   it("says so where what was there before does not work either", async () => {
-    const hosts = new Hosts();
-    const both = part("four", "n1", "broken");
-    await expect(rolled({ ...both, files: {} }, both, hosts.ensure)).rejects.toThrow("n1: it does not start");
-  });
+    const [a] = (await hosts("a")) as [Engine];
+    const before = part(a, "broken before");
+    await expect(nodeFiles.create(before)).rejects.toThrow("out of paint");
+    await expect(nodeFiles.update("", before, part(a, "broken"))).rejects.toThrow(
+      /^a: applying changed files/,
+    );
+    expect(logged.join("\n")).toMatch(/^warning: a: base: what it had before does not work either: /m);
+    expect(row).toEqual({ stoppedBy: "a", reason: "could not be changed" });
+    // Tried again, there is nothing to go back to.
+    row.stoppedBy = undefined;
+    logged.length = 0;
+    await expect(nodeFiles.update("", before, before)).rejects.toThrow(/^a: applying changed files/);
+    expect(logged.join("\n")).not.toContain("going back");
+  }, 30_000);
+
+  it("is changed on the others where a node is off, which keeps nobody waiting", async () => {
+    const all = await hosts("a", "b");
+    const state = await made(all, (engine) => part(engine, "blue"));
+    await all[0]?.off();
+    const ends = await updated(all, state, (engine) => part(engine, "red"));
+    expect(ends.a).toMatch(/^a: no SSH connection/);
+    expect(ends.b).toBe("");
+    expect(row.stoppedBy).toBeUndefined();
+  }, 60_000);
+
+  it("waits for no turn on a node without its Docker, which those before it may wait for", async () => {
+    const [a] = (await hosts("a")) as [Engine];
+    const state = await made([a], (engine) => part(engine, "blue"));
+    a.docker.down = true;
+    const another = await disruptionLock.acquire();
+    await nodeFiles.update("", state(a), part(a, "red"));
+    another();
+    expect(a.sandbox.read(unitPath)).toBe(text("red"));
+    // One that fails stops the row all the same, and is stopped by it.
+    await expect(nodeFiles.update("", part(a, "red"), part(a, "broken"))).rejects.toThrow("went back");
+    expect(row.stoppedBy).toBe("a");
+    row.stoppedBy = "z";
+    await expect(nodeFiles.update("", part(a, "red"), part(a, "blue"))).rejects.toThrow(
+      /^a: is left as it is, as z/,
+    );
+  }, 30_000);
+});
+
+/** Two managers and a worker in a Swarm, whose Docker has a drop-in besides. */
+async function swarm() {
+  const all = await hosts("a", "b", "c");
+  const managers = all.slice(0, 2);
+  const cluster: Cluster = { managers: managers.map(({ connection }) => connection) };
+  const withDropIn = (engine: Engine, dropIns: Record<string, string>, words = "blue") =>
+    part(engine, words, {
+      cluster,
+      units: {
+        "paint.service": { content: text(words), enabled: true },
+        "docker.service": { dropIns, enabled: true },
+      },
+    });
+  const state = await made(all, (engine) => withDropIn(engine, { "10-proxy.conf": "[Service]\n" }));
+  for (const engine of all) await swarmMember.create(memberInputs(engine, managers));
+  const members = all[0]?.cluster;
+  if (!members) throw new Error("no Swarm was made");
+  members.everywhere = ["front"];
+  return { all: all as [Engine, Engine, Engine], cluster, members, withDropIn, state };
+}
+
+describe.skipIf(!canSandbox)("a part that restarts Docker", () => {
+  it("does so for a drop-in that leaves, which the preview says, one drained node at a time", async () => {
+    const { all, members, withDropIn, state } = await swarm();
+    for (const engine of all) nodeFiles.diff(state(engine), withDropIn(engine, {}));
+    expect(logged.slice(-3)).toEqual(
+      ["a", "b", "c"].map(
+        (name) =>
+          `${name}: this update removes /${dropInPath}; restarts docker.service, the node drained meanwhile`,
+      ),
+    );
+    const ends = await updated(all, state, (engine) => withDropIn(engine, {}));
+    expect(Object.values(ends)).toEqual(["", "", ""]);
+    const order = members.moves.filter((move) => move.endsWith("drain")).map((move) => move.split(" ")[0]);
+    expect([...order].sort()).toEqual(["a", "b", "c"]);
+    expect(members.moves).toEqual(order.flatMap((name) => [`${name} drain`, `${name} active`]));
+    for (const { sandbox } of all) {
+      expect(sandbox.read(dropInPath)).toBeUndefined();
+      expect(sandbox.told()).toEqual(["daemon-reload", "restart docker.service"]);
+    }
+  }, 60_000);
+
+  it("puts its files there when it is the node's turn, and not before", async () => {
+    const { all, withDropIn, state } = await swarm();
+    const [, b] = all;
+    const another = await disruptionLock.acquire();
+    const done = nodeFiles.update("", state(b), withDropIn(b, {}));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    expect(b.sandbox.read(dropInPath)).toBeDefined();
+    another();
+    await done;
+    expect(b.sandbox.read(dropInPath)).toBeUndefined();
+  }, 60_000);
+
+  it("goes back where Docker does not start, in service again, and the others are left as they are", async () => {
+    const { all, members, withDropIn, state } = await swarm();
+    const ends = await updated(all, state, (engine) => withDropIn(engine, { "10-proxy.conf": "broken" }));
+    const first = row.stoppedBy ?? "";
+    expect(ends[first]).toMatch(new RegExp(`^${first}: went back to what it had before: `));
+    expect(members.moves).toEqual([`${first} drain`, `${first} active`]);
+    for (const { name, sandbox } of all) {
+      expect(sandbox.read(dropInPath)).toBe("[Service]\n");
+      expect(sandbox.read("units/docker.service.active")).toBeDefined();
+      expect(sandbox.read("etc/moorage/out-of-service")).toBeUndefined();
+      if (name !== first) expect(ends[name]).toContain(`is left as it is, as ${first} went back to`);
+    }
+  }, 60_000);
+
+  it("that was cut off is finished by the next update, by what is noted on the node", async () => {
+    const { all, members, withDropIn, state } = await swarm();
+    const [, b] = all;
+    b.sandbox.remove(dropInPath);
+    b.sandbox.write("run/moorage/pending-base", "daemon-reload\nrestart docker.service\n");
+    await nodeFiles.update("", state(b), withDropIn(b, {}));
+    expect(members.moves).toEqual(["b drain", "b active"]);
+    expect(b.sandbox.told()).toEqual(["daemon-reload", "restart docker.service"]);
+    expect(b.sandbox.read("run/moorage/pending-base")).toBeUndefined();
+  }, 60_000);
+
+  it("does not where only another unit changes; a node left drained is put back before its turn", async () => {
+    const { all, cluster, members, withDropIn, state } = await swarm();
+    const [, b] = all;
+    const cut = outOfService(b.connection, cluster, () => Promise.reject(new Error("cut off")));
+    await expect(cut).rejects.toThrow("cut off");
+    row.stoppedBy = undefined;
+    const another = await disruptionLock.acquire();
+    const dropIns = { "10-proxy.conf": "[Service]\n" };
+    const done = nodeFiles.update("", state(b), withDropIn(b, dropIns, "red"));
+    await expect.poll(() => members.moves, { timeout: 10_000 }).toEqual(["b drain", "b active"]);
+    expect(b.sandbox.read(unitPath)).toBe(text("blue"));
+    another();
+    await done;
+    expect(b.sandbox.read(unitPath)).toBe(text("red"));
+    expect(members.moves).toEqual(["b drain", "b active"]);
+  }, 60_000);
+
+  it("puts back into service a node that was left drained without its Docker", async () => {
+    const { all, cluster, members, withDropIn, state } = await swarm();
+    const [, , c] = all;
+    const cut = outOfService(c.connection, cluster, () => Promise.reject(new Error("cut off")));
+    await expect(cut).rejects.toThrow("cut off");
+    row.stoppedBy = undefined;
+    c.docker.down = true;
+    const changing = nodeFiles.update("", state(c), withDropIn(c, {}));
+    await expect.poll(() => c.sandbox.read(dropInPath), { timeout: 10_000 }).toBeUndefined();
+    c.docker.down = false;
+    await changing;
+    expect(members.moves).toEqual(["c drain", "c active"]);
+    expect(c.sandbox.read("etc/moorage/out-of-service")).toBeUndefined();
+  }, 60_000);
 });

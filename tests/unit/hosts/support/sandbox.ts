@@ -31,6 +31,7 @@ case "$verb" in
   show)
     echo Type=simple
     if [ -e "$state.active" ]; then echo ActiveState=active; else echo ActiveState=failed; fi
+    echo "ActiveEnterTimestampMonotonic=$(date +%s%N -r "$state.active" 2>/dev/null || echo 0)"
     echo Result=success; echo ConditionResult=yes; echo ConditionTimestampMonotonic=5; echo LoadState=loaded ;;
   *) echo "systemctl: $verb?" >&2; exit 64 ;;
 esac
