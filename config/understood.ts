@@ -12,7 +12,7 @@ import {
 } from "./machine";
 import { node, type GivenNode } from "./nodes";
 import { osKeys, type OsConfig } from "./os";
-import { edge, type EdgeConfig } from "./services";
+import { edge, storage, type EdgeConfig, type StorageConfig } from "./services";
 
 /** Whatever is missing here is missing in the configuration too, or has a mistake of its own. */
 export interface Understood {
@@ -28,6 +28,7 @@ export interface Understood {
   readonly network: Partial<NetworkConfig>;
   readonly edge: Partial<EdgeConfig>;
   readonly swarm: Partial<SwarmConfig>;
+  readonly storage: Partial<StorageConfig>;
   readonly etcd: Partial<EtcdConfig>;
   /** Whether there is an image of etcd, right or wrong. */
   readonly etcdImage: boolean;
@@ -45,6 +46,7 @@ export function understood(raw: Readonly<Record<string, unknown>>): Understood {
     network: fieldsOf(network, raw.network),
     edge: fieldsOf(edge, raw.edge),
     swarm: swarm.safeParse(raw.swarm).data ?? {},
+    storage: storage.safeParse(raw.storage).data ?? {},
     etcd: fieldsOf(etcdFields, raw.etcd),
     etcdImage: plain(raw.images).etcd !== undefined,
   };

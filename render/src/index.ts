@@ -75,6 +75,8 @@ export {
 export { renderSwarmGuard, swarmGuardFiles } from "./swarm-guard";
 export { renderHealingScript, type HealingScriptArgs } from "./healing-script";
 export { nodeBaseFiles, type NodeBaseArgs } from "./node-base";
+export { renderDockerOptions } from "./docker-options";
+export { renderSetPasswords, type SetPasswordsArgs } from "./passwords";
 export { containerSlice, type ContainerLimits, type DockerApiTls, type DockerArgs } from "./docker-daemon";
 export { defaultMtu, overlayMtu, overlayMtuOption } from "./overlay";
 export { renderIpxe, renderLiveIgnition, type IpxeArgs, type LiveModel } from "./live";

@@ -107,8 +107,21 @@ place() {
   if command -v restorecon >/dev/null; then restorecon "$path" || :; fi
   printf 'changed %s\\n' "$path"
 }
+# On an ostree the distribution's own files of /etc lie in /usr/etc, too, and come back from there.
+is_theirs() { case "$1" in /etc/*) [ -e /run/ostree-booted ] && [ -f "/usr$1" ] ;; *) false ;; esac; }
 discard() {
   path=$1 actions=$2
+  if is_theirs "$path"; then
+    if [ -f "$path" ] && cmp -s "/usr$path" "$path"; then return 0; fi
+    temporary="$(dirname "$path")/.moorage-$$"
+    mkdir -p "$(dirname "$path")"
+    cp -a "/usr$path" "$temporary"
+    printf '%s' "$actions" >> "$pending"
+    mv -f "$temporary" "$path"
+    if command -v restorecon >/dev/null; then restorecon "$path" || :; fi
+    printf 'changed %s\\n' "$path"
+    return 0
+  fi
   if [ ! -e "$path" ] && [ ! -L "$path" ]; then return 0; fi
   printf '%s' "$actions" >> "$pending"
   if [ -n "$looking" ]; then return 0; fi
