@@ -13,7 +13,7 @@ import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { Struct, type JavaScriptValue } from "google-protobuf/google/protobuf/struct_pb";
 import { ToolError } from "../../toolchain";
 import { LabError } from "../exec";
-import { labRoot, stackName } from "../instance";
+import { labRoot, projectName, stackName } from "../instance";
 import { changesOf, type Difference } from "./changes";
 import { merged, mistakesOf, placed, UNKNOWN, without, type Values } from "./properties";
 import type { ResourceType, StandIn, State } from "./standIn";
@@ -185,7 +185,7 @@ function refuseOtherStacks(urn: string): void {
   const { PULUMI_BACKEND_URL: backend = "", MOORAGE_STAND_INS_FOR: named } = process.env;
   const folder = path.resolve(/^file:\/\/(\/.*)$/.exec(backend)?.[1] ?? "/");
   const isIn = (root: string): boolean => folder.startsWith(`${path.resolve(root)}/`);
-  if (isIn(labRoot()) && urn.startsWith(`urn:pulumi:${stackName}::moorage::`)) return;
+  if (isIn(labRoot()) && urn.startsWith(`urn:pulumi:${stackName}::${projectName}::`)) return;
   // Tests and measurements name a backend of theirs, which lies where nobody keeps a stack.
   if (backend === named && (isIn(labRoot()) || isIn(tmpdir()))) return;
   throw new LabError(

@@ -251,15 +251,15 @@ describe("loading images", () => {
 
     it("but not where it takes its time, and says so", async () => {
       const { docker, connection } = await engine();
-      let say = (_text: string): void => undefined;
+      let say: (text: string) => void = () => undefined;
       let there = false;
       docker.on("GET", /^\/images\/.*\/json$/, () => (there ? { json: {} } : undefined));
       docker.on("POST", /^\/images\/load$/, () => ({ hang: "{}\n", onward: (write) => (say = write) }));
       const load = loadedImages.create({ connection, images: images() });
       await vi.waitFor(() => expect(docker.calls("POST", /load/)).toHaveLength(1));
-      for (const _layer of [1, 2, 3]) {
+      for (const layer of [1, 2, 3]) {
         expect(await hangs(load, 200)).toBe("nothing yet");
-        say('{"status":"Loading layer"}\n');
+        say(`{"status":"Loading layer","id":"${layer}"}\n`);
       }
       there = true;
       say("");
