@@ -12,7 +12,7 @@ import {
 } from "./machine";
 import { node, type GivenNode } from "./nodes";
 import { osKeys, type OsConfig } from "./os";
-import { edge, type EdgeConfig } from "./services";
+import { edge, type EdgeConfig, images, type ImagesConfig } from "./services";
 
 /** Whatever is missing here is missing in the configuration too, or has a mistake of its own. */
 export interface Understood {
@@ -29,6 +29,7 @@ export interface Understood {
   readonly edge: Partial<EdgeConfig>;
   readonly swarm: Partial<SwarmConfig>;
   readonly etcd: Partial<EtcdConfig>;
+  readonly images: Partial<ImagesConfig>;
   /** Whether there is an image of etcd, right or wrong. */
   readonly etcdImage: boolean;
 }
@@ -46,12 +47,16 @@ export function understood(raw: Readonly<Record<string, unknown>>): Understood {
     edge: fieldsOf(edge, raw.edge),
     swarm: swarm.safeParse(raw.swarm).data ?? {},
     etcd: fieldsOf(etcdFields, raw.etcd),
+    images: fieldsOf(images, raw.images),
     etcdImage: plain(raw.images).etcd !== undefined,
   };
 }
 
 /** Each field that is right by itself, defaults filled in. */
-function fieldsOf<Schema extends z.ZodObject>(schema: Schema, value: unknown): Partial<z.output<Schema>> {
+export function fieldsOf<Schema extends z.ZodObject>(
+  schema: Schema,
+  value: unknown,
+): Partial<z.output<Schema>> {
   const given = plain(value);
   const fields = Object.entries(schema.shape as Record<string, z.ZodType>).map(
     ([key, field]) =>
