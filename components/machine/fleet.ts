@@ -134,7 +134,7 @@ export class Fleet extends pulumi.ComponentResource {
         installer: reached.installer,
         installHash: installHashOf(node, { node: of, access: reached, config, identity }),
         address: of.address,
-        ...hardwareOf(of),
+        ...hardwareOf(config, of),
         ...(config.platform !== "existing" && config.network.mtu && { mtu: config.network.mtu }),
         ports: portsOf(of, config),
         ...(guests[node] && { guest: guests[node].reinstallable }),

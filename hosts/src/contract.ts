@@ -71,6 +71,8 @@ export interface PreflightHost {
   readonly dataDisk?: string;
   /** File system label of a data disk that is ours. @default "moorage-data" */
   readonly dataLabel?: string;
+  /** Folder for objects where there is no data disk for them, checked to be there, and one that MinIO can use. */
+  readonly dataDirectory?: string;
   /** TCP ports that must be free while the host is not part of our Swarm. */
   readonly ports: number[];
   /** Digest of what its installation sets; absent where the program does not install it. */
@@ -90,7 +92,7 @@ export interface PreflightInputs {
   readonly minimumDocker: string;
   /** Seconds between the operator's clock and a host's that are still accepted. */
   readonly maximumClockSkew: number;
-  /** MiB that must be free where Docker keeps its data, on hosts with an installed system. @default 1024 */
+  /** MiB that must be free where Docker keeps its data, on hosts with an installed system, and in a folder for objects. @default 1024 */
   readonly minimumFreeMiB?: number;
   readonly timeoutSeconds: number;
 }
