@@ -11,6 +11,7 @@ const found = {
   rows: [{ step: { fault: "power", role: "holder" }, slowestMs: Infinity, strengthSeconds: 31.4 }],
   between: { pushes: counts(5), pulls: counts(9), reasons: ["x"] },
   acknowledged: { count: 7, bytes: 70 },
+  atEnd: { bytes: 70, lost: ["y"] },
 } as unknown as Found;
 
 test("what was found is there again for another run, also what never came", () => {
@@ -35,6 +36,7 @@ test("two runs that went on with each other are one", () => {
     reasons: ["x", "x"],
   });
   expect(both.acknowledged).toEqual({ count: 14, bytes: 140 });
+  expect(both.atEnd).toEqual({ bytes: 140, lost: ["y", "y"] });
 });
 
 test("of an error of many lines, the first and what was wrong is told", () => {
