@@ -10,7 +10,8 @@ const UNKNOWN = "no known commit";
 const PAGE = ":(exclude)docs/reliability.md";
 
 export async function commitOf(folder = checkout()): Promise<string> {
-  const git = (...args: string[]) => run("git", ["-C", folder, ...args]);
+  const git = (...args: string[]) =>
+    run("git", ["-C", folder, ...args]).catch(() => ({ code: 1, stdout: "" }));
   const [head, status] = await Promise.all([
     git("rev-parse", "--short=12", "HEAD"),
     git("status", "--porcelain", "--", ".", PAGE),

@@ -94,9 +94,12 @@ export function keep(file: string, found: Found): void {
   writeAtomic(file, `${text}\n`);
 }
 
-/** @throws LabError where nothing was kept */
+/** @throws LabError where nothing was kept, or by a run that measured less */
 export function keptIn(file: string): Found {
   if (!fs.existsSync(file)) throw new LabError(`no run has kept anything in ${file}: leave --from out`);
   const text = fs.readFileSync(file, "utf8");
-  return JSON.parse(text, (_key, value: unknown) => (value === NEVER ? Infinity : value)) as Found;
+  const found = JSON.parse(text, (_key, value: unknown) => (value === NEVER ? Infinity : value)) as Found;
+  if ([...found.rows, ...found.changes].some((row) => (row as Partial<typeof row>).large === undefined))
+    throw new LabError(`rows in ${file} are of another time, with fewer figures: leave --from out`);
+  return { ...nothing, ...found };
 }

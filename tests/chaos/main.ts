@@ -79,6 +79,7 @@ function keptBefore(file: string, { steps, changing }: Todo): Found {
 }
 
 async function doIn(lab: TestLab, todo: Todo, files: Files, before: Found): Promise<Run> {
+  const commit = await commitOf();
   const stage = await Stage.begin({
     instance: lab.instance,
     access: await lab.access(),
@@ -86,7 +87,7 @@ async function doIn(lab: TestLab, todo: Todo, files: Files, before: Found): Prom
     say,
     seed: `chaos ${new Date().toISOString()}`,
   });
-  const run = new Run(stage, lab, todo, files, before, await commitOf());
+  const run = new Run(stage, lab, todo, files, before, commit);
   try {
     await run.go();
   } finally {
