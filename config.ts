@@ -2,18 +2,23 @@ import * as fs from "node:fs";
 import * as pulumi from "@pulumi/pulumi";
 import { ConfigError } from "./config/problem";
 import { secretsIn } from "./config/secrets";
-import { parseStackConfig, type StackConfig } from "./config/stack";
+import { type ImageCheck, parseStackConfig, type StackConfig } from "./config/stack";
 
 const namespace = "moorage";
 
-/** Reads and checks the configuration of the stack at hand. @throws RunError that tells every mistake at once. */
-export function loadConfig(): StackConfig {
+/**
+ * Reads and checks the configuration of the stack at hand.
+ * @param imageProblems looks at what images name
+ * @throws RunError that tells every mistake at once.
+ */
+export function loadConfig(imageProblems?: ImageCheck): StackConfig {
   requirePassphrase();
   const given = Object.entries(pulumi.runtime.allConfig()).filter(([key]) => key.startsWith(`${namespace}:`));
   const subject = (key: string) => key.slice(namespace.length + 1);
   const raw = Object.fromEntries(given.map(([key, value]) => [subject(key), parsed(value)]));
   const secret = given.filter(([key]) => isSecret(key)).map(([key]) => subject(key));
-  return withoutTrace(() => parseStackConfig(raw, secretsIn(raw, secret, stackFile())));
+  const secrets = secretsIn(raw, secret, stackFile());
+  return withoutTrace(() => parseStackConfig(raw, secrets, imageProblems));
 }
 
 /** Whether a key has a secret somewhere. Pulumi leaves this function of its runtime out of its types. */

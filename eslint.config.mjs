@@ -102,6 +102,25 @@ export default tseslint.config(
     },
   },
   { files: ["tests/**/*.ts"], rules: { "max-lines-per-function": "off" } },
+  {
+    // Whom a set-up asks is what apt, npm, Go and Pulumi are configured to ask; tests/setup/ watches them at it.
+    files: ["lab/**/*.ts", "toolchain/**/*.ts"],
+    rules: {
+      "no-restricted-globals": [
+        "error",
+        { name: "fetch", message: "nothing is fetched past apt, npm, Go and Pulumi" },
+      ],
+      "no-restricted-imports": [
+        "error",
+        ...["https", "http2", "undici"].flatMap((name) =>
+          [name, `node:${name}`].map((module) => ({
+            name: module,
+            message: "nothing is fetched past apt, npm, Go and Pulumi",
+          })),
+        ),
+      ],
+    },
+  },
   ...Object.entries(layers).map(([folder, allowed]) => layer(folder, allowed)),
   prettier,
 );

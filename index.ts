@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { Acceptance } from "./components/acceptance/acceptance";
 import { Edge } from "./components/edge/edge";
 import { Etcd } from "./components/etcd/etcd";
-import { resolveImages } from "./components/images";
+import { imageProblems, resolveImages } from "./components/images";
 import { Fleet } from "./components/machine/fleet";
 import { reachedThrough } from "./components/machine/virtualBoxNetwork";
 import { describeNodes, nodesWithRole, sshCommandsOf, storageNodes } from "./components/nodes";
@@ -18,7 +18,7 @@ import { loadConfig, withoutTrace } from "./config";
 
 mapTracesOfErrorsAlone();
 
-const config = loadConfig();
+const config = loadConfig(imageProblems);
 const images = withoutTrace(() => resolveImages(config.images));
 
 const authority = new CertificateAuthority("ca", {

@@ -36,7 +36,8 @@ export default defineConfig({
         test: {
           name: "setup",
           include: ["tests/setup/*.test.ts"],
-          testTimeout: 600_000,
+          // Where Go has compiled none of it before, it takes as long as in `make lab`.
+          testTimeout: 1_200_000,
           hookTimeout: 300_000,
         },
       },

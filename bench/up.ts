@@ -5,10 +5,11 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { LabError, must } from "../lab/exec";
-import { checkout, findInstance } from "../lab/instance";
+import { LabError } from "../lab/exec";
+import { findInstance } from "../lab/instance";
 import { ownLab } from "../tests/support/labSetup";
-import { TestLab, type Ran } from "../tests/support/testLab";
+import { TestLab } from "../tests/support/testLab";
+import { emptyProgram, type Pulumi } from "./emptyProgram";
 import { countSsh, most, nameOf, total, type SshUse } from "./sshUse";
 
 const UPDATE = ["up", "--yes", "--skip-preview", "--suppress-outputs"];
@@ -18,8 +19,6 @@ const OPERATIONS: Record<string, string[]> = {
   preview: ["preview", "--suppress-outputs"],
 };
 
-type Pulumi = (args: string[], env?: Record<string, string>) => Promise<Ran>;
-
 interface Row {
   readonly name: string;
   readonly seconds: number[];
@@ -28,22 +27,6 @@ interface Row {
 }
 
 const say = (line: string): void => console.error(line);
-
-/** Runs the empty program with a stack and a backend of its own in the lab's folder. */
-async function emptyProgram(lab: TestLab): Promise<Pulumi> {
-  const source = path.join(checkout(), "bench", "empty");
-  const folder = path.join(lab.instance.dir, "empty");
-  const backend = path.join(folder, "backend");
-  fs.mkdirSync(backend, { recursive: true, mode: 0o700 });
-  fs.copyFileSync(path.join(source, "Pulumi.yaml"), path.join(folder, "Pulumi.yaml"));
-  const env = {
-    ...lab.env,
-    PULUMI_BACKEND_URL: `file://${backend}`,
-    PULUMI_OPTION_CONFIG_FILE: path.join(folder, "Pulumi.dev.yaml"),
-  };
-  await must("pulumi", ["-C", folder, "stack", "init", "--no-select", "dev"], { env });
-  return (args) => lab.pulumi(args, { cwd: source, env });
-}
 
 /** Seconds of an operation that must succeed, and, but for the first update, change nothing. */
 async function timed(pulumi: Pulumi, args: string[], first: boolean, env = {}): Promise<number> {

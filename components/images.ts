@@ -16,38 +16,36 @@ export interface ResolvedImages {
 
 /** Reads the image ids out of the archives. @throws ConfigError that names each one which is missing or is none. */
 export function resolveImages(images: ImagesConfig): ResolvedImages {
-  const archives: Record<string, ImageArchive> = {};
-  const problems: Problem[] = [];
-  const references = Object.fromEntries(
-    Object.entries(images).map(([name, image]: [string, ImageConfig]) => {
-      if ("archive" in image) {
-        const imageId = idOf(name, image, problems);
-        archives[name] = { archive: image.archive, imageId };
-        return [name, imageId];
-      }
-      return [name, `${image.name}@${image.digest}`];
-    }),
-  ) as ResolvedImages["references"];
+  const problems = imageProblems(images);
   if (problems.length > 0) throw new ConfigError(problems);
-  return { references, archives };
+  const archives: Record<string, ImageArchive> = {};
+  const references = Object.entries(images).map(([name, image]: [string, ImageConfig]) => {
+    if (!("archive" in image)) return [name, `${image.name}@${image.digest}`];
+    const imageId = idOf(image);
+    archives[name] = { archive: image.archive, imageId };
+    return [name, imageId];
+  });
+  return { references: Object.fromEntries(references) as ResolvedImages["references"], archives };
+}
+
+/** Of each archive, that it is missing, is none, or holds another image. */
+export function imageProblems(images: Partial<ImagesConfig>): Problem[] {
+  return Object.entries(images).flatMap(([name, image]: [string, ImageConfig]): Problem[] => {
+    if (!("archive" in image)) return [];
+    const { archive, imageId } = image;
+    try {
+      const found = idOf(image);
+      if (imageId === undefined || imageId === found) return [];
+      const wanted = `${found}, which ${archive} holds, or that archive built again`;
+      return [{ path: `images.${name}.imageId`, found: imageId, wanted }];
+    } catch (error) {
+      const wanted = `an archive made by \`docker save\`: ${(error as Error).message}`;
+      return [{ path: `images.${name}.archive`, found: archive, wanted }];
+    }
+  });
 }
 
 /** Where the archive is not at hand, as on a machine that only previews, the configured id has to do. */
-function idOf(name: string, image: { archive: string; imageId?: string }, problems: Problem[]): string {
-  if (image.imageId && !fs.existsSync(image.archive)) {
-    return image.imageId;
-  }
-  let found = "";
-  try {
-    found = imageIdOfArchive(image.archive);
-  } catch (error) {
-    const wanted = `an archive made by \`docker save\`: ${(error as Error).message}`;
-    problems.push({ path: `images.${name}.archive`, found: image.archive, wanted });
-    return found;
-  }
-  if (image.imageId && image.imageId !== found) {
-    const wanted = `${found}, which ${image.archive} holds, or that archive built again`;
-    problems.push({ path: `images.${name}.imageId`, found: image.imageId, wanted });
-  }
-  return found;
+function idOf({ archive, imageId }: { readonly archive: string; readonly imageId?: string }): string {
+  return imageId !== undefined && !fs.existsSync(archive) ? imageId : imageIdOfArchive(archive);
 }

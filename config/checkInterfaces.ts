@@ -95,30 +95,42 @@ interface Route {
   readonly metric: number;
 }
 
-/** Where nothing is said a static route has metric 0 with networkd; NetworkManager gives it 100, as from DHCP. */
+/**
+ * Metrics where nothing is said: networkd goes by how a route came to be, NetworkManager by the kind of its device
+ * (`nm_device_get_route_metric_default` in its sources).
+ */
+const networkdMetrics = { card: 0, cardByDhcp: 1024, vlan: 0 };
+const networkManagerMetrics = { card: 100, cardByDhcp: 100, vlan: 400 };
+
 function defaultRoutes(
   name: string,
   node: Partial<GivenNode>,
   { network, os, platform }: Understood,
 ): Route[] {
-  const fedora = os.distribution === "fedora-coreos";
-  const still = fedora ? 100 : 0;
-  const byDhcp = fedora ? 100 : 1024;
+  const unsaid = os.distribution === "fedora-coreos" ? networkManagerMetrics : networkdMetrics;
   const base = `nodes.${name}`;
   const first = node.interface ?? defaultInterface(platform);
   return [
     ...(network.gateway === undefined
       ? []
-      : [{ path: "network.metric", by: `${first} (network.gateway)`, metric: network.metric ?? still }]),
+      : [
+          { path: "network.metric", by: `${first} (network.gateway)`, metric: network.metric ?? unsaid.card },
+        ]),
     ...Object.entries(node.nics ?? {}).flatMap(([nic, { dhcp, gateway, metric }]) =>
       dhcp || gateway !== undefined
-        ? [{ path: `${base}.nics.${nic}.metric`, by: nic, metric: metric ?? (dhcp ? byDhcp : still) }]
+        ? [
+            {
+              path: `${base}.nics.${nic}.metric`,
+              by: nic,
+              metric: metric ?? (dhcp ? unsaid.cardByDhcp : unsaid.card),
+            },
+          ]
         : [],
     ),
     ...Object.entries(node.vlans ?? {}).flatMap(([vlan, { gateway, metric }]) =>
       gateway === undefined
         ? []
-        : [{ path: `${base}.vlans.${vlan}.metric`, by: vlan, metric: metric ?? still }],
+        : [{ path: `${base}.vlans.${vlan}.metric`, by: vlan, metric: metric ?? unsaid.vlan }],
     ),
   ];
 }

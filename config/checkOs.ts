@@ -4,7 +4,7 @@ import { channels, type OsConfig } from "./os";
 import type { Problem } from "./problem";
 import type { Understood } from "./understood";
 
-export function osChecks({ os, platform }: Understood): Problem[] {
+export function osChecks({ os, platform, storage }: Understood): Problem[] {
   return [
     ...checkRelease(os),
     ...checkImage(os),
@@ -13,6 +13,7 @@ export function osChecks({ os, platform }: Understood): Problem[] {
     ...checkClock(os),
     ...checkOwnFiles(os),
     ...checkOwnUnits(os),
+    ...(platform === "existing" ? [] : checkMountPoint(os, storage.mountPoint)),
     ...(platform === "existing" ? checkExisting(os) : []),
   ];
 }
@@ -138,6 +139,17 @@ function checkOwnFiles({ files = {}, distribution = "flatcar" }: Partial<OsConfi
     fileFaults({ path, mode: Number.parseInt(permissions, 8), content: "" }, distribution).map(
       ({ fault, remedy }) => ({ path: `os.files.${path}`, found: fault, wanted: remedy }),
     ),
+  );
+}
+
+/** The folder is made on the installed system, as any other that is written to. */
+function checkMountPoint(
+  { distribution = "flatcar" }: Partial<OsConfig>,
+  mountPoint: string | undefined,
+): Problem[] {
+  if (mountPoint === undefined) return [];
+  return fileFaults({ path: mountPoint, mode: 0o755, content: "" }, distribution).map(
+    ({ fault, remedy }) => ({ path: "storage.mountPoint", found: `${mountPoint}: ${fault}`, wanted: remedy }),
   );
 }
 

@@ -189,14 +189,19 @@ export function downloadProxies(config: StackConfig) {
 }
 
 /** What a node's host is looked at for before anything is touched; keys that are not used are absent. */
-export function hardwareOf({ erasableDisk, nics, ...node }: NodeConfig) {
+export function hardwareOf({ storage }: StackConfig, { erasableDisk, nics, ...node }: NodeConfig) {
   const names = Object.keys(nics);
+  const { dataDirectory, dataDisk } = node;
+  // The program itself makes what lies on a data disk.
+  const isMade = dataDisk !== undefined && dataDirectory?.startsWith(`${storage.mountPoint}/`);
+  const isLookedAt = dataDirectory !== undefined && node.roles.includes("storage") && !isMade;
   return {
     interface: node.interface,
     ...(names.length > 0 && { nics: names }),
     disk: node.disk,
     ...(erasableDisk !== undefined && { erasableDisk }),
-    dataDisk: node.dataDisk,
+    dataDisk,
+    ...(isLookedAt && { dataDirectory }),
   };
 }
 

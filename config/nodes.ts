@@ -67,7 +67,9 @@ export const node = z.strictObject({
   dataDisk: devicePath.optional().describe("Disk for object storage. Formatted when blank, never otherwise."),
   dataDirectory: dataFolder
     .optional()
-    .describe("Folder for object storage in place of a disk of its own (platform `existing`)."),
+    .describe(
+      "Folder for object storage in place of a disk of its own (platform `existing`): it is there, root's, with 1 GiB free, and mounted where /etc/fstab says so. One on the root file system draws a warning. Where SELinux keeps Docker's containers apart, its owner gives it the label that they may read, such as by `chcon -R -t container_file_t`.",
+    ),
   interface: interfaceName
     .optional()
     .describe(

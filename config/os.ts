@@ -14,7 +14,7 @@ const user = z.strictObject({
     .boolean()
     .default(false)
     .describe(
-      "The program makes a password, for console and sudo alone: SSH takes keys (stack output `consolePasswords`). Taken back, it stays set on nodes until they are installed anew.",
+      "The program makes a password, for console and sudo alone: SSH takes keys (stack output `consolePasswords`). Taken back, it is taken from the nodes too, unless somebody has set another one there.",
     ),
   insecureMd5Password: z
     .boolean()

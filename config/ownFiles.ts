@@ -6,10 +6,11 @@ import type { StackConfig } from "./stack";
 
 const nobody = { hostKey: { privateKey: "", publicKey: "" }, authorizedKey: "", passwordHashes: {} };
 
-export function ownFileProblems(config: StackConfig): Problem[] {
+/** @param isSketch of a configuration that has other mistakes, by which some nodes cannot be rendered */
+export function ownFileProblems(config: StackConfig, isSketch = false): Problem[] {
   const { files, units } = config.os;
   if (Object.keys(files).length + Object.keys(units).length === 0) return [];
-  const taken = takenNames(config);
+  const taken = takenNames(config, isSketch);
   return [
     ...Object.keys(files)
       .filter((path) => taken.files.has(path) || path.startsWith("/etc/moorage/"))
@@ -40,25 +41,37 @@ export function ownFileProblems(config: StackConfig): Problem[] {
   ];
 }
 
-function takenNames(config: StackConfig) {
+function takenNames(config: StackConfig, isSketch: boolean) {
   const files = new Set(["/etc/hostname", "/etc/hosts", "/etc/localtime"]);
   const units = new Set(["settimezone.service"]);
   const dropIns = new Set<string>();
   for (const name of Object.keys(config.nodes)) {
+    const made = madeOn(name, config, isSketch);
+    made.files.forEach((one) => files.add(one));
+    made.units.forEach((one) => units.add(one));
+    made.dropIns.forEach((one) => dropIns.add(one));
+  }
+  return { files, units, dropIns };
+}
+
+/** Names of all that the program makes on a node. */
+function madeOn(name: string, config: StackConfig, isSketch: boolean) {
+  try {
     const program = programFiles(config, name);
     const installed =
       config.platform === "existing"
         ? { files: [], units: [] }
         : describeNode(userDataModel(config, name, nobody), "");
-    [...Object.keys(program.files), ...installed.files.map(({ path }) => path)].forEach((one) =>
-      files.add(one),
-    );
-    for (const [unit, of] of Object.entries(program.units)) {
-      for (const dropIn of Object.keys(of.dropIns ?? {})) dropIns.add(`${unit} ${dropIn}`);
-    }
-    [...Object.keys(program.units), ...installed.units.map((unit) => unit.name)].forEach((one) =>
-      units.add(one),
-    );
+    return {
+      files: [...Object.keys(program.files), ...installed.files.map(({ path }) => path)],
+      units: [...Object.keys(program.units), ...installed.units.map((unit) => unit.name)],
+      dropIns: Object.entries(program.units).flatMap(([unit, { dropIns = {} }]) =>
+        Object.keys(dropIns).map((dropIn) => `${unit} ${dropIn}`),
+      ),
+    };
+  } catch (error) {
+    // Why it cannot be rendered is told already.
+    if (isSketch) return { files: [], units: [], dropIns: [] };
+    throw error;
   }
-  return { files, units, dropIns };
 }

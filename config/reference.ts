@@ -26,7 +26,8 @@ Every key of a stack's configuration, in the namespace \`moorage\`. This page is
 Passwords and keys are made by the program; none is written into a stack file. A secret of your own goes there encrypted,
 value by value, as \`pulumi config set --secret --path 'moorage:os.files["/etc/own/token"].content'\` does it: the content
 of files, units and drop-ins, and the proxies' URLs. It stays secret in state and previews, while the node's users can
-read what the file's permissions allow. Any other secret value is refused, as it would show.
+read what the file's permissions allow. Any other secret value is refused, as it would show; what else is wrong with its
+subject, or between subjects, is told once it is gone, as that might show it, too.
 `;
 
 export function configurationReference(): string {

@@ -9,8 +9,9 @@ import { os } from "./os";
 import { ownFileProblems } from "./ownFiles";
 import { ConfigError, type Problem } from "./problem";
 import { secretProblems, type Secret, withoutTexts } from "./secrets";
-import { edge, images, registry, storage } from "./services";
-import { understood } from "./understood";
+import { edge, images, type ImagesConfig, registry, storage } from "./services";
+import { sketchOf } from "./sketch";
+import { understood, type Understood } from "./understood";
 import { wantedFor } from "./wanted";
 
 export const subjects = {
@@ -35,35 +36,47 @@ export type StackConfig = Omit<Parsed, "nodes"> & {
   readonly secrets: readonly Secret[];
 };
 
+/** What is wrong with images, of those that are right by themselves. */
+export type ImageCheck = (images: Partial<ImagesConfig>) => Problem[];
+
 /**
  * @param secrets where raw has secret values
+ * @param imageProblems looks at what images name, where that matters
  * @throws ConfigError with every mistake, when there is one; none shows a secret.
  */
 export function parseStackConfig(
   raw: Readonly<Record<string, unknown>>,
   secrets: readonly Secret[] = [],
+  imageProblems: ImageCheck = () => [],
 ): StackConfig {
-  // Alone: what else is wrong might show a secret that nobody expected there.
   const misplaced = secretProblems(secrets);
-  if (misplaced.length > 0) throw new ConfigError(misplaced);
-  try {
-    return checked(raw, secrets);
-  } catch (error) {
-    throw error instanceof ConfigError ? new ConfigError(withoutTexts(error.problems, raw, secrets)) : error;
+  // What else is wrong with those subjects might show the secret.
+  const isLeftOut = (subject: string) => misplaced.some(({ path }) => path.split(".")[0] === subject);
+  const { parsed, problems } = bySubject(raw, isLeftOut);
+  const known = understood(raw);
+  if (!isLeftOut("images")) problems.push(...imageProblems(known.images));
+  if (misplaced.length === 0) problems.push(...acrossSubjects(known, problems));
+  if (misplaced.length + problems.length > 0) {
+    throw new ConfigError([...misplaced, ...withoutTexts(problems, raw, secrets)]);
   }
+  const config = completed(parsed as Parsed, secrets);
+  const collisions = ownFileProblems(config);
+  if (collisions.length > 0) throw new ConfigError(withoutTexts(collisions, raw, secrets));
+  return config;
 }
 
-function checked(raw: Readonly<Record<string, unknown>>, secrets: readonly Secret[]): StackConfig {
+/** What each subject's own schema says of it. */
+function bySubject(raw: Readonly<Record<string, unknown>>, isLeftOut: (subject: string) => boolean) {
   const problems: Problem[] = [];
   const parsed: Record<string, unknown> = {};
-  for (const key of Object.keys(raw).filter((name) => !Object.hasOwn(subjects, name))) {
+  for (const key of Object.keys(raw).filter((name) => !Object.hasOwn(subjects, name) && !isLeftOut(name))) {
     problems.push({
       path: key,
       found: "an unknown key",
       wanted: `one of ${Object.keys(subjects).join(", ")}`,
     });
   }
-  for (const [subject, schema] of Object.entries(subjects)) {
+  for (const [subject, schema] of Object.entries(subjects).filter(([name]) => !isLeftOut(name))) {
     const given = Object.hasOwn(raw, subject) ? raw[subject] : undefined;
     const result = schema.safeParse(given, { error: wantedFor });
     if (result.success) {
@@ -75,16 +88,17 @@ function checked(raw: Readonly<Record<string, unknown>>, secrets: readonly Secre
     const known = new Set(problems.map(({ path }) => path));
     problems.push(...prototypeKeys(subject, given).filter(({ path }) => !known.has(path)));
   }
-  problems.push(...crossChecks(understood(raw)).filter((one) => !isKnown(one, problems)));
-  if (problems.length > 0) {
-    throw new ConfigError(problems);
-  }
-  const config = completed(parsed as Parsed, secrets);
-  const collisions = ownFileProblems(config);
-  if (collisions.length > 0) {
-    throw new ConfigError(collisions);
-  }
-  return config;
+  return { parsed, problems };
+}
+
+/** What shows only where subjects are looked at together, besides what is told of them already. */
+function acrossSubjects(known: Understood, told: readonly Problem[]): Problem[] {
+  const crossed = crossChecks(known).filter((one) => !isKnown(one, told));
+  const all = [...told, ...crossed];
+  // Where there is nothing else, the whole of it is looked at, and not what can be made sense of.
+  const sketch = all.length > 0 ? sketchOf(known) : undefined;
+  const collisions = sketch ? ownFileProblems(sketch, true) : [];
+  return [...crossed, ...collisions.filter(({ path }) => !all.some((one) => one.path === path))];
 }
 
 /** The key that the prototype of an object is set by: maps pass over it without a word. */

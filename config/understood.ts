@@ -12,7 +12,7 @@ import {
 } from "./machine";
 import { node, type GivenNode } from "./nodes";
 import { osKeys, type OsConfig } from "./os";
-import { edge, type EdgeConfig } from "./services";
+import { edge, images, storage, type EdgeConfig, type ImagesConfig, type StorageConfig } from "./services";
 
 /** Whatever is missing here is missing in the configuration too, or has a mistake of its own. */
 export interface Understood {
@@ -28,7 +28,9 @@ export interface Understood {
   readonly network: Partial<NetworkConfig>;
   readonly edge: Partial<EdgeConfig>;
   readonly swarm: Partial<SwarmConfig>;
+  readonly storage: Partial<StorageConfig>;
   readonly etcd: Partial<EtcdConfig>;
+  readonly images: Partial<ImagesConfig>;
   /** Whether there is an image of etcd, right or wrong. */
   readonly etcdImage: boolean;
 }
@@ -45,13 +47,18 @@ export function understood(raw: Readonly<Record<string, unknown>>): Understood {
     network: fieldsOf(network, raw.network),
     edge: fieldsOf(edge, raw.edge),
     swarm: swarm.safeParse(raw.swarm).data ?? {},
+    storage: storage.safeParse(raw.storage).data ?? {},
     etcd: fieldsOf(etcdFields, raw.etcd),
+    images: fieldsOf(images, raw.images),
     etcdImage: plain(raw.images).etcd !== undefined,
   };
 }
 
 /** Each field that is right by itself, defaults filled in. */
-function fieldsOf<Schema extends z.ZodObject>(schema: Schema, value: unknown): Partial<z.output<Schema>> {
+export function fieldsOf<Schema extends z.ZodObject>(
+  schema: Schema,
+  value: unknown,
+): Partial<z.output<Schema>> {
   const given = plain(value);
   const fields = Object.entries(schema.shape as Record<string, z.ZodType>).map(
     ([key, field]) =>

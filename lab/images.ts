@@ -29,9 +29,6 @@ const PACKAGES = [
   "busybox-static",
 ];
 
-/** What the images are made of. */
-export const base = { suite: SUITE, packages: PACKAGES };
-
 const PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const VERSION = 1;
 

@@ -60,8 +60,9 @@ const MAX_INSTANCES = 10;
 const NODES = 4;
 const CLIENTS = 2;
 
-/** The stack of every lab. */
+/** The stack of every lab, and its project. */
 export const stackName = "dev";
+export const projectName = "moorage";
 
 /** The folder of all instances. */
 export function labRoot(): string {

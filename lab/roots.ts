@@ -30,9 +30,6 @@ const PACKAGES = [
   "kmod",
 ];
 
-/** What the hosts are made of. */
-export const base = { suite: SUITE, packages: PACKAGES };
-
 /** What of this repository is in the base: by name in `guestDir`, the folder it goes to. */
 const programs: Readonly<Record<string, string>> = {
   init: "usr/lib/moorage-lab",
@@ -71,7 +68,7 @@ export function cached(
 }
 
 /** The debootstrap script for a suite, which may be newer than this machine's debootstrap. */
-export function scriptFor(suite: string): string {
+function scriptFor(suite: string): string {
   const scripts = "/usr/share/debootstrap/scripts";
   return path.join(scripts, fs.existsSync(path.join(scripts, suite)) ? suite : "sid");
 }

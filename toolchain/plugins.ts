@@ -173,7 +173,8 @@ function archives(setting: Setting, cli: Cli): Source {
 }
 
 /**
- * Pulumi's download site is tried once: after a first failure it is taken to be out of reach, and where stand-ins
+ * Nobody has sums of what the site serves (those pinned are of archives built from source), and the CLI looks for none of
+ * its own. It is tried once: after a first failure it is taken to be out of reach, and where stand-ins
  * serve for a day.
  */
 function downloadSite(setting: Setting, cli: Cli): Source {
@@ -181,7 +182,7 @@ function downloadSite(setting: Setting, cli: Cli): Source {
     ? rememberedRefusal(setting)
     : undefined;
   return {
-    name: "Pulumi's download site",
+    name: "Pulumi's download site, without a sum to hold them to (docs/toolchain.md)",
     install: async (plugin, home) => {
       if (outOfReach !== undefined) return outOfReach;
       setting.log(`plugins: asking Pulumi's download site for ${plugin.name} ${plugin.version}`);

@@ -135,7 +135,6 @@ export class Edge extends pulumi.ComponentResource {
       {
         connection: own.machine.connection,
         part: "edge",
-        rolled: true,
         installation: own.machine.installation,
         ...fillIn(rendered, {}),
       },

@@ -58,8 +58,8 @@ export class CoreOsNode extends pulumi.ComponentResource {
   readonly connection: ConnectionArgs;
   /** Digest of what only an installation can set; absent on hosts that the program does not install. */
   readonly installHash?: pulumi.Output<string>;
-  /** Name of the service that is MinIO on the node; absent where it stores nothing. */
-  readonly storageService?: ArgsOf<Cluster>["storageService"];
+  /** What the node is part of. */
+  readonly cluster: ArgsOf<Cluster>;
   /** Another one means that nothing is left of what was put on the node. */
   readonly installation?: pulumi.Output<string>;
   /** The host folder that is MinIO's drive where the node has the role storage. */
@@ -74,7 +74,7 @@ export class CoreOsNode extends pulumi.ComponentResource {
     this.connection = args.access.connection;
     this.drive = args.node.dataDirectory ?? `${args.config.storage.mountPoint}/${driveDirectory}`;
 
-    this.storageService = args.cluster.storageService;
+    this.cluster = args.cluster;
 
     const installed: pulumi.Resource[] = [...args.after];
     this.installHash = installHashOf(name, args);

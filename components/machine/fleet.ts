@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
+import type { Role } from "@moorage/render";
 import type { Cluster } from "@moorage/hosts";
 import { hardwareOf, nodeOf, usersWithPassword } from "../../config/models";
 import { formatOf } from "../../config/os";
@@ -10,7 +11,7 @@ import { Preflight } from "../../providers/preflight";
 import type { ResolvedImages } from "../images";
 import type { CertificateAuthority } from "../pki";
 import { type Identity, NodeAccess } from "./access";
-import { storageServiceOf } from "../storage/objectStore";
+import { storeOf } from "../storage/objectStore";
 import { CoreOsNode, installHashOf } from "./coreOsNode";
 import { Guest } from "./guest";
 import { managersFirst, ReinstallationRow } from "./row";
@@ -76,7 +77,7 @@ export class Fleet extends pulumi.ComponentResource {
             guest: guests[node],
             preflight,
             passwordHashes: passwords?.hashes ?? {},
-            cluster: clusterOf(config, access, node),
+            cluster: clusterOf(config, access),
           },
           args,
         ),
@@ -110,7 +111,7 @@ export class Fleet extends pulumi.ComponentResource {
     const network = new VirtualBoxNetwork("virtualbox", { config, access }, { parent: this });
     return Object.fromEntries(
       Object.entries(config.nodes).map(([name, node]) => {
-        const cluster = clusterOf(config, access, name);
+        const cluster = clusterOf(config, access);
         const args = { node, config, access: access[name], network, identity, cluster };
         return [name, new Guest(name, args, { parent: this })];
       }),
@@ -133,7 +134,7 @@ export class Fleet extends pulumi.ComponentResource {
         installer: reached.installer,
         installHash: installHashOf(node, { node: of, access: reached, config, identity }),
         address: of.address,
-        ...hardwareOf(of),
+        ...hardwareOf(config, of),
         ...(config.platform !== "existing" && config.network.mtu && { mtu: config.network.mtu }),
         ports: portsOf(of, config),
         ...(guests[node] && { guest: guests[node].reinstallable }),
@@ -201,16 +202,13 @@ export class Fleet extends pulumi.ComponentResource {
 }
 
 /** What a node is part of, by what the configuration says: known before anything exists. */
-function clusterOf(
-  { nodes }: StackConfig,
-  access: Readonly<Record<string, NodeAccess>>,
-  node: string,
-): ArgsOf<Cluster> {
-  const managers = Object.entries(access).filter(([name]) => nodes[name]?.roles.includes("manager"));
+function clusterOf({ nodes }: StackConfig, access: Readonly<Record<string, NodeAccess>>): ArgsOf<Cluster> {
+  const withRole = (role: Role) =>
+    Object.entries(access).filter(([name]) => nodes[name]?.roles.includes(role));
   return {
-    managers: managers.map(([, { connection }]) => connection),
+    managers: withRole("manager").map(([, { connection }]) => connection),
     members: Object.keys(nodes),
-    ...(nodes[node]?.roles.includes("storage") ? { storageService: storageServiceOf(node) } : {}),
+    store: storeOf(Object.fromEntries(withRole("storage"))),
   };
 }
 

@@ -43,7 +43,7 @@ export class UserPasswords extends pulumi.ComponentResource {
     const made = new command.local.Command(
       name,
       {
-        create: `openssl passwd ${md5 ? "-1" : "-6"} -stdin`,
+        create: hashCommand(md5),
         stdin: password,
         logging: "none",
       },
@@ -52,3 +52,25 @@ export class UserPasswords extends pulumi.ComponentResource {
     return pulumi.secret(made.stdout.apply((text) => text.trim()));
   }
 }
+
+/** Where an OpenSSL lies that its installer does not put onto the PATH: Homebrew's, on either kind of Mac, and MacPorts'. */
+const others = [
+  "/opt/homebrew/opt/openssl/bin/openssl",
+  "/usr/local/opt/openssl/bin/openssl",
+  "/opt/local/bin/openssl",
+];
+
+/**
+ * macOS's own openssl is LibreSSL, which knows no SHA-512 and ends without having read anything: the next one is asked.
+ * Understood by a POSIX shell and by cmd alike.
+ */
+export function hashCommand(md5: boolean): string {
+  if (md5) return "openssl passwd -1 -stdin";
+  const asked = ["openssl", ...others].map((openssl) => `${openssl} passwd -6 -stdin`);
+  return [...asked, `(echo ${noOpenssl} 1>&2 && exit 1)`].join(" || ");
+}
+
+/** Without a character that either of the shells would take for more than a letter. */
+const noOpenssl =
+  "No openssl here makes a hash with SHA-512, by passwd -6: that takes OpenSSL 1.1.1 or newer, and the one of macOS is " +
+  "LibreSSL. Install it, on macOS by brew install openssl, and run again";

@@ -150,6 +150,7 @@ function replicaArgs(
     user: unprivileged,
     environment: { OTEL_TRACES_EXPORTER: "none" },
     tmpfs: ["/tmp"],
+    healthcheck: { test: render.registryHealthTest(registryPort), intervalSeconds: 1, timeoutSeconds: 20 },
   };
   return { shape, config };
 }

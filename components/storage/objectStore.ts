@@ -4,6 +4,7 @@ import * as render from "@moorage/render";
 import type { StorageConfig } from "../../config/services";
 import { accessKeyOf, Bucket } from "../../providers/bucket";
 import { PreviousKeys } from "../../providers/previousKeys";
+import { RollingOrder } from "../../providers/rollingOrder";
 import { StorageOrder } from "../../providers/storageOrder";
 import type { ConnectionArgs } from "../machine/access";
 import { digestOf, shapeOf, SwarmService, turnAfter, type SwarmServiceArgs } from "../swarm/service";
@@ -56,14 +57,15 @@ export class ObjectStore extends pulumi.ComponentResource {
     super("moorage:storage:ObjectStore", name, {}, options);
     const secrets = generateSecrets(name, this);
     const minio = this.minio(name, args, secrets);
-    const balancers = this.balancerServices(args);
+    const balancers = this.balancerServices(name, args);
     this.bucket = args.storage.bucket;
     this.credentials = credentialsOf(this.bucket, secrets.secretKey);
     this.balancers = args.balancerNodes.map((node) => ({ name: balancerOf(node), port: minioPort }));
-    this.services = Object.fromEntries(Object.keys(args.nodes).map((node) => [node, storageServiceOf(node)]));
+    const { storageNodes, services } = storeOf(args.nodes);
+    this.services = services;
     this.administration = {
-      storageNodes: Object.values(args.nodes).map(({ connection }) => connection),
-      services: this.services,
+      storageNodes,
+      services,
       bucket: this.bucket,
       rootUser: secrets.rootUser,
       rootPassword: secrets.rootPassword,
@@ -104,9 +106,9 @@ export class ObjectStore extends pulumi.ComponentResource {
   }
 
   private minio(name: string, args: ObjectStoreArgs, secrets: StoreSecrets): SwarmService[] {
-    const members = Object.entries(args.nodes).map(([node, { connection, folder }]) => ({
+    const store = storeOf(args.nodes);
+    const members = Object.entries(args.nodes).map(([node, { folder }]) => ({
       node,
-      connection,
       shape: memberArgs(node, folder, args),
     }));
     const order = this.order(
@@ -116,7 +118,7 @@ export class ObjectStore extends pulumi.ComponentResource {
       members.map(({ shape }) => shape),
     );
     const services: SwarmService[] = [];
-    for (const { node, connection, shape } of members) {
+    for (const { node, shape } of members) {
       const service = new SwarmService(
         storageServiceOf(node),
         {
@@ -132,7 +134,7 @@ export class ObjectStore extends pulumi.ComponentResource {
           },
           // Two of them away at once would cost the write quorum.
           turn: turnAfter(services.at(-1), order.oneByOne),
-          storageNode: connection,
+          memberOf: { node, store },
         },
         { parent: this },
       );
@@ -143,57 +145,68 @@ export class ObjectStore extends pulumi.ComponentResource {
 
   private order(
     name: string,
-    { swarm, nodes, images }: ObjectStoreArgs,
+    args: ObjectStoreArgs,
     { rootUser, rootPassword }: StoreSecrets,
     shapes: readonly MemberArgs[],
   ): StorageOrder {
+    const { storageNodes, services } = storeOf(args.nodes);
     const common = shapes.map(({ command, args, environment }) => [command, args, environment]);
     return new StorageOrder(
       `${name}-order`,
       {
-        nodes: Object.values(nodes).map(({ connection }) => connection),
-        services: Object.fromEntries(Object.keys(nodes).map((node) => [node, storageServiceOf(node)])),
+        nodes: storageNodes,
+        services,
         shape: shapes.map(shapeOf).join(" "),
         // Members log in at each other as the root user.
         common: pulumi.all([rootUser, rootPassword]).apply((root) => digestOf([...root, common])),
-        image: images.minio,
+        image: args.images.minio,
       },
       // It asks MinIO itself, where there is one.
-      { parent: this, dependsOn: swarm.ready },
+      { parent: this, dependsOn: args.swarm.ready },
     );
   }
 
-  private balancerServices(args: ObjectStoreArgs): SwarmService[] {
-    const backends = Object.keys(args.nodes).map((node) => ({
-      name: storageServiceOf(node),
-      port: minioPort,
-    }));
-    return args.balancerNodes.map(
-      (node) =>
-        new SwarmService(
-          balancerOf(node),
-          {
-            swarm: args.swarm,
-            image: args.images.haproxy,
-            constraints: [placement.onNode(node)],
-            hostname: balancerOf(node),
-            user: "haproxy",
-            files: {
-              config: {
-                path: "/usr/local/etc/haproxy/haproxy.cfg",
-                content: render.renderS3Balancer({
-                  backends,
-                  preferred: node in args.nodes ? storageServiceOf(node) : undefined,
-                  listenPort: minioPort,
-                }),
-              },
-            },
-            tmpfs: ["/tmp", "/run"],
-          },
-          { parent: this },
-        ),
+  /** One that does not work takes its node's registry with it: the others are changed when it does. */
+  private balancerServices(name: string, args: ObjectStoreArgs): SwarmService[] {
+    const shapes = args.balancerNodes.map((node) => balancerArgs(node, args));
+    const order = new RollingOrder(
+      `${name}-balancers-order`,
+      { what: "S3 balancers", shape: digestOf(shapes.map((shape) => [shapeOf(shape), shape.files])) },
+      { parent: this },
     );
+    const services: SwarmService[] = [];
+    for (const [index, shape] of shapes.entries()) {
+      const service = new SwarmService(
+        balancerOf(args.balancerNodes[index] ?? ""),
+        { ...shape, swarm: args.swarm, turn: turnAfter(services.at(-1), order.oneByOne) },
+        { parent: this },
+      );
+      services.push(service);
+    }
+    return services;
   }
+}
+
+function balancerArgs(node: string, { nodes, images }: ObjectStoreArgs): MemberArgs {
+  const backends = Object.keys(nodes).map((member) => ({ name: storageServiceOf(member), port: minioPort }));
+  return {
+    image: images.haproxy,
+    constraints: [placement.onNode(node)],
+    hostname: balancerOf(node),
+    user: "haproxy",
+    files: {
+      config: {
+        path: "/usr/local/etc/haproxy/haproxy.cfg",
+        content: render.renderS3Balancer({
+          backends,
+          preferred: node in nodes ? storageServiceOf(node) : undefined,
+          listenPort: minioPort,
+        }),
+      },
+    },
+    tmpfs: ["/tmp", "/run"],
+    healthcheck: { test: render.balancerHealthTest(minioPort), intervalSeconds: 1, timeoutSeconds: 20 },
+  };
 }
 
 type MemberArgs = Omit<SwarmServiceArgs, "swarm">;
@@ -236,9 +249,7 @@ function generateSecrets(name: string, parent: pulumi.Resource): StoreSecrets {
   };
 }
 
-interface Administration {
-  readonly storageNodes: readonly ConnectionArgs[];
-  readonly services: Readonly<Record<string, string>>;
+interface Administration extends ReturnType<typeof storeOf> {
   readonly bucket: string;
   /** Secret, as its password. */
   readonly rootUser: pulumi.Output<string>;
@@ -250,6 +261,14 @@ function credentialsOf(bucket: string, secretKey: pulumi.Output<string>): Bucket
   return {
     accessKey: pulumi.unsecret(secretKey.apply((secret) => accessKeyOf(bucket, secret))),
     secretKey,
+  };
+}
+
+/** Where MinIO is found. @param nodes the storage nodes */
+export function storeOf(nodes: Readonly<Record<string, { readonly connection: ConnectionArgs }>>) {
+  return {
+    storageNodes: Object.values(nodes).map(({ connection }) => connection),
+    services: Object.fromEntries(Object.keys(nodes).map((node) => [node, storageServiceOf(node)])),
   };
 }
 

@@ -1,9 +1,10 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
+import type { Store } from "@moorage/hosts";
 import { createHash } from "node:crypto";
 import { Converged } from "../../providers/converged";
 import { freeName } from "../../providers/unrecorded";
-import type { ConnectionArgs } from "../machine/access";
+import type { ArgsOf } from "../../providers/inputs";
 import { labelText, stackLabel } from "./label";
 import type { Swarm } from "./swarm";
 
@@ -29,8 +30,8 @@ export interface SwarmServiceArgs {
   readonly after?: pulumi.Resource[];
   /** What comes before a change of it besides, where that is known only then. */
   readonly turn?: pulumi.Output<pulumi.Resource[]>;
-  /** The node on which the service is MinIO; it counts as changed once that has healed what it missed. */
-  readonly storageNode?: ConnectionArgs;
+  /** MinIO, where the service is its member on a node; it counts as changed once what it has missed is healed. */
+  readonly memberOf?: { readonly node: string; readonly store: ArgsOf<Store> };
   readonly image: string;
   /** Placement constraints. */
   readonly constraints: string[];
@@ -99,7 +100,7 @@ export class SwarmService extends pulumi.ComponentResource {
         service: name,
         fingerprint: this.fingerprint,
         timeoutSeconds: convergeSeconds,
-        ...(args.storageNode && { storageNode: args.storageNode }),
+        ...(args.memberOf && { storageNode: args.memberOf.node, store: args.memberOf.store }),
       },
       // There is nothing to wait for before the service's new spec is in the Swarm.
       { parent: this, dependsOn: service },

@@ -120,7 +120,7 @@ export class Swarm extends pulumi.ComponentResource {
           founder: founder === undefined,
           autolock: args.swarm.autolock,
           installation: machine.installation,
-          storageService: machine.storageService,
+          store: machine.cluster.store,
         },
         // The founder's Swarm has to exist before others can join it; the others may join side by side.
         { parent: this, dependsOn: [...machine.ready, ...(founder ? [founder] : [])] },

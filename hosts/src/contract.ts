@@ -71,6 +71,8 @@ export interface PreflightHost {
   readonly dataDisk?: string;
   /** File system label of a data disk that is ours. @default "moorage-data" */
   readonly dataLabel?: string;
+  /** Folder for objects where there is no data disk for them, checked to be there, and one that MinIO can use. */
+  readonly dataDirectory?: string;
   /** TCP ports that must be free while the host is not part of our Swarm. */
   readonly ports: number[];
   /** Digest of what its installation sets; absent where the program does not install it. */
@@ -90,7 +92,7 @@ export interface PreflightInputs {
   readonly minimumDocker: string;
   /** Seconds between the operator's clock and a host's that are still accepted. */
   readonly maximumClockSkew: number;
-  /** MiB that must be free where Docker keeps its data, on hosts with an installed system. @default 1024 */
+  /** MiB that must be free where Docker keeps its data, on hosts with an installed system, and in a folder for objects. @default 1024 */
   readonly minimumFreeMiB?: number;
   readonly timeoutSeconds: number;
 }
@@ -171,12 +173,20 @@ export interface DataDiskInputs {
 }
 export type DataDiskOutputs = DataDiskInputs;
 
+/** Where MinIO is found. */
+export interface Store {
+  /** The first one sees to what drives have missed. */
+  readonly storageNodes: readonly Connection[];
+  /** The Swarm service that is MinIO on a node, by node. */
+  readonly services: Readonly<Record<string, string>>;
+}
+
 /** What a node is part of, and is taken out of while a change stops what runs on it. */
 export interface Cluster {
   /** Every manager, this node among them where it is one. */
   readonly managers: Connection[];
-  /** Name of the Swarm service that is MinIO on this node; absent where it stores nothing. */
-  readonly storageService?: string;
+  /** MinIO, of which a change of this node takes a member away where it has one. */
+  readonly store?: Store;
   /** Names of all nodes of the stack. */
   readonly members?: string[];
 }
@@ -192,11 +202,6 @@ export interface NodeFilesInputs {
   /** Absent: members of a Swarm only take turns. A change of it alone changes nothing on the node. */
   readonly cluster?: Cluster;
   readonly installation?: Installed;
-  /**
-   * Units are restarted and reloaded on one node at a time, but for files that nodes have to agree on, and what does not
-   * work is put back. As `cluster`, a change of it alone changes nothing. @default false
-   */
-  readonly rolled?: boolean;
 }
 /** A unit as it was found: `partly` on is neither what was wanted nor its opposite, as enabled and yet stopped. */
 export interface RecordedUnit extends Omit<ManagedUnit, "enabled"> {
@@ -257,8 +262,8 @@ export interface SwarmMemberInputs {
   readonly availability?: "active" | "pause" | "drain";
   /** With another one the node joins anew, and is waited for until its services run there and MinIO has healed. */
   readonly installation?: Installed;
-  /** Name of the service that is MinIO on this node. A change of it alone means nothing. */
-  readonly storageService?: string;
+  /** MinIO, which may have a member on this node. A change of it alone means nothing. */
+  readonly store?: Store;
 }
 export interface SwarmMemberOutputs extends SwarmMemberInputs {
   /** The node's id in the Swarm. */

@@ -43,16 +43,32 @@ printf 'device=%s\\ncontent=%s\\n' "$device" "$content"
 
 /** What stays on the node and mounts at every boot: a service, as some hosts have no udev for a mount unit to wait for. */
 const mountScript = `#!/bin/sh
-# Mounts the data disk by its label; the device is only where it is looked for first.
+# Mounts the data disk by its label; the device is only where it is looked for first. Folders on it follow, which are for
+# containers.
 set -eu
 device=$1 label=$2 directory=$3
-if mountpoint -q "$directory"; then exit 0; fi
-real=$(readlink -f -- "$device") || real=
-if [ ! -b "$real" ] || [ "$(blkid -p -s LABEL -o value -- "$real" 2>/dev/null)" != "$label" ]; then
-  real=$(blkid -c /dev/null -t "LABEL=$label" -o device | head -n 1)
+shift 3
+if ! mountpoint -q "$directory"; then
+  real=$(readlink -f -- "$device") || real=
+  if [ ! -b "$real" ] || [ "$(blkid -p -s LABEL -o value -- "$real" 2>/dev/null)" != "$label" ]; then
+    real=$(blkid -c /dev/null -t "LABEL=$label" -o device | head -n 1)
+  fi
+  if [ -z "$real" ]; then echo "no disk with label $label" >&2; exit 1; fi
+  mount -- "$real" "$directory"
 fi
-if [ -z "$real" ]; then echo "no disk with label $label" >&2; exit 1; fi
-exec mount -- "$real" "$directory"
+# Where SELinux is enforced, containers read what has their label alone, and a Swarm gives it to no folder.
+if [ "$(cat /sys/fs/selinux/enforce 2>/dev/null)" != 1 ]; then exit 0; fi
+policy=$(sed -n 's/^SELINUXTYPE=//p' /etc/selinux/config)
+contexts=/usr/share/containers/selinux/contexts
+[ -f "$contexts" ] || contexts=/etc/selinux/$policy/contexts/lxc_contexts
+wanted=$(sed -n 's/^file *= *"\\(.*\\)"$/\\1/p' "$contexts") || wanted=
+if [ -z "$wanted" ]; then echo "no label for containers in $contexts" >&2; exit 0; fi
+restorecon "$directory" || :
+for folder do
+  if [ ! -d "$directory/$folder" ] || [ "$(stat -c %C "$directory/$folder")" = "$wanted" ]; then continue; fi
+  # The folder itself comes last: once it has the label, all below has it.
+  find "$directory/$folder" -xdev -depth -exec chcon -h "$wanted" {} +
+done
 `;
 
 /** `$1` device as configured, `$2` label, `$3` mount point, `$4` the resolved device, `$5` blank or ours; directories follow. */
@@ -66,6 +82,8 @@ if [ "$content" = blank ]; then
   fi
 fi
 mkdir -p "$directory" /etc/moorage /etc/systemd/system
+# Fedora CoreOS mounts /var while it boots.
+parent=$(readlink -f -- "$(dirname -- "$directory")")
 # What is written here while the disk is not mounted would be lost behind it.
 mountpoint -q "$directory" || chattr +i "$directory" 2>/dev/null || :
 cat > /etc/moorage/.mount-data <<'MOORAGE_END'
@@ -76,6 +94,7 @@ cat > /etc/systemd/system/.${DATA_UNIT} <<MOORAGE_END
 [Unit]
 Description=Data disk on $directory
 DefaultDependencies=no
+RequiresMountsFor=$parent
 After=local-fs-pre.target systemd-remount-fs.service
 Before=docker.service shutdown.target umount.target
 Conflicts=shutdown.target umount.target
@@ -83,7 +102,7 @@ Conflicts=shutdown.target umount.target
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart=/bin/sh /etc/moorage/mount-data $configured $label $directory
+ExecStart=/bin/sh /etc/moorage/mount-data $configured $label $directory $*
 ExecStop=/bin/sh -c 'umount -- $directory || umount -l -- $directory'
 
 [Install]
@@ -100,6 +119,7 @@ mountpoint -q "$directory" || systemctl stop ${DATA_UNIT}
 systemctl start ${DATA_UNIT} || { journalctl -n 5 --no-pager -u ${DATA_UNIT} >&2; exit 1; }
 mountpoint -q "$directory" || { echo "$directory is not mounted although ${DATA_UNIT} started" >&2; exit 1; }
 for wanted do mkdir -p -- "$directory/$wanted"; done
+/bin/sh /etc/moorage/mount-data "$configured" "$label" "$directory" "$@"
 `;
 
 /** `$1` mount point; directories follow. Prints `mounted`, and those of them that are there. */
@@ -139,7 +159,7 @@ async function inspect(connection: Connection, inputs: DataDiskInputs, patience?
 
 async function ensure(inputs: DataDiskInputs): Promise<DataDiskOutputs> {
   const { connection, device, label, mountPoint, directories = [] } = inputs;
-  for (const path of [device, mountPoint]) {
+  for (const path of [device, mountPoint, ...directories.map((folder) => `/${folder}`)]) {
     if (!/^\/[\w.:@+/-]+$/.test(path))
       throw new HostError(connection.node, `"${path}" cannot stand in a systemd unit`);
   }

@@ -10,7 +10,8 @@ export const DATA_LABEL = "moorage-data";
 
 /**
  * `disk_state DEVICE` prints `missing`, `blank`, `ours` (an installation of ours, whole or begun) or what was found.
- * An installation of ours holds `INSTALL_MARKER` on one of its file systems.
+ * An installation of ours holds `INSTALL_MARKER` on one of its file systems; Fedora CoreOS has each version's /etc in an
+ * ostree.
  * `disk_parts DEVICE` prints it and its partitions, by lsblk: by its name alone `nvme0n10` might be one of `nvme0n1`.
  * `disk_serial DEVICE` prints the serial number that the kernel knows of it, or nothing.
  * `disk_data DEVICE LABEL` says which part of it holds a data disk's file system (LABEL), or nothing.
@@ -34,7 +35,9 @@ disk_state() {
   for part in $(disk_parts "$real"); do
     if mount -o ro -- "$part" "$directory" 2>/dev/null; then
       mine=no
-      if [ -f "$directory${INSTALL_MARKER}" ]; then mine=yes; fi
+      for each in "$directory" "$directory"/ostree/deploy/*/deploy/*; do
+        if [ -f "$each${INSTALL_MARKER}" ]; then mine=yes; fi
+      done
       umount -- "$directory"
       if [ "$mine" = yes ]; then rmdir "$directory"; echo ours; return 0; fi
     fi

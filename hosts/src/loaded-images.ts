@@ -2,7 +2,6 @@
 import { createReadStream, statSync } from "node:fs";
 import { once } from "node:events";
 import type { IncomingMessage } from "node:http";
-import type { Readable } from "node:stream";
 import type {
   Connection,
   ImageArchive,
@@ -11,14 +10,13 @@ import type {
   Operation,
 } from "./contract";
 import { diffOf } from "./diff";
-import { dockerApi, isMissing } from "./docker/api";
+import { dockerApi, isMissing, SILENT_ADVICE } from "./docker/api";
 import { DockerError, HostError, fullDiskAdvice, messageOf } from "./errors";
 import { note } from "./log";
 import { readOrRecorded, recording, unlessUnreachable, withoutProvider } from "./operation";
 import { brief } from "./ssh/connect";
+import { Stall } from "./stall";
 import { sleep } from "./time";
-
-const STALL_SECONDS = 120;
 
 /** Whether a node has an image. */
 export async function present(
@@ -43,26 +41,28 @@ async function load(connection: Connection, { archive, imageId }: ImageArchive):
   const started = Date.now();
   const size = sizeOf(node, archive);
   const file = createReadStream(archive, { highWaterMark: 256 * 1024 });
-  const stalled = watchForStall(file);
+  const purpose = `loading ${archive}`;
+  const stall = new Stall(node, purpose, file, SILENT_ADVICE);
   try {
-    const answer = await dockerApi(connection).open("POST", "/images/load", {
-      query: { quiet: "1" },
+    const sent = dockerApi(connection).open("POST", "/images/load", {
+      // So it says how far it is, too, by which it is told from one that hangs.
+      query: { quiet: "0" },
       headers: { "Content-Type": "application/x-tar" },
       body: file,
       timeoutSeconds: 3600,
-      purpose: `loading ${archive}`,
+      purpose,
+      signal: stall.signal,
     });
+    const answer = await stall.within(sent);
     try {
-      const loaded = await loadedNames(node, archive, answer.message);
+      answer.message.on("data", () => stall.heard());
+      const loaded = await stall.within(loadedNames(node, archive, answer.message));
       if (!(await present(connection, imageId))) throw otherImage(node, archive, imageId, loaded);
     } finally {
       answer.close();
     }
-  } catch (error) {
-    if (!stalled.stalled) throw error;
-    throw new HostError(node, `loading ${archive}: nothing was taken for ${STALL_SECONDS} s`);
   } finally {
-    stalled.stop();
+    stall.end();
     file.destroy();
   }
   note(
@@ -77,17 +77,6 @@ function sizeOf(node: string, archive: string): number {
   } catch (error) {
     throw new HostError(node, `the image archive ${archive} cannot be read: ${messageOf(error)}`);
   }
-}
-
-function watchForStall(file: Readable & { bytesRead: number }): { stalled: boolean; stop(): void } {
-  let seen = -1;
-  const watch = { stalled: false, stop: () => clearInterval(timer) };
-  const timer = setInterval(() => {
-    watch.stalled = file.bytesRead === seen && !file.readableEnded;
-    if (watch.stalled) file.destroy(new Error("stalled"));
-    seen = file.bytesRead;
-  }, STALL_SECONDS * 1000);
-  return watch;
 }
 
 /** Docker answers 200 and reports what went wrong as one of a stream of JSON values. */

@@ -30,11 +30,19 @@ async function folderOf(place: Place, owner: Owner): Promise<string> {
 }
 
 /**
- * Changes some bytes in the middle of what every file of an owner holds, but MinIO's own bookkeeping. Says how many.
+ * What of MinIO's own files rots with the others: settings, users and their policies, and what it notes about buckets. Not
+ * `format.json`, without which a drive is none of MinIO's until somebody empties it, nor what is being written.
+ */
+const OF_MINIO = /\/\.minio\.sys\/(config|buckets)\//;
+
+export const canRot = (file: string): boolean => !file.includes("/.minio.sys/") || OF_MINIO.test(file);
+
+/**
+ * Changes some bytes in the middle of what every file of an owner holds that can rot. Says how many.
  * @throws LabError where there is none
  */
 export async function corrupt(place: Place, owner: Owner): Promise<number> {
-  const files = filesBelow(await folderOf(place, owner)).filter((file) => !file.includes("/.minio.sys/"));
+  const files = filesBelow(await folderOf(place, owner)).filter(canRot);
   const damaged = files.filter(damage).length;
   if (damaged === 0) throw new LabError(`${place.host.name} has no files of ${owner} to corrupt`);
   return damaged;

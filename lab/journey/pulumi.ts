@@ -4,7 +4,8 @@ import * as path from "node:path";
 import { ensureTools, pulumiEnvironment, type Tools } from "../../toolchain";
 import { LabError, must } from "../exec";
 import { checkout, stackName, type Instance } from "../instance";
-import { backendFolder, passphraseFile, stackFile } from "./stack";
+import { backendFolder, hasStack, passphraseFile, stackFile } from "./stack";
+import { releaseStaleLock } from "./stackLock";
 
 /** Settings for some other stack that a caller's shell may have, and that would win over the lab's own. */
 export const foreignSettings = ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_OPTION_STACK", "PULUMI_OPTION_CWD"];
@@ -29,7 +30,10 @@ export { ensureTools };
  * beside the `Pulumi.yaml` it finds, whatever other file is named.
  */
 export async function ensureStack(instance: Instance, env: Record<string, string>): Promise<void> {
-  if (fs.existsSync(path.join(backendFolder(instance), ".pulumi", "stacks"))) return;
+  if (hasStack(instance)) return;
+  // One that was cut off has locked what it did not come to make.
+  await releaseStaleLock(instance, env);
+  if (hasStack(instance)) return;
   fs.mkdirSync(backendFolder(instance), { recursive: true, mode: 0o700 });
   fs.copyFileSync(path.join(checkout(), "Pulumi.yaml"), path.join(instance.dir, "Pulumi.yaml"));
   await must("pulumi", ["-C", instance.dir, "stack", "init", "--no-select", stackName], { env });

@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { isMap, parseDocument, type Document } from "yaml";
 import { disksOf } from "../disks";
 import { LabError, readIf, writeAtomic } from "../exec";
-import { checkout, type Instance, type Platform } from "../instance";
+import { checkout, projectName, stackName, type Instance, type Platform } from "../instance";
 import { hostPublicKey, installerKey } from "../keys";
 import { hypervisorHostKey, installerImage } from "../virtualbox/hypervisor";
 
@@ -14,6 +14,12 @@ export const stackFile = (instance: Instance): string => path.join(instance.dir,
 export const passphraseFile = (instance: Instance): string => path.join(instance.dir, "passphrase");
 
 export const backendFolder = (instance: Instance): string => path.join(instance.dir, "backend");
+
+/** Whether Pulumi has a stack there; folders that it makes for one come before it. */
+export function hasStack(instance: Instance): boolean {
+  const folder = path.join(backendFolder(instance), ".pulumi", "stacks", projectName);
+  return fs.existsSync(path.join(folder, `${stackName}.json`));
+}
 
 /**
  * Writes the lab's copy of `Pulumi.dev.yaml`, with the ports and installer keys of this lab. Made anew when

@@ -4,7 +4,7 @@ import * as path from "node:path";
 import type { Log } from "../../toolchain";
 import { LabError, must, startedAt, waitFor } from "../exec";
 import { checkout, stackName, type Instance } from "../instance";
-import { backendFolder } from "./stack";
+import { backendFolder, hasStack } from "./stack";
 
 /** How long an update that is under way may take. */
 const UPDATE_MS = 20 * 60_000;
@@ -33,8 +33,10 @@ export async function releaseStaleLock(
     await ended(instance, alive, say);
     return releaseStaleLock(instance, env, say);
   }
-  // `pulumi cancel` cannot read a lock that was cut off while it was written.
-  for (const file of files.filter((one) => holderOf(one) === undefined)) fs.rmSync(file, { force: true });
+  // `pulumi cancel` cannot read a lock that was cut off while it was written, and knows none of a stack not made yet.
+  const isCutOff = (file: string): boolean => !file.endsWith(".json") || holderOf(file) === undefined;
+  const others = hasStack(instance) ? files.filter(isCutOff) : files;
+  for (const file of others) fs.rmSync(file, { force: true });
   if (lockFiles(instance).length > 0) {
     await must("pulumi", ["cancel", "--yes", "--stack", stackName], { env, cwd: checkout() });
   }
@@ -56,13 +58,14 @@ async function ended(instance: Instance, holder: LockHolder, say: Log): Promise<
   );
 }
 
+/** All that Pulumi takes for a lock: one that is being written, under another name, as well. */
 function lockFiles(instance: Instance): string[] {
   const folder = path.join(backendFolder(instance), ".pulumi", "locks");
   if (!fs.existsSync(folder)) return [];
   return fs
-    .readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".json"))
-    .map((file) => path.join(folder, file));
+    .readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.endsWith(".attrs"))
+    .map((entry) => path.join(entry.parentPath, entry.name));
 }
 
 /** Who holds a lock; undefined where its file is not whole, or gone by now. */

@@ -2,6 +2,7 @@
  * Speaks the engine's protocol for a stand-in. Not `pulumi.provider.main`, which keeps a provider's settings,
  * previews and the names of changed properties from what it serves.
  */
+import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { callbackify, promisify } from "node:util";
 import * as grpc from "@grpc/grpc-js";
@@ -12,7 +13,7 @@ import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { Struct, type JavaScriptValue } from "google-protobuf/google/protobuf/struct_pb";
 import { ToolError } from "../../toolchain";
 import { LabError } from "../exec";
-import { labRoot, stackName } from "../instance";
+import { labRoot, projectName, stackName } from "../instance";
 import { changesOf, type Difference } from "./changes";
 import { merged, mistakesOf, placed, UNKNOWN, without, type Values } from "./properties";
 import type { ResourceType, StandIn, State } from "./standIn";
@@ -179,16 +180,14 @@ function structOf(values: Values): Struct {
   return Struct.fromJavaScript(JSON.parse(JSON.stringify(values)) as Record<string, JavaScriptValue>);
 }
 
-/** The backend, besides the lab's own, that the stand-ins work for: tests name theirs here. */
-const consent = "MOORAGE_STAND_INS_FOR";
-
 /** Only stack `dev` of this project whose state lies in a lab's folder is the lab's. @throws for any other */
 function refuseOtherStacks(urn: string): void {
-  const backend = process.env.PULUMI_BACKEND_URL ?? "";
-  if (backend !== "" && backend === process.env[consent]) return;
+  const { PULUMI_BACKEND_URL: backend = "", MOORAGE_STAND_INS_FOR: named } = process.env;
   const folder = path.resolve(/^file:\/\/(\/.*)$/.exec(backend)?.[1] ?? "/");
-  const isLabs = urn.startsWith(`urn:pulumi:${stackName}::moorage::`);
-  if (isLabs && folder.startsWith(`${path.resolve(labRoot())}/`)) return;
+  const isIn = (root: string): boolean => folder.startsWith(`${path.resolve(root)}/`);
+  if (isIn(labRoot()) && urn.startsWith(`urn:pulumi:${stackName}::${projectName}::`)) return;
+  // Tests and measurements name a backend of theirs, which lies where nobody keeps a stack.
+  if (backend === named && (isIn(labRoot()) || isIn(tmpdir()))) return;
   throw new LabError(
     `stack ${urn.split("::")[0]?.split(":").at(-1)} is none of the lab's, and the lab's stand-ins for provider plugins work for no other: install the published plugins (docs/toolchain.md)`,
   );

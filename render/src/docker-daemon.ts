@@ -1,5 +1,6 @@
 /** Docker's own settings on a node. */
-import type { ManagedFile, ManagedUnit, NodeFiles } from "./model";
+import { dockerOptionsDropIn, dockerOptionsFiles } from "./docker-options";
+import type { Distribution, ManagedFile, ManagedUnit, NodeFiles } from "./model";
 import { word } from "./text";
 import { renderUnit } from "./unit";
 
@@ -36,20 +37,22 @@ export const containerSlice = "moorage.slice";
 const tlsFolder = "/etc/docker/tls";
 const apiSocket = "docker-tls-tcp.socket";
 
-/** `owned`: the host has an owner besides us, whose own settings of Docker stay. */
+/** Without a `distribution` the host has an owner besides us, whose own settings of Docker stay. */
 export function dockerFiles(
   args: DockerArgs,
   limits: ContainerLimits | undefined,
-  owned: boolean,
+  distribution: Distribution | undefined,
 ): NodeFiles {
+  const settings = daemonSettings(args, limits !== undefined, distribution);
   return {
     files: {
       "/etc/docker/daemon.json": {
-        content: renderDaemonJson(args, limits !== undefined, owned),
+        content: `${JSON.stringify(settings, null, 2)}\n`,
         mode: 0o644,
         apply: dockerRestart,
-        ...(owned ? { shared: true as const } : {}),
+        ...(distribution === undefined ? { shared: true as const } : {}),
       },
+      ...(distribution === "fedora-coreos" ? dockerOptionsFiles(settings) : {}),
       ...(args.apiTls === undefined ? {} : tlsFiles(args.apiTls)),
     },
     units: {
@@ -59,9 +62,13 @@ export function dockerFiles(
   };
 }
 
-/** Drop-ins for docker.service that the API and the limits need. */
-export function dockerDropIns(args: DockerArgs, limits: ContainerLimits | undefined): Record<string, string> {
-  const dropIns: Record<string, string> = {};
+/** Drop-ins for docker.service that the distribution's options, the API and the limits need. */
+export function dockerDropIns(
+  args: DockerArgs,
+  limits: ContainerLimits | undefined,
+  distribution: Distribution | undefined,
+): Record<string, string> {
+  const dropIns: Record<string, string> = distribution === "fedora-coreos" ? { ...dockerOptionsDropIn } : {};
   if (args.apiTls !== undefined) {
     // systemd hands a socket over only when the service starts. So the socket comes up with the service, and a
     // restart of Docker is all it takes; starting the socket beside a running Docker is refused.
@@ -77,11 +84,16 @@ export function dockerDropIns(args: DockerArgs, limits: ContainerLimits | undefi
  * `hosts` stays out: it quarrels with the unit's `-H fd://`. So does `live-restore`, which excludes Swarm; an owner
  * may have set it.
  */
-function renderDaemonJson(args: DockerArgs, limited: boolean, owned: boolean): string {
+function daemonSettings(
+  args: DockerArgs,
+  limited: boolean,
+  distribution: Distribution | undefined,
+): Record<string, unknown> {
   const slice = args.cgroupDriver === "cgroupfs" ? `/${containerSlice}` : containerSlice;
-  const settings = {
+  return {
     ...(limited ? { "cgroup-parent": slice } : {}),
-    ...(owned ? { "live-restore": false } : {}),
+    ...(distribution === "fedora-coreos" ? { "default-ulimits": openFiles } : {}),
+    ...(distribution === undefined ? { "live-restore": false } : {}),
     "log-driver": "json-file",
     "log-opts": {
       "max-file": String(args.logMaxFile ?? 3),
@@ -97,8 +109,10 @@ function renderDaemonJson(args: DockerArgs, limited: boolean, owned: boolean): s
           tlsverify: true,
         }),
   };
-  return `${JSON.stringify(settings, null, 2)}\n`;
 }
+
+/** What systemd gives a service. Releases of Fedora CoreOS have let no container open more than 1024 files. */
+const openFiles = { nofile: { Hard: 524_288, Name: "nofile", Soft: 1024 } };
 
 function tlsFiles(tls: DockerApiTls): Record<string, ManagedFile> {
   return {

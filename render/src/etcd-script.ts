@@ -67,9 +67,9 @@ function containerCommand({ folder, dataFolder }: EtcdScriptArgs): string[] {
     ...["--network", "host", "--cap-drop", "ALL", "--user", `${user}:${user}`, "--read-only"],
     // A member that gets no time on a busy node is taken for dead.
     ...["--cpu-shares", "4096", "--pids-limit", "1024"],
-    // Unlike a volume, a bind is not made where its folder is missing.
-    ...["--mount", `type=bind,source=${dataFolder},target=${dataFolder}`],
-    ...["--mount", `type=bind,source=${etcdTlsFolder},target=${etcdTlsFolder},readonly`],
+    // With the label (`z`) by which SELinux lets containers read them; of both folders the script has seen that they are there.
+    ...["--volume", `${dataFolder}:${dataFolder}:z`],
+    ...["--volume", `${etcdTlsFolder}:${etcdTlsFolder}:ro,z`],
     ...["--env-file", `${folder}/member.env`],
   ];
 }
@@ -87,6 +87,8 @@ const helpers = [
   '    install -d -m 0700 -o "$user" -g "$user" "$run/tls"',
   "    for file in ca.pem member.pem member-key.pem; do",
   '        install -m 0600 -o "$user" -g "$user" "$folder/$file" "$run/tls/.$file"',
+  "        # A member that runs reads it with the label that its folder has, which is not the one of the path.",
+  '        if [ -e /sys/fs/selinux/enforce ]; then chcon --reference="$run/tls" "$run/tls/.$file"; fi',
   '        mv -f "$run/tls/.$file" "$run/tls/$file"',
   "    done",
   "}",

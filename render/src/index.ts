@@ -24,7 +24,7 @@ export {
   type MinioArgs,
   type MinioEnvironmentArgs,
 } from "./minio";
-export { renderRegistryConfig, type RegistryConfigArgs } from "./registry";
+export { registryHealthTest, renderRegistryConfig, type RegistryConfigArgs } from "./registry";
 export {
   defaultHealthFrom,
   nginxCommand,
@@ -39,6 +39,7 @@ export { shellCommand, shellQuote } from "./shell";
 export { renderUnit, unitArgument, unitCommand, unitEnvironment, type UnitSections } from "./unit";
 export {
   balancerHealthPath,
+  balancerHealthTest,
   balancerQuorumPaths,
   balancerStoragePath,
   quorums,
@@ -74,6 +75,8 @@ export {
 export { renderSwarmGuard, swarmGuardFiles } from "./swarm-guard";
 export { renderHealingScript, type HealingScriptArgs } from "./healing-script";
 export { nodeBaseFiles, type NodeBaseArgs } from "./node-base";
+export { renderDockerOptions } from "./docker-options";
+export { renderSetPasswords, type SetPasswordsArgs } from "./passwords";
 export { containerSlice, type ContainerLimits, type DockerApiTls, type DockerArgs } from "./docker-daemon";
 export { defaultMtu, overlayMtu, overlayMtuOption } from "./overlay";
 export { renderIpxe, renderLiveIgnition, type IpxeArgs, type LiveModel } from "./live";

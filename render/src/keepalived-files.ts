@@ -165,10 +165,11 @@ function runCommand(image: string): string[] {
     "/run",
     "--tmpfs",
     "/tmp",
+    // With the label by which SELinux lets containers read them.
     "--volume",
-    `${folder}:${folder}:ro`,
+    `${folder}:${folder}:ro,z`,
     "--volume",
-    `${runFolder}:${runFolder}`,
+    `${runFolder}:${runFolder}:z`,
     "--entrypoint",
     `${folder}/${keepalivedStartName}`,
     image,

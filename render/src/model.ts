@@ -132,7 +132,7 @@ export interface ManagedFile {
    * what the owner had before comes back when the file leaves the part.
    */
   readonly shared?: true;
-  /** All nodes have to agree on it: where its part is rolled node by node, it comes on all at once, and before the rest. */
+  /** All nodes have to agree on it: it comes on all of them at once, before the rest of its part comes node by node. */
   readonly agreed?: true;
 }
 

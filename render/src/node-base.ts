@@ -43,11 +43,11 @@ export interface NodeBaseArgs {
 const nothing: Apply = { action: "none" };
 
 export function nodeBaseFiles(args: NodeBaseArgs): NodeFiles {
-  const docker = dockerFiles(args.docker, args.limits, args.distribution === undefined);
+  const docker = dockerFiles(args.docker, args.limits, args.distribution);
   const proxies = proxyVariables(args);
   const dropIns = {
     ...proxyDropIns(args.distribution, proxies),
-    ...dockerDropIns(args.docker, args.limits),
+    ...dockerDropIns(args.docker, args.limits, args.distribution),
   };
   const passwords = passwordFiles(args.passwords ?? []);
   const installed = args.distribution !== undefined;

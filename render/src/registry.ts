@@ -1,3 +1,4 @@
+import { httpHealthTest } from "./health-test";
 import { word } from "./text";
 
 export interface RegistryConfigArgs {
@@ -81,6 +82,19 @@ health:
     interval: 3s
     threshold: 3
 `;
+}
+
+/**
+ * Docker's look at a registry. One that is new has to look into its store, for a manifest that is not there, or is; `/`
+ * would be answered with 200 for some seconds, whatever the store says.
+ */
+export function registryHealthTest(port: number): string[] {
+  return httpHealthTest({
+    port,
+    path: "/v2/health-test/manifests/none",
+    statuses: [404, 200],
+    laterPath: "/",
+  });
 }
 
 /** A JSON string is a YAML string. */

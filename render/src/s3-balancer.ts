@@ -1,4 +1,5 @@
 /** The way from a registry to the store: HAProxy, one for each registry node. */
+import { httpHealthTest } from "./health-test";
 import { lines, word } from "./text";
 
 export interface S3BalancerArgs {
@@ -38,6 +39,11 @@ export function renderS3Balancer(args: S3BalancerArgs): string {
     unchecked(args),
     ...quorums.map((quorum) => quorumBackend(quorum, args)),
   ].join("\n");
+}
+
+/** Docker's look at a balancer, which works without a store, too. */
+export function balancerHealthTest(port: number): string[] {
+  return httpHealthTest({ port, path: balancerHealthPath, statuses: [200] });
 }
 
 function globals(): string {

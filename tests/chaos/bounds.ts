@@ -1,7 +1,10 @@
 /** What has to hold in every row of figures. */
 import type { FaultName } from "../../lab/faults";
-import type { Counts, Span } from "./measure";
+import type { Written } from "./etcd";
+import type { Large } from "./large";
+import { seldomLooked, type Counts, type Looked, type PushFailure, type Span } from "./measure";
 import type { Role, Step } from "./plan";
+import { brokenPushes } from "./pushes";
 
 export interface Row {
   readonly step: Step;
@@ -12,16 +15,23 @@ export interface Row {
   readonly span: Span;
   readonly pushes: Counts;
   readonly pulls: Counts;
-  /** Pushes begun from 3 s after the fault on, before it was taken back or mended, that succeeded, and that did not. */
+  /** Pushes begun from 3 s after the fault on, before it was taken back or mended, that succeeded. */
   readonly pushed: number;
-  readonly notPushed: number;
+  /** All of the row that did not. */
+  readonly failures: readonly PushFailure[];
+  /** New layers that MinIO keeps in files of their own. */
+  readonly large: Large;
+  /** Writes to etcd in the same time as `pushed`, where a member of it is hurt. */
+  readonly etcd?: Written;
   /** Pulls that failed though they were begun when the registry had answered again. */
   readonly failedOnReturn: number;
   /** From the fault until all that has to be refused was; undefined where nothing has to be. */
   readonly refusedSeconds?: number;
-  /** How often the prober asked, and how often it was looked who has the VIP. */
+  /** How often the prober asked, and how often for a manifest that a hurt node's registry has, while the fault lasted. */
   readonly probes: number;
-  readonly looks: number;
+  readonly hurtProbes: number;
+  /** Seconds in which it was looked who has the VIP. */
+  readonly looks: Looked;
   /** Whether another node had the VIP, and none that was hurt, while the fault lasted. */
   readonly elsewhere: boolean;
   /** Milliseconds without an answer to `GET /v2/`. */
@@ -31,7 +41,7 @@ export interface Row {
   /** The same, from when it was taken back until all was whole. */
   readonly slowestAfterMs: number;
   readonly secondsOfTwo: number;
-  /** Acknowledged, and not there afterwards, or other than it was. */
+  /** Acknowledged by the registry, or by etcd, and not there afterwards, or other than it was. */
   readonly lost: readonly string[];
   /** From when it was taken back, or from the fault where nothing takes it back; undefined where it did not come. */
   readonly strengthSeconds: number | undefined;
@@ -49,7 +59,9 @@ const TWO_SECONDS = 2;
 /** A bound is kept as well where nobody asks for anything. */
 const LEAST_PULLS = 6;
 const LEAST_PROBES_PER_SECOND = 2;
-const LEAST_LOOKS_PER_SECOND = 0.5;
+const LEAST_HURT_PROBES = 2;
+/** While etcd has no leader it takes none. */
+const MOST_FAILED_WRITES = 2;
 
 /** Faults by which others have the VIP as soon as its holder is silent. */
 const silencing: readonly FaultName[] = ["power", "freeze-host", "lose", "drop", "drop-out", "cut-off"];
@@ -71,35 +83,35 @@ const takesHolder = (row: Hurting): boolean =>
 const losesVip = (row: Hurting): boolean =>
   takesHolder(row) || (isHolderAlone(row) && row.step.fault === "drop-in");
 
-/** Whether one MinIO is down, and nothing else in the way of a push: then everything works. */
-const takesMinio = ({ fault, choice, count = 1 }: Step): boolean =>
-  count === 1 &&
-  (["power", "freeze-host"].includes(fault) || (["kill", "freeze"].includes(fault) && choice === "minio"));
-
 const refusesPulls = ({ refuses }: Step): boolean => refuses === "everything" || refuses === "silence";
 
 const seconds = (ms: number): string => (Number.isFinite(ms) ? `${(ms / 1000).toFixed(1)} s` : "no answer");
 
 /** What was measured too seldom to say anything. */
-function tooLittle({ span, pulls, probes, looks }: Row): string[] {
+function tooLittle({ step, span, pulls, probes, hurtProbes, looks }: Row): string[] {
   const length = (span.to - span.from) / 1000;
   const times = (count: number): string => `${count} times in ${length.toFixed(0)} s`;
+  const isHurtSeldom = (step.count ?? 1) === 1 && hurtProbes < LEAST_HURT_PROBES;
   return [
     ...(pulls.all < LEAST_PULLS ? [`only ${pulls.all} pulls`] : []),
     ...(probes < LEAST_PROBES_PER_SECOND * length ? [`the prober asked only ${times(probes)}`] : []),
-    ...(looks < LEAST_LOOKS_PER_SECOND * length ? [`the VIP was looked for only ${times(looks)}`] : []),
+    ...(isHurtSeldom ? [`the prober asked for the hurt registry's manifest only ${hurtProbes} times`] : []),
+    ...seldomLooked(looks),
   ];
 }
 
 /** What has to work while one node alone is hurt. */
-function brokenForOne(row: Row): string[] {
-  const { step, pushed, notPushed, slowestMs, slowestAfterMs } = row;
+function brokenForOne({ step, pushed, large, etcd, slowestMs, slowestAfterMs }: Row): string[] {
   const broken: string[] = [];
   // MinIO takes nothing while one of its drives is full.
-  if (pushed === 0 && step.fault !== "full-disk") broken.push("no push begun while it lasted succeeded");
-  if (takesMinio(step) && notPushed > 0) broken.push(`${notPushed} pushes begun while it lasted failed`);
+  const isFull = step.fault === "full-disk";
+  if (pushed === 0 && !isFull) broken.push("no push begun while it lasted succeeded");
+  else if (large.meanwhile === 0 && !isFull)
+    broken.push("no large layer begun while it lasted was acknowledged");
   if (slowestMs >= FIRST_BYTE_MS) broken.push(`first byte: ${seconds(slowestMs)}`);
   if (slowestAfterMs >= FIRST_BYTE_MS) broken.push(`first byte on return: ${seconds(slowestAfterMs)}`);
+  if (etcd?.ok === 0) broken.push("etcd took no write while it lasted");
+  if (etcd && etcd.failed > MOST_FAILED_WRITES) broken.push(`etcd did not take ${etcd.failed} writes`);
   return broken;
 }
 
@@ -114,6 +126,8 @@ export function brokenBounds(row: Row): string[] {
   if (takesHolder(row) && gapMs >= GAP_MS) broken.push(`a gap of ${seconds(gapMs)}`);
   if (losesVip(row) && !row.elsewhere) broken.push("the VIP did not leave");
   if ((step.count ?? 1) === 1) broken.push(...brokenForOne(row));
+  broken.push(...brokenPushes(step, row.failures));
+  if (row.large.count === 0) broken.push("no new large layer was acknowledged");
   if (row.secondsOfTwo > TWO_SECONDS) broken.push(`two holders of the VIP for ${row.secondsOfTwo} s`);
   if (row.strengthSeconds === undefined) broken.push("not at full strength");
   if (command !== undefined && step.remedy === undefined) broken.push(`not by itself, but by ${command}`);

@@ -1,7 +1,9 @@
 /** The figures of a change, and what has to hold in them. */
+import type { Expected } from "./causes";
 import type { Probe } from "./client/probe";
+import type { Large } from "./large";
 import type { Outcome } from "./load";
-import type { Counts } from "./measure";
+import { seldomLooked, type Counts, type Looked } from "./measure";
 
 export interface ChangeRow {
   readonly name: string;
@@ -14,6 +16,10 @@ export interface ChangeRow {
   /** Slowest first byte of those that were answered. */
   readonly slowestMs: number;
   readonly secondsOfTwo: number;
+  /** Seconds in which it was looked who has the VIP. */
+  readonly looks: Looked;
+  /** New layers that MinIO keeps in files of their own. */
+  readonly large: Large;
   readonly lost: readonly string[];
   /** Of the update. */
   readonly seconds: number;
@@ -21,6 +27,8 @@ export interface ChangeRow {
   readonly pauseSeconds?: number;
   /** Whether no push may fail for good, whatever the reason. */
   readonly pushesGoOn?: boolean;
+  /** For what pushes may fail for good. */
+  readonly expects?: readonly Expected[];
   /** Why pushes and pulls did not succeed at the first try, and how often. */
   readonly reasons: readonly string[];
   /** What else was found wrong. */
@@ -45,38 +53,22 @@ export function brokenChange(row: ChangeRow): string[] {
   if (row.gapMs >= (pauseSeconds === undefined ? GAP_MS : PAUSE_SECONDS * 1000))
     broken.push(`a gap of ${(row.gapMs / 1000).toFixed(1)} s`);
   if (row.secondsOfTwo > TWO_SECONDS) broken.push(`two holders of the VIP for ${row.secondsOfTwo} s`);
-  return [...broken, ...row.problems];
+  if (row.large.count === 0) broken.push("no new large layer was acknowledged");
+  else if (row.large.meanwhile === 0 && pauseSeconds === undefined)
+    broken.push("no large layer begun meanwhile was acknowledged");
+  return [...broken, ...seldomLooked(row.looks), ...row.problems];
 }
 
-/** Nobody may be told meanwhile that their password is wrong, or their right is gone. */
-export function refusals(probes: readonly Probe[]): string[] {
-  const refused = probes.filter(({ status }) => status === 401 || status === 403);
-  return refused.length > 0 ? [`${refused.length} requests were refused`] : [];
-}
-
-const OTHER = "other: ";
-
-const causes: readonly [RegExp, string][] = [
-  [/connection reset|broken pipe|\bEOF\b/i, "the connection ended with its front"],
-  [/connection refused/i, "no front at the VIP"],
-  [/blob upload (invalid|unknown)|upload (resumed|unknown)/i, "an upload begun before is unknown"],
-  [/\b50[234]\b|service unavailable|bad gateway|unavailable/i, "no registry or store"],
-  [/\b500\b|internal server error/i, "something failed inside"],
-  [/timeout|deadline|not done after/i, "too slow"],
-  [/unauthorized|denied|\b40[13]\b/i, "refused"],
-];
-
-export function causeOf(error: string): string {
-  return causes.find(([pattern]) => pattern.test(error))?.[1] ?? `${OTHER}${error.slice(-120)}`;
-}
-
-/** Pushes that failed for good, for a reason that nobody has understood yet. */
-export function unexplained(outcomes: readonly Outcome[]): string[] {
-  const failed = outcomes.filter(({ kind, ok }) => kind === "push" && !ok);
-  const causes = failed.map(({ error }) => causeOf(error ?? "nothing said"));
-  return [...new Set(causes.filter((cause) => cause.startsWith(OTHER)))].map(
-    (cause) => `a push failed, and it is not understood why: ${cause.slice(OTHER.length)}`,
-  );
+/** Nobody may be told meanwhile that their password is wrong, or their right is gone, nor that something failed inside. */
+export function refusals(probes: readonly Probe[], expected: readonly Expected[] = []): string[] {
+  const refused = probes.filter(({ status }) => status === 401 || status === 403).length;
+  const failed = expected.some(({ cause }) => cause === "inside")
+    ? 0
+    : probes.filter(({ status }) => status === 500).length;
+  return [
+    ...(refused > 0 ? [`${refused} requests were refused`] : []),
+    ...(failed > 0 ? [`${failed} requests were answered with 500`] : []),
+  ];
 }
 
 /** A connection refused: nginx had stopped before the VIP had left it. */
@@ -85,14 +77,4 @@ export function turnedAway(probes: readonly Probe[], outcomes: readonly Outcome[
     /ECONNREFUSED|connection refused/i.test(error),
   );
   return errors.length > 0 ? [`${errors.length} connections were refused: no nginx where the VIP was`] : [];
-}
-
-export function reasonsOf(outcomes: readonly Outcome[]): string[] {
-  const counts = new Map<string, number>();
-  for (const { kind, error } of outcomes) {
-    if (error === undefined) continue;
-    const reason = `${kind}: ${causeOf(error)}`;
-    counts.set(reason, (counts.get(reason) ?? 0) + 1);
-  }
-  return [...counts].map(([reason, count]) => `${count}× ${reason}`);
 }

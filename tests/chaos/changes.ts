@@ -6,11 +6,12 @@ import { LabError } from "../../lab/exec";
 import type { Platform } from "../../lab/instance";
 import { variantOf } from "../support/images";
 import type { TestLab } from "../support/testLab";
+import type { Expected } from "./causes";
 import { watchIdentity } from "./identity";
 import type { Stage } from "./stage";
 import { watchStoreKey } from "./storeKey";
 import { otherProgram } from "./variants";
-import { watchMembers, watchTurns } from "./turns";
+import { watchTurns, type Restarts } from "./turns";
 
 /** Changes the stack's configuration. */
 export type Edit = (config: Document) => void;
@@ -43,6 +44,8 @@ export interface Change {
   /** Updates that have to fail, in place of one that must not; each puts back what the one before it wanted. */
   readonly fails?: readonly Failing[];
   readonly watch?: Watch;
+  /** What it starts anew. */
+  readonly restarts?: Restarts;
   /** What is done before, by hand. */
   readonly before?: (lab: TestLab, holder: string) => Promise<void>;
   /** What a preview has to say of it, and the update. */
@@ -51,6 +54,8 @@ export interface Change {
   readonly pauses?: boolean;
   /** Whether pushes go on as if nothing was, so that none may fail for good. */
   readonly pushesGoOn?: boolean;
+  /** For what pushes may fail for good; whatever else they fail for breaks the row. */
+  readonly expects?: readonly Expected[];
   /** Whether nginx stops somewhere, which no connection may notice by being refused. */
   readonly fronts?: boolean;
   /** The only platform it can be done on. */
@@ -119,6 +124,23 @@ const broken = (name: string, spoil: Spoil, says: RegExp): Failing => ({
   says,
 });
 
+/** Of a front that stops, after the VIP has left it. */
+const cut: Expected = {
+  cause: "cut",
+  because: "what is under way on a front that the VIP leaves ends with it",
+};
+
+const lostUpload: Expected = {
+  cause: "lostUpload",
+  because: "an upload that was begun under the former secret has to begin anew",
+};
+
+/** Of a store that starts anew as a whole. */
+const pausing: readonly Expected[] = (["unavailable", "inside", "cut", "slow"] as const).map((cause) => ({
+  cause,
+  because: "no member of MinIO serves until all have found each other",
+}));
+
 /** How long a former password is right: longer than it takes to bring the new one to every front. */
 const PREVIOUS_MINUTES = 4;
 
@@ -137,6 +159,8 @@ export const changes: readonly Change[] = [
     edit: async (lab) =>
       all(await Promise.all(["nginx", "registry", "keepalived"].map((name) => image(lab, name)))),
     fronts: true,
+    restarts: { programs: ["nginx", "registry", "keepalived"], where: "every node" },
+    expects: [cut],
   },
   {
     name: "nginx + registry + keepalived: other settings and secret of uploads",
@@ -148,6 +172,9 @@ export const changes: readonly Change[] = [
       ]),
     anew: ["registry-http-secret"],
     fronts: true,
+    // A changed configuration of keepalived is read by all of them at once: docs/decisions/0012.
+    restarts: { programs: ["nginx", "registry"], where: "every node" },
+    expects: [cut, lostUpload],
   },
   {
     // One update of all three would end at the registries, which nginx waits for, and keepalived for nginx.
@@ -158,21 +185,25 @@ export const changes: readonly Change[] = [
       broken("keepalived", withoutPrograms, /went back to what it had before/),
     ],
     fronts: true,
+    restarts: { programs: ["nginx", "registry", "keepalived"], where: "the first alone" },
+    expects: [cut],
   },
   {
     name: "the front's certificate renewed + a user's password",
     edit: () => (config) => config.setIn(at("registry", "previousPasswordMinutes"), PREVIOUS_MINUTES),
     anew: ["ca-front-certificate", "registry-user-reader"],
-    watch: watchIdentity,
     fronts: true,
+    watch: watchIdentity,
+    restarts: { programs: ["nginx"], where: "every node" },
+    expects: [cut],
   },
   {
     // Every front is there all the while, as the end of the former password has to be seen at each.
     name: "MinIO: another image of the same version",
     edit: (lab) => image(lab, "minio"),
     says: { before: /storage: this update: the members of MinIO are changed one by one/ },
-    watch: watchMembers,
     pushesGoOn: true,
+    restarts: { programs: ["minio"], where: "every node" },
   },
   {
     name: "MinIO: another program",
@@ -182,12 +213,14 @@ export const changes: readonly Change[] = [
       meanwhile: /storage: MinIO is changed on all nodes at once: versions of MinIO do not serve together/,
     },
     pauses: true,
+    expects: pausing,
   },
   {
     name: "registries: another key for the store",
     anew: ["store-registry-key"],
     says: { meanwhile: /storage: user \S+ is removed: no registry has its key any more/ },
     watch: watchStoreKey,
+    restarts: { programs: ["registry"], where: "every node" },
   },
   {
     name: "nodes: Docker restarted for a setting",
@@ -198,6 +231,7 @@ export const changes: readonly Change[] = [
     },
     watch: watchTurns("all"),
     fronts: true,
+    expects: [cut],
   },
   {
     name: "nodes: the VIP's holder rebooted for a setting",
@@ -209,6 +243,7 @@ export const changes: readonly Change[] = [
     watch: watchTurns("holder"),
     fronts: true,
     platform: "virtualbox",
+    expects: [cut],
   },
   {
     name: "nodes: the VIP's holder installed anew",
@@ -220,6 +255,7 @@ export const changes: readonly Change[] = [
     watch: watchTurns("holder"),
     fronts: true,
     platform: "virtualbox",
+    expects: [cut],
   },
 ];
 

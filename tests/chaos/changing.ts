@@ -1,11 +1,13 @@
 /** Changes, each from before its update until all is whole and everything has been read back. */
 import { LabError, waitFor } from "../../lab/exec";
-import { refusals, reasonsOf, turnedAway, unexplained, type ChangeRow } from "./changeRow";
-import { urnsOf, type Change, type Edit, type Later } from "./changes";
-import { readBack } from "./clients";
+import { reasonsOf, unexpected } from "./causes";
+import { refusals, turnedAway, type ChangeRow } from "./changeRow";
+import { urnsOf, type Change, type Edit, type Later, type Watch } from "./changes";
 import { watchPause } from "./pause";
-import { countsOf, longestGap, secondsOfTwo, slowestFirstByte, type Span } from "./measure";
+import { countsOf, longestGap, lookedAt, secondsOfTwo, slowestFirstByte, type Span } from "./measure";
+import type { LargePushes } from "./large";
 import type { Stage } from "./stage";
+import { watchAll, watchRestarts } from "./turns";
 import { holdersOf } from "./vip";
 import type { Ran, TestLab } from "../support/testLab";
 
@@ -105,7 +107,7 @@ async function missingIn(stage: Stage): Promise<readonly string[]> {
 /** The one node that has the VIP. */
 async function holderOf(stage: Stage): Promise<string> {
   const one = async (): Promise<string | undefined> => {
-    const holders = await holdersOf(stage.instance);
+    const holders = await holdersOf(stage.instance).catch(() => []);
     return holders.length === 1 ? holders[0] : undefined;
   };
   const holder = await waitFor(one, HOLDER_MS, 1000);
@@ -131,20 +133,14 @@ function figures({ probes, load, vip, say }: Stage, change: Change, span: Span) 
     gapMs: longestGap(probes, "/v2/", span),
     slowestMs: slowestFirstByte(good, [span]),
     secondsOfTwo: secondsOfTwo(vip.samples, span),
+    looks: lookedAt(vip.samples, span),
     reasons: reasonsOf(outcomes),
     problems: [
-      ...refusals(within),
+      ...refusals(within, change.expects),
       ...(change.fronts ? turnedAway(within, outcomes) : []),
-      ...unexplained(outcomes),
+      ...unexpected(outcomes, change.expects),
     ],
   };
-}
-
-async function lostIn({ clients, login, ledger, say }: Stage): Promise<readonly string[]> {
-  const [, reader] = clients;
-  const lost = reader ? await readBack(reader, login, ledger.entries) : ["nobody reads back"];
-  for (const loss of lost.slice(0, 5)) say(`    ${loss}`);
-  return lost;
 }
 
 /** A change's row, and what is still to be found out of it. */
@@ -153,39 +149,69 @@ interface Measured {
   readonly later: readonly Promise<readonly string[]>[];
 }
 
-async function measured(stage: Stage, lab: TestLab, change: Change): Promise<Measured> {
+/** An update that is over, and what has looked on meanwhile. */
+interface Watched extends Updated {
+  readonly span: Span;
+  readonly pauseSeconds?: number;
+  readonly large: LargePushes;
+  /** Ends what looked on, and gives what it has found. */
+  readonly ended: () => Promise<readonly string[]>;
+}
+
+const watchOf = ({ watch, restarts }: Change): Watch =>
+  watchAll(...(watch ? [watch] : []), ...(restarts ? [watchRestarts(restarts)] : []));
+
+async function watched(stage: Stage, lab: TestLab, change: Change, onLater: Later): Promise<Watched> {
   const holder = await holderOf(stage);
   stage.say(`change: ${change.name} (VIP: ${holder})`);
+  const large = stage.nextRow();
+  await large.push(large.sizes[0]);
+  const watching = await watchOf(change)(stage, lab, holder);
+  const ended = (): Promise<readonly string[]> => watching(onLater);
+  const pause = change.pauses ? watchPause(stage) : undefined;
+  const from = Date.now();
+  void large.push(large.sizes[1]);
+  void large.push(large.sizes[2]);
+  const noMore = large.keepPushing();
+  try {
+    const updated = await update(stage, lab, change, holder);
+    noMore();
+    await wait(AFTER_MS);
+    return { ...updated, span: { from, to: Date.now() }, pauseSeconds: await pause?.(), large, ended };
+  } catch (error) {
+    noMore();
+    await pause?.();
+    await ended().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function readAfter(stage: Stage, { large, span }: Watched): Promise<Pick<ChangeRow, "large" | "lost">> {
+  const acknowledged = await large.acknowledged(span);
+  return { large: acknowledged, lost: await stage.readBack() };
+}
+
+async function measured(stage: Stage, lab: TestLab, change: Change): Promise<Measured> {
   const later: Promise<readonly string[]>[] = [];
   // Nobody waits for it yet where the next change fails.
   const onLater: Later = (found) => later.push(found.catch((error: unknown) => [String(error)]));
-  const ended = await change.watch?.(stage, lab, holder);
-  const pause = change.pauses ? watchPause(stage) : undefined;
-  const from = Date.now();
-  const { seconds, problems } = await update(stage, lab, change, holder).catch(async (error: unknown) => {
-    await pause?.();
-    await ended?.(onLater).catch(() => undefined);
-    throw error;
-  });
-  await wait(AFTER_MS);
-  const pauseSeconds = await pause?.();
-  const seen = figures(stage, change, { from, to: Date.now() });
-  const [watched = [], missing, lost] = await Promise.all([
-    ended?.(onLater),
-    missingIn(stage),
-    lostIn(stage),
-  ]);
-  const { name, pushesGoOn } = change;
+  const over = await watched(stage, lab, change, onLater);
+  const [found, missing, read] = await Promise.all([over.ended(), missingIn(stage), readAfter(stage, over)]);
+  // What was under way belongs to the row, however it ends.
+  await stage.load.settled();
+  const seen = figures(stage, change, over.span);
+  const { name, pushesGoOn, expects } = change;
   const row: ChangeRow = {
     name,
     ...seen,
+    ...read,
     pushesGoOn,
-    pauseSeconds,
-    lost,
-    seconds,
+    expects,
+    pauseSeconds: over.pauseSeconds,
+    seconds: over.seconds,
     problems: [
-      ...problems,
-      ...watched,
+      ...over.problems,
+      ...found,
       ...seen.problems,
       ...(missing.length > 0 ? [`missing: ${missing.join(", ")}`] : []),
     ],

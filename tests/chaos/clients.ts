@@ -4,11 +4,11 @@ import * as path from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { LabError } from "../../lab/exec";
 import { checkout, type Host } from "../../lab/instance";
-import type { Entry } from "./ledger";
 import type { Once } from "./client/once";
 import type { Probe, Probing } from "./client/probe";
 import type { Reading } from "./client/readBack";
 import type { Heard, Login } from "./client/request";
+import type { Read } from "./reading";
 
 type Program = ChildProcessByStdio<Writable, Readable, null>;
 
@@ -47,9 +47,13 @@ export function probe(client: Host, probing: Probing, onProbe: (probe: Probe) =>
 }
 
 /** Reads all of it back, and gives back what is lost or another. */
-export async function readBack(client: Host, login: Login, entries: readonly Entry[]): Promise<string[]> {
+export async function readBack(
+  client: Host,
+  login: Login,
+  reads: readonly (readonly Read[])[],
+): Promise<string[]> {
   const said: unknown[] = [];
-  const reading: Reading = { login, entries };
+  const reading: Reading = { login, reads };
   const code = await ended(start(client, "readBack", reading, (line) => said.push(line)));
   if (said.at(-1) !== "done") throw new LabError(`reading back ended half way, with exit code ${code}`);
   return said.slice(0, -1).map(String);

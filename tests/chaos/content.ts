@@ -15,6 +15,8 @@ export interface Blob {
 export interface Made {
   readonly digest: string;
   readonly blobs: readonly Blob[];
+  /** How long the file in each of its layers is: with the seed, all it takes to make it again. */
+  readonly sizes: readonly number[];
 }
 
 export const digestOf = (bytes: Buffer | string): string =>
@@ -63,17 +65,18 @@ export function tarOf(name: string, content: Buffer): Buffer {
   return Buffer.concat([header, content, padding, Buffer.alloc(1024)]);
 }
 
-/** Writes the image of a seed as a folder that `skopeo` reads (transport `dir`). */
-export function writeImage(folder: string, seed: string, most = LARGEST): Made {
+/**
+ * Writes the image of a seed as a folder that `skopeo` reads (transport `dir`).
+ * @param sizes of the file in each of its layers
+ */
+export function writeImage(folder: string, seed: string, sizes: readonly number[]): Made {
   fs.mkdirSync(folder, { recursive: true });
   const put = (bytes: Buffer): Blob => {
     const digest = digestOf(bytes);
     fs.writeFileSync(path.join(folder, digest.slice("sha256:".length)), bytes);
     return { digest, size: bytes.length };
   };
-  const layers = layerSizes(seed, most).map((size, index) =>
-    put(tarOf(`content-${index}`, noise(`${seed}/${index}`, size))),
-  );
+  const layers = sizes.map((size, index) => put(tarOf(`content-${index}`, noise(`${seed}/${index}`, size))));
   const platform = { architecture: "amd64", os: "linux", created: "1970-01-01T00:00:00Z", author: seed };
   const rootfs = { type: "layers", diff_ids: layers.map(({ digest }) => digest) };
   const config = put(Buffer.from(JSON.stringify({ ...platform, config: {}, rootfs })));
@@ -86,11 +89,11 @@ export function writeImage(folder: string, seed: string, most = LARGEST): Made {
   });
   fs.writeFileSync(path.join(folder, "manifest.json"), manifest);
   fs.writeFileSync(path.join(folder, "version"), "Directory Transport Version: 1.1\n");
-  return { digest: digestOf(manifest), blobs: [config, ...layers] };
+  return { digest: digestOf(manifest), blobs: [config, ...layers], sizes };
 }
 
 /** What of a folder that `skopeo` wrote is not what was pushed; nothing where all is. */
-export function differences(folder: string, { digest, blobs }: Made): string[] {
+export function differences(folder: string, { digest, blobs }: Omit<Made, "sizes">): string[] {
   const found = (name: string): string => {
     const file = path.join(folder, name);
     return fs.existsSync(file) ? digestOf(fs.readFileSync(file)) : "nothing";

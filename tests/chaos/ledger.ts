@@ -47,23 +47,3 @@ export class Ledger {
     fs.closeSync(this.descriptor);
   }
 }
-
-/** One request of reading back, and the digest that has to come. */
-export interface Read {
-  readonly path: string;
-  readonly method: "GET" | "HEAD";
-  readonly digest: string;
-}
-
-/** All that was acknowledged: manifests by tag; each blob's bytes once, and in further repositories that it is there. */
-export function readsOf(entries: readonly Entry[]): Read[][] {
-  const known = new Set<string>();
-  return entries.map(({ repository, tag, digest, blobs }) => [
-    { path: `/v2/${repository}/manifests/${tag}`, method: "GET", digest },
-    ...blobs.map((blob): Read => {
-      const method = known.has(blob.digest) ? "HEAD" : "GET";
-      known.add(blob.digest);
-      return { path: `/v2/${repository}/blobs/${blob.digest}`, method, digest: blob.digest };
-    }),
-  ]);
-}

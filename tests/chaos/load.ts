@@ -2,7 +2,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import type { Host } from "../../lab/instance";
-import { differences, LARGEST, numbersOf, writeImage } from "./content";
+import { differences, layerSizes, numbersOf, writeImage } from "./content";
 import type { Entry, Ledger } from "./ledger";
 import type { Copied, Skopeo } from "./skopeo";
 
@@ -24,8 +24,8 @@ export interface LoadOptions {
   /** Pushes and pulls at once, from each client. @default 2 */
   readonly workers?: number;
   /**
-   * Acknowledged bytes, each layer's once, after which new images are small, as all is read back after each fault, and every
-   * second push is one of the large ones before it again. @default 192 MiB
+   * Acknowledged bytes, each layer's once, after which the load's own new images are small, as the store's disks are, and
+   * every second push is one of the large ones before it again. @default 192 MiB
    */
   readonly budget?: number;
 }
@@ -52,6 +52,14 @@ export function formerFor(number: number, seed: string, entries: readonly Entry[
   if (number % 2 === 0) return undefined;
   const large = entries.filter(({ blobs }) => blobs.some(({ size }) => size > 2 * SMALL));
   return large[Math.floor(numbersOf(`${seed}/again/${number}`)() * large.length)];
+}
+
+/** An image to be pushed. */
+interface Image {
+  readonly number: number;
+  readonly seed: string;
+  readonly sizes: readonly number[];
+  readonly repository?: string;
 }
 
 export class Load {
@@ -92,7 +100,7 @@ export class Load {
 
   /** One more push, which the load's end waits for too. */
   pushNow(client: Host): void {
-    this.running.push(this.push(client));
+    this.running.push(this.push(client).then(() => undefined));
   }
 
   private async work(client: Host, next: () => number): Promise<void> {
@@ -116,30 +124,59 @@ export class Load {
     });
   }
 
-  /** Pushes the next image; an acknowledged one is in the ledger before this returns. */
-  async push(client: Host): Promise<void> {
-    const { skopeo, ledger, budget = BUDGET } = this.options;
+  /** Pushes the next image of the load. */
+  async push(client: Host): Promise<Entry | undefined> {
+    const { ledger, budget = BUDGET, seed } = this.options;
     const number = this.count++;
-    const spent = ledger.bytes >= budget;
-    const again = spent ? formerFor(number, this.options.seed, ledger.entries) : undefined;
-    const seed = again?.seed ?? `${this.options.seed}/${number}`;
-    const folder = path.join(this.options.folder, `push-${number}`);
-    const made = writeImage(folder, seed, spent && !again ? SMALL : LARGEST);
+    const own = `${seed}/${number}`;
+    if (ledger.bytes < budget) return this.send(client, { number, seed: own, sizes: layerSizes(own) });
+    const again = formerFor(number, seed, ledger.entries);
     // Where a repository has a layer already, a client sends it not again.
-    const repository = `chaos/${client.name}-${again ? `again-${number}` : number % 8}`;
-    const tag = `t${number}`;
-    const ok = await this.timed("push", client, () => skopeo.push(client, folder, `${repository}:${tag}`));
-    if (ok) ledger.add({ ...made, repository, tag, seed, at: Date.now() });
-    fs.rmSync(folder, { recursive: true, force: true });
+    if (again)
+      return this.send(client, { ...again, number, repository: `chaos/${client.name}-again-${number}` });
+    return this.send(client, { number, seed: own, sizes: layerSizes(own, SMALL) });
   }
 
-  private async pull(client: Host, entry: Ledger["entries"][number] | undefined): Promise<void> {
+  /** Pushes one layer of that many bytes which nobody has seen before. The load's end waits for it, too. */
+  pushNew(client: Host, bytes: number, repository?: string): Promise<Entry | undefined> {
+    const number = this.count++;
+    const seed = `${this.options.seed}/${number}`;
+    const pushing = this.send(client, { number, seed, sizes: [bytes], repository });
+    this.running.push(pushing.then(() => undefined));
+    return pushing;
+  }
+
+  /** An acknowledged image is in the ledger before this returns; one that was not is nothing. */
+  private async send(client: Host, image: Image): Promise<Entry | undefined> {
+    const { skopeo, ledger } = this.options;
+    const { number, seed, sizes, repository = `chaos/${client.name}-${number % 8}` } = image;
+    const folder = path.join(this.options.folder, `push-${number}`);
+    const made = writeImage(folder, seed, sizes);
+    const tag = `t${number}`;
+    const ok = await this.timed("push", client, () => skopeo.push(client, folder, `${repository}:${tag}`));
+    fs.rmSync(folder, { recursive: true, force: true });
+    if (!ok) return undefined;
+    const entry: Entry = { ...made, repository, tag, seed, at: Date.now() };
+    ledger.add(entry);
+    return entry;
+  }
+
+  /** By digest; every fourth one by its tag, which the repository's list of tags must have. */
+  private async pull(client: Host, entry: Entry | undefined): Promise<void> {
     if (entry === undefined) return;
-    const folder = path.join(this.options.folder, `pull-${this.count++}`);
+    const { skopeo } = this.options;
+    const { repository, tag, digest } = entry;
+    const number = this.count++;
+    const folder = path.join(this.options.folder, `pull-${number}`);
     await this.timed("pull", client, async () => {
-      const copied = await this.options.skopeo.pull(client, `${entry.repository}@${entry.digest}`, folder);
+      const byTag = number % 4 === 0;
+      const listed = byTag ? await skopeo.list(client, repository, tag) : undefined;
+      if (listed?.ok === false) return listed;
+      const copied = await skopeo.pull(client, `${repository}${byTag ? `:${tag}` : `@${digest}`}`, folder);
       const wrong = copied.ok ? differences(folder, entry) : [];
-      return wrong.length === 0 ? copied : { ...copied, ok: false, error: wrong.join("; ") };
+      const retries = copied.retries + (listed?.retries ?? 0);
+      const error = wrong.length > 0 ? wrong.join("; ") : (copied.error ?? listed?.error);
+      return { ok: copied.ok && wrong.length === 0, retries, ...(error === undefined ? {} : { error }) };
     });
     fs.rmSync(folder, { recursive: true, force: true });
   }

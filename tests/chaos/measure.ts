@@ -1,4 +1,5 @@
 /** Figures out of what was recorded. */
+import { causeOf, type Cause } from "./causes";
 import type { Probe } from "./client/probe";
 import type { Outcome } from "./load";
 
@@ -36,8 +37,8 @@ export interface Holders {
 }
 
 /**
- * The most seconds on end that more than one node had the VIP, from when that was seen first until it was seen no more:
- * a machine with much to do looks less often.
+ * The most seconds on end, in tenths, that more than one node had the VIP, from when that was seen first until it was seen
+ * no more: a machine with much to do looks less often.
  */
 export function secondsOfTwo(samples: readonly Holders[], { from, to }: Span): number {
   const within = samples.filter(({ at }) => at >= from && at <= to).sort((one, other) => one.at - other.at);
@@ -47,8 +48,27 @@ export function secondsOfTwo(samples: readonly Holders[], { from, to }: Span): n
     if (since !== undefined) longest = Math.max(longest, at - since);
     since = nodes.length > 1 ? (since ?? at) : undefined;
   }
-  return Math.round(longest / 1000);
+  return Math.ceil(longest / 100) / 10;
 }
+
+/** How many of a span's seconds were looked at. */
+export interface Looked {
+  readonly seconds: number;
+  readonly of: number;
+}
+
+export function lookedAt(samples: readonly Holders[], { from, to }: Span): Looked {
+  const within = samples.filter(({ at }) => at >= from && at <= to);
+  const seconds = new Set(within.map(({ at }) => Math.floor(at / 1000))).size;
+  // Its first second and its last are no whole ones.
+  return { seconds, of: Math.max(1, Math.floor((to - from) / 1000)) };
+}
+
+const LEAST_LOOKED = 0.9;
+
+/** What was looked at too seldom to count anything by it. */
+export const seldomLooked = ({ seconds, of }: Looked): string[] =>
+  seconds < LEAST_LOOKED * of ? [`the VIP was looked for in ${seconds} of ${of} seconds only`] : [];
 
 /** Whether a node that was not hurt was seen to have the VIP in a span, and none that was. */
 export function wasElsewhere(
@@ -103,4 +123,25 @@ export function begunIn(
 export function answeredFrom(probes: readonly Probe[], path: string, { from, to }: Span): number {
   const those = probes.filter((probe) => probe.path === path && probe.at >= from && good(probe));
   return Math.min(to, ...those.map(answered));
+}
+
+/** A push that failed for good. */
+export interface PushFailure {
+  /** `around`: begun before the fault had lasted for some seconds, or once it was taken back. */
+  readonly begun: "while it lasted" | "around";
+  readonly cause: Cause;
+}
+
+/** @param lasting from some seconds after the fault until it was taken back */
+export function pushFailures(
+  outcomes: readonly Outcome[],
+  span: Span,
+  lasting: Span,
+): readonly PushFailure[] {
+  return outcomes
+    .filter((one) => one.kind === "push" && !one.ok && isUnderWay(one, span))
+    .map(({ start, error = "nothing said" }) => ({
+      begun: start >= lasting.from && start <= lasting.to ? "while it lasted" : "around",
+      cause: causeOf(error),
+    }));
 }

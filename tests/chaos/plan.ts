@@ -27,7 +27,8 @@ export interface Step {
   readonly among?: "managers";
   readonly remedy?: Remedy;
   /**
-   * What the registry refuses while it lasts: a push, or a pull too. In `silence` nobody is there to refuse anything.
+   * What the registry refuses while it lasts: a push, or a pull too. In `silence` nobody has to be there to refuse
+   * anything, and whoever is refuses.
    * @default both work
    */
   readonly refuses?: "pushes" | "everything" | "silence";
@@ -35,11 +36,12 @@ export interface Step {
 
 /** By when a registry that lacks a quorum has to refuse, in seconds: docs/decisions/0013. */
 export const REFUSAL_SECONDS = 35;
+/** How long it has to go on refusing, at least. */
+const REFUSED_SECONDS = 10;
 
 /** How long a fault is looked at before it is taken back, or mended, in seconds. */
 export function holdSeconds(step: Step): number {
-  const { refuses } = step;
-  if (refuses !== undefined && refuses !== "silence") return REFUSAL_SECONDS + 5;
+  if (step.refuses !== undefined) return REFUSAL_SECONDS + REFUSED_SECONDS;
   return isTakenBack(step) ? 25 : 8;
 }
 
@@ -67,17 +69,20 @@ export function fullPlan(): Step[] {
     programs.map(([role, choice]) => ({ fault, role, choice })),
   );
   return [
+    // Every byte is read, or a drive filled: that takes longer with each row that has pushed something.
+    ...each(["corrupt"], { choice: "minio", remedy: "heal" }),
+    ...each(["wipe"], { choice: "minio" }),
     ...each(forHosts),
     ...processes,
     ...each(forDisks),
-    ...each(["corrupt"], { choice: "minio", remedy: "heal" }),
-    ...each(["wipe"], { choice: "minio" }),
     { fault: "corrupt", choice: "etcd", role: "etcd", remedy: "up" },
     { fault: "wipe", choice: "etcd", role: "etcd", remedy: "up" },
     { fault: "freeze", choice: "minio", role: "minio", count: 2, refuses: "pushes" },
     // Swarm's quorum goes with them, and etcd's.
     { fault: "power", role: "minio", count: 2, among: "managers", refuses: "pushes" },
     { fault: "freeze", choice: "minio", role: "minio", count: 3, refuses: "everything" },
+    // The one that is left sees nobody, and gives the VIP up.
+    { fault: "power", role: "minio", count: 3, refuses: "silence" },
     ...each(["lose"], { remedy: "up" }),
     { fault: "power", role: "holder", count: 4, refuses: "silence" },
   ];

@@ -5,25 +5,47 @@ import { NotHere } from "../../lab/faults/cgroups";
 import { hostNamed, type Host } from "../../lab/instance";
 import { watchBites } from "./bites";
 import type { Row } from "./bounds";
+import { reasonsOf } from "./causes";
 import type { Probe } from "./client/probe";
-import { askAll, readBack } from "./clients";
-import { reasonsOf } from "./changeRow";
+import { askAll } from "./clients";
+import { writtenIn } from "./etcd";
 import { begin, takeBack } from "./hurt";
+import type { LargePushes } from "./large";
+import type { Outcome } from "./load";
 import {
   answeredFrom,
   begunIn,
   countIn,
   countsOf,
   longestGap,
+  lookedAt,
+  pushFailures,
   secondsOfTwo,
   slowestFirstByte,
   wasElsewhere,
   type Span,
 } from "./measure";
-import { holdSeconds, nameOf, nodesFor, rolesHurt, type Cast, type Role, type Step } from "./plan";
+import {
+  holdSeconds,
+  nameOf,
+  nodesFor,
+  REFUSAL_SECONDS,
+  rolesHurt,
+  type Cast,
+  type Role,
+  type Step,
+} from "./plan";
 import { recover, shortly } from "./recover";
-import { awaitRefusal, type Ask, type Refused } from "./refusal";
-import type { Stage } from "./stage";
+import {
+  awaitRefusal,
+  openUpload,
+  wronglyAnswered,
+  wronglyPushed,
+  type Ask,
+  type Known,
+  type Refusal,
+} from "./refusal";
+import { manifestOf, type Stage } from "./stage";
 import { leaderOf } from "./strength";
 import { holdersOf } from "./vip";
 
@@ -41,7 +63,8 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 async function castOf(stage: Stage): Promise<Cast> {
   const { nodes, managers } = stage.members;
   const names = nodes.map(({ host }) => host.name);
-  const holder = await waitFor(async () => (await holdersOf(stage.instance))[0], CAST_MS, 1000);
+  const held = async (): Promise<string | undefined> => (await holdersOf(stage.instance).catch(() => []))[0];
+  const holder = await waitFor(held, CAST_MS, 1000);
   const leader = await waitFor(() => leaderOf(nodes.slice(0, managers)), CAST_MS, 1000);
   if (holder === undefined) throw new LabError("no node has the VIP: nothing can be measured");
   if (leader === undefined) throw new LabError("no manager names a leader: nothing can be measured");
@@ -56,37 +79,60 @@ interface Hurt {
   readonly problems: readonly string[];
 }
 
-/** What is asked of the registry while a fault lasts. */
-async function askMeanwhile(stage: Stage, { refuses }: Step, client: Host, at: number): Promise<Refused> {
+/** A row that is under way. */
+interface Going {
+  readonly stage: Stage;
+  readonly step: Step;
+  readonly places: readonly Place[];
+  readonly roles: readonly Role[];
+  readonly large: LargePushes;
+  readonly client: Host;
+}
+
+function asking({ stage, client }: Going): Ask {
+  return (asked) =>
+    askAll(
+      client,
+      asked.map((one) => ({ ...one, login: stage.login, timeoutMs: REFUSAL_MS })),
+    );
+}
+
+/** What is asked of the registry while a fault lasts. @param known where something is to be refused */
+async function askMeanwhile(going: Going, known: Known | undefined, at: number): Promise<Refusal> {
+  const { stage, step, places, large, client } = going;
+  const { refuses } = step;
   if (refuses === undefined) {
-    // So that there is one.
     await pause(at + GRACE_MS + 1 - Date.now());
-    stage.load.pushNow(client);
+    // To the registry that is hurt: the front takes it to another one where it is gone.
+    const hurt = stage.probed.find(({ node }) => places.some(({ host }) => host.name === node));
+    void large.push(large.sizes[2], hurt?.repository);
   }
-  if (refuses === undefined || refuses === "silence") return { problems: [] };
-  const ask: Ask = (asked) => {
-    const whole = asked.map((one) => ({ ...one, login: stage.login, timeoutMs: REFUSAL_MS }));
-    return askAll(client, whole);
-  };
-  return awaitRefusal(refuses, stage.probed, ask, at);
+  if (refuses === undefined || refuses === "silence" || !known) return { problems: [] };
+  const until = at + holdSeconds(step) * 1000;
+  return awaitRefusal(refuses, known, asking(going), { since: at, until }, () => stage.load.pushNow(client));
+}
+
+/** What is there to be refused, where something has to be. */
+async function knownTo(going: Going): Promise<Known | undefined> {
+  const { refuses } = going.step;
+  const [probed] = going.stage.probed;
+  if (refuses === undefined || refuses === "silence" || !probed) return undefined;
+  return { ...probed, upload: await openUpload(probed.repository, asking(going)) };
 }
 
 /** Hurts the nodes for as long as it takes to see what that does. */
-async function hold(
-  stage: Stage,
-  step: Step,
-  places: readonly Place[],
-  roles: readonly Role[],
-): Promise<Hurt> {
-  const [client] = stage.clients;
-  if (!client) throw new LabError("the lab has no client");
+async function hold(going: Going): Promise<Hurt> {
+  const { stage, step, places, roles, large } = going;
   const bites = await watchBites(step, places, roles);
+  const known = await knownTo(going);
+  await large.push(large.sizes[0]);
   stage.load.hurry();
+  void large.push(large.sizes[1]);
   await pause(UNDER_WAY_MS);
   const from = Date.now();
   await begin(step, places, roles);
   const at = Date.now();
-  const [toothless, refused] = await Promise.all([bites(), askMeanwhile(stage, step, client, at)]);
+  const [toothless, refused] = await Promise.all([bites(), askMeanwhile(going, known, at)]);
   await pause(at + holdSeconds(step) * 1000 - Date.now());
   return { from, at, refusedSeconds: refused.seconds, problems: [...toothless, ...refused.problems] };
 }
@@ -102,27 +148,65 @@ function silences(probes: readonly Probe[], from: number, to: number, zero: numb
   });
 }
 
-/** Does one step, and gives back its row of figures. @throws NotHere where this machine cannot do it */
-export async function round(stage: Stage, step: Step): Promise<Row> {
+/** Who is what, and what is done to whom. */
+async function prepared(stage: Stage, step: Step): Promise<Going> {
   const cast = await castOf(stage);
   const nodes = nodesFor(step, cast);
-  const roles = rolesHurt(step, nodes, cast);
+  const [client] = stage.clients;
+  if (!client) throw new LabError("the lab has no client");
   stage.say(`${nameOf(step)}: ${nodes.join(", ")} (VIP: ${cast.holder}, leader: ${cast.leader})`);
   const places = nodes.map((name) => ({ instance: stage.instance, host: hostNamed(stage.instance, name) }));
+  const roles = rolesHurt(step, nodes, cast);
+  return { stage, step, places, roles, large: stage.nextRow(), client };
+}
+
+/** Does one step, and gives back its row of figures. @throws NotHere where this machine cannot do it */
+export async function round(stage: Stage, step: Step): Promise<Row> {
+  const going = await prepared(stage, step);
+  const { places, roles, large } = going;
+  const nodes = places.map(({ host }) => host.name);
+  const written = roles.includes("etcd") ? stage.etcd.start(nodes) : undefined;
   const start = Date.now();
-  const hurt = await hold(stage, step, places, roles).catch(async (error: unknown): Promise<Hurt> => {
+  const hurt = await hold(going).catch(async (error: unknown): Promise<Hurt> => {
     if (!(error instanceof NotHere)) return { from: start, at: Date.now(), problems: [shortly(error)] };
     // Whatever was begun is taken back, so that the lab is as it was.
     await takeBack(step, places).catch(() => undefined);
+    await written?.();
     throw error;
   });
   const { from } = hurt;
   const mending = Date.now();
-  const recovery = await recover(stage, step, places, from);
+  const lasting: Span = { from: hurt.at + GRACE_MS, to: mending };
+  const [recovery, writes] = await Promise.all([recover(stage, step, places, from), written?.()]);
   const to = Date.now();
-  const { lost, problems } = await reread(stage);
+  const acknowledged = await large.acknowledged(lasting);
+  const { lost, problems } = await reread(stage, writes !== undefined);
   // What was under way belongs to the row, however it ends.
   await stage.load.settled();
+  const failed = tell(stage, { from, to });
+  return {
+    step,
+    nodes,
+    roles,
+    ...figures(stage, nodes, { from, hurt: hurt.at, mending, to }),
+    refusedSeconds: hurt.refusedSeconds,
+    large: acknowledged,
+    ...(writes ? { etcd: writtenIn(writes, lasting) } : {}),
+    reasons: reasonsOf(failed),
+    lost,
+    strengthSeconds: recovery.seconds,
+    command: recovery.command,
+    problems: [
+      ...hurt.problems,
+      ...refusedMeanwhile(stage, step, hurt, mending),
+      ...recovery.problems,
+      ...problems,
+    ],
+  };
+}
+
+/** Says what failed, and gives it. */
+function tell(stage: Stage, { from, to }: Span): readonly Outcome[] {
   const failed = stage.load.outcomes.filter(
     (one) => one.end >= from && one.start <= to && one.error !== undefined,
   );
@@ -131,28 +215,30 @@ export async function round(stage: Stage, step: Step): Promise<Row> {
       `    ${kind} from ${client} ${((begun - from) / 1000).toFixed(1)} s: ${ok ? "again" : "failed"}: ${error}`,
     );
   for (const line of silences(stage.probes, from + GRACE_MS, to, from)) stage.say(`    ${line}`);
-  return {
-    step,
-    nodes,
-    roles,
-    ...figures(stage, nodes, { from, hurt: hurt.at, mending, to }),
-    refusedSeconds: hurt.refusedSeconds,
-    reasons: reasonsOf(failed),
-    lost,
-    strengthSeconds: recovery.seconds,
-    command: recovery.command,
-    problems: [...hurt.problems, ...recovery.problems, ...problems],
-  };
+  return failed;
 }
 
-/** Reads everything back that was ever acknowledged. */
-async function reread(stage: Stage): Promise<Pick<Row, "lost" | "problems">> {
-  const [, reader] = stage.clients;
-  if (!reader) return { lost: [], problems: ["nobody reads back"] };
+/** What clients were told in place of a refusal, once that had been clear, or had to be. */
+function refusedMeanwhile(stage: Stage, { refuses }: Step, hurt: Hurt, mending: number): string[] {
+  const { at, refusedSeconds } = hurt;
+  if (refuses === undefined) return [];
+  if (refuses === "silence") {
+    const late: Span = { from: at + REFUSAL_SECONDS * 1000, to: mending };
+    return wronglyAnswered(stage.probes, late, [0, 503]);
+  }
+  if (refusedSeconds === undefined) return [];
+  const clear: Span = { from: at + Math.floor(refusedSeconds * 1000), to: mending };
+  const pulls = refuses === "everything" ? wronglyAnswered(stage.probes, clear, [503]) : [];
+  return [...wronglyPushed(stage.load.outcomes, clear), ...pulls];
+}
+
+/** Reads back what was acknowledged, by etcd too where it was asked to keep something. */
+async function reread(stage: Stage, withEtcd: boolean): Promise<Pick<Row, "lost" | "problems">> {
   try {
-    const lost = await readBack(reader, stage.login, stage.ledger.entries);
-    for (const loss of lost.slice(0, 5)) stage.say(`    ${loss}`);
-    return { lost, problems: [] };
+    const lost = await stage.readBack();
+    const ofEtcd = withEtcd ? await stage.etcd.lost() : [];
+    for (const loss of ofEtcd.slice(0, 5)) stage.say(`    ${loss}`);
+    return { lost: [...lost, ...ofEtcd], problems: [] };
   } catch (error) {
     return { lost: [], problems: [shortly(error)] };
   }
@@ -172,18 +258,20 @@ function figures(
   { from, hurt, mending, to }: Times,
 ) {
   const span: Span = { from, to };
-  const manifest = `/v2/${probed.repository}/manifests/${probed.digest}`;
-  const returned = answeredFrom(probes, manifest, { from: mending, to });
-  const meanwhile = begunIn(load.outcomes, "push", { from: hurt + GRACE_MS, to: mending });
+  const lasting: Span = { from: hurt + GRACE_MS, to: mending };
+  const returned = probed.map((one) => answeredFrom(probes, manifestOf(one), { from: mending, to }));
+  const hurtPaths = probed.filter(({ node }) => nodes.includes(node)).map(manifestOf);
+  const ofHurt = probes.filter(({ path }) => hurtPaths.includes(path));
   return {
     span,
     pushes: countsOf(load.outcomes, "push", span),
     pulls: countsOf(load.outcomes, "pull", span),
-    pushed: meanwhile.ok,
-    notPushed: meanwhile.failed,
-    failedOnReturn: begunIn(load.outcomes, "pull", { from: returned, to }).failed,
+    pushed: begunIn(load.outcomes, "push", lasting).ok,
+    failures: pushFailures(load.outcomes, span, lasting),
+    failedOnReturn: begunIn(load.outcomes, "pull", { from: Math.max(...returned), to }).failed,
     probes: countIn(probes, span),
-    looks: countIn(vip.samples, span),
+    hurtProbes: countIn(ofHurt, lasting),
+    looks: lookedAt(vip.samples, span),
     elsewhere: wasElsewhere(vip.samples, nodes, { from: hurt, to: mending }),
     gapMs: longestGap(probes, "/v2/", span),
     slowestMs: slowestFirstByte(probes, [{ from: from + GRACE_MS, to: mending }]),

@@ -7,17 +7,29 @@ import { NotHere } from "../../lab/faults/cgroups";
 import { platformOf } from "../../lab/lab";
 import type { TestLab } from "../support/testLab";
 import type { Row } from "./bounds";
-import { reasonsOf, type ChangeRow } from "./changeRow";
+import { reasonsOf } from "./causes";
+import type { ChangeRow } from "./changeRow";
 import { changes, type Change } from "./changes";
 import { changeRounds } from "./changing";
 import { expected, secondsFor, secondsForChanges, type Took } from "./estimate";
-import { joined, keep, type Found, type NotRun } from "./kept";
+import {
+  joined,
+  keep,
+  nothing,
+  type AtEnd,
+  type Dated,
+  type Found,
+  type NotChanged,
+  type NotRun,
+} from "./kept";
+import { bytesOnDrive, noLarge } from "./large";
 import { countsOf, inNone, type Span } from "./measure";
 import { isCovered, nameOf, type Step } from "./plan";
 import { restore, shortly } from "./recover";
 import { round } from "./round";
 import type { Stage } from "./stage";
 import { changeText, page, rowText } from "./table";
+import { unchanged, undone } from "./verdict";
 
 /** What is to be done, of all that there is. */
 export interface Todo {
@@ -36,6 +48,9 @@ export interface Files {
 
 const always: Span = { from: 0, to: Infinity };
 const nobody = { all: 0, before: 0, after: 0 };
+const unseen = { seconds: 0, of: 0 };
+/** What the load itself adds to a drive, and what MinIO wants to be left. */
+const ROOM_BESIDE = 1024 ** 3;
 
 /** The row of a step that came to nothing. */
 const failedRow = (step: Step, span: Span, error: unknown): Row => ({
@@ -46,10 +61,12 @@ const failedRow = (step: Step, span: Span, error: unknown): Row => ({
   pushes: nobody,
   pulls: nobody,
   pushed: 0,
-  notPushed: 0,
+  failures: [],
+  large: noLarge,
   failedOnReturn: 0,
   probes: 0,
-  looks: 0,
+  hurtProbes: 0,
+  looks: unseen,
   elsewhere: false,
   gapMs: Infinity,
   slowestMs: Infinity,
@@ -69,6 +86,8 @@ const failedChange = (name: string, seconds: number, error: unknown): ChangeRow 
   gapMs: Infinity,
   slowestMs: Infinity,
   secondsOfTwo: 0,
+  looks: unseen,
+  large: noLarge,
   lost: [],
   seconds,
   reasons: [],
@@ -76,21 +95,27 @@ const failedChange = (name: string, seconds: number, error: unknown): ChangeRow 
 });
 
 export class Run {
-  private readonly rows: Row[] = [];
-  private readonly changed: ChangeRow[] = [];
+  private readonly rows: (Row & Dated)[] = [];
+  private readonly changed: (ChangeRow & Dated)[] = [];
   private readonly notRun: NotRun[] = [];
+  private readonly notChanged: NotChanged[] = [];
+  private atEnd: AtEnd = nothing.atEnd;
   /** When something was changed, hurt or mended. */
   private readonly spans: Span[] = [];
   private readonly took: Took[] = [];
   private readonly changesTook: number[] = [];
 
-  /** @param before what a former run has found that this one goes on with */
+  /**
+   * @param before what a former run has found that this one goes on with
+   * @param commit the state of the code that this run is of
+   */
   constructor(
     private readonly stage: Stage,
     private readonly lab: TestLab,
     private readonly todo: Todo,
     private readonly files: Files,
     private readonly before: Found,
+    private readonly commit: string,
   ) {}
 
   /** All that was found, by a former run too. */
@@ -101,26 +126,24 @@ export class Run {
       rows: this.rows,
       changes: this.changed,
       notRun: this.notRun,
+      notChanged: this.notChanged,
       between: {
         pushes: countsOf(outcomes, "push", always),
         pulls: countsOf(outcomes, "pull", always),
         reasons: reasonsOf(outcomes),
       },
       acknowledged: { count: ledger.entries.length, bytes: ledger.bytes },
+      atEnd: this.atEnd,
     });
-  }
-
-  /** What of the plan neither this run nor the one before has done, or found out that it cannot. */
-  get left(): Step[] {
-    const { rows, notRun } = this.found;
-    return this.todo.plan.filter(
-      (step) => !isCovered(step, rows) && !notRun.some((one) => nameOf(one.step) === nameOf(step)),
-    );
   }
 
   async go(): Promise<void> {
     const platform = platformOf(this.lab.instance);
     const changing = this.todo.changing.filter((one) => (one.platform ?? platform) === platform);
+    for (const { name, platform: wanted } of this.todo.changing.filter((one) => !changing.includes(one)))
+      this.cannotChange(name, `it is for platform ${wanted}, and this lab is ${platform}`);
+    const steps = this.todo.steps.filter((step) => !isCovered(step, this.found.rows));
+    await this.hasRoom(changing.length + expected(steps, this.found.rows).length);
     // First, on a lab that nothing has hurt yet.
     let left: readonly Change[] = changing;
     while (left.length > 0) left = await this.change(left);
@@ -129,6 +152,27 @@ export class Run {
       await this.hurt(step);
       await this.afterRow(0, this.todo.steps.slice(index + 1));
     }
+    await this.readAll();
+  }
+
+  /** @throws LabError where so many rows would fill a data disk, which is a fault of its own */
+  private async hasRoom(rows: number): Promise<void> {
+    const [wanted, left] = [bytesOnDrive(rows) + ROOM_BESIDE, await this.stage.room()];
+    const mebibytes = (bytes: number): number => Math.round(bytes / 1024 ** 2);
+    if (left < wanted)
+      throw new LabError(
+        `${rows} rows take ${mebibytes(wanted)} MiB of each data disk, and ${mebibytes(left)} are left on one: use a new lab`,
+      );
+  }
+
+  /** Every byte that this run has had acknowledged. */
+  private async readAll(): Promise<void> {
+    await this.stage.load.stop();
+    const { bytes } = this.stage.ledger;
+    this.stage.say(`all is read back: ${Math.round(bytes / 1024 ** 2)} MiB`);
+    this.atEnd = { bytes, lost: await this.stage.readBack("at the end") };
+    this.stage.say(`  ${this.atEnd.lost.length} lost`);
+    await this.write();
   }
 
   /** Does changes, up to one that fails; gives back what is left of them then. */
@@ -150,7 +194,7 @@ export class Run {
   }
 
   private async changeDone(row: ChangeRow, from: number): Promise<void> {
-    this.changed.push(row);
+    this.changed.push({ ...row, commit: this.commit });
     this.changesTook.push((Date.now() - from) / 1000);
     this.stage.say(`  ${changeText(row)}`);
     // One that was not measured, or after which something is missing.
@@ -168,7 +212,7 @@ export class Run {
       if (error instanceof NotHere) return this.cannot(step, error.message);
       row = failedRow(step, { from, to: Date.now() }, error);
     }
-    this.rows.push(row);
+    this.rows.push({ ...row, commit: this.commit });
     this.spans.push(row.span);
     this.took.push({ step, seconds: (Date.now() - from) / 1000 });
     this.stage.say(`  ${rowText(row)}`);
@@ -176,8 +220,13 @@ export class Run {
   }
 
   private cannot(step: Step, because: string): void {
-    this.notRun.push({ step, because });
+    this.notRun.push({ step, because, commit: this.commit });
     this.stage.say(`  ${nameOf(step)}: not run, because ${because}`);
+  }
+
+  private cannotChange(name: string, because: string): void {
+    this.notChanged.push({ name, because, commit: this.commit });
+    this.stage.say(`change: ${name}: not run, because ${because}`);
   }
 
   /**
@@ -200,12 +249,14 @@ export class Run {
   }
 
   async write(): Promise<void> {
-    const { found, left, files } = this;
+    const { found, files } = this;
     keep(files.rows, found);
     const where = `${this.lab.nodes.length} nodes on ${os.cpus().length} cores, ${new Date().toISOString().slice(0, 10)}`;
-    const leftChanges = changes
-      .map(({ name }) => name)
-      .filter((name) => !found.changes.some((row) => row.name === name));
+    const left = undone(this.todo.plan, found);
+    const leftChanges = unchanged(
+      changes.map(({ name }) => name),
+      found,
+    );
     const text = page({ where, ...found, left, leftChanges });
     const style = await resolveConfig(files.style);
     fs.writeFileSync(files.page, await format(text, { ...style, parser: "markdown" }));

@@ -30,6 +30,10 @@ export function outcomeOf(code: number, output: string): Copied {
   };
 }
 
+/** What `skopeo list-tags` prints. */
+export const tagsIn = (printed: string): readonly string[] =>
+  (JSON.parse(printed) as { readonly Tags?: readonly string[] }).Tags ?? [];
+
 export class Skopeo {
   private constructor(
     private readonly folder: string,
@@ -63,14 +67,29 @@ export class Skopeo {
     return this.copy(client, [...certificates, `docker://${this.registry}/${name}`, `dir:${folder}`]);
   }
 
-  private async copy(
+  /** Asks for the tags of a repository, and fails where one of them is missing. */
+  async list(client: Host, repository: string, tag: string): Promise<Copied> {
+    const certificates = ["--cert-dir", path.join(this.folder, "certs")];
+    const name = `docker://${this.registry}/${repository}`;
+    const { stdout, ...listed } = await this.run(client, ["list-tags", ...certificates, name]);
+    return listed.ok && !tagsIn(stdout).includes(tag)
+      ? { ...listed, ok: false, error: `${tag} is not in the list of tags` }
+      : listed;
+  }
+
+  private async copy(client: Host, args: readonly string[], known?: string): Promise<Copied> {
+    const flags = ["--quiet", "--preserve-digests"];
+    const { ok, retries, error } = await this.run(client, ["copy", ...flags, ...args], known);
+    return { ok, retries, ...(error === undefined ? {} : { error }) };
+  }
+
+  private async run(
     client: Host,
-    args: readonly string[],
+    [verb = "", ...args]: readonly string[],
     known = path.join(this.folder, "data"),
-  ): Promise<Copied> {
-    const login = ["--authfile", path.join(this.folder, "auth.json")];
-    const flags = ["--quiet", "--preserve-digests", "--retry-times", String(RETRIES), ...login];
-    const command = ["skopeo", "--insecure-policy", "copy", ...flags, ...args];
+  ): Promise<Copied & { readonly stdout: string }> {
+    const login = ["--retry-times", String(RETRIES), "--authfile", path.join(this.folder, "auth.json")];
+    const command = ["skopeo", "--insecure-policy", verb, ...login, ...args];
     const done = await run("ip", ["netns", "exec", client.netns, ...command], {
       // What it knows of blobs lies in the lab's folder, and not in the machine's /var/lib/containers.
       env: {
@@ -80,8 +99,9 @@ export class Skopeo {
       },
       timeoutMs: TIMEOUT_MS,
     });
+    const { stdout } = done;
     return done.timedOut
-      ? { ok: false, retries: 0, error: `not done after ${TIMEOUT_MS / 1000} s` }
-      : outcomeOf(done.code, done.output);
+      ? { ok: false, retries: 0, error: `not done after ${TIMEOUT_MS / 1000} s`, stdout }
+      : { ...outcomeOf(done.code, done.output), stdout };
   }
 }

@@ -1,7 +1,9 @@
 /** Whether everything of a stack runs, and what is missing where it does not. */
 import { waitFor } from "../../lab/exec";
 import { shellIn, type Place } from "../../lab/faults/place";
+import { headsOn, unlike } from "./drives";
 import { unfinished } from "./healing";
+import { holdersOf } from "./vip";
 
 const SECONDS = 15;
 const MARK = "-- ";
@@ -46,7 +48,9 @@ const storageCommands = (node: string, drive: string): Record<string, string> =>
     "for unit in moorage-keepalived moorage-vip-guard moorage-storage-guard $(test ! -e /etc/moorage/healing || echo moorage-healing); do echo $unit $(systemctl is-active $unit.service); done",
   healing: "test ! -e /etc/moorage/healing || timeout 5 sh /etc/moorage/healing say",
   spares: askForSpare(node),
-  objects: `cd ${drive}/registry && find . -name xl.meta`,
+  containers: "timeout 5 docker ps --format '{{.Names}} {{.Status}}'",
+  // Each version of an object that is not small has a folder of its own, so a part's path tells the version.
+  objects: `cd ${drive} && find registry .minio.sys/config \\( -name xl.meta -o -name 'part.*' \\) -printf '%p %s\\n'`,
 });
 
 /** What a manager says is not as it should be: too little, or something that should be gone. */
@@ -85,9 +89,37 @@ export function missingOnNodes(said: readonly Said[], names: readonly string[], 
   return [...units, ...healers.flatMap((healing) => unfinished(healing, since))];
 }
 
+/** What is not healthy of the containers that say how they are; a front has to. @param said in the order of names */
+export function missingHealth(said: readonly Said[], names: readonly string[]): string[] {
+  return names.flatMap((name, index) => {
+    const lines = (said[index]?.containers ?? "").split("\n").filter(Boolean);
+    const front = lines.some((line) => line.startsWith("nginx.") && line.endsWith("(healthy)"));
+    const others = lines.filter((line) => /\((unhealthy|health: starting)\)$/.test(line));
+    return [
+      ...(front ? [] : [`${name}: nginx is not healthy`]),
+      ...others.filter((line) => !line.startsWith("nginx.")).map((line) => `${name}: ${line}`),
+    ];
+  });
+}
+
+/** What is wrong with who has the VIP. @param holders undefined where that could not be seen */
+export function missingVip(holders: readonly string[] | undefined): string[] {
+  if (holders?.length === 1) return [];
+  if (holders === undefined) return ["nobody sees who has the VIP"];
+  return [`the VIP is on ${holders.join(" and ") || "no node"}`];
+}
+
+/** The objects of a drive's files, as its listing has them; not those of uploads, which end. */
+export function objectsIn(listed: readonly string[]): string[] {
+  return listed.flatMap((line) => {
+    const [file = ""] = line.split(" ");
+    return file.endsWith("/xl.meta") && !file.includes("/_uploads/") ? [file] : [];
+  });
+}
+
 /**
- * Objects that some drives have and others have not. What only one has was deleted while it was away, and is no loss
- * of redundancy.
+ * Files, of one length, that some drives have and others have not. What only one has was deleted while it was away, and
+ * is no loss of redundancy.
  */
 export function unhealed(drives: readonly (readonly string[])[]): Set<string> {
   const counts = new Map<string, number>();
@@ -114,22 +146,39 @@ export class Strength {
   async missing(since = 0): Promise<string[]> {
     const { nodes, managers } = this.members;
     const names = nodes.map(({ host }) => host.name);
-    const [swarm, storage] = await Promise.all([this.swarm(), this.storage()]);
-    const missing = [...missingInSwarm(swarm, names, managers), ...missingOnNodes(storage, names, since)];
+    const [swarm, storage, holders] = await Promise.all([this.swarm(), this.storage(), this.holders()]);
+    const missing = [
+      ...missingInSwarm(swarm, names, managers),
+      ...missingOnNodes(storage, names, since),
+      ...missingHealth(storage, names),
+      ...missingVip(holders),
+    ];
     const spared = names.filter((_name, index) => storage[index]?.spares === "200");
     if (spared.length < names.length) missing.push(`MinIO could spare ${spared.length}/${names.length}`);
     const drives = storage.map(({ objects = "" }) =>
-      objects.split("\n").filter((line) => line.endsWith("/xl.meta")),
+      objects.split("\n").filter((line) => / \d+$/.test(line)),
     );
-    const blank = names.filter((_name, index) => drives[index]?.length === 0);
+    const blank = names.filter((_name, index) => objectsIn(drives[index] ?? []).length === 0);
     if (blank.length > 0) missing.push(`no objects on the drive of ${blank.join(", ")}`);
+    missing.push(...this.unhealed(drives));
+    // Each file is opened for it: once, where nothing else is missing.
+    return missing.length > 0 ? missing : this.unlike(drives);
+  }
+
+  private unhealed(drives: readonly (readonly string[])[]): string[] {
     const now = unhealed(drives);
     const still = [...now].filter((object) => this.before.has(object));
     const fresh = [...now].filter((object) => !this.before.has(object));
     this.before = now;
-    if (still.length > 0) missing.push(`${still.length} objects not on all drives`);
-    else if (fresh.length > 0) missing.push("objects to be looked at again");
-    return missing;
+    if (still.length > 0) return [`${still.length} files of objects not on all drives`];
+    return fresh.length > 0 ? ["objects to be looked at again"] : [];
+  }
+
+  private async unlike(drives: readonly (readonly string[])[]): Promise<string[]> {
+    const { nodes, drive } = this.members;
+    const objects = objectsIn(drives[0] ?? []);
+    const found = unlike(await Promise.all(nodes.map((place) => headsOn(place, drive, objects))));
+    return found.length > 0 ? [`${found.length} objects of another version on some drive`] : [];
   }
 
   /** Seconds until all is whole; undefined where it is not in time. */
@@ -151,6 +200,11 @@ export class Strength {
       if (/^\S+ (Ready|Down|Unknown)/m.test(said.nodes ?? "")) return said;
     }
     return {};
+  }
+
+  private async holders(): Promise<readonly string[] | undefined> {
+    const [first] = this.members.nodes;
+    return first && holdersOf(first.instance).catch(() => undefined);
   }
 
   private storage(): Promise<Said[]> {

@@ -1,8 +1,11 @@
 /** The table of figures, as a page of the documentation. */
 import { brokenBetween, brokenBounds, type Between, type Row } from "./bounds";
+import { causeText } from "./causes";
 import { brokenChange, type ChangeRow } from "./changeRow";
-import type { Found } from "./kept";
+import { commitsIn, type Found } from "./kept";
+import type { Large } from "./large";
 import type { Counts } from "./measure";
+import { limitTexts } from "./pushes";
 import { nameOf, roleNames, titleOf, type Step } from "./plan";
 
 export interface Page extends Found {
@@ -18,6 +21,8 @@ const HEAD = [
   "node's roles",
   "pushes: all, failed before and after retries",
   "pulls: the same",
+  "new large layers: all, begun while it lasted",
+  "etcd's writes from 3 s on: all, failed",
   "longest gap",
   "slowest first byte from 3 s on",
   "the same on return",
@@ -31,10 +36,12 @@ const HEAD = [
 
 const NONE = "-";
 const counts = ({ all, before, after }: Counts): string => `${all}, ${before}, ${after}`;
+const layers = ({ count, bytes, meanwhile }: Large): string =>
+  `${count} (${Math.round(bytes / 1024 ** 2)} MiB), ${meanwhile}`;
 const time = (ms: number): string => (Number.isFinite(ms) ? `${(ms / 1000).toFixed(2)} s` : "no answer");
 
 export function cellsOf(row: Row): string[] {
-  const { step, roles, refusedSeconds, strengthSeconds, command, lost } = row;
+  const { step, roles, etcd, refusedSeconds, strengthSeconds, command, lost } = row;
   const strength = strengthSeconds === undefined ? "no" : `${Math.round(strengthSeconds)} s`;
   const broken = brokenBounds(row);
   return [
@@ -42,10 +49,12 @@ export function cellsOf(row: Row): string[] {
     (step.count ?? 1) === 4 ? "all" : roles.map((role) => roleNames[role]).join(", "),
     counts(row.pushes),
     counts(row.pulls),
+    layers(row.large),
+    etcd === undefined ? NONE : `${etcd.ok + etcd.failed}, ${etcd.failed}`,
     time(row.gapMs),
     time(row.slowestMs),
     time(row.slowestAfterMs),
-    `${row.secondsOfTwo} s`,
+    `${row.secondsOfTwo.toFixed(1)} s`,
     String(lost.length),
     refusedSeconds === undefined ? NONE : `${refusedSeconds.toFixed(1)} s`,
     command === undefined ? strength : `${strength}, by ${command}`,
@@ -74,6 +83,7 @@ const CHANGE_HEAD = [
   "change",
   "pushes: all, failed before and after retries",
   "pulls: the same",
+  "new large layers: all, begun meanwhile",
   "new connections: all, without success",
   "longest gap",
   "slowest first byte",
@@ -90,10 +100,11 @@ export function changeCells(row: ChangeRow): string[] {
     row.name,
     counts(row.pushes),
     counts(row.pulls),
+    layers(row.large),
     `${row.probes.all}, ${row.probes.unanswered}`,
     time(row.gapMs),
     time(row.slowestMs),
-    `${row.secondsOfTwo} s`,
+    `${row.secondsOfTwo.toFixed(1)} s`,
     String(row.lost.length),
     row.pauseSeconds === undefined
       ? `${Math.round(row.seconds)} s`
@@ -120,64 +131,128 @@ const tableOf = (head: readonly string[], rows: readonly string[][]): string[] =
   ...rows.map(lineOf),
 ];
 
-/** How many rows there are with a bound that was not kept. */
-export const brokenRows = ({ rows, changes, between }: Found): number =>
-  [...rows.map(brokenBounds), ...changes.map(brokenChange), brokenBetween(between)].filter(
+/** How many rows there are with a bound that was not kept; what is lost at the end counts as one. */
+export const brokenRows = ({ rows, changes, between, atEnd }: Found): number =>
+  [...rows.map(brokenBounds), ...changes.map(brokenChange), brokenBetween(between), atEnd.lost].filter(
     (broken) => broken.length > 0,
   ).length;
 
-export function page(found: Page): string {
-  const { where, rows, changes, notRun, between, left, leftChanges, acknowledged } = found;
+const mebibytes = (bytes: number): number => Math.round(bytes / 1024 ** 2);
+
+/** Which rows are of which state of the code, where that is not the same for all. */
+function origin(found: Found): string {
+  const commits = commitsIn(found);
+  if (commits.length < 2) return `Of ${commits[0] ?? "nothing"}.`;
+  const parts = commits.map((commit) => {
+    const names = [
+      ...found.rows.filter((row) => row.commit === commit).map(({ step }) => nameOf(step)),
+      ...found.changes.filter((row) => row.commit === commit).map(({ name }) => `change: ${name}`),
+    ];
+    return `Of ${commit}: ${names.join("; ")}`;
+  });
+  return `Of several commits. ${parts.join(". ")}.`;
+}
+
+function summaryOf(found: Page): string {
+  const { where, rows, changes, left, leftChanges, acknowledged, atEnd } = found;
   const broken = brokenRows(found);
-  const mebibytes = Math.round(acknowledged.bytes / 1024 ** 2);
-  const summary = [
-    `${where}. ${rows.length} faults, ${changes.length} changes; ${acknowledged.count} pushes were acknowledged (${mebibytes} MiB).`,
+  const { count, bytes } = acknowledged;
+  return [
+    `${where}. ${rows.length} faults, ${changes.length} changes; ${count} pushes were acknowledged (${mebibytes(bytes)} MiB).`,
+    atEnd.bytes > 0
+      ? `At the end ${mebibytes(atEnd.bytes)} MiB were read back, every byte: ${atEnd.lost.length} lost.`
+      : "They were not yet read back as a whole.",
     broken === 0
       ? "Every bound was kept."
       : `In ${broken} of them a bound was not kept: the last column says which.`,
     left.length > 0 ? `Not in this run: ${left.length} of the plan's faults.` : "",
     leftChanges.length > 0 ? `Not in this run: ${leftChanges.length} of its changes.` : "",
+    origin(found),
+  ]
+    .filter(Boolean)
+    .join(" ");
+}
+
+/** What was not done, and why. */
+function missingFaults({ notRun, left }: Page): string[] {
+  return [
+    ...notRun.flatMap(({ step, because }) => ["", `Not run: ${nameOf(step)}, because ${because}.`]),
+    ...(left.length > 0
+      ? ["", `Left out: ${left.map((step) => `${titleOf(step)} (${step.role})`).join(", ")}.`]
+      : []),
   ];
+}
+
+function missingChanges({ notChanged, leftChanges }: Page): string[] {
+  return [
+    ...notChanged.flatMap(({ name, because }) => ["", `Not run: ${name}, because ${because}.`]),
+    ...(leftChanges.length > 0 ? ["", `Left out: ${leftChanges.join(", ")}.`] : []),
+  ];
+}
+
+/** For what pushes may fail for good in which change. */
+function expectations(changes: readonly ChangeRow[]): string[] {
+  const lines = changes.flatMap(({ name, expects = [] }) =>
+    expects.length === 0
+      ? []
+      : [
+          `- ${name}: ${expects.map(({ cause, because }) => `${causeText(cause)}, as ${because}`).join("; ")}`,
+        ],
+  );
+  return lines.length === 0 ? [] : ["", "What pushes may fail for, by change:", "", ...lines];
+}
+
+export function page(found: Page): string {
+  const { rows, changes, between } = found;
   return `${[
     "# Reliability",
     "",
     INTRODUCTION,
     "",
-    summary.filter(Boolean).join(" "),
+    summaryOf(found),
     "",
     "## Faults",
     "",
     ...tableOf(HEAD, [...rows.map(cellsOf), betweenCells(between)]),
     "",
     BOUNDS,
-    ...notRun.flatMap(({ step, because }) => ["", `Not run: ${nameOf(step)}, because ${because}.`]),
-    ...(left.length > 0
-      ? ["", `Left out: ${left.map((step) => `${titleOf(step)} (${step.role})`).join(", ")}.`]
-      : []),
+    ...missingFaults(found),
     "",
     "## Changes",
     "",
     CHANGES,
     "",
     ...tableOf(CHANGE_HEAD, changes.map(changeCells)),
-    ...(leftChanges.length > 0 ? ["", `Left out: ${leftChanges.join(", ")}.`] : []),
+    ...expectations(changes),
+    ...missingChanges(found),
   ].join("\n")}\n`;
 }
 
 const INTRODUCTION = `Written by \`make chaos\`, which hurts the nodes of a lab one at a time while clients push and pull. Two clients run
 \`skopeo\` through the VIP, two copies at once each, a quarter of them pushes, layers of 4 KiB to 64 MiB; it tries again
-three times by itself. Once 192 MiB were acknowledged, new images are small, and every second push is a former large one to
-another repository: its layers are sent again, and stored once. After 250 acknowledged pushes all four pause for longer, and go
-on together when a fault begins. Beside that one client asks \`GET /v2/\` and a manifest in turn, six times a second, on a new
-connection each. After every fault all that was ever acknowledged is read back by tag and by digest, and compared. A node has
-several roles: a fault is done to the VIP's holder, then to Swarm's leader where that is another node, until each role has had it.`;
+three times by itself. Every fourth pull is by tag, after a list of its repository's tags. Once 192 MiB were acknowledged, the load's
+own new images are small, and every second push is a former large one to another repository: its layers are sent again, and stored
+once. After 250 acknowledged pushes all four pause for longer, and go on together when a fault begins.
+
+Besides, every row pushes large layers that nobody has seen before, which each of MinIO's drives keeps its part of in a file of its own:
+one of 2 to 8 MiB that is acknowledged just before the fault, one of 16 to 64 MiB that is under way as it begins, and one of 2 to 8 MiB
+from 3 s after it on, to the repository whose registry is hurt; a change has some more, each 20 s.
+
+One client asks \`GET /v2/\` and a manifest in turn, six times a second, on a new connection each: one manifest for each registry, since
+the front has one registry for all of a repository. Where a member of etcd is hurt, a value is written by the others each 2 s.
+
+After every row is read back and compared: every manifest by tag, every small layer, every byte of the large layers of the last three
+rows, and 64 MiB of the older ones, drawn anew each time; the rest is asked for (\`HEAD\`). What etcd acknowledged is read from each of its
+members. At the end of a run every byte is read that it has had acknowledged. A node has several roles: a fault is done to the VIP's
+holder, then to Swarm's leader where that is another node, until each role has had it.`;
 
 const CHANGES = `Each is one \`pulumi up\` with one thing changed, while the same load runs. Bounds: nothing acknowledged is lost;
-no pull fails after the client's own retries, and no push for a reason that is not understood; \`GET /v2/\` through the VIP is
-never without an answer for 2 s; nobody is refused, no registry by its store where its key is another one, and no connection where
-nginx is started anew; two nodes have the VIP for 2 s at most; nodes leave service one after the other; what does not become
-healthy goes back by itself. A changed configuration of keepalived comes on all nodes at once, as those that disagree about their
-virtual router both take the VIP ([decision 12](decisions/0012-changes-under-load.md)).
+no pull fails after the client's own retries, and no push but for what is said below, and none for another reason; nothing is refused
+with 401 or 403, or answered with 500, at the first try either; \`GET /v2/\` through the VIP is never without an answer for 2 s; no registry is
+refused by its store where its key is another one, and no connection where nginx is started anew; two nodes have the VIP for 2 s at
+most; nodes leave service, and nginx, registries, MinIO and keepalived are started anew, one after the other, each once the one before
+it is back; what does not become healthy goes back by itself, with one node touched. A changed configuration of keepalived comes on all
+nodes at once, as those that disagree about their virtual router both take the VIP ([decision 12](decisions/0012-changes-under-load.md)).
 Where MinIO's members change together, which the update says before, pulls may fail meanwhile, and pushes for 60 s. The last but one column
 counts the pushes and pulls that had to be tried again, and says why: where the VIP moves, what is under way on the front
 that it leaves ends with its connections.`;
@@ -185,13 +260,17 @@ that it leaves ends with its connections.`;
 const BOUNDS = `Bounds: nothing acknowledged is lost; no pull fails after the client's own retries, or none that was begun when the
 registry had answered again, where pulls are refused; the VIP leaves its holder where that is silent or without a front, and the
 longest gap is under 2 s then (but for \`drop-in\`, where the holder goes on saying that it lives, until its own check sees after
-some three seconds that it is cut off); with one node hurt, first bytes take less than 2 s from 3 s after the fault, and some push
-begun from then on succeeds while it lasts (but for \`full-disk\`: MinIO takes nothing while one drive is full, and pushes get
-500), and all of them where MinIO alone or its whole node is gone; where two or three are gone, all that has to be refused is
-refused in the registry's words within 35 s; two nodes have the VIP for 2 s at most, looked at each second; and all comes back to
-full strength, by itself or by the one command that the runbook names: every node ready and none left over, every service with all
-its replicas, etcd with all its members, keepalived, its guard and the healing on their nodes, every object on all of MinIO's
-drives, and nothing to be healed, which is looked at each 15 s. Full strength counts from when the fault was taken back (power
-given, packets passed), or from the fault where nothing takes it back. Each fault is seen to bite (the node is reached no more, the
-process is gone or frozen, the disk slow or not to be written), and a row with too few pulls, probes or looks keeps no bound.
-Between faults no push and no pull fails.`;
+some three seconds that it is cut off). With one node hurt, first bytes take less than 2 s from 3 s after the fault, of \`/v2/\` and of every
+registry's manifest; every push begun from then on while it lasts succeeds, a large one among them; and etcd takes writes, but for
+two at most. What may fail of these pushes: ${limitTexts().join("; ")}. Of pushes that were under way when the fault came, or begun
+once it was over, three may fail, by a connection that ended with its front, no front or store, a failure inside, or slowness. Nothing
+may be refused with 401 or 403. Where two or three are gone, all that has to be refused is refused in the registry's words
+within 35 s, an upload that is open too, and from then on until the fault is taken back, looked at each 3 s; pushes of the load get 503
+then, and pulls where nothing can be read. With three hosts off nobody need answer; who does says 503. Two nodes have the VIP for 2 s at
+most, looked at in at least nine of ten seconds, and five times a second while there are two. And all comes back to full strength, by
+itself or by the one command that the runbook names: every node ready and none left over, every service with all its replicas,
+every front healthy, the VIP on one node, etcd with all its members, keepalived, its guard and the healing on their nodes, of every object
+the same version and all parts on all of MinIO's drives, and nothing to be healed, which is looked at each 15 s. Full strength counts from
+when the fault was taken back (power given, packets passed), or from the fault where nothing takes it back. Each fault is seen to bite (the
+node is reached no more, the process is gone or frozen, the disk slow or not to be written), and a row with too few pulls, probes or looks
+keeps no bound. Between faults no push and no pull fails.`;

@@ -1,5 +1,5 @@
-/** Whether nodes, and members of MinIO, are away one after the other, by what the Swarm's managers say. */
-import { shellIn } from "../../lab/faults/place";
+/** Whether nodes, and programs on them, are away one after the other, by what Swarm's managers and systemd say. */
+import { shellIn, type Place } from "../../lab/faults/place";
 import type { Watch } from "./changes";
 import type { Stage } from "./stage";
 
@@ -72,9 +72,10 @@ export function watchTurns(whose: "all" | "holder"): Watch {
   };
 }
 
-/** From when to when a service had nothing that serves, in milliseconds since 1970. */
+/** From when to when a program on a node did not serve, in milliseconds since 1970. */
 export interface Restart {
-  readonly service: string;
+  /** `nginx/coreos1` */
+  readonly program: string;
   readonly from: number;
   readonly to: number;
 }
@@ -82,45 +83,114 @@ export interface Restart {
 /** Swarm makes the new task as it tells the old one to stop, where there is no room for both. */
 export function restartsIn(output: string): Restart[] {
   const rows = output.matchAll(/^(\S+) "(\S+)" "(\S+)" running$/gm);
-  return [...rows].map(([, service = "", made = "", running = ""]) => ({
-    service,
+  return [...rows].map(([, program = "", made = "", running = ""]) => ({
+    program,
     from: Date.parse(made),
     to: Date.parse(running),
   }));
 }
 
-/** @param since when all services still had their former tasks */
+/**
+ * Of a unit, by what systemd knows of it: from when it was active no more until it was active again.
+ * @param zero what the clock said, in milliseconds since 1970, when the kernel's own said 0
+ */
+export function unitRestart(program: string, shown: string, zero: number): Restart[] {
+  const at = (property: string): number =>
+    Number(new RegExp(`^${property}TimestampMonotonic=(\\d+)$`, "m").exec(shown)?.[1] ?? 0) / 1000;
+  const [from, to] = [at("ActiveExit"), at("ActiveEnter")];
+  return from > 0 && to > from ? [{ program, from: zero + from, to: zero + to }] : [];
+}
+
+/** @param since when all programs still ran as before */
 export function restartProblems(
   restarts: readonly Restart[],
-  services: readonly string[],
+  programs: readonly string[],
   since: number,
 ): string[] {
   const anew = restarts.filter(({ from }) => from >= since).sort((one, next) => one.from - next.from);
-  const still = services.filter((name) => !anew.some(({ service }) => service === name));
+  const still = programs.filter((name) => !anew.some(({ program }) => program === name));
   const together = anew.flatMap((one, index) =>
     anew
       .slice(index + 1)
       .filter(({ from }) => from < one.to)
-      .map(({ service }) => `${one.service} and ${service} were away at the same time`),
+      .map(({ program }) => `${one.program} and ${program} were away at the same time`),
   );
   return [...still.map((name) => `${name} was not started anew`), ...together];
 }
 
-/** Each member of MinIO is started anew, and no two of them are away at a time. */
-export const watchMembers: Watch = (stage) => {
-  const since = Date.now();
-  const services = stage.members.nodes.map(({ host }) => `minio-${host.name}`);
-  return Promise.resolve(async () => {
-    const said = await askManagers(stage, tasksOf(services), TASKS_SECONDS);
-    return restartProblems(restartsIn(said), services, since);
-  });
-};
+/** Where the first does not become healthy, no other one may be touched. */
+export function spreadProblems(restarts: readonly Restart[], since: number): string[] {
+  const anew = new Set(restarts.filter(({ from }) => from >= since).map(({ program }) => program));
+  return anew.size > 1
+    ? [`${[...anew].sort().join(" and ")} were started anew, and not the first alone`]
+    : [];
+}
 
-/** A shell line that says of each service's task when it was made, and since when it is what it is. */
+/** What is changed node by node. */
+type Program = "minio" | "registry" | "nginx" | "keepalived";
+
+/** Where a change starts them anew: on one node after the other, or, where it fails, on the first alone. */
+export interface Restarts {
+  readonly programs: readonly Program[];
+  readonly where: "every node" | "the first alone";
+}
+
+/** Whether each of the programs is started anew where it has to be, and no two of one kind are away at a time. */
+export function watchRestarts({ programs, where }: Restarts): Watch {
+  return (stage) => {
+    const since = Date.now();
+    const nodes = stage.members.nodes.map(({ host }) => host.name);
+    return Promise.resolve(async () => {
+      const found = await Promise.all(
+        programs.map(async (program) => {
+          const restarts =
+            program === "keepalived" ? await unitRestarts(stage) : await taskRestarts(stage, program, nodes);
+          if (where === "the first alone") return spreadProblems(restarts, since);
+          const all = nodes.map((node) => `${serviceOf(program, node)}/${node}`);
+          return restartProblems(restarts, all, since);
+        }),
+      );
+      return found.flat();
+    });
+  };
+}
+
+/** The Swarm service, or the unit, that a program is on a node. */
+const serviceOf = (program: Program, node: string): string =>
+  program === "nginx" || program === "keepalived" ? program : `${program}-${node}`;
+
+async function taskRestarts(stage: Stage, program: Program, nodes: readonly string[]): Promise<Restart[]> {
+  const services = [...new Set(nodes.map((node) => serviceOf(program, node)))];
+  return restartsIn(await askManagers(stage, tasksOf(services), TASKS_SECONDS));
+}
+
+/** A shell line that says of each task, by service and node, when it was made, and since when it is what it is. */
 const tasksOf = (services: readonly string[]): string =>
   `for service in ${services.join(" ")}; do` +
-  " for task in $(docker service ps --quiet --no-trunc --filter desired-state=running $service);" +
-  ` do echo $service $(docker inspect --type task --format ${TASK} $task); done; done`;
+  " docker service ps --no-trunc --filter desired-state=running --format '{{.ID}} {{.Node}}' $service |" +
+  ` while read -r task node; do echo $service/$node $(docker inspect --type task --format ${TASK} $task); done; done`;
+
+const SHOW_KEEPALIVED =
+  "systemctl show --property ActiveExitTimestampMonotonic,ActiveEnterTimestampMonotonic moorage-keepalived.service";
+
+async function unitRestarts({ members }: Stage): Promise<Restart[]> {
+  // All hosts of a lab have this machine's kernel, and its clock.
+  const zero = Date.now() - Number(process.hrtime.bigint() / 1_000_000n);
+  const shown = members.nodes.map(async (place: Place) => {
+    const { stdout } = await shellIn(place, SHOW_KEEPALIVED);
+    return unitRestart(`keepalived/${place.host.name}`, stdout, zero);
+  });
+  return (await Promise.all(shown)).flat();
+}
+
+/** Several watches of one change. */
+export const watchAll =
+  (...watches: readonly Watch[]): Watch =>
+  async (stage, lab, holder) => {
+    const ends: Awaited<ReturnType<Watch>>[] = [];
+    for (const watch of watches) ends.push(await watch(stage, lab, holder));
+    return async (later) => (await Promise.all(ends.map((end) => end(later)))).flat();
+  };
 
 /** What the first manager says that says anything. */
 async function askManagers(stage: Stage, line: string, seconds = 3): Promise<string> {

@@ -137,6 +137,28 @@ describe("a secret that would show", () => {
     expect(message).not.toMatch(planted);
   });
 
+  test("hides no mistake in another subject, and shows nothing of its own", async () => {
+    const change = (secret: unknown) => (raw: RawConfig) => {
+      raw.network = { ...raw.network, gateway: secret, mtu: 1, domain: "planted domain" };
+      raw.swarm = { ...raw.swarm, tasksMax: 1, logMaxSize: "planted gateway" };
+      raw.edge = { ...raw.edge, vip: "10.9.9.9" };
+      (raw as Record<string, unknown>).netwrk = {};
+    };
+    const message = await outcome(change("planted gateway"), change(secure), ["network"]);
+    expect(
+      message
+        .split("\n")
+        .slice(1)
+        .map((line) => line.trim().replace(/; wanted .*/, "")),
+    ).toEqual([
+      "moorage:network.gateway: found a secret",
+      "moorage:netwrk: found an unknown key",
+      'moorage:swarm.logMaxSize: found "[secret]"',
+      "moorage:swarm.tasksMax: found 1",
+    ]);
+    expect(message).toMatch(/4 mistakes; nothing was touched/);
+  });
+
   test("is refused as a whole where the file does not show where it is, or is another's", async () => {
     const message = /moorage:os: found a secret whose place the stack's file does not show/;
     const none = () => undefined;

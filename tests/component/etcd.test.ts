@@ -199,6 +199,21 @@ describe("etcd", () => {
     ]);
   });
 
+  test("has another node's member in the place of one that is no manager any more, and touches no other", async () => {
+    const other = await etcd((raw) => {
+      node(raw, "coreos2").roles = ["worker", "storage", "registry", "edge"];
+      node(raw, "coreos4").roles = ["manager", "storage", "registry", "edge"];
+    });
+    const parts = differences(recorder, other).filter((one) => /NodeFilesPart|EtcdCluster/.test(one));
+    expect(parts).toEqual([
+      "+ NodeFilesPart etcd-coreos4",
+      "- NodeFilesPart etcd-coreos2",
+      "~ EtcdCluster etcd-cluster",
+    ]);
+    const { members } = plain(other.named("etcd-cluster").inputs) as { members: object };
+    expect(Object.keys(members)).toEqual(["coreos1", "coreos3", "coreos4"]);
+  });
+
   test("renames nothing when a node is taken away", async () => {
     const fewer = await etcd(undefined, "coreos2");
     const others = identities(recorder).filter((one) => !one.includes("coreos2"));

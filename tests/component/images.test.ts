@@ -4,6 +4,9 @@ import * as path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { must } from "../../lab/exec";
 import { resolveImages } from "../../components/images";
+import { Recorder } from "../support/mocks";
+import { rawConfig } from "./parts";
+import { setConfig } from "./program";
 
 const digest = (digit: string): string => `sha256:${digit.repeat(64)}`;
 let folder: string;
@@ -53,5 +56,18 @@ test("every archive that is missing, is none or holds another image is told at o
         `  moorage:images\\.nginx\\.imageId: found ${digest("2")}; wanted ${digest("1")}, which .*web\\.tar holds.*`,
       ].join("\n"),
     ),
+  );
+});
+
+test("and with every other mistake of the configuration", async () => {
+  const raw = rawConfig((one) => {
+    (one.nodes?.coreos2 as Record<string, unknown>).address = "10.0.2.11";
+    (one.images ?? {}).nginx = { archive: "/not/here.tar" };
+    (one.images ?? {}).haproxy = { archive, imageId: digest("2") };
+  });
+  await new Recorder().install();
+  setConfig(raw);
+  await expect(import("../../index")).rejects.toThrow(
+    /3 mistakes; nothing was touched\.\n.*images\.nginx\.archive: .*\n.*images\.haproxy\.imageId: .*\n.*coreos2\.address: /,
   );
 });

@@ -185,6 +185,25 @@ describe("nodes", () => {
     expect(existing.named("node1-base").dependencies).toContain("fleet-preflight");
   });
 
+  test("that run already have their folders for objects looked at, but for what is made on a data disk", async () => {
+    const raw = rawStack("existing");
+    const change = (name: string, values: object) => Object.assign(raw.nodes?.[name] as object, values);
+    change("node2", { dataDisk: "/dev/sdb", dataDirectory: "/var/lib/moorage/data/minio" });
+    change("node3", { dataDisk: "/dev/sdb" });
+    change("node4", { dataDisk: "/dev/sdb", dataDirectory: undefined });
+    const existing = await machinesOf(parseStackConfig(raw));
+    const { hosts } = shown(existing.named("fleet-preflight").inputs) as {
+      hosts: Record<string, { dataDirectory?: string }>;
+    };
+    expect(Object.values(hosts).map(({ dataDirectory }) => dataDirectory)).toEqual([
+      "/srv/registry",
+      undefined,
+      "/srv/registry",
+      undefined,
+    ]);
+    expect(Object.keys(hosts.node4 ?? {})).not.toContain("dataDirectory");
+  });
+
   test("keep their names when one is taken away", async () => {
     const config = labConfig();
     const nodes = Object.fromEntries(Object.entries(config.nodes).filter(([name]) => name !== "coreos2"));

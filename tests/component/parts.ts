@@ -51,9 +51,10 @@ export function standingNodes(config: StackConfig, ...without: string[]): Standi
   const entries = Object.entries(config.nodes).filter(([name]) => !without.includes(name));
   return Object.fromEntries(
     entries.map(([name, node]) => {
-      const machine: Pick<CoreOsNode, "name" | "connection" | "drive" | "ready"> = {
+      const machine: Pick<CoreOsNode, "name" | "connection" | "cluster" | "drive" | "ready"> = {
         name,
         connection: connectionTo(name, node.address),
+        cluster: { managers: [] },
         drive: "/var/lib/moorage/data/minio",
         ready: [],
       };

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
+import { parseStackConfig } from "../../config/stack";
 import { standIn as command } from "../../lab/plugins/command";
 import { standIn as docker } from "../../lab/plugins/docker";
 import { mistakesOf, type Properties, type Property, type Values } from "../../lab/plugins/properties";
@@ -9,11 +10,10 @@ import { standIn as random } from "../../lab/plugins/random";
 import { standIn as tls } from "../../lab/plugins/tls";
 import type { ResourceType } from "../../lab/plugins/standIn";
 import { plain, type Recorder, type Registered } from "../support/mocks";
-import { rawStack } from "../support/stacks";
 import { cases, changed } from "../parity/cases";
 import { dockerCases } from "../parity/dockerCases";
 import type { Plugin, Wire } from "../parity/plugin";
-import { rawConfig } from "./parts";
+import { everySwitch, switches, valuesAt } from "./everySwitch";
 import { program } from "./program";
 
 /** Everything of published plugins that the program registers, whatever it is configured to do. */
@@ -21,15 +21,9 @@ const used: Registered[] = [];
 const providers: Registered[] = [];
 const types: Record<string, ResourceType> = {};
 
+const stacks = everySwitch();
+
 beforeAll(async () => {
-  const images = rawConfig().images ?? {};
-  const stacks = [
-    rawConfig(),
-    rawConfig((raw) => {
-      raw.os = { ...raw.os, users: { operator: { password: true } } };
-    }),
-    ...["existing", "metal", "virtualbox"].map((name) => ({ ...rawStack(name), images })),
-  ];
   for (const raw of stacks) {
     const recorder = await program(raw);
     used.push(...published(recorder));
@@ -129,6 +123,15 @@ describe("the stand-ins for the published plugins", () => {
     const folder = path.join(__dirname, "..", "..", "lab", "plugins");
     const texts = fs.readdirSync(folder).map((name) => fs.readFileSync(path.join(folder, name), "utf8"));
     expect(texts.join("").split("\n").length - 1).toBeLessThan(1200);
+  });
+
+  test("are asked by a program that is told everything that it can be", () => {
+    const configs = stacks.map((raw) => parseStackConfig(raw));
+    const untaken = switches().flatMap(({ path, values }) => {
+      const taken = configs.flatMap((config) => valuesAt(config, path));
+      return values.filter((value) => !taken.includes(value)).map((value) => `${path}: ${String(value)}`);
+    });
+    expect(untaken).toEqual([]);
   });
 
   test("know every setting of a provider that the program gives, and no other", () => {

@@ -1,5 +1,10 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { Fleet } from "../../components/machine/fleet";
+import { hashCommand } from "../../components/machine/userPasswords";
 import { CertificateAuthority } from "../../components/pki";
 import { renderNode } from "../../ops/render";
 import { parseStackConfig } from "../../config/stack";
@@ -32,7 +37,7 @@ describe("a user's password", () => {
     ]);
     const { inputs } = recorder.named("fleet-user-usera-hash");
     expect(plain(inputs)).toEqual({
-      create: "openssl passwd -6 -stdin",
+      create: hashCommand(false),
       stdin: "private fleet-user-usera",
       logging: "none",
     });
@@ -81,6 +86,60 @@ describe("a user's password", () => {
     expect(secretPaths(outputs)).toContain("consolePasswords.usera");
     const without = await program(rawConfig((raw) => void delete raw.os));
     expect(without.outputs.get("moorage-dev")).not.toHaveProperty("consolePasswords");
+  });
+});
+
+describe("the hash of a password", () => {
+  const libreSsl = `#!/bin/sh
+case "$*" in *-6*) echo "unknown option '-6'" >&2; exit 1 ;; *) echo '$1$salt$of' "$(cat)" ;; esac
+`;
+  const openSsl = "#!/bin/sh\n[ \"$*\" = 'passwd -6 -stdin' ] && echo '$6$salt$of' \"$(cat)\"\n";
+
+  /** What the command prints on a machine with these programs, by their folders there. */
+  function hashed(md5: boolean, programs: Record<string, string>) {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-openssl-"));
+    onTestFinished(() => fs.rmSync(folder, { recursive: true }));
+    for (const [name, text] of Object.entries(programs)) {
+      fs.mkdirSync(path.join(folder, name), { recursive: true });
+      fs.writeFileSync(path.join(folder, name, "openssl"), text, { mode: 0o755 });
+    }
+    const command = hashCommand(md5).replaceAll(/ (\/(opt|usr))/g, ` ${folder}$1`);
+    const env = { PATH: `${path.join(folder, "bin")}:/usr/bin:/bin` };
+    const { status, stdout, stderr } = spawnSync("/bin/sh", ["-c", command], {
+      ...{ input: "planted", env, encoding: "utf8" },
+    });
+    return { status, stdout, stderr };
+  }
+
+  test("is made by the openssl of the PATH", () => {
+    expect(hashed(false, { bin: openSsl })).toEqual({
+      status: 0,
+      stdout: "$6$salt$of planted\n",
+      stderr: "",
+    });
+    expect(hashed(false, {}).stdout).toMatch(/^\$6\$[./0-9A-Za-z]+\$[./0-9A-Za-z]{86}\n$/);
+  });
+
+  test.each(["opt/homebrew/opt/openssl/bin", "usr/local/opt/openssl/bin", "opt/local/bin"])(
+    "is made by the one in /%s where macOS's own is LibreSSL",
+    (folder) => {
+      const { status, stdout } = hashed(false, { bin: libreSsl, [folder]: openSsl });
+      expect({ status, stdout }).toEqual({ status: 0, stdout: "$6$salt$of planted\n" });
+    },
+  );
+
+  test("is said to take another openssl where there is none that can make it", () => {
+    const { status, stdout, stderr } = hashed(false, { bin: libreSsl });
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr.trimEnd().split("\n").at(-1)).toBe(
+      "No openssl here makes a hash with SHA-512, by passwd -6: that takes OpenSSL 1.1.1 or newer, and the one of " +
+        "macOS is LibreSSL. Install it, on macOS by brew install openssl, and run again",
+    );
+    expect(hashCommand(false) + stderr).not.toContain("planted");
+  });
+
+  test("with MD5 is made by either", () => {
+    expect(hashed(true, { bin: libreSsl })).toMatchObject({ status: 0, stdout: "$1$salt$of planted\n" });
   });
 });
 

@@ -141,6 +141,7 @@ describe("the first node of the set-up that this project grew from, given as con
       "file /etc/environment",
       "file /etc/moorage/install.json",
       "file /etc/moorage/passwords",
+      "file /etc/moorage/set-passwords",
       "file /etc/ssh/ssh_host_ed25519_key",
       "file /etc/ssh/ssh_host_ed25519_key.pub",
       "file /etc/ssh/sshd_config",

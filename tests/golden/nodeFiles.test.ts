@@ -38,6 +38,22 @@ it("a CoreOS node with everything", () => {
   expectGolden("node-base-flatcar.txt", listing(files));
 });
 
+it("a node of Fedora CoreOS, whose Docker is started with other options, and whose clock is set by chrony", () => {
+  const files = nodeBaseFiles({
+    distribution: "fedora-coreos",
+    docker: { apiTls: tls },
+    limits: { tasksMax: 8192, memoryMax: "80%" },
+    registryNames: ["registry.example.com"],
+    caCertificate: tls.ca,
+    proxies: { https: "http://proxy.example.com:3128", exclude: [] },
+    noProxy: ["localhost"],
+    ntp: ["time1.example.com", "time2.example.com"],
+    clockTimer: true,
+    passwords: [{ name: "usera", passwordHash: "$6$madeup$hash" }],
+  });
+  expectGolden("node-base-fedora-coreos.txt", listing(files));
+});
+
 it("a host that ran before", () => {
   const files = nodeBaseFiles({
     docker: { cgroupDriver: "cgroupfs" },

@@ -75,10 +75,11 @@ describe("changing one thing touches only what depends on it", () => {
 });
 
 describe("a service that does not become healthy", () => {
-  test("fails the update with node and last task error, and the old one serves on", async () => {
+  test("though it runs fails the update with node and last task error, and the old ones serve on", async () => {
     const archive = path.join(lab.instance.dir, "registry-broken.tar");
     await variantOf(path.join(lab.images, "registry.tar"), archive, ({ config }) => {
-      config.Entrypoint = ["/bin/registry", "serve", "/no/such/config.yml"];
+      // It starts, and answers, and has no store.
+      config.Env = [...(config.Env ?? []), "REGISTRY_STORAGE_S3_BUCKET=none"];
     });
     const access = await lab.access();
     await lab.withConfig(
@@ -88,7 +89,7 @@ describe("a service that does not become healthy", () => {
         expect(code).not.toBe(0);
         // Swarm's own message names a task; what the task's node said of it is ours to find.
         const [, service, node] =
-          /service registry-(coreos\d): Swarm rolled the update back \([^)]*\); (coreos\d): task: non-zero exit \(1\)/.exec(
+          /service registry-(coreos\d): Swarm rolled the update back \([^)]*\); (coreos\d): its health test failed, or/.exec(
             output,
           ) ?? [];
         expect(service, output).toBeDefined();
@@ -101,6 +102,58 @@ describe("a service that does not become healthy", () => {
 
   test("and an update with what there was before has nothing left to do after it", async () => {
     await lab.mustUp();
+    expect(await lab.plan()).toEqual([]);
+  });
+});
+
+describe("a unit of one's own", () => {
+  const own = ["config", "moorage:os", "units", "own.service"];
+  const unit = (command: string) =>
+    `[Service]\nExecStart=${command}\n[Install]\nWantedBy=multi-user.target\n`;
+
+  test("that does not start stops the update at the first node, which goes back, and no other has it", async () => {
+    await lab.withConfig(
+      (config) => {
+        config.setIn([...own, "content"], unit("/bin/false"));
+        config.setIn([...own, "enabled"], true);
+      },
+      async () => {
+        const { code, output } = await lab.up();
+        expect(code, output).not.toBe(0);
+        const went = [...output.matchAll(/(coreos\d): went back to what it had before: /g)];
+        expect(new Set(went.map(([, node]) => node)).size, output).toBe(1);
+        expect(output).not.toMatch(/drained, to be changed/);
+      },
+    );
+    for (const { name } of lab.nodes) {
+      const found = await lab.mustRoot(name, "ls /etc/systemd/system; systemctl is-active docker.service");
+      expect(found, name).not.toContain("own.service");
+      expect(found, name).toMatch(/^active$/m);
+    }
+    expect(await lab.plan()).toEqual([]);
+  });
+});
+
+describe("a drop-in of Docker's", () => {
+  const dropIn = ["config", "moorage:os", "units", "docker.service", "dropIns", "10-own.conf"];
+  const one = ["--target", "**::coreos4-base"];
+  const environment = () =>
+    lab.mustRoot(
+      "coreos4",
+      "tr '\\0' '\\n' < /proc/$(systemctl show -p MainPID --value docker.service)/environ",
+    );
+
+  test("that leaves is in force no longer on the Docker that runs, as the preview says", async () => {
+    await lab.withConfig(
+      (config) => config.setIn(dropIn, "[Service]\nEnvironment=OWN_SETTING=1\n"),
+      () => lab.mustUp(...one),
+    );
+    expect(await environment()).toContain("OWN_SETTING=1");
+    expect((await lab.pulumi(["preview", ...one])).output).toContain(
+      "coreos4: this update removes /etc/systemd/system/docker.service.d/10-own.conf; restarts docker.service, the node drained meanwhile",
+    );
+    expect(await lab.mustUp(...one)).toMatch(/coreos4: drained[^]*coreos4: back in service/);
+    expect(await environment()).not.toContain("OWN_SETTING");
     expect(await lab.plan()).toEqual([]);
   });
 });

@@ -171,12 +171,15 @@ describe("mistakes in the configuration", () => {
     config.setIn(at("moorage:edge", "vip"), "10.0.3.10");
     config.setIn(at("moorage:network", "overlay", "subnet"), "10.0.0.0/16");
     config.setIn(at("moorage:images", "nginx"), { name: "nginx", digest: "sha256:12" });
+    config.setIn(at("moorage:images", "haproxy"), { archive: "/not/here.tar" });
+    config.setIn(at("moorage:os", "files", "/etc/hosts"), { content: "127.0.0.1 own\n" });
   }
 
   const wanted = [
     "moorage:nodes.coreos1.rols: found an unknown key; wanted no such key",
     "moorage:nodes.coreos5.address: found nothing; wanted an IPv4 address such as 10.0.2.11",
     'moorage:images.nginx.digest: found "sha256:12"; wanted sha256: and 64 hexadecimal digits',
+    "moorage:images.haproxy.archive: found /not/here.tar; wanted an archive made by `docker save`: ENOENT: no such file or directory, open '/not/here.tar'",
     "moorage:nodes: found 2 managers (coreos1, coreos2); wanted an odd number of managers, three or more to survive the loss of one",
     "moorage:nodes: found 5 storage nodes (coreos1, coreos2, coreos3, coreos4, coreos5); wanted exactly four nodes with role storage, one drive of the erasure set each",
     "moorage:nodes.coreos5.dataDisk: found nothing; wanted a device, as the node has role storage",
@@ -185,6 +188,7 @@ describe("mistakes in the configuration", () => {
     "moorage:network.overlay.subnet: found 10.0.0.0/16; wanted a subnet that does not overlap network.subnet (10.0.2.0/24)",
     "moorage:edge.vip: found 10.0.3.10; wanted an address in network.subnet (10.0.2.0/24)",
     "moorage:nodes.coreos5.ssh.port: found 22, which is the hypervisor's own; wanted a port of the hypervisor that leads to this node alone, such as 2011",
+    "moorage:os.files./etc/hosts: found a file that the program writes itself; wanted another path, or the key of the configuration that the file is made from",
   ];
 
   test.each(["preview", "up"])("are told all at once by %s, before anything is touched", async (command) => {

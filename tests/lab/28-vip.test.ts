@@ -104,7 +104,7 @@ describe("a setting of keepalived", () => {
       if (!known || !part?.outputs) throw new Error(`${host.name} has no keepalived in the state`);
       const connection = { node: host.name, host: "127.0.0.1", port: host.sshPort, ...known };
       const { files, units } = part.outputs;
-      return { connection, part: "edge", rolled: true, files, units };
+      return { connection, part: "edge", files, units };
     });
   });
   beforeEach(() => {
@@ -153,9 +153,7 @@ describe("a setting of keepalived", () => {
       expect(end - begin).toBeGreaterThan(2);
       expect(begin).toBeGreaterThan(turns[at - 1]?.end ?? 0);
     }
-    await Promise.all(
-      parts.map((part, at) => nodeFiles.update("", wanted[at] ?? part, { ...part, rolled: false })),
-    );
+    await Promise.all(parts.map((part, at) => nodeFiles.update("", wanted[at] ?? part, part)));
     expect(await sums()).toEqual(before);
   });
 

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { brokenBounds } from "../chaos/bounds";
 import { readBack } from "../chaos/clients";
 import { chosen, fullPlan, nameOf } from "../chaos/plan";
+import { readsOf } from "../chaos/reading";
 import { round } from "../chaos/round";
 import { Stage } from "../chaos/stage";
 import { rowText } from "../chaos/table";
@@ -16,7 +17,7 @@ const steps = chosen(
   "freeze keepalived: the VIP's holder, freeze minio: MinIO node, cut-off: Swarm's leader",
 );
 /** Another lab is at work on the same cores, and this one's disks are for other tests, too. */
-const amount = { workers: 1, budget: 64 * 1024 ** 2 };
+const amount = { workers: 1, budget: 64 * 1024 ** 2, largest: 8 * 1024 ** 2 };
 /** Seconds are for `make chaos`, which has the machine to itself. */
 const ofSeconds = /^(first byte|a gap|two holders|the prober asked|the VIP was looked for)/;
 /** What does not become whole by itself is waited for, and mended, for minutes; the row then says what was missing. */
@@ -46,10 +47,10 @@ test("reading back tells what is not there, and what is another", async () => {
   const [, reader] = clients;
   const [entry] = ledger.entries;
   if (!reader || !entry) throw new Error("nobody reads, or nothing was pushed");
-  expect(await readBack(reader, login, [entry])).toEqual([]);
+  expect(await readBack(reader, login, readsOf([entry]))).toEqual([]);
   const gone = { ...entry, blobs: [], tag: "gone" };
   const other = { ...entry, blobs: [], digest: entry.digest.replace(/.{8}$/, "00000000") };
-  const lost = await readBack(reader, login, [gone, other]);
+  const lost = await readBack(reader, login, readsOf([gone, other]));
   expect(lost.sort()).toEqual([
     expect.stringMatching(/\/manifests\/gone: status 404$/),
     expect.stringMatching(/\/manifests\/t\d+: sha256:\w+ in place of sha256:\w+00000000$/),

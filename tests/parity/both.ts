@@ -12,7 +12,7 @@ import { notRun } from "../support/summary";
 import { isSecret, Plugin, unknownValue, type Diffed, type Recorded, type Wire } from "./plugin";
 
 /** A backend that stands for the lab's. */
-export const backend = "file:///the/lab/of/this/test";
+export const backend = `file://${path.join(os.tmpdir(), "the/lab/of/this/test")}`;
 
 /** A published plugin and its stand-in, side by side. */
 export interface Both {

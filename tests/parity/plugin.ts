@@ -121,9 +121,15 @@ export class Plugin {
     return { inputs: this.received(inputs, news), failures };
   }
 
-  async create(type: string, inputs: Wire, preview = false, name = "it"): Promise<Recorded> {
+  async create(
+    type: string,
+    inputs: Wire,
+    preview = false,
+    name = "it",
+    stack = labStack,
+  ): Promise<Recorded> {
     const request = new messages.CreateRequest();
-    request.setUrn(urnOf(type, name));
+    request.setUrn(urnOf(type, name, stack));
     request.setType(type);
     request.setName(name);
     request.setProperties(this.sent(inputs));

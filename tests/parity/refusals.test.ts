@@ -56,6 +56,41 @@ describe("a stand-in", () => {
     },
   );
 
+  describe("where MOORAGE_STAND_INS_FOR names a backend", () => {
+    const inputs = { byteLength: 8 };
+    const named = (backend: string, other = backend) =>
+      standIn("random", { PULUMI_BACKEND_URL: backend, MOORAGE_STAND_INS_FOR: other });
+    const asked = async (plugin: Plugin, stack?: string) => plugin.check(idType, inputs, {}, "it", stack);
+
+    test.each([
+      "file:///another/folder",
+      "file:///the/labs",
+      `file://${os.tmpdir()}`,
+      `file://${os.tmpdir()}/../another/folder`,
+      "file://~",
+      "s3://bucket",
+      "https://api.pulumi.com",
+      "",
+    ])("refuses '%s', in which a stack may be kept", async (backend) => {
+      await expect(asked(await named(backend))).rejects.toThrow("is none of the lab's");
+    });
+
+    test("refuses every other, and a lab's own as before", async () => {
+      const [one, other] = ["one", "other"].map((name) => `file://${path.join(os.tmpdir(), name)}`);
+      await expect(asked(await named(one ?? "", other))).rejects.toThrow("is none of the lab's");
+      const lab = await named("file:///the/labs/0/backend", other);
+      await expect(asked(lab, "urn:pulumi:dev::another")).rejects.toThrow("is none of the lab's");
+      expect((await asked(lab)).failures).toEqual([]);
+    });
+
+    test.each([`file://${os.tmpdir()}/some/test`, "file:///the/labs/0/empty/backend"])(
+      "serves any stack in %s",
+      async (backend) => {
+        expect((await asked(await named(backend), "urn:pulumi:prod::another")).failures).toEqual([]);
+      },
+    );
+  });
+
   test("refuses a type that it does not have, by name", async () => {
     await expect(random.check("random:index/randomPet:RandomPet", {})).rejects.toThrow(
       "the lab's stand-in for the plugin random makes no random:index/randomPet:RandomPet",

@@ -110,6 +110,8 @@ describe("platform existing: hosts that already run Docker, with an ordinary ins
     );
     checkout = await OrdinaryCheckout.make(tools, installerKey(lab.instance));
     writeStackFile();
+    const init = await checkout.pulumi("stack", "init", "prod");
+    if (init.code !== 0) throw new Error(init.output);
   });
 
   afterAll(async () => {
@@ -117,9 +119,26 @@ describe("platform existing: hosts that already run Docker, with an ordinary ins
     await lab?.end();
   });
 
+  test("whose folders for objects will not do are left as they are, with what to do about each", async () => {
+    const [first, , third] = nodes();
+    if (!first || !third) throw new Error("three nodes are needed");
+    const disk = `/dev/disk/by-id/${disksOf(third)[1]?.id}`;
+    await root(first, `chown nobody ${dataFolder}`);
+    await root(third, `umount ${dataFolder} && echo '${disk} ${dataFolder} ext4 nofail 0 2' >> /etc/fstab`);
+    try {
+      const { code, output } = await checkout.change("up");
+      expect(code, output).not.toBe(0);
+      expect(output).toContain("preflight found 2 problems; nothing was touched:");
+      expect(output).toContain(`${first.name}: ${dataFolder} is of user nobody, with mode 755: MinIO, `);
+      expect(output).toContain(`${third.name}: ${dataFolder} is to be mounted by /etc/fstab, and is not: `);
+    } finally {
+      await root(first, `chown root ${dataFolder}`);
+      await root(third, `mount ${dataFolder} && sed -i '$d' /etc/fstab`);
+    }
+    for (const host of nodes()) expect(await stateOf(host), host.name).toBe(before[host.name]);
+  });
+
   test("become a registry in one update", async () => {
-    const init = await checkout.pulumi("stack", "init", "prod");
-    expect(init.code, init.output).toBe(0);
     const { code, output } = await checkout.change("up");
     expect(code, output).toBe(0);
     expect(output).toMatch(/acceptance: \d+ checks passed/);

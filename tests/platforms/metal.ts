@@ -76,6 +76,9 @@ describe("platform metal", () => {
     expect((await lab.refresh()).output).toMatch(`${node}: runs another installation than the recorded one`);
     // From here on, as after the stack's end below, what this one's live installer is told is the program's to say.
     makeInstallerKeys(lab, node);
+    expect((await lab.pulumi(["preview"])).output).toContain(
+      "coreos4: this update reinstalls the node if its live installer answers; otherwise it stops before it touches the node",
+    );
     const stopped = await lab.up();
     expect(stopped.code).not.toBe(0);
     expect(stopped.output).toMatch(

@@ -150,20 +150,24 @@ const freezeAll = (node: string, container: string): Promise<string> =>
 
 test("A container hangs", async () => {
   const node = "coreos2";
-  for (const service of [`minio-${node}`, `registry-${node}`]) {
+  const minio = await containerOf(node, `minio-${node}`);
+  await freezeAll(node, minio);
+  await eventually(60, serves);
+  await follow(lab, "A container hangs", {
+    on: { "a manager": "coreos1" },
+    names: { SERVICE: `minio-${node}` },
+  });
+  expect(await containerOf(node, `minio-${node}`)).not.toBe(minio);
+  for (const service of [`registry-${node}`, `s3-${node}`, "nginx"]) {
     const before = await containerOf(node, service);
     await freezeAll(node, before);
-    await eventually(60, serves);
-    await follow(lab, "A container hangs", { on: { "a manager": "coreos1" }, names: { SERVICE: service } });
-    expect(await containerOf(node, service)).not.toBe(before);
+    await eventually(180, async () => {
+      const now = await containerOf(node, service);
+      expect(now).not.toBe("");
+      expect(now).not.toContain(before);
+    });
+    await serves();
   }
-  const nginx = await containerOf(node, "nginx");
-  await freezeAll(node, nginx);
-  await eventually(180, async () => {
-    const now = await containerOf(node, "nginx");
-    expect(now).not.toBe("");
-    expect(now).not.toContain(nginx);
-  });
   await whole();
 });
 

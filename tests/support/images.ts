@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { must } from "../../lab/exec";
 
 interface ImageConfig {
-  config: { Labels?: Record<string, string>; Entrypoint?: string[]; Cmd?: string[] };
+  config: { Labels?: Record<string, string>; Entrypoint?: string[]; Env?: string[]; Cmd?: string[] };
 }
 
 /** Writes a variant of an image archive whose configuration differs, and so its id. */

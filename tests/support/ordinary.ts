@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
+import * as os from "node:os";
 import * as path from "node:path";
 import { must, run, waitFor } from "../../lab/exec";
 import { imagesIn } from "../../lab/journey/journey";
@@ -28,6 +29,8 @@ export class OrdinaryCheckout {
       PATH,
       PULUMI_HOME,
       HOME: process.env.HOME ?? "/root",
+      // The copy lies there.
+      TMPDIR: os.tmpdir(),
       PULUMI_BACKEND_URL: `file://${backend}`,
       MOORAGE_STAND_INS_FOR: `file://${backend}`,
       PULUMI_CONFIG_PASSPHRASE: randomBytes(18).toString("base64url"),

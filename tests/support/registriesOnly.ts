@@ -1,12 +1,12 @@
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as http from "node:http";
-import * as net from "node:net";
 import * as os from "node:os";
 import * as path from "node:path";
 import type { Duplex } from "node:stream";
 import { run } from "../../lab/exec";
 import { ownGo } from "../../toolchain/go";
+import { connectTo, requestTo } from "./onward";
 
 /** Where commands find the proxy, in a network of their own in which there is nothing else. */
 const proxy = "http://127.0.0.1:3128";
@@ -41,6 +41,9 @@ export interface Ran {
   readonly refused: readonly string[];
 }
 
+/** By which a machine whose proxy looks into TLS makes others believe it. */
+const authorityVariables = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+
 /** Reads the settings of apt, npm and Go, and those of npm and Go that a home folder may hold as variables. */
 export async function configuredSites(): Promise<{
   readonly sites: Sites;
@@ -69,6 +72,8 @@ export async function configuredSites(): Promise<{
       GOSUMDB: go.GOSUMDB ?? "",
       GONOSUMDB: go.GONOSUMDB ?? "",
       GOPRIVATE: go.GOPRIVATE ?? "",
+      // What was compiled before, which comes from nowhere, saves minutes.
+      GOCACHE: go.GOCACHE ?? "",
     },
   };
 }
@@ -77,7 +82,10 @@ function hostOf(url: string): string {
   return new URL(url).hostname;
 }
 
-/** Runs commands with an empty home and an empty cache, where a proxy leads to the sites given and to no other. */
+/**
+ * Runs commands with an empty home and an empty cache, where a proxy leads to the sites given and to no other: by this
+ * machine's own proxy, where it has one.
+ */
 export class RegistriesOnly {
   readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-setup-"));
   private asked = new Set<string>();
@@ -117,6 +125,7 @@ export class RegistriesOnly {
       ...Object.fromEntries(
         ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"].map((name) => [name, proxy]),
       ),
+      ...Object.fromEntries(authorityVariables.map((name) => [name, process.env[name]])),
       ...this.settings,
     };
     const child = spawn("unshare", argv, { cwd, env, stdio: ["ignore", "pipe", "pipe"] });
@@ -147,7 +156,8 @@ export class RegistriesOnly {
   private pass(request: http.IncomingMessage, answer: http.ServerResponse): void {
     const url = new URL(request.url ?? "");
     if (!this.isAllowed(url.hostname)) return void answer.writeHead(403).end();
-    const onward = http.request(url, { method: request.method, headers: request.headers }, (found) => {
+    const onward = requestTo(url, { method: request.method, headers: request.headers });
+    onward.on("response", (found) => {
       answer.writeHead(found.statusCode ?? 502, found.headers);
       found.pipe(answer);
     });
@@ -159,12 +169,15 @@ export class RegistriesOnly {
     const [host = "", port] = target.split(":");
     client.on("error", () => undefined);
     if (!this.isAllowed(host)) return void client.end("HTTP/1.1 403 not configured\r\n\r\n");
-    const onward = net.connect(Number(port), host, () => {
-      client.write("HTTP/1.1 200 connected\r\n\r\n");
-      onward.write(head);
-      onward.pipe(client).pipe(onward);
-    });
-    onward.on("error", () => client.destroy());
-    client.on("close", () => onward.destroy());
+    connectTo(host, Number(port)).then(
+      (onward) => {
+        client.write("HTTP/1.1 200 connected\r\n\r\n");
+        onward.write(head);
+        onward.pipe(client).pipe(onward);
+        onward.on("error", () => client.destroy());
+        client.on("close", () => onward.destroy());
+      },
+      () => client.destroy(),
+    );
   }
 }

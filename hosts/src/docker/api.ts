@@ -23,6 +23,8 @@ export interface DockerRequest {
   /** What it is for, in error messages. @default method and path */
   readonly purpose?: string;
   readonly patience?: Patience;
+  /** Ends it, and the reading of its answer. */
+  readonly signal?: AbortSignal;
 }
 
 /** An open answer: read it, then call `close`. */
@@ -100,6 +102,7 @@ async function openRequest(
         ...(options.json === undefined ? {} : { "Content-Type": "application/json" }),
         ...options.headers,
       },
+      signal: options.signal,
       ...(options.json === undefined ? { body: options.body } : { body: JSON.stringify(options.json) }),
     });
     const message = await within(timeoutSeconds, sent, () => silent(node, purpose, timeoutSeconds)).catch(
@@ -156,11 +159,11 @@ function parsed(node: string, purpose: string, text: string): unknown {
   }
 }
 
+/** What to do where Docker does not answer. */
+export const SILENT_ADVICE = "see `systemctl status docker` and `journalctl -u docker` there";
+
 function silent(node: string, purpose: string, seconds: number): HostError {
-  return new HostError(
-    node,
-    `Docker, ${purpose}: no answer within ${seconds} s; see \`systemctl status docker\` and \`journalctl -u docker\` there`,
-  );
+  return new HostError(node, `Docker, ${purpose}: no answer within ${seconds} s; ${SILENT_ADVICE}`);
 }
 
 function notServing(connection: Connection, error: unknown): HostError {

@@ -8,6 +8,8 @@ export interface HttpRequest {
   readonly path: string;
   readonly headers?: OutgoingHttpHeaders;
   readonly body?: string | Buffer | Readable;
+  /** Ends it, and the reading of its answer. */
+  readonly signal?: AbortSignal;
 }
 
 /** http expects a socket; a channel lacks the knobs of one, and needs none. */
@@ -34,7 +36,7 @@ function destroy(this: Duplex): void {
 /** Sends one request; the answer's body is still to be read. An upgraded connection counts as an answer, 101. */
 export function sendRequest(socket: Duplex, wanted: HttpRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const { method, path, headers = {}, body } = wanted;
+    const { method, path, headers = {}, body, signal } = wanted;
     const length =
       typeof body === "string" || Buffer.isBuffer(body) ? { "Content-Length": Buffer.byteLength(body) } : {};
     const sent = request({
@@ -42,6 +44,7 @@ export function sendRequest(socket: Duplex, wanted: HttpRequest): Promise<Incomi
       method,
       path,
       headers: { Host: "docker", ...length, ...headers },
+      signal,
     });
     sent.on("response", resolve);
     sent.on("upgrade", (message, upgraded, head) => {

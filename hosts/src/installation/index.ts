@@ -273,6 +273,11 @@ function isReinstallation(state: InstallationOutputs, inputs: InstallationInputs
   return !(isRewritable(state, inputs) && sameMachine(state, inputs));
 }
 
+/** Only its owner can boot a machine's live installer, and whether it answers is not asked by a preview. */
+const MACHINE_PLANNED =
+  "reinstalls the node if its live installer answers; otherwise it stops before it touches the node, and asks for that. " +
+  "Its data disk is kept";
+
 /** What an update will do to the node, for a preview to say. */
 function reinstallationOf(state: InstallationOutputs, inputs: InstallationInputs): string | undefined {
   const texts = [state.userData, inputs.userData, inputs.installHash];
@@ -284,7 +289,10 @@ function reinstallationOf(state: InstallationOutputs, inputs: InstallationInputs
   }
   const why =
     names.length > 0 ? `other: ${names.join(", ")}` : "another installation is there than the configured one";
-  return `this update reinstalls the node, out of the Swarm meanwhile, and keeps its data disk; ${why}`;
+  const how = inputs.guest
+    ? "reinstalls the node, out of the Swarm meanwhile, and keeps its data disk"
+    : MACHINE_PLANNED;
+  return `this update ${how}; ${why}`;
 }
 
 /**

@@ -16,32 +16,50 @@ import { forgetPending, unitStateFunction } from "./scripts";
 
 const DOCKER = "docker.service";
 const SETTLE_SECONDS = 60;
+/** How long units that were started must have run before the next node gets what they were started for. */
+const STEADY_SECONDS = 2;
 const REBOOT_SECONDS = 600;
 
-/** Runs what is pending, then brings units to their wanted state and checks them. */
+/** Carries out what is pending; one node after the other where it stops containers. */
 export async function settle(inputs: NodeFilesInputs, pending: Pending): Promise<void> {
+  const work = () => carryOut(inputs, pending);
+  await (stopsContainers(inputs, pending) ? apart(inputs, work) : work());
+  if (pending.outOfService && inputs.cluster) await endAbsence(inputs.connection, inputs.cluster);
+}
+
+/** Whether what is pending stops the node's containers. */
+export function stopsContainers(inputs: NodeFilesInputs, { reboot, restart }: Pending): boolean {
+  return reboot || wantedOf(inputs, restart).includes(DOCKER);
+}
+
+/** Units that are not to be off. */
+function wantedOf({ units }: NodeFilesInputs, names: readonly string[]): string[] {
+  return names.filter((name) => units[name]?.enabled !== false);
+}
+
+/**
+ * Runs what is pending, then brings units to their wanted state and checks them.
+ * @param steady whether those that were started have to run for a moment before they are believed
+ */
+export async function carryOut(inputs: NodeFilesInputs, pending: Pending, steady = false): Promise<void> {
   const { connection, part, units } = inputs;
   const named = Object.entries(units);
   const on = named.filter(([, unit]) => unit.enabled === true).map(([name]) => name);
   const off = named.filter(([, unit]) => unit.enabled === false).map(([name]) => name);
-  const restart = pending.restart.filter((unit) => !off.includes(unit));
-  const reload = pending.reload.filter((unit) => !off.includes(unit));
-  const work = async () => {
-    await runActions(connection, pending.daemonReload, restart, reload, on, off);
-    if (restart.includes(DOCKER)) await awaitDocker(connection);
-    if (pending.reboot) await rebootOnce(connection);
-    await verify(connection, on);
-  };
-  await (stops(pending, restart) ? apart(inputs, work) : work());
-  if (pending.outOfService && inputs.cluster) await endAbsence(connection, inputs.cluster);
   const { daemonReload, reboot } = pending;
+  const [restart, reload] = [wantedOf(inputs, pending.restart), wantedOf(inputs, pending.reload)];
+  const moved = await runActions(connection, [
+    ...(daemonReload ? ["systemctl daemon-reload"] : []),
+    ...off.map((unit) => `off ${quote(unit)}`),
+    ...on.map((unit) => `on ${quote(unit)}`),
+    ...restart.map((unit) => `act restart ${quote(unit)}`),
+    ...reload.map((unit) => `act reload-or-restart ${quote(unit)}`),
+  ]);
+  if (restart.includes(DOCKER)) await awaitDocker(connection);
+  if (reboot) await rebootOnce(connection);
+  await verify(connection, on, moved, steady);
   if (!daemonReload && !reboot && pending.restart.length + pending.reload.length === 0) return;
   await runScript(connection, forgetPending(part), [], { sudo: true, purpose: "noting that all is applied" });
-}
-
-/** Whether what is pending stops the node's containers. */
-function stops({ reboot }: Pending, restart: readonly string[]): boolean {
-  return reboot || restart.includes(DOCKER);
 }
 
 /** Members of a Swarm go down one after the other; hosts that are in none yet need not wait for each other. */
@@ -54,28 +72,16 @@ async function apart({ connection, cluster }: NodeFilesInputs, work: () => Promi
   await (state === "" || state === "inactive" ? work() : disruptionLock.use(work));
 }
 
-async function runActions(
-  connection: Connection,
-  daemonReload: boolean,
-  restart: readonly string[],
-  reload: readonly string[],
-  on: readonly string[],
-  off: readonly string[],
-): Promise<void> {
-  const lines = [
-    ...(daemonReload ? ["systemctl daemon-reload"] : []),
-    ...off.map((unit) => `off ${quote(unit)}`),
-    ...on.map((unit) => `on ${quote(unit)}`),
-    ...restart.map((unit) => `act restart ${quote(unit)}`),
-    ...reload.map((unit) => `act reload-or-restart ${quote(unit)}`),
-  ];
-  if (lines.length === 0) return;
+/** Gives the units that were started or restarted. */
+async function runActions(connection: Connection, lines: readonly string[]): Promise<string[]> {
+  if (lines.length === 0) return [];
   const script = `${actionFunctions}\n${lines.join("\n")}\n[ "$failures" -eq 0 ]`;
-  await runScript(connection, script, [], {
+  const { stdout } = await runScript(connection, script, [], {
     sudo: true,
     timeoutSeconds: 300,
     purpose: "applying changed files and units",
   });
+  return [...stdout.matchAll(/^moved (\S+)$/gm)].map(([, unit = ""]) => unit);
 }
 
 /** A unit that this run has just started need not be restarted on top of it. */
@@ -94,14 +100,15 @@ on() {
   systemctl is-active -q "$1" || started="$started$1 "
   systemctl reset-failed "$1" 2>/dev/null || :
   problem=$(systemctl enable "$1" 2>&1) || { echo "$problem" >&2; explain "enabling" "$1"; return 0; }
-  systemctl start "$1" || explain "starting" "$1"
+  if systemctl start "$1"; then echo "moved $1"; else explain "starting" "$1"; fi
 }
 act() {
   case "$started" in *" $2 "*) return 0 ;; esac
   # A unit that is not there yet will start with the new files anyway.
   if ! systemctl cat "$2" >/dev/null 2>&1; then return 0; fi
   systemctl reset-failed "$2" 2>/dev/null || :
-  systemctl "$1" "$2" || explain "$1" "$2"
+  if ! systemctl "$1" "$2"; then explain "$1" "$2"; return 0; fi
+  if [ "$1" = restart ]; then echo "moved $2"; fi
 }
 `;
 
@@ -111,25 +118,42 @@ async function rebootOnce(connection: Connection): Promise<void> {
   if (member?.Swarm.LocalNodeState === "active") await awaitDocker(connection);
 }
 
-async function verify(connection: Connection, units: readonly string[]): Promise<void> {
+/** That those units are well that are to be on, and those that were `moved`. */
+async function verify(
+  connection: Connection,
+  on: readonly string[],
+  moved: readonly string[],
+  steady: boolean,
+): Promise<void> {
+  const units = [...new Set([...on, ...moved])];
   if (units.length === 0) return;
-  let found: ReadonlyMap<string, FoundUnit> = new Map();
   const script = `${unitStateFunction}\n${units.map((unit) => `state ${quote(unit)}`).join("\n")}`;
-  const bad = () =>
-    units.filter((unit) => found.get(unit)?.active !== "yes" || found.get(unit)?.enabled !== true);
-  await poll(new Deadline(SETTLE_SECONDS), 1, async () => {
+  let bad: readonly string[] = units;
+  let calm = { since: "", from: 0 };
+  const settled = await poll(new Deadline(SETTLE_SECONDS), 1, async () => {
     const { stdout } = await runScript(connection, script, [], { sudo: true, purpose: "checking units" });
-    found = parseFound(stdout).units;
-    const starting = units.some((unit) => found.get(unit)?.active === "soon");
-    return starting && bad().length > 0 ? undefined : true;
+    const { units: found } = parseFound(stdout);
+    bad = units.filter((unit) => !isWell(found.get(unit), on.includes(unit)));
+    if (bad.length > 0) return units.some((unit) => found.get(unit)?.active === "soon") ? undefined : true;
+    const since = moved.map((unit) => found.get(unit)?.since).join();
+    if (since !== calm.since) calm = { since, from: performance.now() };
+    const isCalm = performance.now() - calm.from >= STEADY_SECONDS * 1000;
+    return !steady || moved.length === 0 || isCalm ? true : undefined;
   });
-  if (bad().length === 0) return;
-  const journal = await runScript(connection, bad().map(journalOf).join("\n"), [], {
+  const troubled = settled || bad.length > 0 ? bad : moved;
+  if (troubled.length === 0) return;
+  const journal = await runScript(connection, troubled.map(journalOf).join("\n"), [], {
     sudo: true,
     patience: brief,
   });
-  note(connection.node, `units that do not run: ${bad().join(", ")}`);
+  note(connection.node, `units that do not run: ${troubled.join(", ")}`);
   throw new HostError(connection.node, `these units do not run:\n${journal.stdout.trimEnd()}`);
+}
+
+/** A unit that is to be on runs and is enabled; any other may have ended, if it ended well. */
+function isWell(found: FoundUnit | undefined, isOn: boolean): boolean {
+  if (isOn) return found?.active === "yes" && found.enabled;
+  return found?.active === "yes" || found?.active === "no";
 }
 
 function journalOf(unit: string): string {

@@ -8,41 +8,11 @@ import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import { settle } from "./apply";
 import { asFound, parseFound, parsePending } from "./parse";
-import { plannedFor } from "./plan";
-import { rolled } from "./rollout";
+import { place } from "./place";
+import { leavingUnits, plannedFor } from "./plan";
+import { changed } from "./rollout";
 import { applyScript, forgetPending, placedFiles, readScript } from "./scripts";
-import { leaving, withOwnersKeys } from "./shared";
-
-/** Puts a part in place; what `before` holds and `inputs` does not is removed. */
-async function ensure(inputs: NodeFilesInputs, before?: NodeFilesOutputs): Promise<NodeFilesOutputs> {
-  const { connection, part } = inputs;
-  checkNames(inputs);
-  const recorded = before ? placedFiles(before) : [];
-  const wanted = await withOwnersKeys(connection, placedFiles(inputs), recorded);
-  const kept = new Set(wanted.map((file) => file.path));
-  const gone = await leaving(
-    connection,
-    recorded.filter((file) => !kept.has(file.path)),
-  );
-  const goneUnits = ownUnits(before).filter((name) => inputs.units[name]?.content === undefined);
-  const { stdout } = await runScript(connection, applyScript(part, wanted, gone, goneUnits), [], {
-    sudo: true,
-    timeoutSeconds: 120,
-    purpose: `placing the files of ${part}`,
-    advice: "Files already placed stay; run again to go on.",
-  });
-  const changed = [...stdout.matchAll(/^(?:changed|removed) (.+)$/gm)].map((match) => match[1]);
-  if (changed.length > 0)
-    note(connection.node, `${part}: ${changed.length} of ${wanted.length} files changed`);
-  await settle(inputs, parsePending(stdout));
-  return withoutProvider(inputs);
-}
-
-/** Units whose text is ours; the others were there before us, and stay. */
-function ownUnits(state: NodeFilesOutputs | undefined): string[] {
-  const units = Object.entries(state?.units ?? {});
-  return units.filter(([, unit]) => unit.content !== undefined).map(([name]) => name);
-}
+import { leaving } from "./shared";
 
 function checkNames({ connection, part, files, units }: NodeFilesInputs): void {
   const bad = (what: string, name: string) => new HostError(connection.node, `${part}: ${what} "${name}"`);
@@ -56,9 +26,17 @@ function checkNames({ connection, part, files, units }: NodeFilesInputs): void {
   }
 }
 
+/** Puts a part on a node that has nothing of it. */
+async function made(inputs: NodeFilesInputs): Promise<NodeFilesOutputs> {
+  checkNames(inputs);
+  await settle(inputs, await place(inputs));
+  return withoutProvider(inputs);
+}
+
 async function remove(connection: Connection, state: NodeFilesOutputs): Promise<void> {
   const left = await leaving(connection, placedFiles(state));
-  const script = applyScript(state.part, [], left, ownUnits(state));
+  const goneUnits = leavingUnits(state, { units: {} });
+  const script = applyScript({ part: state.part, wanted: [], left, goneUnits });
   const { stdout } = await runScript(connection, script, [], {
     sudo: true,
     timeoutSeconds: 120,
@@ -86,7 +64,7 @@ async function remove(connection: Connection, state: NodeFilesOutputs): Promise<
 export const nodeFiles: Operation<NodeFilesInputs, NodeFilesOutputs> = {
   async create(inputs) {
     const id = `${inputs.connection.node}/${inputs.part}`;
-    return { id, outs: await recording(id, inputs, () => ensure(inputs)) };
+    return { id, outs: await recording(id, inputs, () => made(inputs)) };
   },
   read(id, state) {
     return readOrRecorded(state.connection.node, id, state, async () => {
@@ -108,13 +86,16 @@ export const nodeFiles: Operation<NodeFilesInputs, NodeFilesOutputs> = {
     return diffOf(state, inputs, {
       replace: ["part"],
       connections: ["connection"],
+      // What former versions have recorded of `rolled` means nothing any more.
       ignored: ["cluster", "rolled"],
     });
   },
-  update(id, state, inputs) {
+  async update(id, state, inputs) {
     // Nothing of what is recorded is on a system that was just installed.
-    if (isReinstalled(state, inputs)) return ensure(inputs);
-    return inputs.rolled ? rolled(id, inputs, state, ensure) : ensure(inputs, state);
+    if (isReinstalled(state, inputs)) return made(inputs);
+    checkNames(inputs);
+    await changed(id, inputs, state);
+    return withoutProvider(inputs);
   },
   async delete(_id, state) {
     await unlessUnreachable(state.connection.node, `the files of ${state.part} stay there`, () =>

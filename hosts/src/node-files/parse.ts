@@ -11,8 +11,10 @@ export interface FoundFile {
 }
 export interface FoundUnit {
   readonly enabled: boolean;
-  readonly active: "yes" | "no" | "soon";
+  readonly active: "yes" | "no" | "soon" | "failed";
   readonly loaded: boolean;
+  /** When it was started last, in microseconds of the host's. */
+  readonly since: string;
 }
 export interface Found {
   readonly files: ReadonlyMap<string, FoundFile>;
@@ -34,13 +36,14 @@ export function parseFound(output: string): Found {
         content: Buffer.from(content, "base64").toString("utf8"),
       });
     }
-    const unit = /^unit (\S+) (yes|no) (yes|no|soon) (\S+)$/.exec(line);
+    const unit = /^unit (\S+) (yes|no) (yes|no|soon|failed) (\S+) (\d+)$/.exec(line);
     if (unit) {
-      const [, name = "", enabled, active, load] = unit;
+      const [, name = "", enabled, active, load, since = ""] = unit;
       units.set(name, {
         enabled: enabled === "yes",
         active: active as FoundUnit["active"],
         loaded: load === "loaded",
+        since,
       });
     }
   }
@@ -93,7 +96,7 @@ function foundUnit(name: string, recorded: RecordedUnit, found: Found): Recorded
 /** By what is there alone: what is recorded may itself have been found, and is no word about what is wanted. */
 function enablement(recorded: RecordedUnit, actual: FoundUnit | undefined): Pick<RecordedUnit, "enabled"> {
   if (recorded.enabled === undefined) return {};
-  const signs = [actual?.enabled === true, actual !== undefined && actual.active !== "no"];
+  const signs = [actual?.enabled === true, actual?.active === "yes" || actual?.active === "soon"];
   if (signs.every(Boolean)) return { enabled: true };
   return { enabled: signs.some(Boolean) ? "partly" : false };
 }

@@ -1,52 +1,34 @@
-/** A part that all nodes have and clients are served by: changed node by node, and put back where it does not work. */
+/** A part that a node has already: changed node by node where units take part, and put back where it does not work. */
 import type { NodeFilesInputs, NodeFilesOutputs } from "../contract";
+import { equal } from "../diff";
 import { HostError, PartialFailure, reasonOf } from "../errors";
-import { Semaphore } from "../locks";
 import { note, warn } from "../log";
+import { withoutProvider } from "../operation";
 import { couldNotAsk } from "../ssh/pool";
-import { differing, touchesUnits } from "./plan";
+import { dockerInfo } from "../swarm/managers";
+import { endAbsence } from "../swarm/out-of-service";
+import { beforeTurns, inTurn, mayGo, orStop } from "../swarm/turn";
+import { inTrial, WentBack } from "../trial";
+import { carryOut, settle, stopsContainers } from "./apply";
+import { lookAhead, place, type Ahead } from "./place";
+import { writtenFiles } from "./plan";
 
-type Ensure = (inputs: NodeFilesInputs, before?: NodeFilesOutputs) => Promise<NodeFilesOutputs>;
+type Change = (inputs: NodeFilesInputs, before: NodeFilesOutputs) => Promise<void>;
 
-interface Rollout {
-  readonly turn: Semaphore;
-  /** Nodes that get what all agree on. */
-  readonly agreeing: Promise<unknown>[];
-  /** The node that it did not work on. */
-  stoppedBy?: string;
-}
-
-const rollouts = new Map<string, Rollout>();
-
-function rolloutOf(part: string): Rollout {
-  const known = rollouts.get(part) ?? { turn: new Semaphore(1), agreeing: [] };
-  rollouts.set(part, known);
-  return known;
-}
+const FORMER = "what it had before";
 
 /**
  * Changes the part on its node. What nodes have to agree on comes first, on all of them at once: neighbours that disagree
- * about their VIP both take it. The rest comes on one node after the other, where units restart or read it anew: the
- * first on which they do not work goes back, and those after it are left as they are.
+ * about their VIP both take it. It stays where the rest goes back, as the other nodes have it, too.
  */
-export async function rolled(
-  id: string,
-  inputs: NodeFilesInputs,
-  before: NodeFilesOutputs,
-  ensure: Ensure,
-): Promise<NodeFilesOutputs> {
-  const rollout = rolloutOf(inputs.part);
-  const { node } = inputs.connection;
-  const agreeing = onlyAgreed(inputs, before);
-  const first = agreeing && noting(rollout, node, () => orBack(agreeing, before, ensure));
-  if (first) rollout.agreeing.push(first);
-  const agreed = (await first) ?? before;
+export async function changed(id: string, inputs: NodeFilesInputs, before: NodeFilesOutputs): Promise<void> {
+  const agreed = onlyAgreed(inputs, before);
+  if (!agreed) return nodeByNode(inputs, before);
+  await beforeTurns(() => agree(agreed, before));
   try {
-    if (!touchesUnits(agreed, inputs)) return await orBack(inputs, agreed, ensure);
-    return await rollout.turn.use(() => inTurn(rollout, inputs, agreed, ensure));
+    await nodeByNode(inputs, agreed);
   } catch (error) {
-    // That stays, as the other nodes have it, too.
-    throw agreeing ? new PartialFailure(id, agreed, error) : error;
+    throw new PartialFailure(id, withoutProvider(agreed), error);
   }
 }
 
@@ -55,57 +37,96 @@ function onlyAgreed(inputs: NodeFilesInputs, before: NodeFilesOutputs): NodeFile
   const agreed = Object.entries(inputs.files).filter(([, file]) => file.agreed);
   const files = { ...before.files, ...Object.fromEntries(agreed) };
   const agreeing = { ...inputs, files, units: wantedAgain(before, inputs) };
-  return differing(before, agreeing).written.length > 0 ? agreeing : undefined;
+  return writtenFiles(before, agreeing).length > 0 ? agreeing : undefined;
 }
 
-async function inTurn(
-  rollout: Rollout,
+async function agree(agreed: NodeFilesInputs, before: NodeFilesOutputs): Promise<void> {
+  // Whoever cannot be asked fails here, and keeps nobody from taking a turn.
+  await lookAhead(agreed, before);
+  await orStop(agreed.connection.node, () => orBack(agreed, before, together), whyStopped);
+}
+
+const together: Change = async (inputs, before) => {
+  const pending = await place(inputs, before);
+  // What an earlier run has left to do stays noted for the node's turn where it stops containers.
+  if (!stopsContainers(inputs, pending)) await carryOut(inputs, pending, true);
+};
+
+/**
+ * What stops containers takes the node out of service; other units start, stop, restart and read files anew on one node
+ * at a time. The first on which the change does not work goes back, and those after it are left as they are. What is only
+ * written comes on all nodes at once.
+ */
+async function nodeByNode(inputs: NodeFilesInputs, before: NodeFilesOutputs): Promise<void> {
+  // As in `agree`.
+  const ahead = await lookAhead(inputs, before);
+  const { connection, cluster } = inputs;
+  if (cluster && stopsContainers(inputs, ahead.pending)) {
+    await inTrial(connection, cluster, FORMER, () => orBack(inputs, before, inItsTurn));
+    // Of a node whose Docker did not answer nobody could say whether it is out of service.
+    if (ahead.pending.outOfService) await endAbsence(connection, cluster);
+    return;
+  }
+  return ahead.touchesUnits ? afterOthers(inputs, before, ahead) : orBack(inputs, before, atOnce);
+}
+
+const inItsTurn: Change = async (inputs, before) => carryOut(inputs, await place(inputs, before), true);
+
+const atOnce: Change = async (inputs, before) => settle(inputs, await place(inputs, before));
+
+const whyStopped = (error: unknown) =>
+  error instanceof WentBack ? `went back to ${FORMER}` : "could not be changed";
+
+async function afterOthers(
   inputs: NodeFilesInputs,
   before: NodeFilesOutputs,
-  ensure: Ensure,
-): Promise<NodeFilesOutputs> {
-  const { node } = inputs.connection;
-  // One that changes and others that are still about to agree would be too many at once.
-  await Promise.allSettled(rollout.agreeing);
-  if (rollout.stoppedBy !== undefined) {
-    throw new HostError(
-      node,
-      `${inputs.part} is left as it is, as what was changed does not work on ${rollout.stoppedBy}`,
-    );
+  { pending }: Ahead,
+): Promise<void> {
+  const { connection, cluster } = inputs;
+  const { node } = connection;
+  // Those before it may wait for its Docker in their turn, and this change be what starts it.
+  if (!(await hasDocker(inputs))) {
+    mayGo(node);
+    return orStop(node, () => orBack(inputs, before, atOnce), whyStopped);
   }
-  return noting(rollout, node, () => orBack(inputs, before, ensure));
+  // So may they for what would run here.
+  if (pending.outOfService && cluster) await endAbsence(connection, cluster);
+  return inTurn(
+    node,
+    () => Promise.resolve(),
+    () => orBack(inputs, before, inItsTurn),
+    whyStopped,
+  );
 }
 
-/** After a failure no other node has its turn. */
-async function noting<T>(rollout: Rollout, node: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    rollout.stoppedBy ??= node;
-    throw error;
-  }
+function hasDocker({ connection }: NodeFilesInputs): Promise<boolean> {
+  return dockerInfo(connection).then(
+    () => true,
+    (error: unknown) => {
+      if (error instanceof HostError) return false;
+      throw error;
+    },
+  );
 }
 
-async function orBack(
-  inputs: NodeFilesInputs,
-  before: NodeFilesOutputs,
-  ensure: Ensure,
-): Promise<NodeFilesOutputs> {
+async function orBack(inputs: NodeFilesInputs, before: NodeFilesOutputs, change: Change): Promise<void> {
   try {
-    return await ensure(inputs, before);
+    await change(inputs, before);
   } catch (error) {
-    if (!(error instanceof HostError) || couldNotAsk(error)) throw error;
+    const former = { ...inputs, files: before.files, units: wantedAgain(before, inputs) };
+    const isSame = equal([former.files, former.units], [inputs.files, inputs.units]);
+    if (!(error instanceof HostError) || couldNotAsk(error) || isSame) throw error;
     const { node } = inputs.connection;
     note(node, `${inputs.part}: what was changed does not work; going back`);
     try {
       // What is recorded becomes what is wanted.
-      await ensure({ ...inputs, files: before.files, units: wantedAgain(before, inputs) }, inputs);
+      await change(former, inputs);
     } catch (again) {
       if (!(again instanceof HostError)) throw again;
-      warn(node, `${inputs.part}: what was there before does not work either: ${reasonOf(again, node)}`);
+      warn(node, `${inputs.part}: ${FORMER} does not work either: ${reasonOf(again, node)}`);
       throw error;
     }
-    throw new HostError(node, `went back to what it had before: ${reasonOf(error, node)}`);
+    throw new WentBack(node, `went back to ${FORMER}: ${reasonOf(error, node)}`);
   }
 }
 

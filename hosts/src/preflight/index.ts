@@ -10,6 +10,7 @@ import { runScript } from "../ssh/exec";
 import { couldNotAsk } from "../ssh/pool";
 import { within } from "../time";
 import { anewFaults, endTakenBack } from "./anew";
+import { dataFolderWarning } from "./data-folder";
 import { finding, mtuProblem, parseFacts, parseMark, problemsOf } from "./parse";
 import type { Facts, Looked, Problem, Stage } from "./parse";
 import { preflightScript } from "./script";
@@ -30,6 +31,7 @@ async function look(
     disk,
     host.dataDisk ?? "",
     host.dataLabel ?? DATA_LABEL,
+    host.dataDirectory ?? "",
     ...(host.nics ?? []),
   ];
   // A session first, so that the clock is not read over the time a connection takes.
@@ -152,6 +154,9 @@ function judge(
     }
     lines.push(...problemsOf(host, result.looked, inputs, clusters).map((problem) => line(name, problem)));
     findings[name] = finding(result.looked);
+    const { dataFolder } = result.looked.facts;
+    const warning = dataFolder && dataFolderWarning(host.dataDirectory ?? "", dataFolder);
+    if (warning !== undefined) warn(name, warning);
     const { mtu } = result.looked.facts;
     if (mtu !== undefined && !setsMtu(before?.hosts[name], host, result.looked.stage)) mtus[name] = mtu;
   }
@@ -177,8 +182,9 @@ const withoutGuest = (host: PreflightHost | undefined) => host && { ...host, gue
 /** What a host was looked at by. Its MTU is set later in the update, by whatever reaches it then. */
 const lookedAt = (host: PreflightHost) => ({ ...host, guest: undefined, mtu: undefined });
 
+/** Older stacks have recorded no folder for objects where there was one. */
 const isSame = (before: PreflightHost | undefined, host: PreflightHost): boolean =>
-  before !== undefined && equal(lookedAt(before), lookedAt(host));
+  before !== undefined && equal(lookedAt({ dataDirectory: host.dataDirectory, ...before }), lookedAt(host));
 
 /** In a preview, hosts may not be known yet. */
 function withoutGuests<Inputs extends PreflightInputs>(inputs: Inputs): Inputs {

@@ -3,6 +3,7 @@ import type { PreflightHost, PreflightInputs } from "../contract";
 import { claimOf, refusalOf, type FoundDisk } from "../disk-claim";
 import type { Problem } from "../problem";
 import { installHashIn } from "../rendered";
+import { dataFolderProblems, parseDataFolder, type DataFolder } from "./data-folder";
 
 export type { Problem } from "../problem";
 
@@ -32,6 +33,7 @@ export interface Facts {
   readonly missingNics: readonly string[];
   readonly data?: string;
   readonly dataReal?: string;
+  readonly dataFolder?: DataFolder;
   readonly tcp: ReadonlySet<number>;
   readonly udp: ReadonlySet<number>;
   /** What the member of etcd that runs here listens on. */
@@ -44,6 +46,8 @@ export interface Facts {
   readonly mark: string;
   /** Digest of what is installed; absent where the program did not install it. */
   readonly installHash?: string;
+  /** Where Docker keeps its data, or the folder around it that is there. */
+  readonly dockerFolder: string;
   readonly freeMiB: number;
   readonly complete: boolean;
 }
@@ -75,6 +79,7 @@ export function parseFacts(output: string): Facts {
     missingNics: words("missing_nics"),
     data: optional("data"),
     dataReal: optional("data_real"),
+    dataFolder: parseDataFolder(values),
     tcp: ports("tcp", 16),
     udp: ports("udp", 16),
     etcd: ports("etcd", 10),
@@ -84,6 +89,7 @@ export function parseFacts(output: string): Facts {
     services: parseServices(words("services")),
     mark: text("mark"),
     installHash: installHashIn(text("install")),
+    dockerFolder: text("docker_folder"),
     freeMiB: Number(text("free_mib") || "NaN"),
     complete: text("end") === "yes",
   };
@@ -164,6 +170,7 @@ export function problemsOf(
     ...interfaceProblems(host, facts),
     ...nicProblems(facts),
     ...dataDiskProblems(host, facts),
+    ...folderProblems(host, facts, inputs),
   ];
   switch (stage) {
     case "installer":
@@ -253,6 +260,15 @@ function dataDiskProblems(host: PreflightHost, facts: Facts): Problem[] {
   ];
 }
 
+function folderProblems(
+  { dataDirectory }: PreflightHost,
+  { dataFolder }: Facts,
+  { minimumFreeMiB = MINIMUM_FREE_MIB }: PreflightInputs,
+): Problem[] {
+  if (dataDirectory === undefined || dataFolder === undefined) return [];
+  return dataFolderProblems(dataDirectory, dataFolder, minimumFreeMiB);
+}
+
 function dockerProblems(
   host: PreflightHost,
   facts: Facts,
@@ -293,6 +309,8 @@ function dockerProblems(
   return problems;
 }
 
+const MINIMUM_FREE_MIB = 1024;
+
 const UDP_PORTS = new Set([4789, 7946]);
 
 function portProblems(host: PreflightHost, facts: Facts): Problem[] {
@@ -309,11 +327,14 @@ function portProblems(host: PreflightHost, facts: Facts): Problem[] {
   ];
 }
 
-function spaceProblems(facts: Facts, { minimumFreeMiB = 1024 }: PreflightInputs): Problem[] {
-  if (!(facts.freeMiB < minimumFreeMiB)) return [];
+function spaceProblems(
+  { dockerFolder, freeMiB }: Facts,
+  { minimumFreeMiB = MINIMUM_FREE_MIB }: PreflightInputs,
+): Problem[] {
+  if (!(freeMiB < minimumFreeMiB)) return [];
   return [
     {
-      what: `only ${facts.freeMiB} MiB are free where Docker keeps its data, ${minimumFreeMiB} are wanted`,
+      what: `only ${freeMiB} MiB are free where Docker keeps its data (${dockerFolder}), ${minimumFreeMiB} are wanted`,
       advice: "free some space there (`docker system df`, `journalctl --vacuum-size=100M`)",
     },
   ];
@@ -328,7 +349,11 @@ export function mtuProblem(mtus: Readonly<Record<string, number>>): string | und
 
 /** One line that says what was found. */
 export function finding({ stage, facts }: Looked): string {
-  const disks = [facts.disk && `disk ${facts.disk}`, facts.data && `data disk ${facts.data}`].filter(Boolean);
+  const disks = [
+    facts.disk && `disk ${facts.disk}`,
+    facts.data && `data disk ${facts.data}`,
+    facts.dataFolder && `data folder on ${facts.dataFolder.mount}`,
+  ].filter(Boolean);
   const docker = facts.docker ? [`Docker ${facts.docker.version}`] : [];
   const where = stage === "installer" ? "live installer" : "installed";
   return [where, `${facts.interface} MTU ${facts.mtu ?? "?"}`, ...docker, ...disks].join(", ");

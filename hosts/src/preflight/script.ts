@@ -1,13 +1,18 @@
 /** The one command that looks at a host: prints `key=value` lines, and changes nothing. */
 import { diskStateFunction } from "../disk-claim";
 import { ETCD_CONTAINER, INSTALL_MARKER } from "../rendered";
+import { dataFolderFunction } from "./data-folder";
 
 /** Where a member of the Swarm keeps which cluster it is in; see the Swarm member. */
 export const SWARM_MARK = "/etc/moorage/swarm";
 
-/** `$1` interface or "", `$2` system disk or "", `$3` data disk or "", `$4` the data disk's label; further interfaces follow. */
+/**
+ * `$1` interface or "", `$2` system disk or "", `$3` data disk or "", `$4` the data disk's label, `$5` folder for objects or
+ * ""; further interfaces follow.
+ */
 export const preflightScript = `
 ${diskStateFunction}
+${dataFolderFunction}
 say() { printf '%s=%s\\n' "$1" "$(printf '%s' "$2" | tr '\\n' ' ')"; }
 say now "$(date +%s.%N)"
 say root "$(id -u)"
@@ -43,7 +48,8 @@ if [ -n "$3" ]; then
   else say data missing
   fi
 fi
-shift 4
+if [ -n "$5" ]; then data_folder "$5"; fi
+shift 5
 missing=
 for wanted do
   # Of the network that the host is in, which the one that /sys was mounted in need not be.
@@ -54,11 +60,13 @@ done
 say missing_nics "$missing"
 say tcp "$(awk '$4 == "0A" { n = split($2, a, ":"); print a[n] }' /proc/net/tcp /proc/net/tcp6 2>/dev/null | sort -u)"
 say udp "$(awk 'FNR > 1 { n = split($2, a, ":"); print a[n] }' /proc/net/udp /proc/net/udp6 2>/dev/null | sort -u)"
+folder=/var/lib/docker
 if command -v docker >/dev/null; then
   say docker_cli yes
   format='{{.ServerVersion}}|{{.Swarm.LocalNodeState}}|{{.Swarm.NodeID}}|{{if .Swarm.Cluster}}{{.Swarm.Cluster.ID}}{{end}}|{{.DockerRootDir}}'
   if info=$(timeout 20 docker info --format "$format" 2>&1); then
     say docker "$info"
+    case "$info" in *"|"/*) folder=\${info##*|} ;; esac
     # Ports of the member of etcd that runs here, as it was started: whoever left the Swarm to be installed anew may have it still.
     say etcd "$(timeout 10 docker inspect --format '{{range .Config.Env}}{{println .}}{{end}}' ${ETCD_CONTAINER} 2>/dev/null |
       sed -n 's/^ETCD_LISTEN_[A-Z]*_URLS=//p' | tr ',' '\\n' | sed -n 's/.*:\\([0-9][0-9]*\\)$/\\1/p')"
@@ -75,8 +83,8 @@ if command -v docker >/dev/null; then
   fi
 fi
 say mark "$(cat ${SWARM_MARK} 2>/dev/null)"
-folder=/var/lib/docker
 while [ ! -d "$folder" ]; do folder=$(dirname "$folder"); done
+say docker_folder "$folder"
 say free_mib "$(df -Pm "$folder" | awk 'NR == 2 { print $4 }')"
 say install "$(cat ${INSTALL_MARKER} 2>/dev/null)"
 say end yes

@@ -6,7 +6,7 @@ import { DockerError, HostError, messageOf } from "../errors";
 import { note, warn } from "../log";
 import { withoutProvider } from "../operation";
 import { onManager } from "../swarm/managers";
-import { storageSpares } from "../swarm/out-of-service";
+import { storageSpares } from "../storage/spare";
 import { Deadline, sleep } from "../time";
 import type { SwarmNode, SwarmService, SwarmTask } from "../swarm/types";
 import { decide } from "./decide";
@@ -96,16 +96,14 @@ export const converged: Operation<ConvergedInputs, ConvergedOutputs> = {
     return Promise.resolve({ id, outs: state });
   },
   diff(state, inputs) {
-    return diffOf(state, inputs, { replace: ["service"], ignored: ["storageNode"] });
+    return diffOf(state, inputs, { replace: ["service"], ignored: ["store", "storageNode"] });
   },
   async update(_id, state, inputs) {
-    const { fingerprint, service, storageNode: connection } = inputs;
+    const { fingerprint, store, storageNode } = inputs;
     if (state.fingerprint === fingerprint) return withoutProvider(inputs);
     const outs = await ensure(inputs);
     // Not where it is made: MinIO is whole once the last of its members is there.
-    if (connection) {
-      await storageSpares({ connection, cluster: { managers: [], storageService: service } }, SPARE_SECONDS);
-    }
+    if (storageNode !== undefined) await storageSpares(storageNode, store, SPARE_SECONDS);
     return outs;
   },
   delete() {

@@ -166,9 +166,14 @@ function hostname(task: SwarmTask, nodes: ReadonlyMap<string, SwarmNode>): strin
   return nodes.get(task.NodeID ?? "")?.Description.Hostname ?? "no node";
 }
 
-/** A service's container is never meant to end, and one that ends without an error is none that was stopped. */
-function errorOf({ Status }: SwarmTask): string {
-  return Status.Err || (Status.State === "complete" ? "its container ended by itself, without an error" : "");
+/**
+ * A service's container is never meant to end, and one that ends without an error is none that Swarm wanted to stop.
+ * Docker stops one that is not healthy, and where that ends well Swarm says nothing of it.
+ */
+function errorOf({ Status, Spec }: SwarmTask): string {
+  if (Status.Err || Status.State !== "complete") return Status.Err ?? "";
+  const ended = "its container ended by itself, without an error";
+  return Spec.ContainerSpec?.["Healthcheck"] ? `its health test failed, or ${ended}` : ended;
 }
 
 /** The last error of any of the service's tasks, with its node. */

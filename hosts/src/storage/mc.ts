@@ -1,17 +1,11 @@
 /** MinIO's own client, run inside a MinIO container on a storage node. */
-import type { Connection } from "../contract";
+import type { Connection, Store } from "../contract";
 import { dockerApi } from "../docker/api";
 import { execInContainer } from "../docker/exec";
 import type { ContainerResult } from "../docker/exec";
 import { HostError, messageOf } from "../errors";
 import { brief } from "../ssh/connect";
 import { Deadline, poll } from "../time";
-
-/** Where MinIO is found. */
-export interface Store {
-  readonly storageNodes: readonly Connection[];
-  readonly services: Readonly<Record<string, string>>;
-}
 
 /** Its root user. */
 export interface Root {
@@ -90,6 +84,8 @@ export interface McCommand {
   readonly purpose: string;
   readonly secrets?: readonly string[];
   readonly timeoutSeconds?: number;
+  /** Seconds after which the command itself ends, with code 124. */
+  readonly endsAfter?: number;
   readonly accept?: readonly number[];
 }
 
@@ -98,12 +94,13 @@ export function mc(
   { connection, container }: StorageContainer,
   command: McCommand,
 ): Promise<ContainerResult> {
-  const { argv, keys, secrets = [], ...rest } = command;
+  const { argv, keys, secrets = [], endsAfter, ...rest } = command;
+  const limit = endsAfter === undefined ? [] : ["timeout", String(endsAfter)];
   const login = keys === undefined ? "" : `${plain("rootUser", keys.access)}:${plain("a key", keys.secret)}@`;
   return execInContainer(connection, {
     ...rest,
     container,
-    argv: ["mc", "--quiet", "--no-color", ...argv],
+    argv: [...limit, "mc", "--quiet", "--no-color", ...argv],
     env: { MC_CONFIG_DIR: "/tmp/.mc", MC_HOST_local: `http://${login}127.0.0.1:9000` },
     secrets: keys === undefined ? secrets : [keys.secret, ...secrets],
   });

@@ -1,13 +1,13 @@
 /** Whether the members of MinIO may be changed one after the other, or have to be changed together. */
-import type { Connection, Operation, StorageOrderInputs, StorageOrderOutputs } from "../contract";
+import type { Operation, StorageOrderInputs, StorageOrderOutputs } from "../contract";
 import { diffOf, UNKNOWN } from "../diff";
 import { execInContainer } from "../docker/exec";
 import { HostError, reasonOf } from "../errors";
 import { note } from "../log";
 import { withoutProvider } from "../operation";
 import { exec } from "../ssh/exec";
-import { storageSpares } from "../swarm/out-of-service";
 import { onSomeStorageNode, storageContainer } from "./mc";
+import { storageSpares } from "./spare";
 
 /** MinIO heals what it missed before it says that it can spare a drive. */
 const SPARE_SECONDS = 600;
@@ -57,10 +57,8 @@ async function serves({ nodes, services }: StorageOrderInputs): Promise<boolean>
 
 /** The first of them may go when MinIO says that it can spare it; the others wait for the one before. */
 async function spareFirst({ nodes, services }: StorageOrderInputs): Promise<void> {
-  const first: Connection | undefined = nodes[0];
-  if (first === undefined) return;
-  const cluster = { managers: [], storageService: services[first.node] ?? "" };
-  await storageSpares({ connection: first, cluster }, SPARE_SECONDS);
+  const first = nodes[0];
+  if (first) await storageSpares(first.node, { storageNodes: nodes, services }, SPARE_SECONDS);
 }
 
 export const storageOrder: Operation<StorageOrderInputs, StorageOrderOutputs> = {

@@ -73,10 +73,10 @@ async function startable(outs: SwarmMemberOutputs): Promise<SwarmService[]> {
 
 /** Until the services that are placed on the node run there again, and MinIO has healed its drive. */
 async function untilPlaced(outs: SwarmMemberOutputs): Promise<void> {
-  const { connection, managers, storageService } = outs;
+  const { connection, managers, store } = outs;
   const elapsed = new Deadline(0);
   await untilServing(outs, async () => (await startable(outs)).map(({ ID }) => ID));
-  await storageHeals({ connection, managers, cluster: { managers, storageService } });
+  await storageHeals({ connection, managers, cluster: { managers, store } });
   note(connection.node, `serves again, ${elapsed.elapsed} s after it joined anew`);
 }
 
@@ -165,7 +165,7 @@ export const swarmMember: Operation<SwarmMemberInputs, SwarmMemberOutputs> = {
   diff(state, inputs) {
     return diffOf(state, inputs, {
       outputOnly: ["nodeId", "unlockKey"],
-      ignored: ["storageService"],
+      ignored: ["store"],
       replace: ["node", "advertiseAddr", "dataPathAddr"],
       connections: ["connection"],
     });

@@ -8,7 +8,7 @@ import { etcdQuorum, withMember } from "../etcd/quorum";
 import { membershipLock } from "../locks";
 import { note, warn } from "../log";
 import { isFor } from "../services/placement";
-import { mc, storageContainer } from "../storage/mc";
+import { storageSpares } from "../storage/spare";
 import { Deadline, poll } from "../time";
 import { forgetNode, isOut } from "./join";
 import { awaitDocker, dockerInfo, listNodes, onManager } from "./managers";
@@ -27,8 +27,6 @@ const READY_SECONDS = 180;
 const STRENGTH_SECONDS = 600;
 /** How long its drive may take to be healed where nobody else is about to go. */
 const HEAL_SECONDS = 300;
-/** How long a wait may be before it is said what for. */
-const PATIENCE_MS = 5000;
 
 export interface Member {
   readonly connection: Connection;
@@ -67,7 +65,7 @@ export async function outOfService(
       );
       const absence = await drain(member);
       await withMember(connection, work);
-      await comeBack(member, absence, (secondsLeft) => storageSpares(member, secondsLeft), key);
+      await comeBack(member, absence, (left) => storageSpares(connection.node, cluster.store, left), key);
     },
   );
 }
@@ -159,7 +157,7 @@ export async function gate(member: Member, needs: Needs): Promise<void> {
       `cannot be taken out of service, for ${GATE_SECONDS} s now: ${reason}. Mend that, and run again`,
     );
   }
-  await storageSpares(member, deadline.left(10));
+  await storageSpares(node, member.cluster.store, deadline.left(10));
 }
 
 /** Why the managers' quorum needs the node. One that is down, and not configured any more, is given up for it. */
@@ -192,30 +190,6 @@ export function quorumNeeds(nodes: readonly SwarmNode[], nodeId: string): string
   return `without it the Swarm would have no quorum of managers, as ${names} is not there`;
 }
 
-/**
- * Waits for MinIO's own word that this node may go, which it gives neither while that would break the quorum nor while
- * it heals a drive.
- */
-export async function storageSpares(
-  { connection, cluster }: Pick<Member, "connection" | "cluster">,
-  timeoutSeconds: number,
-): Promise<void> {
-  if (cluster.storageService === undefined) return;
-  const storage = await storageContainer(connection, cluster.storageService).catch(() => undefined);
-  // Where none runs there is nothing to go.
-  if (storage === undefined) return;
-  const patience = setTimeout(
-    () => note(connection.node, "waits for MinIO, which needs its drive or is healing one"),
-    PATIENCE_MS,
-  );
-  const argv = ["ready", "local", "--maintenance"];
-  await mc(storage, {
-    argv,
-    purpose: "waiting until MinIO can do without this node",
-    timeoutSeconds,
-  }).finally(() => clearTimeout(patience));
-}
-
 /** Waits for the same, but not for others that are away: what is missing is a warning, and keeps nobody from going on. */
 export async function storageHeals(
   member: Pick<Member, "connection" | "cluster" | "managers">,
@@ -223,7 +197,7 @@ export async function storageHeals(
   const { node } = member.connection;
   const deadline = new Deadline(HEAL_SECONDS);
   try {
-    await storageSpares(member, HEAL_SECONDS);
+    await storageSpares(node, member.cluster.store, HEAL_SECONDS);
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
     const missing = await missingElsewhere(member).catch(() => []);

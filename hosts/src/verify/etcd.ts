@@ -1,7 +1,7 @@
 /** The cluster of etcd: health, members, what they send each other, a put and a get by both ways in. */
 import { randomBytes } from "node:crypto";
 import type { EtcdClusterOutputs } from "../contract";
-import { HostError, lastLines } from "../errors";
+import { HostError, lastLines, reasonOf } from "../errors";
 import type { EtcdClient, Listed, MemberStatus } from "../etcd/client";
 import { clientOf } from "../etcd/look";
 import { ETCD_CONTAINER } from "../rendered";
@@ -23,8 +23,8 @@ export async function verifyEtcd(etcd: EtcdClusterOutputs): Promise<EtcdFindings
   const serving = nodes.filter((_node, index) => healthy[index] === undefined);
   const [endpoint, ctl, gateway, listed] = await Promise.all([
     attempt("endpoint health --cluster", () => endpointHealth(etcd, serving)),
-    attempt("put and get by etcdctl", () => putAndGetByCtl(etcd, serving)),
-    attempt("put and get over HTTP", () => putAndGetByGateway(etcd, serving)),
+    checkKeys("put and get by etcdctl", byCtl(etcd), serving),
+    checkKeys("put and get over HTTP", byGateway(etcd), serving),
     members(etcd, serving),
   ]);
   return { checks: [endpoint, quorum(etcd, nodes, healthy, listed), ctl, gateway], members: listed };
@@ -105,46 +105,60 @@ function ctl(etcd: EtcdClusterOutputs, node: string, argv: readonly string[], ac
   });
 }
 
-async function putAndGetByCtl(etcd: EtcdClusterOutputs, serving: readonly string[]): Promise<Check> {
+/** One way to etcd's keys, by a node's own member. */
+interface Way {
+  readonly put: (node: string, key: string, value: string) => Promise<unknown>;
+  readonly get: (node: string, key: string) => Promise<string | undefined>;
+  readonly remove: (node: string, key: string) => Promise<unknown>;
+}
+
+const byCtl = (etcd: EtcdClusterOutputs): Way => ({
+  put: (node, key, value) => ctl(etcd, node, ["put", key, value]),
+  get: async (node, key) => (await ctl(etcd, node, ["get", key, "--print-value-only"])).stdout.trim(),
+  remove: (node, key) => ctl(etcd, node, ["del", key]),
+});
+
+const byGateway = (etcd: EtcdClusterOutputs): Way => ({
+  put: (node, key, value) => clientOf(etcd, node).put(key, value),
+  get: (node, key) => clientOf(etcd, node).get(key),
+  remove: (node, key) => clientOf(etcd, node).delete(key),
+});
+
+const checkKeys = (name: string, way: Way, serving: readonly string[]): Promise<Check> =>
+  attempt(name, () => putAndGet(name, way, serving));
+
+/** Puts a key on one member, and gets it on another. One key serves all tries, so that the last one removes it. */
+async function putAndGet(name: string, way: Way, serving: readonly string[]): Promise<Check> {
   const [key, value] = [`${KEY_PREFIX}${randomBytes(6).toString("hex")}`, randomBytes(6).toString("hex")];
   return firstThat(serving, "no member serves", async (node) => {
     const started = Date.now();
-    try {
-      await ctl(etcd, node, ["put", key, value]);
-      const other = serving.find((each) => each !== node) ?? node;
-      const { stdout } = await ctl(etcd, other, ["get", key, "--print-value-only"]);
-      if (stdout.trim() !== value)
+    const others = serving.filter((each) => each !== node);
+    const [other = node] = others;
+    const failure = await failureOf(async () => {
+      await way.put(node, key, value);
+      if ((await way.get(other, key)) !== value)
         throw new HostError(other, `put on ${node}, it is not what ${other} gives back`);
-      return roundTrip("put and get by etcdctl", node, other, started);
-    } finally {
-      await ctl(etcd, node, ["del", key]).catch(() => undefined);
-    }
+    });
+    // The member it was put on may be gone meanwhile.
+    const left = await failureOf(() => firstThat([node, ...others], "", (each) => way.remove(each, key)));
+    if (failure && left) throw new HostError(node, `${reasonOf(failure, node)}; ${key} may be left there`);
+    if (failure) throw failure;
+    const trip = `put on ${node}, got on ${other}`;
+    if (!left) return { name, green: true, detail: `${trip}, removed, in ${Date.now() - started} ms` };
+    const [why = "", ...said] = reasonOf(left, left.node).split("\n");
+    const remedy = `remove it: docker exec ${ETCD_CONTAINER} etcdctl del ${key}`;
+    return { name, green: false, detail: `${trip}, and not removed: ${why}`, more: [...said, remedy] };
   });
 }
 
-async function putAndGetByGateway(etcd: EtcdClusterOutputs, serving: readonly string[]): Promise<Check> {
-  const [key, value] = [`${KEY_PREFIX}${randomBytes(6).toString("hex")}`, randomBytes(6).toString("hex")];
-  return firstThat(serving, "no member serves", async (node) => {
-    const started = Date.now();
-    const client = clientOf(etcd, node);
-    try {
-      await client.put(key, value);
-      const other = serving.find((each) => each !== node) ?? node;
-      const got = await clientOf(etcd, other).get(key);
-      if (got !== value) throw new HostError(other, `put on ${node}, it is not what ${other} gives back`);
-      return roundTrip("put and get over HTTP", node, other, started);
-    } finally {
-      await client.delete(key).catch(() => undefined);
-    }
-  });
-}
-
-function roundTrip(name: string, put: string, got: string, started: number): Check {
-  return {
-    name,
-    green: true,
-    detail: `put on ${put}, got on ${got}, removed, in ${Date.now() - started} ms`,
-  };
+async function failureOf(work: () => Promise<unknown>): Promise<HostError | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    if (error instanceof HostError) return error;
+    throw error;
+  }
 }
 
 async function members(etcd: EtcdClusterOutputs, serving: readonly string[]): Promise<EtcdMemberRow[]> {

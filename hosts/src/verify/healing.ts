@@ -5,8 +5,6 @@ import type { Check } from "./report";
 const LOOK_SECONDS = 120;
 /** How long something that could be healed may wait before nothing seems to happen. */
 const WAIT_SECONDS = 1800;
-/** Where what there is to say comes from. */
-export const healingScript = "/etc/moorage/healing";
 const unit = "moorage-healing.service";
 
 /** Lines of `key=value`, as the script's verb `say` prints them; times in seconds since 1970. */

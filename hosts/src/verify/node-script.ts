@@ -1,5 +1,5 @@
 /** One look at a node, by one script that changes nothing. */
-import { healingScript } from "./healing";
+import { HEALING_SCRIPT } from "../rendered";
 
 /** Lines of the journal that are shown for a unit in trouble. */
 const JOURNAL_LINES = 6;
@@ -33,6 +33,6 @@ say overlay "$(timeout 10 docker network inspect "$network" --format '{{json .}}
 for file in ${certificateFiles.join(" ")}; do
   if [ -f "$file" ]; then say certificate "$file $(base64 -w 0 < "$file")"; fi
 done
-if [ -f ${healingScript} ]; then sh ${healingScript} say 2>/dev/null | sed 's/^/healing=/' || :; fi
+if [ -f ${HEALING_SCRIPT} ]; then sh ${HEALING_SCRIPT} say 2>/dev/null | sed 's/^/healing=/' || :; fi
 say end yes
 `;

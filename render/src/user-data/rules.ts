@@ -52,13 +52,25 @@ function pathFaults(path: string, distribution: Distribution): Omit<Fault, "item
   ) {
     return [{ fault: "its path has empty parts, dots for parts, or no name", remedy: "write it out" }];
   }
-  // Fedora CoreOS keeps /usr/local in /var.
-  const writable = distribution === "fedora-coreos" && path.startsWith("/usr/local/");
-  if (path.startsWith("/usr/") && !writable) {
+  if (distribution === "fedora-coreos" && writableOnFedora.some((folder) => path.startsWith(`${folder}/`))) {
+    return [];
+  }
+  if (path.startsWith("/usr/")) {
     return [{ fault: "/usr is read-only there", remedy: "put it below /etc, /opt or /var" }];
   }
-  return [];
+  return distribution === "fedora-coreos"
+    ? [{ fault: "/ is read-only there", remedy: "put it below /etc, /opt, /srv or /var" }]
+    : [];
 }
+
+/**
+ * /etc and /var, where others lead ("Configuring Storage" in Fedora CoreOS's documentation), and what is in memory: the
+ * system has nothing else to write to.
+ */
+const writableOnFedora = [
+  ...["/etc", "/var", "/home", "/mnt", "/opt", "/root", "/srv", "/usr/local"],
+  ...["/run", "/tmp"],
+];
 
 function modeFaults(mode: number): Omit<Fault, "item">[] {
   if (!Number.isInteger(mode) || mode < 0) {

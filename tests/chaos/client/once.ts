@@ -6,11 +6,14 @@ export interface Once {
   readonly path: string;
   readonly method: string;
   readonly timeoutMs: number;
+  readonly body?: string;
 }
 
 async function main(): Promise<void> {
   const asked = await told<readonly Once[]>();
-  const heard = asked.map(({ login, path, method, timeoutMs }) => request(login, path, timeoutMs, method));
+  const heard = asked.map(({ login, path, method, timeoutMs, body }) =>
+    request(login, path, timeoutMs, method, false, body),
+  );
   for (const answer of await Promise.all(heard)) tell(answer);
 }
 

@@ -1,11 +1,12 @@
-/** Runs on a client: reads everything that was acknowledged, by tag and by digest, and says what is not as it was. */
+/** Runs on a client: reads what was acknowledged, by tag and by digest, and says what is not as it was. */
 import * as https from "node:https";
-import { readsOf, type Entry, type Read } from "../ledger";
+import type { Read } from "../reading";
 import { request, tell, told, type Login } from "./request";
 
 export interface Reading {
   readonly login: Login;
-  readonly entries: readonly Entry[];
+  /** One after the other within each part. */
+  readonly reads: readonly (readonly Read[])[];
 }
 
 const TIMEOUT_MS = 30_000;
@@ -27,11 +28,11 @@ async function wrong(login: Login, { path, method, digest }: Read): Promise<stri
 }
 
 async function main(): Promise<void> {
-  const { login, entries } = await told<Reading>();
-  const queue = readsOf(entries);
+  const { login, reads } = await told<Reading>();
+  const queue = [...reads];
   const work = async (): Promise<void> => {
-    for (let reads = queue.shift(); reads; reads = queue.shift()) {
-      for (const read of reads) {
+    for (let part = queue.shift(); part; part = queue.shift()) {
+      for (const read of part) {
         const problem = await wrong(login, read);
         if (problem !== undefined) tell(problem);
       }

@@ -28,13 +28,22 @@ const ACCEPT = [
   "application/vnd.docker.distribution.manifest.v2+json",
 ].join(", ");
 
-/** @param agent of the connections that are kept; without one there is a new one each time */
+const bodyHeaders = (body: string): Record<string, string> => ({
+  "content-type": "application/octet-stream",
+  "content-length": String(Buffer.byteLength(body)),
+});
+
+/**
+ * @param agent of the connections that are kept; without one there is a new one each time
+ * @param body nothing where it is not given
+ */
 export function request(
   login: Login,
   target: string,
   timeoutMs: number,
   method = "GET",
   agent: https.Agent | false = false,
+  body?: string,
 ): Promise<Heard> {
   const { hostname, port } = new URL(`https://${login.host}`);
   const start = Date.now();
@@ -57,26 +66,26 @@ export function request(
         ca: login.ca,
         agent,
         auth: `${login.username}:${login.password}`,
-        headers: { accept: ACCEPT },
+        headers: { accept: ACCEPT, ...(body === undefined ? {} : bodyHeaders(body)) },
       },
       (response) => {
         const firstByteMs = Date.now() - start;
         const hash = createHash("sha256");
-        let body = "";
+        let said = "";
         response.on("data", (chunk: Buffer) => {
           hash.update(chunk);
-          if (body.length < 4096) body += chunk.toString("latin1");
+          if (said.length < 4096) said += chunk.toString("latin1");
         });
         response.on("error", failed);
         response.on("end", () => {
           const { statusCode: status = 0, headers } = response;
-          resolve({ status, firstByteMs, digest: `sha256:${hash.digest("hex")}`, headers, body });
+          resolve({ status, firstByteMs, digest: `sha256:${hash.digest("hex")}`, headers, body: said });
         });
       },
     );
     asked.setTimeout(timeoutMs, () => asked.destroy(new Error(`silent for ${timeoutMs} ms`)));
     asked.on("error", failed);
-    asked.end();
+    asked.end(body);
   });
 }
 

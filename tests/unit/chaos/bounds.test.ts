@@ -1,9 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { brokenBetween, brokenBounds, type Between, type Row } from "../../chaos/bounds";
+import type { Cause } from "../../chaos/causes";
 import { nothing } from "../../chaos/kept";
+import type { PushFailure } from "../../chaos/measure";
 import type { Step } from "../../chaos/plan";
-import { betweenCells, brokenRows, cellsOf, page, rowText } from "../../chaos/table";
-import { plainRow } from "./rows";
+import { betweenCells, brokenRows, cellsOf, page, rowText, type Page } from "../../chaos/table";
+import { plainChange, plainRow } from "./rows";
 
 const good: Row = {
   ...plainRow,
@@ -23,6 +25,8 @@ const between: Between = {
   pulls: { all: 30, before: 0, after: 0 },
   reasons: ["1× push: too slow"],
 };
+
+const dated = { ...good, commit: "0123456789ab" };
 
 describe("bounds", () => {
   test("are kept, or say how far off they are", () => {
@@ -56,22 +60,69 @@ describe("bounds", () => {
     }
   });
 
-  test("want a push to succeed while one node is hurt, and none where pushes are refused", () => {
+  test("want a push to succeed while one node is hurt, a large one too, and none where pushes are refused", () => {
     expect(brokenBounds({ ...good, pushed: 0 })).toEqual(["no push begun while it lasted succeeded"]);
+    const large = { count: 2, bytes: 40 * 1024 ** 2, meanwhile: 0 };
+    expect(brokenBounds({ ...good, large })).toEqual([
+      "no large layer begun while it lasted was acknowledged",
+    ]);
+    expect(brokenBounds({ ...good, pushed: 0, large, step: { fault: "full-disk", role: "minio" } })).toEqual(
+      [],
+    );
     const step = { fault: "power", role: "minio", count: 2, refuses: "pushes" } as const;
-    expect(brokenBounds({ ...good, step, pushed: 0, notPushed: 3 })).toEqual([]);
+    expect(brokenBounds({ ...good, step, pushed: 0, large })).toEqual([]);
+    const none = { ...large, count: 0 };
+    expect(brokenBounds({ ...good, step, large: none })).toEqual(["no new large layer was acknowledged"]);
   });
 
-  test("want all pushes to succeed while one MinIO is down and nothing else is wrong", () => {
-    const failed = (step: Step): string[] => brokenBounds({ ...good, step, notPushed: 1 });
-    const broken = ["1 pushes begun while it lasted failed"];
-    expect(failed({ fault: "power", role: "leader" })).toEqual(broken);
-    expect(failed({ fault: "freeze-host", role: "leader" })).toEqual(broken);
-    for (const fault of ["kill", "freeze"] as const) {
-      expect(failed({ fault, choice: "minio", role: "minio" })).toEqual(broken);
-      expect(failed({ fault, choice: "registry", role: "registry" })).toEqual([]);
+  const failing = (begun: PushFailure["begun"], ...those: Cause[]): PushFailure[] =>
+    those.map((cause) => ({ begun, cause }));
+
+  test("want all pushes to succeed while any one node is hurt, but for a number where that is said", () => {
+    const failed = (step: Step, ...those: Cause[]): string[] =>
+      brokenBounds({ ...good, step, failures: failing("while it lasted", ...those) });
+    for (const fault of ["power", "freeze-host", "lose", "wipe"] as const)
+      expect(failed({ fault, role: "leader" }, "cut"), fault).toEqual([
+        "1 pushes begun while it lasted failed: the connection ended with its front",
+      ]);
+    for (const fault of ["kill", "freeze"] as const)
+      for (const choice of ["minio", "registry", "s3", "nginx", "keepalived", "etcd"])
+        expect(failed({ fault, choice, role: "minio" }, "inside")).toHaveLength(1);
+    for (const fault of ["drop", "drop-in", "drop-out", "cut-off", "slow-disk", "read-only-disk"] as const) {
+      expect(failed({ fault, role: "minio" }, "inside", "slow"), fault).toEqual([]);
+      expect(failed({ fault, role: "minio" }, "inside", "slow", "slow")).toEqual([
+        "3 pushes begun while it lasted failed, 2 may",
+      ]);
+      expect(failed({ fault, role: "minio" }, "noFront", "other")).toEqual([
+        "2 pushes begun while it lasted failed: no front at the VIP, nobody knows why",
+      ]);
     }
-    expect(failed({ fault: "full-disk", role: "minio" })).toEqual([]);
+    expect(failed({ fault: "kill", choice: "docker", role: "leader" }, "cut", "inside")).toEqual([]);
+    expect(failed({ fault: "full-disk", role: "minio" }, ...Array<Cause>(9).fill("inside"))).toEqual([]);
+    expect(failed({ fault: "full-disk", role: "minio" }, "refused")).toHaveLength(1);
+  });
+
+  test("let few pushes fail that were under way when the fault came or ended, and none be refused", () => {
+    const failed = (...those: Cause[]): string[] =>
+      brokenBounds({ ...good, failures: failing("around", ...those) });
+    expect(failed("cut", "slow", "inside")).toEqual([]);
+    expect(failed("cut", "cut", "cut", "cut")).toEqual(["4 pushes begun before or after that failed, 3 may"]);
+    expect(failed("refused")).toEqual(["1 pushes begun before or after that failed: refused"]);
+    const step = { fault: "power", role: "minio", count: 2, refuses: "pushes" } as const;
+    const two = (...those: Cause[]): string[] =>
+      brokenBounds({ ...good, step, failures: failing("while it lasted", ...those) });
+    expect(two(...Array<Cause>(20).fill("unavailable"))).toEqual([]);
+    expect(two("lostUpload")).toEqual(["1 pushes of the row failed: an upload begun before is unknown"]);
+  });
+
+  test("want etcd to take writes while one of its members is hurt", () => {
+    expect(brokenBounds({ ...good, etcd: { ok: 4, failed: 2 } })).toEqual([]);
+    expect(brokenBounds({ ...good, etcd: { ok: 4, failed: 3 } })).toEqual(["etcd did not take 3 writes"]);
+    expect(brokenBounds({ ...good, etcd: { ok: 0, failed: 1 } })).toEqual([
+      "etcd took no write while it lasted",
+    ]);
+    const step = { fault: "power", role: "minio", count: 2, refuses: "pushes" } as const;
+    expect(brokenBounds({ ...good, step, etcd: { ok: 0, failed: 9 } })).toEqual([]);
   });
 
   test("want the VIP to leave its holder, in time where others miss it at once", () => {
@@ -91,8 +142,14 @@ describe("bounds", () => {
   test("are not kept by a row in which hardly anything was asked", () => {
     expect(brokenBounds({ ...good, pulls: { all: 5, before: 0, after: 0 } })).toEqual(["only 5 pulls"]);
     expect(brokenBounds({ ...good, probes: 119 })).toEqual(["the prober asked only 119 times in 60 s"]);
-    expect(brokenBounds({ ...good, looks: 29 })).toEqual(["the VIP was looked for only 29 times in 60 s"]);
-    const enough = { probes: 120, looks: 30, pulls: { all: 6, before: 0, after: 0 } };
+    expect(brokenBounds({ ...good, looks: { seconds: 53, of: 60 } })).toEqual([
+      "the VIP was looked for in 53 of 60 seconds only",
+    ]);
+    expect(brokenBounds({ ...good, hurtProbes: 1 })).toEqual([
+      "the prober asked for the hurt registry's manifest only 1 times",
+    ]);
+    const looks = { seconds: 54, of: 60 };
+    const enough = { probes: 120, looks, hurtProbes: 2, pulls: { all: 6, before: 0, after: 0 } };
     expect(brokenBounds({ ...good, ...enough })).toEqual([]);
   });
 
@@ -113,40 +170,77 @@ describe("bounds", () => {
     expect(brokenBetween(failed)).toEqual(["2 pushes failed", "1 pulls failed"]);
     expect(betweenCells(failed).at(-1)).toBe("2 pushes failed; 1 pulls failed");
     expect(betweenCells(between)).toHaveLength(cellsOf(good).length);
-    expect(brokenRows({ ...nothing, rows: [good], between })).toBe(0);
-    expect(brokenRows({ ...nothing, rows: [{ ...good, probes: 0 }], between: failed })).toBe(2);
+    expect(brokenRows({ ...nothing, rows: [dated], between })).toBe(0);
+    const found = { ...nothing, rows: [{ ...dated, probes: 0 }], between: failed };
+    expect(brokenRows(found)).toBe(2);
+    // What is lost at the end is a row's worth.
+    expect(brokenRows({ ...found, atEnd: { bytes: 1, lost: ["a", "b"] } })).toBe(3);
   });
 
   test("are the last column of the table", () => {
     const mended = { ...good, step: { ...good.step, remedy: "up" }, lost: ["x"], command: "`x`" } as const;
     expect(cellsOf({ ...mended, refusedSeconds: 12.34 }).slice(-6)).toEqual([
-      "1 s",
+      "1.0 s",
       "1",
       "12.3 s",
       "31 s, by `x`",
       "2× pull: too slow",
       "1 acknowledged are lost",
     ]);
+    expect(cellsOf({ ...good, etcd: { ok: 9, failed: 1 } })[5]).toBe("10, 1");
     expect(rowText({ ...good, refusedSeconds: 12.34 })).toContain(" · refused after: 12.3 s · ");
-    const text = page({
-      where: "4 nodes",
-      rows: [good],
-      changes: [],
-      notRun: [{ step: { fault: "slow-disk", role: "holder" }, because: "there is no io.max" }],
-      between,
-      left: [{ fault: "drop", role: "etcd" }],
-      leftChanges: ["a user's password"],
-      acknowledged: { count: 7, bytes: 3 * 1024 ** 2 },
-    });
+    const text = page(whole);
     expect(text).toContain(
-      "| power | the VIP's holder, MinIO node | 9, 2, 1 | 30, 2, 0 | 1.23 s | 0.09 s | 0.10 s | 1 s | 0 | - | 31 s | 2× pull: too slow | kept |",
+      "| power | the VIP's holder, MinIO node | 9, 2, 1 | 30, 2, 0 | 3 (22 MiB), 1 | - | 1.23 s | 0.09 s | 0.10 s | 1.0 s | 0 | - | 31 s | 2× pull: too slow | kept |",
     );
     expect(text).toContain(
-      "| between faults | - | 9, 1, 0 | 30, 0, 0 | - | - | - | - | - | - | - | 1× push: too slow | kept |",
+      "| between faults | - | 9, 1, 0 | 30, 0, 0 | - | - | - | - | - | - | - | - | - | 1× push: too slow | kept |",
     );
+  });
+});
+
+const whole: Page = {
+  ...nothing,
+  where: "4 nodes",
+  rows: [dated],
+  changes: [{ ...plainChange, name: "another image", commit: dated.commit }],
+  notRun: [
+    { step: { fault: "slow-disk", role: "holder" }, because: "there is no io.max", commit: dated.commit },
+  ],
+  notChanged: [{ name: "rebooted", because: "it is for platform x", commit: dated.commit }],
+  between,
+  left: [{ fault: "drop", role: "etcd" }],
+  leftChanges: ["a user's password"],
+  acknowledged: { count: 7, bytes: 3 * 1024 ** 2 },
+  atEnd: { bytes: 3 * 1024 ** 2, lost: [] },
+};
+
+describe("the page", () => {
+  test("says what was done, read back, and not done, and why", () => {
+    const text = page(whole);
     expect(text).toContain("Not run: slow-disk: the VIP's holder, because there is no io.max.");
-    expect(text).toContain("7 pushes were acknowledged (3 MiB). Every bound was kept. Not in this run: 1 of");
+    expect(text).toContain("Not run: rebooted, because it is for platform x.");
+    expect(text).toContain(
+      "7 pushes were acknowledged (3 MiB). At the end 3 MiB were read back, every byte: 0 lost. Every bound was kept. Not in this run: 1 of",
+    );
+    expect(text).toContain("Of 0123456789ab.");
     expect(text).toContain("Left out: drop (etcd).");
     expect(text).toContain("Left out: a user's password.");
+    expect(page({ ...whole, atEnd: nothing.atEnd })).toContain("They were not yet read back as a whole.");
+  });
+
+  test("says of which commit each row is, where they are of several", () => {
+    const other = { ...plainChange, name: "another image", commit: "ba9876543210" };
+    expect(page({ ...whole, changes: [other] })).toContain(
+      "Of several commits. Of 0123456789ab: power: the VIP's holder. Of ba9876543210: change: another image.",
+    );
+  });
+
+  test("says what pushes of a change may fail for, and while a fault lasts", () => {
+    const expects = [{ cause: "cut", because: "the front stops" }] as const;
+    const text = page({ ...whole, changes: [{ ...plainChange, name: "x", expects, commit: "1" }] });
+    expect(text).toContain("- x: the connection ended with its front, as the front stops\n");
+    expect(text).toContain("any under `full-disk`, as MinIO takes nothing while one drive is full");
+    expect(text).toMatch(/2 at most under `drop`, `drop-in`, `drop-out`, `cut-off`, as what is under way/);
   });
 });

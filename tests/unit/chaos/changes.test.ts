@@ -7,18 +7,10 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseDocument } from "yaml";
 import { checkout } from "../../../lab/instance";
 import { packLayer, writeArchive } from "../../../lab/archive";
-import {
-  brokenChange,
-  causeOf,
-  reasonsOf,
-  refusals,
-  turnedAway,
-  unexplained,
-  type ChangeRow,
-} from "../../chaos/changeRow";
+import { causeOf, reasonsOf, unexpected } from "../../chaos/causes";
+import { brokenChange, refusals, turnedAway, type ChangeRow } from "../../chaos/changeRow";
 import { archiveIn, changes, chosenChanges, urnsOf } from "../../chaos/changes";
 import { watchStoreKey } from "../../chaos/storeKey";
-import { watchMembers } from "../../chaos/turns";
 import type { Outcome } from "../../chaos/load";
 import { pauseOf } from "../../chaos/pause";
 import { changeCells } from "../../chaos/table";
@@ -107,14 +99,24 @@ describe("changes", () => {
     expect(brokenChange({ ...good, pushesGoOn: true })).toEqual(["1 pushes failed"]);
     const again = { all: 9, before: 2, after: 0 };
     expect(brokenChange({ ...good, pushes: again, pushesGoOn: true })).toEqual([]);
+    const large = { count: 2, bytes: 1, meanwhile: 0 };
+    expect(brokenChange({ ...good, large })).toEqual(["no large layer begun meanwhile was acknowledged"]);
+    expect(brokenChange({ ...good, large, pauseSeconds: 31 })).toEqual([]);
+    expect(brokenChange({ ...good, large: { ...large, count: 0 } })).toEqual([
+      "no new large layer was acknowledged",
+    ]);
+    expect(brokenChange({ ...good, looks: { seconds: 70, of: 85 } })).toEqual([
+      "the VIP was looked for in 70 of 85 seconds only",
+    ]);
     expect(changeCells(good)).toEqual([
       "nginx: a setting",
       "9, 2, 1",
       "30, 2, 0",
+      "5 (30 MiB), 4",
       "400, 3",
       "0.80 s",
       "0.09 s",
-      "0 s",
+      "0.0 s",
       "0",
       "81 s",
       "2× pull: the connection ended with its front",
@@ -131,6 +133,9 @@ describe("changes", () => {
       ]),
     ).toEqual([]);
     expect(refusals([{ ...probe, status: 401 }])).toEqual(["1 requests were refused"]);
+    const inside = [{ ...probe, status: 500 }];
+    expect(refusals(inside)).toEqual(["1 requests were answered with 500"]);
+    expect(refusals(inside, [{ cause: "inside", because: "x" }])).toEqual([]);
   });
 
   test("say why a push had to be tried again", () => {
@@ -141,19 +146,67 @@ describe("changes", () => {
       { ...outcome, retries: 0 },
     ];
     expect(reasonsOf(outcomes)).toEqual(["2× push: the connection ended with its front"]);
-    expect(causeOf("dial tcp 10.0.2.10:443: connect: connection refused")).toBe("no front at the VIP");
-    expect(causeOf("received unexpected HTTP status: 503 Service Unavailable")).toBe("no registry or store");
+    expect(causeOf("dial tcp 10.0.2.10:443: connect: connection refused")).toBe("noFront");
+    expect(causeOf("received unexpected HTTP status: 503 Service Unavailable")).toBe("unavailable");
+    expect(causeOf("received unexpected HTTP status: 500 Internal Server Error")).toBe("inside");
+    expect(causeOf("requested access to the resource is denied")).toBe("refused");
+    expect(
+      causeOf('Patch "https://…": write tcp 10.0.2.21:1->10.0.2.10:443: use of closed network connection'),
+    ).toBe("cut");
+    // A number in a name is no status.
+    const named =
+      'Put "https://10.0.2.10/v2/chaos/client2-again-403/manifests/t500": read: connection reset by peer';
+    expect(causeOf(named)).toBe("cut");
+    expect(causeOf("reading 10.0.2.10/chaos/client1-again-500:t500: the moon was full")).toBe("other");
   });
 
-  test("have no push that failed for a reason nobody understands", () => {
+  test("have no push that failed for another reason than the row expects", () => {
     const push = { kind: "push", client: "c", start: 1, end: 2, ok: false, retries: 3 } as const;
     const outcomes: Outcome[] = [
       { ...push, error: "unexpected EOF" },
       { ...push, error: "the moon was full" },
       { ...push, error: "the moon was new", ok: true },
       { ...push, error: "the moon was half", kind: "pull" },
+      { ...push, ok: true, retries: 0 },
     ];
-    expect(unexplained(outcomes)).toEqual(["a push failed, and it is not understood why: the moon was full"]);
+    const cut = { cause: "cut", because: "the front stops" } as const;
+    expect(unexpected(outcomes, [cut])).toEqual(["not expected: 1× push: failed, other: the moon was full"]);
+    expect(unexpected(outcomes)).toEqual([
+      "not expected: 1× push: failed, the connection ended with its front",
+      "not expected: 1× push: failed, other: the moon was full",
+    ]);
+  });
+
+  test("have nothing refused, and nothing that failed inside, at the first try either, unless the row says so", () => {
+    const outcome = { kind: "pull", client: "c", start: 1, end: 2, ok: true, retries: 1 } as const;
+    const outcomes: Outcome[] = [
+      { ...outcome, error: "unauthorized: authentication required" },
+      { ...outcome, error: "HTTP status: 500 Internal Server Error" },
+      { ...outcome, kind: "push", ok: false, error: "denied: requested access to the resource is denied" },
+      { ...outcome, error: "EOF" },
+    ];
+    expect(unexpected(outcomes)).toEqual([
+      "not expected: 1× pull: refused",
+      "not expected: 1× pull: something failed inside",
+      "not expected: 1× push: failed, refused",
+    ]);
+    expect(unexpected(outcomes, [{ cause: "refused", because: "x" }])).toEqual([
+      "not expected: 1× pull: something failed inside",
+    ]);
+  });
+
+  test("expect no refusal, and a failure inside where all of MinIO starts anew alone", () => {
+    const of = (cause: string) =>
+      changes
+        .filter(({ expects = [] }) => expects.some((one) => one.cause === cause))
+        .map(({ name }) => name);
+    expect(of("refused")).toEqual([]);
+    expect(of("other")).toEqual([]);
+    expect(of("inside")).toEqual(["MinIO: another program"]);
+    expect(of("lostUpload")).toEqual(["nginx + registry + keepalived: other settings and secret of uploads"]);
+    expect(of("cut")).toEqual(
+      changes.filter(({ fronts, pauses }) => fronts || pauses).map(({ name }) => name),
+    );
   });
 
   test("of nginx refuse no connection", () => {
@@ -171,10 +224,23 @@ describe("changes", () => {
     );
   });
 
-  test("let no push fail where MinIO goes on, and have each member's turn looked at", () => {
-    const goOn = changes.filter(({ pushesGoOn }) => pushesGoOn);
-    expect(goOn.map(({ name, watch }) => [name, watch])).toEqual([
-      ["MinIO: another image of the same version", watchMembers],
+  test("let no push fail where MinIO goes on", () => {
+    expect(changes.filter(({ pushesGoOn }) => pushesGoOn).map(({ name }) => name)).toEqual([
+      "MinIO: another image of the same version",
+    ]);
+  });
+
+  test("have looked at whether they go node by node, or end at the first that fails", () => {
+    const seen = changes.flatMap(({ name, restarts }) =>
+      restarts ? [`${restarts.programs.join("+")} on ${restarts.where}: ${name}`] : [],
+    );
+    expect(seen).toEqual([
+      "nginx+registry+keepalived on every node: nginx + registry + keepalived: other images",
+      "nginx+registry on every node: nginx + registry + keepalived: other settings and secret of uploads",
+      "nginx+registry+keepalived on the first alone: registry + nginx + keepalived: images that do not start",
+      "nginx on every node: the front's certificate renewed + a user's password",
+      "minio on every node: MinIO: another image of the same version",
+      "registry on every node: registries: another key for the store",
     ]);
   });
 

@@ -3,20 +3,11 @@ import { describe, expect, test } from "vitest";
 import type { ChangeRow } from "../../chaos/changeRow";
 import { besideNext, failAll } from "../../chaos/changing";
 import type { Ran, TestLab } from "../../support/testLab";
-
-const none = { all: 0, before: 0, after: 0 };
+import { plainChange } from "./rows";
 
 const rowOf = (name: string, problems: readonly string[] = []): ChangeRow => ({
+  ...plainChange,
   name,
-  pushes: none,
-  pulls: none,
-  probes: { all: 0, unanswered: 0 },
-  gapMs: 0,
-  slowestMs: 0,
-  secondsOfTwo: 0,
-  lost: [],
-  seconds: 0,
-  reasons: [],
   problems,
 });
 

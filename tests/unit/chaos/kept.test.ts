@@ -4,14 +4,16 @@ import * as path from "node:path";
 import { expect, test } from "vitest";
 import { joined, keep, keptIn, nothing, type Found } from "../../chaos/kept";
 import { shortly } from "../../chaos/recover";
+import { plainRow } from "./rows";
 
 const counts = (all: number) => ({ all, before: 2, after: 1 });
 const found = {
   ...nothing,
-  rows: [{ step: { fault: "power", role: "holder" }, slowestMs: Infinity, strengthSeconds: 31.4 }],
+  rows: [{ ...plainRow, slowestMs: Infinity, commit: "0123456789ab" }],
   between: { pushes: counts(5), pulls: counts(9), reasons: ["x"] },
   acknowledged: { count: 7, bytes: 70 },
-} as unknown as Found;
+  atEnd: { bytes: 70, lost: ["y"] },
+} satisfies Found;
 
 test("what was found is there again for another run, also what never came", () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-test-"));
@@ -20,6 +22,10 @@ test("what was found is there again for another run, also what never came", () =
     expect(() => keptIn(file)).toThrow(/no run has kept anything in .*rows\.json: leave --from out/);
     keep(file, found);
     expect(keptIn(file)).toEqual(found);
+    const { large, ...less } = found.rows[0] ?? plainRow;
+    expect(large.count).toBe(3);
+    fs.writeFileSync(file, JSON.stringify({ ...found, rows: [less] }));
+    expect(() => keptIn(file)).toThrow(/are of another time, with fewer figures: leave --from out/);
   } finally {
     fs.rmSync(folder, { recursive: true });
   }
@@ -35,6 +41,7 @@ test("two runs that went on with each other are one", () => {
     reasons: ["x", "x"],
   });
   expect(both.acknowledged).toEqual({ count: 14, bytes: 140 });
+  expect(both.atEnd).toEqual({ bytes: 140, lost: ["y", "y"] });
 });
 
 test("of an error of many lines, the first and what was wrong is told", () => {

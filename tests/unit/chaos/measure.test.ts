@@ -7,12 +7,15 @@ import {
   countsOf,
   inNone,
   longestGap,
+  lookedAt,
+  pushFailures,
   secondsOfTwo,
+  seldomLooked,
   slowestFirstByte,
   wasElsewhere,
 } from "../../chaos/measure";
 import { outcomeOf } from "../../chaos/skopeo";
-import { holdersOf, showsAddress } from "../../chaos/vip";
+import { holdersOf, showsAddress, showsOf } from "../../chaos/vip";
 
 const probe = (at: number, firstByteMs: number, status = 200): Probe => ({
   path: "/v2/",
@@ -55,6 +58,10 @@ test("two holders count while they last on end", () => {
   }));
   expect(secondsOfTwo(samples, { from: 0, to: 9000 })).toBe(3);
   expect(secondsOfTwo(samples, { from: 0, to: 3500 })).toBe(2);
+  // By tenths, and what is over counts as one.
+  const two = ["n1", "n2"];
+  const often = [0, 1000, 1200, 2240].map((at) => ({ at, nodes: two }));
+  expect(secondsOfTwo([...often, { at: 2430, nodes: ["n1"] }], { from: 0, to: 9000 })).toBe(2.5);
 });
 
 test("two holders count by the clock, where some looks are missing or late", () => {
@@ -82,12 +89,33 @@ test("the VIP is elsewhere once another node has it, and none that was hurt", ()
   expect(countIn(samples, { from: 1000, to: 3000 })).toBe(3);
 });
 
-test("a node that cannot be looked at hides no other", async () => {
+test("a look at a node that fails is none", async () => {
   const host = (name: string) => ({ kind: "node", name, netns: name }) as const;
   const hosts = ["n1", "n2", "n3"].map(host) as unknown as Parameters<typeof holdersOf>[0]["hosts"];
   const shows = (netns: string) =>
     netns === "n2" ? Promise.reject(new Error("no such namespace")) : Promise.resolve(netns === "n3");
-  expect(await holdersOf({ hosts, vip: "10.0.2.10" }, shows)).toEqual(["n3"]);
+  await expect(holdersOf({ hosts, vip: "10.0.2.10" }, shows)).rejects.toThrow("no such namespace");
+  const off = (netns: string) => Promise.resolve(netns === "n3");
+  expect(await holdersOf({ hosts, vip: "10.0.2.10" }, off)).toEqual(["n3"]);
+});
+
+test("a host that is off has no address, and one of which nothing can be said is told from it", () => {
+  const failed = (stderr: string) => ({ code: 1, stdout: "", stderr });
+  expect(showsOf({ code: 0, stdout: "[]", stderr: "" })).toBe(false);
+  expect(showsOf(failed('Cannot open network namespace "moorage0-coreos1": No such file or directory'))).toBe(
+    false,
+  );
+  expect(showsOf(failed('Device "eth0" does not exist.'))).toBe(false);
+  expect(() => showsOf(failed("fork: Resource temporarily unavailable"))).toThrow(
+    /who has the VIP cannot be seen: fork/,
+  );
+});
+
+test("seconds count as looked at once, however often that was", () => {
+  const samples = [1000, 1200, 1900, 2100, 4000, 9000].map((at) => ({ at, nodes: [] }));
+  expect(lookedAt(samples, { from: 1000, to: 5500 })).toEqual({ seconds: 3, of: 4 });
+  expect(seldomLooked({ seconds: 9, of: 10 })).toEqual([]);
+  expect(seldomLooked({ seconds: 8, of: 10 })).toEqual(["the VIP was looked for in 8 of 10 seconds only"]);
 });
 
 test("an address counts on a link that others can see", () => {
@@ -133,4 +161,22 @@ test("a path is answered again by its first success after that", () => {
   const probes = [probe(900, 10), probe(1200, 10, 503), probe(1500, 30), probe(1400, 900)];
   expect(answeredFrom(probes, "/v2/", { from: 1000, to: 9000 })).toBe(1530);
   expect(answeredFrom(probes, "/v2/", { from: 2000, to: 9000 })).toBe(9000);
+});
+
+test("pushes that failed for good are told by when they were begun, and why", () => {
+  const push = (start: number, end: number, error?: string) =>
+    ({ kind: "push", client: "c", retries: 0, start, end, ok: error === undefined, error }) as const;
+  const outcomes = [
+    push(5, 9, "EOF"),
+    push(8, 12, "use of closed network connection"),
+    push(14, 40, "HTTP status: 500"),
+    push(15, 16),
+    push(22, 23, "the moon was full"),
+    { ...push(15, 16, "EOF"), kind: "pull" } as const,
+  ];
+  expect(pushFailures(outcomes, { from: 10, to: 30 }, { from: 13, to: 20 })).toEqual([
+    { begun: "around", cause: "cut" },
+    { begun: "while it lasted", cause: "inside" },
+    { begun: "around", cause: "other" },
+  ]);
 });

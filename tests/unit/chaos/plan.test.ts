@@ -87,10 +87,10 @@ describe("the plan", () => {
     };
     const two = doneFor(cast);
     expect(two.filter((name) => /^(power|corrupt minio):/.test(name))).toEqual([
-      "power: the VIP's holder",
-      "power: Swarm's leader",
       "corrupt minio: the VIP's holder",
       "corrupt minio: Swarm's leader",
+      "power: the VIP's holder",
+      "power: Swarm's leader",
     ]);
     expect(two.filter((name) => /^(kill|freeze) /.test(name))).toHaveLength(16);
     expect(doneFor({ ...cast, leader: "n2" }).filter((name) => name.startsWith("power:"))).toHaveLength(1);
@@ -104,8 +104,8 @@ describe("the plan", () => {
     expect(holdSeconds({ fault: "kill", choice: "etcd", role: "etcd" })).toBe(8);
     expect(holdSeconds({ fault: "lose", role: "etcd" })).toBe(8);
     expect(holdSeconds({ fault: "power", role: "etcd" })).toBe(25);
-    expect(holdSeconds({ fault: "power", role: "minio", count: 2, refuses: "pushes" })).toBe(40);
-    expect(holdSeconds({ fault: "power", role: "holder", count: 4, refuses: "silence" })).toBe(25);
+    expect(holdSeconds({ fault: "power", role: "minio", count: 2, refuses: "pushes" })).toBe(45);
+    expect(holdSeconds({ fault: "power", role: "holder", count: 4, refuses: "silence" })).toBe(45);
   });
 
   test("mends etcd's files by an update, and has etcd open them anew where its disk is read-only", () => {
@@ -116,9 +116,17 @@ describe("the plan", () => {
     expect(killsEtcd("full-disk", ["etcd"])).toBe(false);
   });
 
-  test("asks nobody for a refusal where nobody is left", () => {
-    const all = fullPlan().filter((step) => step.count === cast.nodes.length);
-    expect(all.map(({ refuses }) => refuses)).toEqual(["silence"]);
+  test("asks nobody for a refusal where nobody is left, or one that has no VIP", () => {
+    const all = fullPlan().filter(({ count = 1 }) => count > 2);
+    expect(all.map(({ fault, count, refuses }) => [fault, count, refuses])).toEqual([
+      ["freeze", 3, "everything"],
+      ["power", 3, "silence"],
+      ["power", cast.nodes.length, "silence"],
+    ]);
+    const [, hosts] = all;
+    if (!hosts) throw new Error("no three hosts");
+    // The one that is left had the VIP, and has to give it up.
+    expect(nodesFor(hosts, cast)).toEqual(["n3", "n4", "n1"]);
   });
 
   test("is cut down by name", () => {
@@ -142,7 +150,7 @@ describe("what is left of a run", () => {
     const done = [{ step: drop[0] as Step, roles: ["holder", "minio", "registry"] as const }];
     expect(expected(drop, done).map(({ role }) => role)).toEqual(["leader"]);
     expect(expected(drop, [{ step: drop[0] as Step, roles }])).toEqual([]);
-    expect(expected(plan, [])).toHaveLength(12 + 14 + 6 + 4 + 2 + 3 + 2 + 1);
+    expect(expected(plan, [])).toHaveLength(12 + 14 + 6 + 4 + 2 + 4 + 2 + 1);
   });
 
   test("takes as long as what was like it, or as is usual", () => {

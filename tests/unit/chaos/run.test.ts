@@ -13,6 +13,7 @@ import { recover, restore } from "../../chaos/recover";
 import { round } from "../../chaos/round";
 import { Run, type Todo } from "../../chaos/run";
 import type { Stage } from "../../chaos/stage";
+import { undone } from "../../chaos/verdict";
 import type { TestLab } from "../../support/testLab";
 import { plainChange, plainRow } from "./rows";
 
@@ -35,8 +36,11 @@ const outcome = (start: number, end: number, ok: boolean) =>
   ({ kind: "pull", client: "c", retries: 0, start, end, ok }) as const;
 const outcomes = [outcome(2000, 3000, false), outcome(60_000, 70_000, false), outcome(100, 200, true)];
 
+const COMMIT = "0123456789ab";
+
 let folder: string;
 let said: string[];
+let room: number;
 let run: Run;
 let runOf: (todo: Todo) => Run;
 
@@ -44,10 +48,18 @@ beforeEach(() => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-test-"));
   said = [];
   const ledger = { entries: [1, 2], bytes: 20 };
-  const stage = { load: { outcomes }, ledger, say: (line: string) => said.push(line) };
+  const stage = {
+    load: { outcomes, stop: () => Promise.resolve() },
+    ledger,
+    say: (line: string) => said.push(line),
+    room: () => Promise.resolve(room),
+    readBack: (how: string) => Promise.resolve([`x ${how}`]),
+  };
   const lab = { instance: describeInstance(3), nodes: [1, 2, 3, 4] };
   const files = { page: path.join(folder, "page.md"), rows: path.join(folder, "rows.json"), style: folder };
-  runOf = (todo) => new Run(stage as unknown as Stage, lab as unknown as TestLab, todo, files, nothing);
+  room = 4 * 1024 ** 3;
+  runOf = (todo) =>
+    new Run(stage as unknown as Stage, lab as unknown as TestLab, todo, files, nothing, COMMIT);
   run = runOf({ plan, steps: plan, changing: [] });
   vi.mocked(restore).mockResolvedValue(true);
   vi.mocked(round).mockImplementation((_stage, step) => {
@@ -68,8 +80,9 @@ describe("a run", () => {
     const { rows, notRun, between } = run.found;
     expect(rows.map(({ step }) => nameOf(step))).toEqual([nameOf(drop), nameOf(power)]);
     expect(rows[0]?.problems).toEqual(["no node has the VIP"]);
-    expect(notRun).toEqual([{ step: slow, because: "there is no io.max" }]);
-    expect(run.left).toEqual([]);
+    expect(rows.map(({ commit }) => commit)).toEqual([COMMIT, COMMIT]);
+    expect(notRun).toEqual([{ step: slow, because: "there is no io.max", commit: COMMIT }]);
+    expect(undone(plan, run.found)).toEqual([]);
     expect(restore).toHaveBeenCalledTimes(1);
     expect(said.filter((line) => /min left/.test(line))).toEqual([
       expect.stringMatching(/ for 3 rows$/),
@@ -113,11 +126,35 @@ describe("a run", () => {
     expect(restore).toHaveBeenCalledTimes(1);
   });
 
+  test("reads everything back at its end", async () => {
+    await run.go();
+    expect(run.found.atEnd).toEqual({ bytes: 20, lost: ["x at the end"] });
+  });
+
+  test("says which changes this lab cannot have", async () => {
+    vi.mocked(changeRounds).mockImplementation(async function* (_stage, _lab, those) {
+      for (const { name } of those) yield await Promise.resolve({ ...plainChange, name });
+    });
+    run = runOf({ plan, steps: [], changing: [{ name: "one" }, { name: "two", platform: "metal" }] });
+    await run.go();
+    expect(run.found.changes.map(({ name }) => name)).toEqual(["one"]);
+    expect(run.found.notChanged).toEqual([
+      { name: "two", because: "it is for platform metal, and this lab is virtualbox", commit: COMMIT },
+    ]);
+  });
+
+  test("is not begun where its rows would fill a disk", async () => {
+    room = 1.01 * 1024 ** 3;
+    await expect(run.go()).rejects.toThrow(/^4 rows take 1\d\d\d MiB of each data disk, and 1034 are left/);
+    expect(round).not.toHaveBeenCalled();
+  });
+
   test("ends where the stack does not come back, and says how to go on", async () => {
     vi.mocked(restore).mockResolvedValue(false);
     await expect(run.go()).rejects.toThrow(/not whole after "drop: the VIP's holder": go on with --from/);
     expect(run.found.rows).toHaveLength(1);
-    expect(run.left).toEqual([slow, power, leader]);
+    expect(undone(plan, run.found)).toEqual([slow, power, leader]);
+    expect(run.found.atEnd).toEqual(nothing.atEnd);
   });
 });
 

@@ -1,5 +1,18 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
 import { describe, expect, test } from "vitest";
-import { missingInSwarm, missingOnNodes, partsOf, unhealed } from "../../chaos/strength";
+import { headOf, unlike } from "../../chaos/drives";
+import {
+  missingHealth,
+  missingInSwarm,
+  missingOnNodes,
+  missingVip,
+  objectsIn,
+  partsOf,
+  unhealed,
+  type Said,
+} from "../../chaos/strength";
 
 test("full strength is every node ready, every replica, and every member of etcd", () => {
   const output = [
@@ -69,4 +82,75 @@ test("full strength is every unit active on its node, and nothing to be healed",
 test("an object that some drives have and others have not is unhealed; one that only one has is left over", () => {
   const drives = [["a", "b", "old"], ["a", "b"], ["a", "b"], ["a"]];
   expect([...unhealed(drives)]).toEqual(["b"]);
+});
+
+test("so is a part, of another version or length too", () => {
+  const [first, second] = ["registry/a/1-1/part.1 500", "registry/a/2-2/part.1 500"];
+  const meta = "registry/a/xl.meta 364";
+  expect([
+    ...unhealed([
+      [meta, second],
+      [meta, second],
+      [meta, second],
+      [meta, first],
+    ]),
+  ]).toEqual([second]);
+  const short = [meta, second.replace("500", "499")];
+  expect([...unhealed([[meta, second], [meta, second], [meta, second], short])]).toEqual([second]);
+});
+
+test("objects are what has notes about it, but for uploads, which end", () => {
+  expect(
+    objectsIn([
+      "registry/docker/registry/v2/blobs/sha256/ab/abcd/data/xl.meta 364",
+      "registry/docker/registry/v2/blobs/sha256/ab/abcd/data/6e81/part.1 1500096",
+      "registry/docker/registry/v2/repositories/a/_uploads/0a/startedat/xl.meta 400",
+      ".minio.sys/config/iam/format.json/xl.meta 427",
+    ]),
+  ).toEqual([
+    "registry/docker/registry/v2/blobs/sha256/ab/abcd/data/xl.meta",
+    ".minio.sys/config/iam/format.json/xl.meta",
+  ]);
+});
+
+test("an object is of one version where the beginning of its notes is the same on all drives", () => {
+  const of = (a: string, b: string) =>
+    new Map([
+      ["a", a],
+      ["b", b],
+    ]);
+  expect(unlike([of("1", "2"), of("1", "2"), of("1", "2")])).toEqual([]);
+  expect(unlike([of("1", "2"), of("1", "3"), of("1", "2")])).toEqual(["b"]);
+  // One that ended meanwhile is none.
+  expect(unlike([of("1", "2"), of("1", "")])).toEqual([]);
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-test-"));
+  try {
+    const file = path.join(folder, "xl.meta");
+    fs.writeFileSync(file, Buffer.concat([Buffer.alloc(64, 1), Buffer.alloc(99, 2)]));
+    expect(headOf(file)).toBe("01".repeat(64));
+    expect(headOf(path.join(folder, "gone"))).toBe("");
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+});
+
+test("full strength is a healthy front on every node, and nothing that says it is ill or not ready", () => {
+  const front = "nginx.abc.def Up 3 minutes (healthy)";
+  const nodes: Said[] = [
+    { containers: `${front}\nregistry-n1.1.x Up 2 minutes` },
+    { containers: `nginx.abc.def Up 3 seconds (health: starting)\nregistry-n2.1.x Up 1 second (unhealthy)` },
+    {},
+  ];
+  expect(missingHealth(nodes, ["n1", "n2", "n3"])).toEqual([
+    "n2: nginx is not healthy",
+    "n2: registry-n2.1.x Up 1 second (unhealthy)",
+    "n3: nginx is not healthy",
+  ]);
+});
+
+test("full strength is one node with the VIP", () => {
+  expect(missingVip(["n1"])).toEqual([]);
+  expect(missingVip(["n1", "n2"])).toEqual(["the VIP is on n1 and n2"]);
+  expect(missingVip([])).toEqual(["the VIP is on no node"]);
+  expect(missingVip(undefined)).toEqual(["nobody sees who has the VIP"]);
 });

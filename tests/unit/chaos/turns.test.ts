@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { listedIn, restartProblems, restartsIn, turnProblems, type Listed } from "../../chaos/turns";
+import {
+  listedIn,
+  restartProblems,
+  restartsIn,
+  spreadProblems,
+  turnProblems,
+  unitRestart,
+  type Listed,
+} from "../../chaos/turns";
 
 const names = ["n1", "n2", "n3"];
 
@@ -66,7 +74,7 @@ describe("members of MinIO", () => {
     const nanoseconds = 'minio-n1 "2026-11-27T10:00:00.123456789Z" "2026-11-27T10:00:09.5Z" running\n';
     expect(restartsIn(nanoseconds)).toEqual([
       {
-        service: "minio-n1",
+        program: "minio-n1",
         from: Date.UTC(2026, 10, 27, 10, 0, 0, 123),
         to: Date.UTC(2026, 10, 27, 10, 0, 9, 500),
       },
@@ -98,4 +106,29 @@ describe("members of MinIO", () => {
     expect(restartProblems(seen, services, 105_000)).toEqual(["minio-n2 was not started anew"]);
     expect(restartProblems([], services, 0)).toEqual(services.map((name) => `${name} was not started anew`));
   });
+});
+
+describe("a unit", () => {
+  const shown = (exit: number, enter: number): string =>
+    `ActiveExitTimestampMonotonic=${exit}\nActiveEnterTimestampMonotonic=${enter}\n`;
+
+  test("is away from when it was active no more until it was again", () => {
+    expect(unitRestart("keepalived/n1", shown(5_000_000, 9_500_000), 1_000_000)).toEqual([
+      { program: "keepalived/n1", from: 1_005_000, to: 1_009_500 },
+    ]);
+  });
+
+  test("that never stopped, or is not back, has no restart", () => {
+    expect(unitRestart("k", shown(0, 9_500_000), 0)).toEqual([]);
+    expect(unitRestart("k", shown(9_500_000, 5_000_000), 0)).toEqual([]);
+    expect(unitRestart("k", "Failed to connect to bus\n", 0)).toEqual([]);
+  });
+});
+
+test("where the first does not become healthy, no other one is started anew", () => {
+  const restart = (program: string, from: number) => ({ program, from, to: from + 1 });
+  expect(spreadProblems([restart("nginx/n1", 20), restart("nginx/n2", 5)], 10)).toEqual([]);
+  expect(spreadProblems([restart("nginx/n2", 20), restart("nginx/n1", 30)], 10)).toEqual([
+    "nginx/n1 and nginx/n2 were started anew, and not the first alone",
+  ]);
 });

@@ -41,7 +41,7 @@ function withEveryKey(raw: RawConfig): RawConfig {
     "network.overlay": { subnet: "10.20.1.0/24", encrypted: false },
     "network.searchDomains": ["lab.domain.com"],
     "swarm.logMaxSize": "10m",
-    storage: { bucket: "registry", mountPoint: "/data" },
+    storage: { bucket: "registry", mountPoint: "/srv/data" },
     "registry.users": {
       admin: { rights: [{ repositories: "*", access: "write" }] },
       ci: { rights: [{ repositories: "a/*", access: "read" }] },

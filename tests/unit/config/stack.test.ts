@@ -217,6 +217,94 @@ describe("each mistake is answered with path, value and what is wanted", () => {
     ]);
   });
 
+  describe("nor a file or unit of one's own that is the program's", () => {
+    const own = (raw: RawConfig, more: object = {}) => {
+      raw.os = {
+        files: { "/etc/motd": { content: "x" }, "/etc/own": { content: "x" } },
+        units: { "docker.service": { enabled: true }, "own.service": { content: "[Unit]\n" } },
+        motd: "x",
+        ...more,
+      };
+    };
+    const collisions = [
+      expect.stringMatching(/^os\.files\.\/etc\/motd: a file that the program writes itself;/),
+      expect.stringMatching(/^os\.units\.docker\.service: a unit that the program writes itself;/),
+    ];
+
+    test.each<[string, (raw: RawConfig) => void, string[]]>([
+      ["no other", () => undefined, []],
+      [
+        "one across keys",
+        (raw) => (node(raw, "coreos2").address = "10.0.2.11"),
+        ["nodes.coreos2.address: 10.0.2.11; another than that of coreos1"],
+      ],
+      [
+        "a network that is none",
+        (raw) => ((raw as Record<string, unknown>).network = "none"),
+        ['network: "none"; a map'],
+      ],
+      [
+        "no VIP",
+        (raw) => delete (raw.edge ?? {}).vip,
+        ["edge.vip: nothing; an IPv4 address such as 10.0.2.11"],
+      ],
+      [
+        "a node of which nothing is right",
+        (raw) => ((raw.nodes ?? {}).coreos4 = { address: 4, roles: [], disk: 1, dataDisk: 1, installer: 1 }),
+        ["nodes.coreos4.address: 4; an IPv4 address such as 10.0.2.11"],
+      ],
+      [
+        "etcd and Swarm of which nothing is right",
+        (raw) => (raw.etcd = { x: 1 }),
+        ["etcd.x: an unknown key; no such key"],
+      ],
+      [
+        "keys of os that nobody knows",
+        (raw) => own(raw, { channel: 7, timezone: "x" }),
+        ["os.timezone: an unknown key; no such key"],
+      ],
+    ])("beside %s", (_name, change, others) => {
+      const found = mistakes((raw) => {
+        own(raw);
+        change(raw);
+      });
+      expect(found).toEqual(expect.arrayContaining([...others, ...collisions]));
+      if (others.length === 0) expect(found).toHaveLength(collisions.length);
+    });
+
+    test("unless nobody knows on which platform", () => {
+      const found = mistakes((raw) => {
+        own(raw);
+        (raw as Record<string, unknown>).platform = "cloud";
+      });
+      expect(found).toEqual(['platform: "cloud"; one of virtualbox, metal, existing']);
+    });
+  });
+
+  test("nor one of an image's, which is looked at with the others where that matters", () => {
+    const raw = structuredClone(machinesStack());
+    node(raw, "coreos2").address = "10.0.2.11";
+    (raw.images ?? {}).nginx = { name: "nginx", digest: "sha256:12" };
+    raw.os = { files: { "/etc/hosts": { content: "x" } } };
+    const looked: string[] = [];
+    const parse = () =>
+      parseStackConfig(raw, [], (images) => {
+        looked.push(...Object.keys(images));
+        return [{ path: "images.minio.archive", found: "minio.tar", wanted: "an archive" }];
+      });
+    expect(parse).toThrow(ConfigError);
+    expect(parse).toThrow(
+      /4 mistakes; .*\n.*images\.nginx\.digest: .*\n.*images\.minio\.archive: .*\n.*coreos2\.address: .*\n.*os\.files\.\/etc\/hosts: /,
+    );
+    expect(new Set(looked)).toEqual(new Set(["minio", "registry", "haproxy", "keepalived", "etcd"]));
+    // And alone it does not go without what is the program's.
+    const only = structuredClone(machinesStack());
+    only.os = { files: { "/etc/hosts": { content: "x" } } };
+    expect(() =>
+      parseStackConfig(only, [], () => [{ path: "images.minio.archive", found: "x", wanted: "y" }]),
+    ).toThrow(/2 mistakes; .*images\.minio.*os\.files\.\/etc\/hosts/s);
+  });
+
   test("and one mistake is told once", () => {
     expect(mistakes((raw) => (node(raw, "coreos4").disk = "sda"))).toHaveLength(1);
     expect(mistakes((raw) => (node(raw, "coreos4").installer = { port: "x" }))).toHaveLength(1);

@@ -218,6 +218,19 @@ describe("failures", () => {
     expect(detail("updating")).toBe("1 of 3 tasks run (pending on b)");
     expect(detail("completed")).toContain(`last task error: b: ${err}`);
   });
+
+  it("says of a container that ended without an error that it may have been stopped as unhealthy", () => {
+    const ended = task("b", "complete", "new", { desired: "shutdown" });
+    const detail = (one: SwarmTask) => {
+      const decision = decide({ service: service("new"), tasks: [task("a", "running", "new"), one], nodes });
+      return decision.kind === "waiting" ? decision.detail : decision.kind;
+    };
+    expect(detail(ended)).toMatch(/last task error: b: its container ended by itself, without an error$/);
+    const looked = { ...ended, Spec: { ContainerSpec: { Healthcheck: { Test: ["CMD", "true"] } } } };
+    expect(detail(looked)).toMatch(
+      /last task error: b: its health test failed, or its container ended by itself/,
+    );
+  });
 });
 
 describe("constraints", () => {

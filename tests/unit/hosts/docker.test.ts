@@ -1,7 +1,7 @@
-import { writeFileSync } from "node:fs";
+import { appendFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { imageIdOfArchive } from "../../../hosts/src/archive";
 import { DOCKER_SOCKET, dockerApi } from "../../../hosts/src/docker/api";
 import { demultiplex, execInContainer } from "../../../hosts/src/docker/exec";
@@ -196,6 +196,75 @@ describe("loading images", () => {
     await expect(loadedImages.create(missing)).rejects.toThrow(
       /image archive \/no\/such\.tar cannot be read/,
     );
+  });
+
+  describe("ends with an error where Docker hangs", () => {
+    beforeEach(() => void vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] }));
+    afterEach(() => void vi.useRealTimers());
+
+    /** What becomes of a load, seen every few seconds of the time that is made to pass. */
+    async function hangs(load: Promise<unknown>, seconds: number): Promise<string> {
+      let told = "nothing yet";
+      load.catch((error: Error) => (told = error.message));
+      for (let passed = 0; passed < seconds; passed += 5) {
+        vi.advanceTimersByTime(5000);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      return told;
+    }
+
+    const images = () => ({ web: { archive: archive(`${ID}.json`), imageId } });
+    const advice = "; see `systemctl status docker` and `journalctl -u docker` there";
+
+    it("once it has taken the archive, and says no more", async () => {
+      const { docker, connection } = await engine();
+      docker.on("POST", /^\/images\/load$/, () => ({ hang: '{"status":"Loading layer"}\n' }));
+      const load = loadedImages.create({ connection, images: images() });
+      await vi.waitFor(() => expect(docker.calls("POST", /load/)).toHaveLength(1));
+      expect(await hangs(load, 290)).toBe("nothing yet");
+      expect(await hangs(load, 15)).toMatch(
+        `image.tar: it was taken, and then nothing was heard for 300 s${advice}`,
+      );
+      await vi.waitFor(() => expect(docker.open).toBe(0));
+    });
+
+    it("before it answers at all", async () => {
+      const { docker, connection } = await engine();
+      docker.on("POST", /^\/images\/load$/, () => {
+        docker.frozen = true;
+        return { hang: "" };
+      });
+      const load = loadedImages.create({ connection, images: images() });
+      await vi.waitFor(() => expect(docker.calls("POST", /load/)).toHaveLength(1));
+      expect(await hangs(load, 305)).toContain("it was taken, and then nothing was heard for 300 s");
+    });
+
+    it("while it takes the archive", async () => {
+      const { docker, connection } = await engine();
+      docker.deaf = /load/;
+      const file = archive(`${ID}.json`);
+      appendFileSync(file, Buffer.alloc(32 * 2 ** 20));
+      const load = loadedImages.create({ connection, images: { web: { archive: file, imageId } } });
+      await vi.waitFor(() => expect(docker.calls("POST", /load/)).toHaveLength(1));
+      expect(await hangs(load, 150)).toContain(`image.tar: nothing was taken for 120 s${advice}`);
+    });
+
+    it("but not where it takes its time, and says so", async () => {
+      const { docker, connection } = await engine();
+      let say: (text: string) => void = () => undefined;
+      let there = false;
+      docker.on("GET", /^\/images\/.*\/json$/, () => (there ? { json: {} } : undefined));
+      docker.on("POST", /^\/images\/load$/, () => ({ hang: "{}\n", onward: (write) => (say = write) }));
+      const load = loadedImages.create({ connection, images: images() });
+      await vi.waitFor(() => expect(docker.calls("POST", /load/)).toHaveLength(1));
+      for (const layer of [1, 2, 3]) {
+        expect(await hangs(load, 200)).toBe("nothing yet");
+        say(`{"status":"Loading layer","id":"${layer}"}\n`);
+      }
+      there = true;
+      say("");
+      expect((await load).outs.images).toHaveProperty("web");
+    });
   });
 
   it("removes what left, except what is in use", async () => {

@@ -1,6 +1,8 @@
 import { readdirSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { EtcdClusterOutputs } from "../../../hosts/src/contract";
+import { HostError } from "../../../hosts/src/errors";
+import { EtcdClient } from "../../../hosts/src/etcd/client";
 import { etcdCluster } from "../../../hosts/src/etcd/cluster";
 import { clientOf } from "../../../hosts/src/etcd/look";
 import { exec } from "../../../hosts/src/ssh/exec";
@@ -48,6 +50,21 @@ async function verified(outs: EtcdClusterOutputs): Promise<Record<string, boolea
   return Object.fromEntries(checks.map(({ name, green }) => [name, green]));
 }
 
+const put = (and: string): unknown =>
+  expect.stringMatching(new RegExp(`^put on coreos1, got on coreos2${and}$`));
+
+/** Its etcdctl removes nothing any more. */
+function refuseDel({ sandbox }: EtcdNode): void {
+  sandbox.tool("usual-docker", sandbox.read("bin/docker") ?? "");
+  sandbox.tool(
+    "docker",
+    `#!/bin/sh
+case " $* " in *" del "*) echo "Error: etcdserver: request timed out" >&2; exit 1 ;; esac
+exec usual-docker "$@"
+`,
+  );
+}
+
 describe("a cluster of real members", () => {
   it("is formed once, and left alone afterwards", { timeout: LIMIT }, async () => {
     const { nodes, inputs, outs } = await cluster();
@@ -84,6 +101,36 @@ describe("a cluster of real members", () => {
     expect(await clientOf(inputs, "coreos1").members()).toHaveLength(3);
   });
 
+  it(
+    "is verified by a key that is removed again, which is red where it is not",
+    { timeout: LIMIT },
+    async () => {
+      const { nodes, outs } = await cluster();
+      const checks = async () =>
+        (await verifyEtcd(outs)).checks.filter(({ name }) => name.startsWith("put and get"));
+      expect(await checks()).toEqual([
+        { name: "put and get by etcdctl", green: true, detail: put(", removed, in \\d+ ms") },
+        { name: "put and get over HTTP", green: true, detail: put(", removed, in \\d+ ms") },
+      ]);
+      nodes.forEach(refuseDel);
+      vi.spyOn(EtcdClient.prototype, "delete").mockRejectedValue(new HostError("coreos1", "etcd is busy"));
+      const [byCtl, byGateway] = await checks();
+      expect(byCtl).toMatchObject({
+        green: false,
+        detail: put(", and not removed: coreos1: etcdctl del .*"),
+      });
+      expect(byCtl?.more?.join("\n")).toContain("request timed out");
+      expect(byCtl?.more?.at(-1)).toMatch(
+        /^remove it: docker exec moorage-etcd etcdctl del moorage\/verify\/[0-9a-f]{12}$/,
+      );
+      expect(byGateway).toMatchObject({
+        green: false,
+        detail: put(", and not removed: coreos1: etcd is busy.*"),
+      });
+      vi.restoreAllMocks();
+    },
+  );
+
   it("gets a member that cannot read its data replaced, its data kept", { timeout: LIMIT }, async () => {
     const { two, inputs, outs } = await cluster();
     await two.breakData();
@@ -110,6 +157,46 @@ describe("a cluster of real members", () => {
     await exec(two.sandbox.server.connection(), ["systemctl", "stop", "moorage-etcd.service"]);
     expect((await etcdCluster.read("etcd", outs))?.outs).toEqual(outs);
   });
+
+  it(
+    "gets a failed member replaced by configuration alone, with another manager",
+    { timeout: LIMIT },
+    async () => {
+      const pki = authority();
+      const nodes = await etcdNodes(4, pki);
+      const [one, two, three, four] = nodes as [EtcdNode, EtcdNode, EtcdNode, EtcdNode];
+      const { outs } = await etcdCluster.create(clusterInputs([one, two, three], pki));
+      await clientOf(outs, "coreos1").put("greeting", "hello");
+      // The machine is gone, with all that was on it.
+      two.loseData();
+      await two.sandbox.server.stop();
+      const inputs = clusterInputs([one, three, four], pki);
+      expect(etcdCluster.diff(outs, inputs).changedKeys).toContain("members");
+      const after = await etcdCluster.update("etcd", outs, inputs);
+      const { coreos1, coreos3 } = outs.memberIds;
+      expect(after.memberIds).toEqual({ coreos1, coreos3, coreos4: expect.any(String) as unknown });
+      expect(await clientOf(inputs, "coreos4").get("greeting")).toBe("hello");
+      expect(await clientOf(inputs, "coreos1").members()).toHaveLength(3);
+      expect(await verified(after)).toMatchObject({ "endpoint health --cluster": true, members: true });
+    },
+  );
+
+  it(
+    "gets a member replaced whose node was installed anew, without a refresh",
+    { timeout: LIMIT },
+    async () => {
+      const { two, inputs, outs } = await cluster();
+      const installed = (boot: string) => ({ installations: { coreos1: "1", coreos2: boot, coreos3: "3" } });
+      const state = { ...outs, ...installed("2") };
+      two.loseData();
+      expect(etcdCluster.diff(state, { ...inputs, ...installed("2") }).changes).toBe(false);
+      const renewed = { ...inputs, ...installed("another") };
+      expect(etcdCluster.diff(state, renewed).changedKeys).toEqual(["installations"]);
+      const after = await etcdCluster.update("etcd", state, renewed);
+      expect(after.memberIds.coreos2).not.toBe(outs.memberIds.coreos2);
+      expect(await clientOf(inputs, "coreos2").get("greeting")).toBe("hello");
+    },
+  );
 
   it("goes on with a replacement that was interrupted", { timeout: LIMIT }, async () => {
     const { three, inputs, outs } = await cluster();

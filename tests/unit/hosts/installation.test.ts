@@ -252,15 +252,16 @@ describe.skipIf(!canSandbox)("an installation", () => {
     );
     expect(installation.diff(state, { ...inputs, userData: other, channel: "beta" }).changes).toBe(false);
     expect(logged).toEqual([]);
-    expect(installation.diff(state, { ...inputs, userData: other, installHash: "2" })).toMatchObject({
-      changes: true,
-      replaces: [],
-    });
+    const changed = { ...inputs, userData: other, installHash: "2" };
+    expect(installation.diff(state, changed)).toMatchObject({ changes: true, replaces: [] });
+    const guest = { hypervisor: {}, name: "coreos1", id: "1" };
+    installation.diff({ ...state, guest }, { ...changed, guest });
     expect(logged).toEqual([
+      "coreos1: this update reinstalls the node if its live installer answers; otherwise it stops before it touches the node, and asks for that. Its data disk is kept; other: /etc/hostname",
       "coreos1: this update reinstalls the node, out of the Swarm meanwhile, and keeps its data disk; other: /etc/hostname",
     ]);
     installation.diff(state, { ...inputs, userData: UNKNOWN, installHash: "2" });
-    expect(logged).toHaveLength(1);
+    expect(logged).toHaveLength(2);
   });
 
   it("of a machine that an update has left empty in its live installer is gone, which a refresh shows", async () => {

@@ -130,12 +130,18 @@ describe.skipIf(!canSandbox)("a node that is reinstalled", () => {
     const [founder, , lost] = all;
     swarm.bound.set("store-d", { node: "d", runs: false });
     founder.containers.add("store-a");
-    founder.mcEnds = undefined;
+    founder.mcEnds = 124;
     const gone = lost.member();
     if (gone) gone.down = true;
-    vi.spyOn(globalThis, "setTimeout").mockImplementation(impatient);
-    const inputs = memberInputs(founder, managers, { installation: "boot-2", storageService: "store-a" });
-    await swarmMember.update("a", { ...inputs, installation: "boot-1", nodeId: founder.nodeId }, inputs);
+    const store = { storageNodes: [founder.connection], services: { a: "store-a" } };
+    const inputs = memberInputs(founder, managers, { installation: "boot-2", store });
+    const state = { ...inputs, installation: "boot-1", nodeId: founder.nodeId };
+    const done = swarmMember.update("a", state, inputs);
+    await expect
+      .poll(() => founder.docker.calls("POST", /\/exec$/).length, { timeout: 15_000 })
+      .toBeGreaterThan(0);
+    vi.spyOn(performance, "now").mockReturnValue(performance.now() + 660_000);
+    await done;
     expect(logged.find((line) => line.startsWith("warning"))).toMatch(
       /^warning: a: serves, but MinIO does not say .*: c is not ready in the Swarm, store-d does not run on d$/,
     );

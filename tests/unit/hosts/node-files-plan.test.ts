@@ -6,6 +6,8 @@ import { installation } from "../../../hosts/src/installation";
 import { nodeFiles } from "../../../hosts/src/node-files";
 import { plannedFor } from "../../../hosts/src/node-files/plan";
 import { nodeNetwork } from "../../../hosts/src/node-network";
+import { row } from "../../../hosts/src/swarm/turn";
+import { canSandbox, Sandbox } from "./support/sandbox";
 import { logged } from "./support/stop";
 
 const connection = { node: "a", host: "127.0.0.1", port: 22, user: "core" };
@@ -26,7 +28,19 @@ describe("what an update will do to a node", () => {
   it.each([
     ["nothing where nothing changes", { "/a": file("1") }, { "/a": file("1") }, undefined],
     ["a file written", { "/a": file("1") }, { "/a": file("2"), "/b": file("1") }, "writes /a, /b"],
-    ["a file removed", { "/a": file("1", docker) }, {}, "removes /a"],
+    ["a file removed", { "/a": file("1") }, {}, "removes /a"],
+    [
+      "a file removed that Docker has to be restarted without",
+      { "/a": file("1", docker) },
+      {},
+      "removes /a; restarts docker.service, the node drained meanwhile",
+    ],
+    [
+      "a reboot for what leaves",
+      { "/a": file("1", { action: "reboot" }) },
+      {},
+      "removes /a; reboots the node, drained meanwhile",
+    ],
     [
       "a restart of Docker, for which the node is drained",
       { "/a": file("1", docker) },
@@ -53,10 +67,112 @@ describe("what an update will do to a node", () => {
     expect(plannedFor(part({ ...before }), part({ ...after }))).toBe(expected);
   });
 
+  const proxy = "/etc/systemd/system/docker.service.d/10-proxy.conf";
+  const painter = "/etc/systemd/system/painter.service";
+  const own = (content: string, enabled?: boolean) => ({
+    "painter.service": { content, ...(enabled === undefined ? {} : { enabled }) },
+  });
+  it.each<[string, NodeFilesInputs["units"], NodeFilesInputs["units"], string | undefined]>([
+    [
+      "a drop-in that leaves a unit which stays",
+      { "docker.service": { dropIns: { "10-proxy.conf": "1" }, enabled: true } },
+      { "docker.service": { enabled: true } },
+      `removes ${proxy}; restarts docker.service, the node drained meanwhile`,
+    ],
+    [
+      "the same where nothing of the unit is ours any more",
+      { "docker.service": { dropIns: { "10-proxy.conf": "1" } } },
+      {},
+      `removes ${proxy}; restarts docker.service, the node drained meanwhile`,
+    ],
+    [
+      "a unit of ours that leaves with its drop-in",
+      { "painter.service": { content: "1", dropIns: { "a.conf": "1" }, enabled: true } },
+      {},
+      `removes ${painter}, ${painter}.d/a.conf; stops painter.service`,
+    ],
+    ["a new unit that is to run", {}, own("1", true), `writes ${painter}; starts painter.service`],
+    ["one that is changed", own("1", true), own("2", true), `writes ${painter}; restarts painter.service`],
+    ["one that is turned on", own("1", false), own("1", true), "starts painter.service"],
+    ["one that is turned off", own("1", true), own("2", false), `writes ${painter}; stops painter.service`],
+    ["one that is not there yet, and is to be off", {}, own("1", false), `writes ${painter}`],
+    [
+      "one that was found partly on, which may run",
+      { "painter.service": { content: "1", enabled: "partly" as never } },
+      own("2", true),
+      `writes ${painter}; restarts painter.service`,
+    ],
+  ])("%s", (_what, before, after, expected) => {
+    expect(plannedFor(part({}, before), part({}, after))).toBe(expected);
+  });
+
+  it("nothing of a unit for the file that it leaves with", () => {
+    const files = { "/a": file("1", { action: "restart", unit: "painter.service" }) };
+    expect(plannedFor(part(files, own("1", true)), part({}))).toBe(
+      `removes /a, ${painter}; stops painter.service`,
+    );
+  });
+
   it("nothing known where all of it is unknown", () => {
     const unknown = { ...part({}), files: UNKNOWN as unknown as NodeFilesInputs["files"] };
     expect(plannedFor(part({ "/a": file("1") }), unknown)).toBeUndefined();
   });
+});
+
+/** A line of a preview, as what systemctl is told to do to which unit. */
+function toldBy(preview: string): string[] {
+  const verbs = {
+    stops: "disable --now",
+    starts: "start",
+    restarts: "restart",
+    reloads: "reload-or-restart",
+  };
+  return Object.entries(verbs).flatMap(([said, verb]) => {
+    const units = new RegExp(`\\b${said} ([\\w.-]+(?:, [\\w-]+\\.service)*)`).exec(preview)?.[1] ?? "";
+    return units === "" ? [] : units.split(", ").map((unit) => `${verb} ${unit}`);
+  });
+}
+
+describe.skipIf(!canSandbox)("what a preview says", () => {
+  const restart = (unit: string) => ({ action: "restart", unit }) as const;
+  const painter = (content: string, more: object = {}) => ({
+    "painter.service": { content, enabled: true, ...more },
+  });
+  const steps: readonly (readonly [string, Record<string, ManagedFile>, NodeFilesInputs["units"]])[] = [
+    ["a new unit", { "/etc/a": file("1", restart("clock.service")) }, painter("1")],
+    ["its text", { "/etc/a": file("1", restart("clock.service")) }, painter("2")],
+    ["a drop-in of the host's", {}, { ...painter("2"), "clock.service": { dropIns: { "a.conf": "1" } } }],
+    [
+      "that drop-in leaves, and a reload comes",
+      { "/etc/b": file("1", { action: "reload", unit: "clock.service" }) },
+      painter("2"),
+    ],
+    ["what was reloaded for leaves", {}, painter("2")],
+    ["turned off", {}, painter("2", { enabled: false })],
+    ["turned on, with another text", { "/etc/a": file("2", restart("painter.service")) }, painter("3")],
+    ["all of it leaves", {}, {}],
+  ];
+
+  it("is what the update does, change by change", async () => {
+    row.stoppedBy = undefined;
+    const sandbox = await Sandbox.start();
+    for (const sign of ["exists", "active", "enabled"]) sandbox.write(`units/clock.service.${sign}`, "");
+    const inputs = (files: Record<string, ManagedFile>, units: NodeFilesInputs["units"]) => ({
+      ...part(files, units),
+      connection: sandbox.server.connection(),
+    });
+    let state = (await nodeFiles.create(inputs({}, {}))).outs;
+    for (const [what, files, units] of steps) {
+      logged.length = 0;
+      sandbox.told();
+      const next = inputs(files, units);
+      nodeFiles.diff(state, next);
+      const preview = logged.join("\n");
+      state = await nodeFiles.update("", state, next);
+      const done = sandbox.told().filter((line) => !/^(daemon-reload|enable )/.test(line));
+      expect([what, toldBy(preview).sort()]).toEqual([what, done.sort()]);
+    }
+  }, 60_000);
 });
 
 describe("a preview", () => {

@@ -5,6 +5,7 @@ import { PartialFailure } from "../../../hosts/src/errors";
 import { nodeFiles } from "../../../hosts/src/node-files";
 import { parsePending } from "../../../hosts/src/node-files/parse";
 import { providerMethods } from "../../../hosts/src/provider";
+import { row } from "../../../hosts/src/swarm/turn";
 import { Sandbox, canSandbox } from "./support/sandbox";
 import { logged } from "./support/stop";
 
@@ -89,26 +90,38 @@ describe.skipIf(!canSandbox)("a part of a node's files", () => {
     const sandbox = await Sandbox.start();
     const state = (await nodeFiles.create(inputs(sandbox))).outs;
     sandbox.told();
+    const apply = { action: "reload", unit: "painter.service" } as const;
     const next = inputs(sandbox, {
-      files: {
-        "/etc/paint/colour.conf": {
-          content: "red",
-          mode: 0o640,
-          apply: { action: "reload", unit: "painter.service" },
-        },
-      },
+      files: { "/etc/paint/colour.conf": { content: "red", mode: 0o640, apply } },
+    });
+    sandbox.write("etc/paint/colour.conf", "red");
+    sandbox.write("run/moorage/pending-base", "reload painter.service\n");
+    await nodeFiles.update("", state, next);
+    expect(sandbox.told()).toEqual(["reload-or-restart painter.service"]);
+    expect(sandbox.read("run/moorage/pending-base")).toBeUndefined();
+  });
+
+  it("keeps what is still to do where neither the change nor what was there before works", async () => {
+    const sandbox = await Sandbox.start();
+    const state = (await nodeFiles.create(inputs(sandbox))).outs;
+    const apply = { action: "reload", unit: "painter.service" } as const;
+    const next = inputs(sandbox, {
+      files: { "/etc/paint/colour.conf": { content: "red", mode: 0o640, apply } },
     });
     writeFileSync(sandbox.at("units/painter.service.fail"), "");
     await expect(nodeFiles.update("", state, next)).rejects.toThrow(
       /reload-or-restart of painter.service failed/,
     );
-    expect(sandbox.read("etc/paint/colour.conf")).toBe("red");
+    expect(sandbox.read("etc/paint/colour.conf")).toBe(state.files["/etc/paint/colour.conf"]?.content);
+    expect(sandbox.read("run/moorage/pending-base")).toContain("reload painter.service");
     rmSync(sandbox.at("units/painter.service.fail"));
+    row.stoppedBy = undefined;
     sandbox.told();
     await nodeFiles.update("", state, next);
+    expect(sandbox.read("etc/paint/colour.conf")).toBe("red");
     expect(sandbox.told()).toContain("start painter.service");
     expect(sandbox.read("run/moorage/pending-base")).toBeUndefined();
-  });
+  }, 20_000);
 
   it("records what was placed when a unit does not start, with its last words", async () => {
     const sandbox = await Sandbox.start();

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { PreflightHost, PreflightInputs } from "../../../hosts/src/contract";
 import { skewOf } from "../../../hosts/src/preflight";
+import { dataFolderWarning } from "../../../hosts/src/preflight/data-folder";
 import {
   isOurs,
   mtuProblem,
@@ -39,6 +40,7 @@ const healthy = {
   docker_cli: "yes",
   docker: "28.5.0|inactive|||/var/lib/docker",
   mark: "",
+  docker_folder: "/mnt/docker",
   free_mib: "20000",
   install: "",
   end: "yes",
@@ -102,7 +104,11 @@ describe("each thing in the way", () => {
       { docker: "28.5.0|active|n1|c9|/x" },
       /in another Swarm already \(c9\) -> .*swarm leave --force/,
     ],
-    ["a full disk", { free_mib: "12" }, /only 12 MiB are free/],
+    [
+      "a full disk",
+      { free_mib: "12" },
+      /only 12 MiB are free where Docker keeps its data \(\/mnt\/docker\), 1024/,
+    ],
     ["an unknown interface", { mtu: undefined }, /no network interface with a default route/],
     [
       "a data disk with something else",
@@ -159,6 +165,78 @@ describe("each thing in the way", () => {
     expect(of("S1", { disk_kept: "it is mounted there on /mnt" })).toEqual([
       expect.stringMatching(/it is mounted there on \/mnt, and such a disk is never erased -> name another/),
     ]);
+  });
+
+  describe("a folder for objects", () => {
+    const fine = {
+      folder: "folder 0 0 755 root",
+      folder_mount: "/srv/registry",
+      folder_free_mib: "5000",
+      data: undefined,
+    };
+    const existing = { ...host, disk: undefined, dataDisk: undefined, dataDirectory: "/srv/registry" };
+    const of = (changes: Record<string, string | undefined>) => {
+      const facts = parseFacts(output({ ...fine, ...changes }));
+      return problemsOf(existing, { stage: "installed", facts, skew: 0 }, inputs, new Set()).map(
+        ({ what, advice }) => `${what} -> ${advice}`,
+      );
+    };
+    const denied =
+      /\/srv\/registry is of user minio, with mode \d+: MinIO, .* cannot write to it -> .*chown root: /;
+
+    it.each<[string, Record<string, string | undefined>, RegExp[]]>([
+      ["that is root's", {}, []],
+      ["that root's group may write to", { folder: "folder 1000 0 775 minio" }, []],
+      ["that everybody may write to", { folder: "folder 1000 1000 1777 minio" }, []],
+      ["on the root file system", { folder_mount: "/" }, []],
+      ["that is full of objects", { folder_free_mib: "3", folder_used: "yes" }, []],
+      ["that is another user's", { folder: "folder 1000 1000 755 minio" }, [denied]],
+      ["that its group alone may write to", { folder: "folder 1000 1000 775 minio" }, [denied]],
+      ["that root's group may only read", { folder: "folder 1000 0 757 minio" }, [denied]],
+      ["that root may not write to", { folder: "folder 0 0 577 root" }, [/of user root, with mode 577/]],
+      ["that is missing", { folder: "missing" }, [/there is no folder \/srv\/registry .* -> make it there/]],
+      [
+        "that is a file",
+        { folder: "other" },
+        [/\/srv\/registry is no folder, .* -> correct .*`dataDirectory`/],
+      ],
+      [
+        "that is not mounted",
+        { folder: "missing", folder_unmounted: "/srv/registry" },
+        [
+          /^\/srv\/registry is to be mounted by \/etc\/fstab, and is not: .* -> run `mount \/srv\/registry` there/,
+        ],
+      ],
+      [
+        "around which nothing is mounted",
+        { folder_unmounted: "/srv" },
+        [/^\/srv, in which \/srv\/registry lies, is to/],
+      ],
+      [
+        "without room",
+        { folder_free_mib: "3" },
+        [/only 3 MiB are free in \/srv\/registry, where objects .*, 1024 are wanted -> free some space/],
+      ],
+      [
+        "that is another user's, and without room",
+        { folder: "folder 1000 1000 755 minio", folder_free_mib: "3" },
+        [denied, /only 3 MiB/],
+      ],
+    ])("%s", (_name, changes, wanted) => {
+      expect(of(changes)).toEqual(wanted.map((one) => expect.stringMatching(one)));
+    });
+
+    it("is warned of on the root file system alone", () => {
+      const warned = (changes: Record<string, string | undefined>) => {
+        const { dataFolder } = parseFacts(output({ ...fine, ...changes }));
+        return dataFolder && dataFolderWarning("/srv/registry", dataFolder);
+      };
+      expect(warned({})).toBeUndefined();
+      expect(warned({ folder: "missing", folder_mount: undefined })).toBeUndefined();
+      expect(warned({ folder_mount: "/" })).toMatch(
+        /^objects are kept in \/srv\/registry, on the root file system: .* was to be mounted there, it is not$/,
+      );
+    });
   });
 
   it("a further network interface that is not there", () => {

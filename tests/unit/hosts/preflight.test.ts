@@ -1,4 +1,4 @@
-import { readFileSync, realpathSync } from "node:fs";
+import { chownSync, mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { PreflightHost, PreflightInputs } from "../../../hosts/src/contract";
 import { preflight } from "../../../hosts/src/preflight";
@@ -8,6 +8,8 @@ import { logged } from "./support/stop";
 
 const docker = (info: string) => `#!/bin/sh\necho '${info}'\n`;
 const healthy = docker("28.5.0|inactive|||/var/lib/docker");
+// Debian's awk is a link into /etc, which is the host's own here.
+const awk = `#!/bin/sh\nexec ${realpathSync("/usr/bin/awk")} "$@"\n`;
 /** The machine's own addresses are nobody's business here: any interface that is there will do. */
 const LOOPBACK = "lo";
 
@@ -126,8 +128,6 @@ describe.skipIf(!canSandbox)("preflight", () => {
       "ETCD_LISTEN_CLIENT_URLS=https://h:$port,https://h:1",
       "ETCD_LISTEN_PEER_URLS=https://h:2",
     ];
-    // Debian's awk is a link into /etc, which is the host's own here.
-    const awk = `#!/bin/sh\nexec ${realpathSync("/usr/bin/awk")} "$@"\n`;
     const { host: found, sandbox } = await host("a", { awk });
     const { port } = found.target;
     const ports = [port];
@@ -142,6 +142,88 @@ describe.skipIf(!canSandbox)("preflight", () => {
     expect((await preflight.create(inputs({ a: { ...found, ports } }))).outs.findings["a"]).toMatch(
       /^installed/,
     );
+  });
+
+  it("asks how much is free where Docker keeps its data, wherever that is", async () => {
+    const df = `#!/bin/sh
+for last do true; done
+echo "Filesystem 1M-blocks Used Available Capacity Mounted"
+case "$last" in /var/tmp) free=3 ;; *) free=5000 ;; esac
+echo "/dev/x 9 9 $free 1% /"
+`;
+    const of = async (root: string) => {
+      const { host: found } = await host("a", { awk, docker: docker(`28.5.0|inactive|||${root}`), df });
+      return preflight.create({ ...inputs({ a: found }), minimumFreeMiB: 1024 });
+    };
+    expect((await of("/var/lib/docker")).outs.findings["a"]).toMatch(/^installed/);
+    // It makes its folder at its next start.
+    await expect(of("/var/tmp/moorage-no/docker")).rejects.toThrow(
+      "a: only 3 MiB are free where Docker keeps its data (/var/tmp), 1024 are wanted",
+    );
+  });
+
+  describe("looks at a folder for objects", () => {
+    const folder = "/var/lib/objects";
+
+    async function withFolder(prepare: (sandbox: Sandbox) => void, tools: Record<string, string> = {}) {
+      const { host: found, sandbox } = await host("a", { awk, ...tools });
+      prepare(sandbox);
+      return preflight.create(inputs({ a: { ...found, dataDirectory: folder } }));
+    }
+    const make = (sandbox: Sandbox) => mkdirSync(sandbox.at(folder));
+
+    it("that is root's, on whatever is mounted there", async () => {
+      const { outs } = await withFolder(make);
+      expect(outs.findings["a"]).toMatch(/, data folder on \/var\/lib$/);
+      expect(logged.filter((line) => line.startsWith("warning"))).toEqual([]);
+    });
+
+    it("that is not there, is a file, or somebody else's", async () => {
+      await expect(withFolder(() => undefined)).rejects.toThrow(
+        `a: there is no folder ${folder} for objects`,
+      );
+      await expect(withFolder((sandbox) => sandbox.write(folder, ""))).rejects.toThrow(
+        `a: ${folder} is no folder`,
+      );
+      const others = (sandbox: Sandbox) => {
+        make(sandbox);
+        chownSync(sandbox.at(folder), 65534, 65534);
+      };
+      await expect(withFolder(others)).rejects.toThrow(`a: ${folder} is of user nobody, with mode 755: `);
+    });
+
+    it("that is to be mounted, or lies in what is to be, by a line of /etc/fstab that counts", async () => {
+      const to = (line: string) => (sandbox: Sandbox) => {
+        make(sandbox);
+        sandbox.write("etc/fstab", `# /dev/sdb ${folder} ext4\n/dev/sda / ext4 defaults 0 1\n${line}\n`);
+      };
+      await expect(withFolder(to(`/dev/sdb ${folder}/ ext4 defaults 0 2`))).rejects.toThrow(
+        `a: ${folder} is to be mounted by /etc/fstab, and is not`,
+      );
+      // What is mounted is no reason, nor is what lies elsewhere.
+      expect((await withFolder(to("/dev/sdb /var/lib ext4 defaults 0 2"))).outs.findings["a"]).toMatch(
+        /data folder/,
+      );
+      expect((await withFolder(to(`/dev/sdb ${folder}/x ext4`))).outs.findings["a"]).toMatch(/data folder/);
+    });
+
+    it("of which the root file system is warned of", async () => {
+      const df = '#!/bin/sh\necho head\necho "/dev/x 9 9 5000 1% /"\n';
+      await withFolder(make, { df });
+      expect(logged.at(-1)).toMatch(
+        /^warning: a: objects are kept in \/var\/lib\/objects, on the root file system/,
+      );
+    });
+
+    it("which older stacks have not recorded: a node that is off is none the less as it was", async () => {
+      const [a, b] = [await host("a"), await host("b")];
+      const { outs } = await preflight.create(inputs({ a: a.host, b: b.host }));
+      await a.sandbox.server.stop();
+      const next = (dataDirectory: string) => inputs({ a: { ...a.host, dataDirectory }, b: b.host });
+      const told = await preflight.update("", outs, next(folder));
+      expect(told.findings["a"]).toBe("not reached now");
+      await expect(preflight.update("", told, next("/srv/other"))).rejects.toThrow(/a: no SSH connection/);
+    }, 30_000);
   });
 
   it("says that Docker does not answer where it hangs, and asks it nothing more", async () => {

@@ -1,12 +1,16 @@
-import { etcdContainer, etcdScriptPath, etcdUnit, installMarkerPath } from "@moorage/render";
+import { etcdContainer, etcdScriptPath, etcdUnit, healingScriptPath, installMarkerPath } from "@moorage/render";
 import { expect, it } from "vitest";
-import { ETCD_CONTAINER, ETCD_SCRIPT, ETCD_UNIT, INSTALL_MARKER } from "../../../hosts/src/rendered";
+import { rootFiles } from "../../../components/storage/objectStore";
+import * as rendered from "../../../hosts/src/rendered";
 
 it("what is asked for on a node is called what the renderer calls it", () => {
-  expect([INSTALL_MARKER, ETCD_CONTAINER, ETCD_UNIT, ETCD_SCRIPT]).toEqual([
-    installMarkerPath,
-    etcdContainer,
-    etcdUnit,
-    etcdScriptPath,
-  ]);
+  expect(rendered).toMatchObject({
+    INSTALL_MARKER: installMarkerPath,
+    ETCD_CONTAINER: etcdContainer,
+    ETCD_UNIT: etcdUnit,
+    ETCD_SCRIPT: etcdScriptPath,
+    HEALING_SCRIPT: healingScriptPath,
+    STORE_USER_FILE: rootFiles.rootUserFile,
+    STORE_PASSWORD_FILE: rootFiles.rootPasswordFile,
+  });
 });

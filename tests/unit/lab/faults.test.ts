@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { faultList, faultNamed, faultNames, faults, mend, type Fault } from "../../../lab/faults";
 import { groupsBelow, processesOf, setIn } from "../../../lab/faults/cgroups";
 import { mountsIn } from "../../../lab/faults/dataDisk";
+import { canRot } from "../../../lab/faults/files";
 import { lossRules } from "../../../lab/faults/packets";
 import { describeInstance, hostNamed } from "../../../lab/instance";
 
@@ -78,4 +79,12 @@ test("a setting of a group that is gone is none; one that the machine does not k
   } finally {
     fs.rmSync(folder, { recursive: true });
   }
+});
+
+test("of MinIO's own files those rot that it reads while it runs, and not what makes the drive its own", () => {
+  const drive = "/proc/1/root/var/lib/moorage/data/minio";
+  const rot = ["registry/a/xl.meta", ".minio.sys/config/iam/users/u/identity.json/xl.meta"];
+  const own = [".minio.sys/format.json", ".minio.sys/tmp/x/part.1", ".minio.sys/multipart/x/xl.meta"];
+  const all = [...rot, ".minio.sys/buckets/registry/.metadata.bin/xl.meta", ...own];
+  expect(all.filter((file) => canRot(`${drive}/${file}`))).toEqual(all.slice(0, 3));
 });

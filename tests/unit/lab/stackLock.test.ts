@@ -17,6 +17,9 @@ beforeEach(() => {
   instance = { ...describeInstance(0), dir };
   locks = path.join(dir, "backend", ".pulumi", "locks", "organization");
   fs.mkdirSync(locks, { recursive: true });
+  const state = path.join(dir, "backend", ".pulumi", "stacks", "moorage", "dev.json");
+  fs.mkdirSync(path.dirname(state), { recursive: true });
+  fs.writeFileSync(state, "{}");
   const script = `#!/bin/sh\n[ "$1" = cancel ] && rm -f ${locks}/*.json\n`;
   fs.writeFileSync(path.join(dir, "pulumi"), script, { mode: 0o755 });
   env = { PATH: `${dir}:${process.env.PATH}` };
@@ -57,6 +60,17 @@ test("so is one that was cut off while it was written", async () => {
   fs.writeFileSync(path.join(locks, "one.json"), "");
   expect(await releaseStaleLock(instance, env)).toBe(true);
   expect(held()).toBe(0);
+});
+
+test("so is one that was cut off before it got its name, which `pulumi cancel` leaves", async () => {
+  lock(new Date());
+  other.kill("SIGKILL");
+  await new Promise((resolve) => other.once("close", resolve));
+  fs.renameSync(path.join(locks, "one.json"), path.join(locks, "one.json.18ec07bc27fc1979.tmp"));
+  fs.writeFileSync(path.join(locks, "one.json.attrs"), "{}");
+  expect(await releaseStaleLock(instance, env)).toBe(true);
+  expect(fs.readdirSync(locks)).toEqual(["one.json.attrs"]);
+  expect(await releaseStaleLock(instance, env)).toBe(false);
 });
 
 test("an update that is under way is waited for, which is said", async () => {

@@ -44,6 +44,8 @@ case "$*" in
     printf 'minio_inter_node_traffic_errors_total{server="a"} %s\\n' "$(cat "$FAKE/failed")" ;;
   *"top rpc"*) printf '{\\n "connected": %s,\\n "reconnectCount": %s\\n}\\n' "$(date +%s%N)" "$(cat "$FAKE/reconnected")" ;;
   *--force-stop*) ;;
+  *"ls --recursive local"*) cat "$FAKE/some" ;;
+  *"admin heal --recursive local/registry/a b"*) . "$FAKE/reach" ;;
   *"admin heal"*) . "$FAKE/heal" ;;
 esac
 `;
@@ -79,6 +81,12 @@ const failure = (cause: string): string =>
 
 const prints = (...lines: string[]): string => `cat <<'END'\n${lines.join("\n")}\nEND\n`;
 
+/** What `mc --json` prints of one object that is on all drives but the second one, which is in this state. */
+const reached = (state: string): string => {
+  const drives = [{ state: "ok" }, { state }];
+  return prints(JSON.stringify({ type: "object", before: { drives }, after: { drives } }), summary(1, 0));
+};
+
 const healed = prints(
   item("green", "green"),
   item("yellow", "green"),
@@ -100,6 +108,8 @@ beforeEach(() => {
   write("failed", "12");
   write("reconnected", "0");
   write("heal", healed);
+  write("some", JSON.stringify({ status: "success", type: "file", size: 9, key: "registry/a b" }));
+  write("reach", reached("ok"));
   render();
 });
 
@@ -375,4 +385,50 @@ it("has its login on no command line", () => {
   );
   expect(read("docker.log")).not.toMatch(/someone|veryhidden/);
   expect(read("mc.log")).not.toMatch(/someone|veryhidden/);
+});
+
+it("settles what is missing before something goes, and heals nothing where nothing is", async () => {
+  expect(told("settle")).toEqual({
+    code: 0,
+    output:
+      "to be healed: it is not known what the drives hold\nhealing, by a normal scan\nhealed: 1 of 3 objects\n",
+  });
+  expect(told("settle")).toEqual({ code: 0, output: "all drives hold everything\n" });
+  expect(heals()).toBe(1);
+  write("drives", "ok ok ok offline");
+  expect(told("settle")).toEqual({
+    code: 1,
+    output: "to be healed: a drive was away, or full\n3 of 4 drives are there\n",
+  });
+  write("drives", "ok ok ok ok");
+  write("heal", prints(item("yellow", "yellow", "missing"), summary(1, 0)));
+  expect(told("settle")).toEqual({
+    code: 1,
+    output: expect.stringContaining("1 objects are not on all drives: minio-b") as string,
+  });
+  write("heal", healed);
+  expect(told("settle").output).toMatch(/healed: 1 of 3 objects\n$/);
+  expect(read("state/wanted")).toBe("");
+});
+
+it("settles nothing before its server reaches all drives by what it writes with, where there is anything", async () => {
+  write("reach", reached("offline"));
+  expect(told("settle")).toEqual({ code: 1, output: "this server does not reach all drives\n" });
+  expect(heals()).toBe(0);
+  write("some", "");
+  expect(told("settle").code).toBe(0);
+});
+
+it("settles after a healing that is under way, whose beginning may be before what is missing", async () => {
+  write("heal", `sleep 2\n${healed}`);
+  watch();
+  await until("healing", () => heals() === 1);
+  // Its clock counts whole seconds.
+  await new Promise((resolve) => setTimeout(resolve, 1100));
+  write("uptime", "0");
+  const settling = spawn("sh", [at("script"), "settle"], { env: env(), stdio: "ignore" });
+  const code = await new Promise((resolve) => settling.on("exit", resolve));
+  expect(code).toBe(0);
+  expect(heals()).toBe(2);
+  write("uptime", "90000");
 });

@@ -97,8 +97,9 @@ describe("plugins", () => {
     const { report } = await ensurePlugins(world.setting, cli(["tls"]));
     expect(report).toEqual([
       `plugins random 4.21.1: from ${world.env.MOORAGE_PLUGINS}`,
-      "plugins tls 5.5.1: from Pulumi's download site",
+      "plugins tls 5.5.1: from Pulumi's download site, without a sum to hold them to (docs/toolchain.md)",
     ]);
+    expect(world.lines.join("\n")).toContain("without a sum to hold them to");
   });
 
   it("are not installed a second time", async () => {

@@ -12,8 +12,18 @@ export interface Seen {
   readonly body: string;
 }
 
+export interface FakeAnswer {
+  readonly status?: number;
+  readonly json?: unknown;
+  readonly text?: string;
+  /** The beginning of an answer that has no end; where it is empty, nothing is said at all. */
+  readonly hang?: string;
+  /** Takes what says more of such an answer; an empty text ends it. */
+  readonly onward?: (write: (text: string) => void) => void;
+}
+
 /** Answers with a status and JSON; a function may answer by itself. */
-export type Handler = (seen: Seen) => { status?: number; json?: unknown; text?: string } | undefined;
+export type Handler = (seen: Seen) => FakeAnswer | undefined;
 
 export class FakeDocker {
   readonly seen: Seen[] = [];
@@ -22,6 +32,8 @@ export class FakeDocker {
   private readonly handlers: [string, RegExp, Handler][] = [];
   /** Answers nothing at all, as a frozen engine does. */
   frozen = false;
+  /** Requests of which it takes no more than their heads. */
+  deaf: RegExp | undefined;
   /** Ends every request, as where no engine runs. */
   down = false;
   /** Connections now. */
@@ -72,6 +84,7 @@ export class FakeDocker {
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (this.down) return void request.socket.destroy();
+    if (this.deaf?.test(request.url ?? "")) return void this.note(request, "");
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const seen = this.note(request, Buffer.concat(chunks).toString("utf8"));
@@ -83,7 +96,12 @@ export class FakeDocker {
       status: 404,
       json: { message: `no such thing: ${seen.method} ${seen.path}` },
     };
+    if (answer.hang === "") return;
     response.writeHead(answer.status ?? 200, { "Content-Type": "application/json" });
+    if (answer.hang !== undefined) {
+      response.write(answer.hang);
+      return answer.onward?.((text) => void (text === "" ? response.end() : response.write(text)));
+    }
     response.end(answer.text ?? (answer.json === undefined ? "" : JSON.stringify(answer.json)));
   }
 }

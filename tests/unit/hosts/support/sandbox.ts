@@ -31,6 +31,7 @@ case "$verb" in
   show)
     echo Type=simple
     if [ -e "$state.active" ]; then echo ActiveState=active; else echo ActiveState=failed; fi
+    echo "ActiveEnterTimestampMonotonic=$(date +%s%N -r "$state.active" 2>/dev/null || echo 0)"
     echo Result=success; echo ConditionResult=yes; echo ConditionTimestampMonotonic=5; echo LoadState=loaded ;;
   *) echo "systemctl: $verb?" >&2; exit 64 ;;
 esac
@@ -42,7 +43,12 @@ export class Sandbox {
   /** What a shell line is run by in there. */
   private wrap: readonly string[] = [];
 
-  static async start(tools: Record<string, string> = {}, options: TestServerOptions = {}): Promise<Sandbox> {
+  /** @param over what folders that are not the host's own hold besides: each file by its path below them */
+  static async start(
+    tools: Record<string, string> = {},
+    options: TestServerOptions = {},
+    over: Readonly<Record<string, Readonly<Record<string, string>>>> = {},
+  ): Promise<Sandbox> {
     const sandbox = new Sandbox();
     const { folder } = sandbox;
     for (const name of ["bin", "etc", "run", "units", "var/lib", "var/tmp"])
@@ -59,7 +65,12 @@ export class Sandbox {
     const binds = ["etc", "run", "var/lib", "var/tmp"].map(
       (name) => `mount --bind ${folder}/${name} /${name}`,
     );
-    const mounts = ["mount --make-rprivate /", ...binds].join(" && ");
+    const overlays = Object.entries(over).map(([mountPoint, files]) => {
+      for (const [path, content] of Object.entries(files))
+        sandbox.write(`over${mountPoint}/${path}`, content);
+      return `mount -t overlay -o lowerdir=${folder}/over${mountPoint}:${mountPoint} overlay ${mountPoint}`;
+    });
+    const mounts = ["mount --make-rprivate /", ...binds, ...overlays].join(" && ");
     const namespaces = ["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"];
     // As init does, the first process takes leave of those that nobody else waits for: they would be seen to run on.
     const stay = "echo ready && { sleep 600 & wait; }";
