@@ -80,6 +80,7 @@ describe("nodes", () => {
     const { inputs } = recorder.named("coreos1-installation");
     expect(secretPaths(inputs)).toEqual([
       ...[0, 1, 2].map((manager) => `cluster.managers.${manager}.privateKey`),
+      ...[0, 1, 2, 3].map((store) => `cluster.store.storageNodes.${store}.privateKey`),
       "installer.privateKey",
       "target.privateKey",
       "userData",
@@ -144,6 +145,7 @@ describe("nodes", () => {
     const { inputs } = recorder.named("coreos1-base");
     expect(secretPaths(inputs)).toEqual([
       ...[0, 1, 2].map((manager) => `cluster.managers.${manager}.privateKey`),
+      ...[0, 1, 2, 3].map((store) => `cluster.store.storageNodes.${store}.privateKey`),
       "connection.privateKey",
       "files.[/etc/docker/tls/key.pem].content",
       "files./etc/moorage/passwords.content",
@@ -152,7 +154,7 @@ describe("nodes", () => {
       part: "base",
       cluster: {
         managers: ["coreos1", "coreos2", "coreos3"].map((node) => ({ node })),
-        storageService: "minio-coreos1",
+        store: { services: { coreos1: "minio-coreos1", coreos4: "minio-coreos4" } },
       },
       files: {
         "/etc/docker/tls/key.pem": { content: "private ca-docker-coreos1-key" },

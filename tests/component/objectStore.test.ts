@@ -32,6 +32,7 @@ describe("the object store", () => {
       "RandomPassword store-registry-key",
       "RandomPassword store-root-password",
       "RandomPassword store-root-user",
+      "RollingOrder store-balancers-order",
       "StorageOrder store-order",
       ...["coreos1", "coreos2", "coreos3", "coreos4"].map((node) => `SwarmService minio-${node}`),
       ...["coreos1", "coreos2", "coreos3", "front"].map((node) => `SwarmService s3-${node}`),
