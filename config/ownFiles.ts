@@ -49,7 +49,7 @@ function takenNames(config: StackConfig) {
     const installed =
       config.platform === "existing"
         ? { files: [], units: [] }
-        : describeNode(userDataModel(config, name, nobody), "");
+        : describeNode(userDataModel(config, name, nobody), { installHash: "" });
     [...Object.keys(program.files), ...installed.files.map(({ path }) => path)].forEach((one) =>
       files.add(one),
     );

@@ -85,5 +85,6 @@ export function renderNode(
         passwordHashes,
       })
     : undefined;
-  return renderUserData(model, { format, installHash, files });
+  const stack = known.stack(`${name}-host-key`, "stack");
+  return renderUserData(model, { format, installHash, stack, files });
 }
