@@ -72,7 +72,9 @@ export class VirtualBoxNetwork extends pulumi.ComponentResource {
       { parent: this },
     );
     this.iso = iso.file;
-    if (path === undefined || sha256 !== undefined) this.isoSha256 = iso.fileSha256;
+    if (path === undefined || sha256 !== undefined || signingKey !== undefined) {
+      this.isoSha256 = iso.fileSha256;
+    }
     this.ready = [nat, iso];
     this.registerOutputs({ name: this.name, iso: this.iso });
   }

@@ -188,7 +188,7 @@ describe("a guest", () => {
     });
   });
 
-  test("is looked at before it is reinstalled, with the installer's image as that was checked", async () => {
+  test("is looked at before it boots its installer, with the installer's image as that was checked", async () => {
     const guestOf = (one: Recorder) => {
       const { hosts } = shown(one.named("fleet-preflight").inputs) as {
         hosts: Record<string, { guest: object }>;
@@ -198,10 +198,20 @@ describe("a guest", () => {
     const stack = "organization/moorage/dev";
     const iso = { iso: "/vms/virtualbox-iso.iso", isoSha256: "sha256 of virtualbox-iso" };
     expect(guestOf(recorder)).toEqual({ hypervisor: {}, name: "coreos2", stack, ...iso });
+    // A new one looks for itself.
+    expect(shown(recorder.named("coreos2-guest").inputs)).toMatchObject(iso);
     // Nothing says what an owner's own image has to be.
     const path = "/isos/own.iso";
     const other = await program(raw((all) => (all.hypervisor = { ...all.hypervisor, iso: { path } })));
     expect(guestOf(other)).not.toHaveProperty("isoSha256");
+    expect(other.named("coreos2-guest").inputs).not.toHaveProperty("isoSha256");
+    // But his key does.
+    const signed = {
+      path,
+      signingKey: "-----BEGIN PGP PUBLIC KEY BLOCK-----\nx\n-----END PGP PUBLIC KEY BLOCK-----",
+    };
+    const known = await program(raw((all) => (all.hypervisor = { ...all.hypervisor, iso: signed })));
+    expect(guestOf(known)).toMatchObject({ isoSha256: iso.isoSha256 });
   });
 
   test("that is made anew is installed anew", () => {

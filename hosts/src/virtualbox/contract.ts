@@ -118,6 +118,8 @@ export interface GuestInputs {
   readonly keepDataDisk: boolean;
   /** Path of the installer's ISO image on the hypervisor; in the drive until the system disk is installed. */
   readonly iso: string;
+  /** Of the image as it was checked, and is before it is booted. A change of it alone means nothing. */
+  readonly isoSha256?: string;
   /** User data of the live installer (secret), on a second optical drive until the system disk is installed. */
   readonly installerUserData: string;
   /** The way to both of its systems. */

@@ -7,6 +7,7 @@ import { readOrRecorded, recording, unlessUnreachable, withoutProvider } from ".
 import { brief } from "../ssh/connect";
 import { endAbsence } from "../swarm/out-of-service";
 import type { GuestInputs, GuestOutputs, InstalledGuest } from "./contract";
+import { requireImage } from "./iso";
 import { isMissing, Manage } from "./manage";
 import { OFF_KEY, PHASE_KEY, STACK_KEY, notOurs, readMark, writeMark } from "./mark";
 import {
@@ -136,6 +137,8 @@ async function furnish(
 async function bootInstaller(manage: Manage, inputs: GuestInputs): Promise<void> {
   const info = await infoOf(manage, inputs.name);
   if (!info || !isOff(info)) return;
+  // It is handed keys and user data.
+  await requireImage(inputs.hypervisor, inputs.iso, inputs.isoSha256);
   await insertInstaller(manage, inputs);
   await powerOn(manage, inputs.name);
   await writeMark(manage, inputs.name, OFF_KEY);
@@ -268,7 +271,11 @@ export const guest: Operation<GuestInputs, GuestOutputs> = {
         `this update switches it off, the node drained meanwhile; other: ${settings.join(", ")}`,
       );
     if (state.leftOff) note(state.name, "this update starts it again");
-    return diffOf(state, inputs, { outputOnly: ["uuid"], ignored: ["cluster"], replace: ["name"] });
+    return diffOf(state, inputs, {
+      outputOnly: ["uuid"],
+      ignored: ["cluster", "isoSha256"],
+      replace: ["name"],
+    });
   },
   async update(_id, state, inputs) {
     // Another one in its place would have to be installed, which an update of this one cannot tell anybody.

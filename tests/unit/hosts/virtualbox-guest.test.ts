@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Connection } from "../../../hosts/src/contract";
@@ -49,6 +50,29 @@ describe.each(["6.1.50_Ubuntur161033", "7.0.20r163906", "7.1.4r165100", "7.2.4r1
     }, 60_000);
   },
 );
+
+describe("the installer's image", () => {
+  it("that is another one than was checked boots in no new guest, which goes on once it is right again", async () => {
+    const box = new TestVirtualBox();
+    const inputs = box.guest(system);
+    const isoSha256 = createHash("sha256").update(fs.readFileSync(inputs.iso)).digest("hex");
+    const right = fs.readFileSync(inputs.iso);
+    fs.appendFileSync(inputs.iso, "!");
+    await guest.create({ ...inputs, isoSha256 }).then(
+      () => expect.fail("it was made"),
+      (error: Error) =>
+        expect(error.message).toMatch(/installer\.iso is another one: its sha256 is .*, and was/),
+    );
+    expect(box.changes().filter((call) => /startvm|dvddrive/.test(call))).toEqual([]);
+    expect(box.configDrive("coreos1")).toBeUndefined();
+    fs.writeFileSync(inputs.iso, right);
+    const state = { ...inputs, isoSha256, uuid: "" };
+    expect((await guest.update("", state, { ...inputs, isoSha256 })).uuid).not.toBe("");
+    expect(await box.info("coreos1")).toContain('VMState="running"');
+    // What an older stack has not recorded is no change.
+    expect(guest.diff({ ...inputs, uuid: "" }, { ...inputs, isoSha256 }).changes).toBe(false);
+  }, 60_000);
+});
 
 describe("a guest's config drive", () => {
   it("tells the installer what it was given, is its owner's alone, and is gone before the reboot", async () => {
