@@ -104,6 +104,14 @@ export interface PowerCycled {
   readonly firmware?: string;
   /** How many of its two optical drives there are. */
   readonly opticalDrives?: number;
+  /** Another type of guest than ours, in VirtualBox's words. */
+  readonly osType?: string;
+  /** Another kind of disk controller, as VirtualBox names it. */
+  readonly controllerType?: string;
+  /** Another number of its ports. */
+  readonly controllerPorts?: number;
+  /** Whether it is booted from. */
+  readonly controllerBootable?: false;
 }
 
 export interface GuestInputs {

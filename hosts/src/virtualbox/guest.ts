@@ -25,18 +25,19 @@ import {
   isFilled,
   mediumIn,
   missingDrives,
+  otherController,
   ports,
+  refuseOtherController,
   removeConfigDrive,
 } from "./media";
 import type { VmInfo } from "./parse";
 import { parseVmInfo } from "./parse";
+import { OS_TYPE, otherOsType } from "./os-type";
 import { awaitInstaller, isOff, offFor, powerOff, powerOn, switchedOff } from "./power";
 import { nameOf } from "./run";
 import { isConnected, settingArguments, settingsOf } from "./settings";
 
 const MINIMUM_MEMORY = 2048;
-/** 64-bit Linux; what VirtualBox calls a type only chooses defaults, and all that matters is set. */
-const OS_TYPE = "Linux26_64";
 
 export async function infoOf(manage: Manage, name: string): Promise<VmInfo | undefined> {
   try {
@@ -94,13 +95,15 @@ async function ensure(inputs: GuestInputs): Promise<GuestOutputs> {
   const found = await current(manage, info, inputs);
   refuseSmaller(name, "system disk", found.systemDisk, wanted.systemDisk);
   refuseSmaller(name, "data disk", found.dataDisk, wanted.dataDisk);
+  refuseOtherController(name, info);
   const installing = await isInstalling(manage, name, info);
   const earlier = installing ? undefined : await offFor(manage, name);
   const leftOff = earlier !== undefined && isOff(info);
   const needsCycle = leftOff || diffOf(found, wanted).changes;
   if (needsCycle) {
     await switchedOff(manage, inputs, { installed: !installing, earlier }, async () => {
-      await manage.run(["modifyvm", name, ...settingArguments(manage.version, wanted, network)], {
+      const type = found.osType === undefined ? [] : ["--ostype", OS_TYPE];
+      await manage.run(["modifyvm", name, ...type, ...settingArguments(manage.version, wanted, network)], {
         purpose: `setting up the guest ${name}`,
       });
       await furnish(manage, inputs, info, installing);
@@ -203,6 +206,8 @@ async function current(manage: Manage, info: VmInfo, { name, withPowerCycle: wan
   return {
     ...settingsOf(info, wanted),
     ...missingDrives(info),
+    ...otherController(info),
+    ...(await otherOsType(manage, info)),
     systemDisk: (await size(ports.system, files.system)) ?? 0,
     dataDisk: await size(ports.data, files.data),
   };

@@ -109,6 +109,9 @@ describe("a guest's config drive", () => {
   }, 60_000);
 });
 
+/** What somebody else does to a guest's disk controller. */
+const controller = (...args: string[]): string[] => ["storagectl", "coreos1", "--name", "SATA", ...args];
+
 describe("a guest's settings", () => {
   it("with too little memory are refused before anything is made", async () => {
     const box = new TestVirtualBox();
@@ -192,6 +195,10 @@ describe("a guest's settings", () => {
     ["the data disk, out", slot("1", "hdd", "none"), "withPowerCycle"],
     ["an optical drive, out", slot("2", "dvddrive", "none"), "withPowerCycle"],
     ["the other one, out", slot("3", "dvddrive", "none"), "withPowerCycle"],
+    ["the type of guest", ["modifyvm", "coreos1", "--ostype", "Other"], "withPowerCycle"],
+    ["ports of its controller", controller("--portcount", "6"), "withPowerCycle"],
+    ["what it boots from", controller("--bootable", "off"), "withPowerCycle"],
+    ["too few of them", controller("--portcount", "2"), "withPowerCycle"],
     ["an image in a drive", slot("3", "dvddrive", "installer.iso"), "inserted"],
   ];
   it("are read back: drift of each is seen, and put right", async () => {
@@ -208,6 +215,29 @@ describe("a guest's settings", () => {
       expect((await guest.read(id, outs))?.outs, what).toEqual(outs);
     }
   }, 120_000);
+});
+
+describe("a guest whose disk controller is of another kind", () => {
+  it("is not switched off for it, and gets its own once that is taken away, with its disks", async () => {
+    const { box, inputs, id, outs } = await installed();
+    await box.manage("controlvm", "coreos1", "poweroff");
+    await box.manage(...controller("--remove"));
+    await box.manage(...controller("--add", "ide", "--controller", "PIIX4", "--portcount", "2"));
+    await box.manage("startvm", "coreos1", "--type", "headless");
+    const read = await guest.read(id, outs);
+    expect(read?.outs.withPowerCycle).toMatchObject({ controllerType: "PIIX4", controllerPorts: 2 });
+    await expect(guest.update(id, read?.outs ?? outs, inputs)).rejects.toThrow(
+      /coreos1: its disk controller SATA is a PIIX4, and no IntelAhci, .* `VBoxManage storagectl coreos1 --name SATA --remove` .* run `pulumi up`/,
+    );
+    expect(box.changes()).toEqual([]);
+    await box.manage("controlvm", "coreos1", "poweroff");
+    await box.manage(...controller("--remove"));
+    await guest.update(id, read?.outs ?? outs, inputs);
+    expect(await box.info("coreos1")).toMatch(
+      /storagecontrollertype0="IntelAhci"[^]*"SATA-0-0"=".*system\.vdi"[^]*"SATA-1-0"=".*data\.vdi"/,
+    );
+    expect((await guest.read(id, outs))?.outs).toEqual(outs);
+  }, 60_000);
 });
 
 describe("a running guest", () => {
