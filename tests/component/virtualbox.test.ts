@@ -1,5 +1,8 @@
+import * as os from "node:os";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { reachedThrough } from "../../components/machine/virtualBoxNetwork";
+import { parseStackConfig } from "../../config/stack";
 import { plain, secretPaths, shown, unknownPaths, type Recorder } from "../support/mocks";
 import { rawStack, type RawConfig } from "../support/stacks";
 import { differences, identities, rawConfig } from "./parts";
@@ -95,6 +98,32 @@ describe("what guests need on their hypervisor", () => {
       dnsNames: ["localhost"],
       ipAddresses: expect.arrayContaining(["10.0.2.10", "127.0.0.1"]),
     });
+  });
+
+  test("has its own name in the certificate once others are let in, or the configured one", async () => {
+    const namesOf = async (hypervisor: object) => {
+      const other = await program(raw((own) => (own.hypervisor = { ...own.hypervisor, ...hypervisor })));
+      return other.named("ca-front-request").inputs.dnsNames;
+    };
+    const network = { listen: "0.0.0.0" };
+    expect(await namesOf({ network })).toEqual([os.hostname().toLowerCase(), "localhost"]);
+    expect(await namesOf({ network, hostname: "desk.domain.com" })).toEqual(["desk.domain.com", "localhost"]);
+    const onceNamed = (change: object, name: string) => {
+      const own = raw((all) => (all.hypervisor = { ...all.hypervisor, ...change }));
+      return reachedThrough(parseStackConfig(own), name).alternativeNames;
+    };
+    const without = ["127.0.0.1", "localhost"];
+    // What there was is as it was.
+    expect(onceNamed({ ssh: { ...remote, host: "Work_Station" } }, "other")).toEqual([
+      "Work_Station",
+      "localhost",
+      "127.0.0.1",
+    ]);
+    expect(onceNamed({ network }, "Workstation")).toEqual(["workstation", ...without]);
+    expect(onceNamed({ network }, "no_name")).toEqual(without);
+    expect(onceNamed({ network: { listen: "127.0.0.2" } }, "Workstation")).toEqual(without);
+    // Somebody else's machine, be it through a tunnel.
+    expect(onceNamed({ ssh: { ...remote, host: "127.0.0.1" }, network }, "Workstation")).toEqual(without);
   });
 });
 
