@@ -2,6 +2,7 @@ import {
   renderUserData,
   installHashOf,
   type Distribution,
+  type UserDataArgs,
   type UserDataFormat,
   type UserDataModel,
 } from "@moorage/render";
@@ -152,7 +153,17 @@ function baseConfig(distribution: Distribution): RawConfig {
 }
 
 /** All user data of the first node, what is otherwise put there over SSH included; keys and hashes are made up. */
-export function wholeUserData(raw: RawConfig, format: UserDataFormat, hash = "$6$madeup$hash"): string {
+export function wholeUserData(raw: RawConfig, format: UserDataFormat, hash?: string): string {
+  const { model, args } = wholeModel(raw, format, hash);
+  return renderUserData(model, args);
+}
+
+/** What that is rendered from. */
+export function wholeModel(
+  raw: RawConfig,
+  format: UserDataFormat,
+  hash = "$6$madeup$hash",
+): { readonly model: UserDataModel; readonly args: UserDataArgs } {
   const config: StackConfig = parseStackConfig(raw);
   const passwordHashes = { usera: hash };
   const model = modelOf(config, passwordHashes);
@@ -161,7 +172,7 @@ export function wholeUserData(raw: RawConfig, format: UserDataFormat, hash = "$6
     api: { certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") },
     passwordHashes,
   });
-  return renderUserData(model, { format, installHash: installHashOf(model, format), files });
+  return { model, args: { format, installHash: installHashOf(model, format), files } };
 }
 
 /** What the first node is installed with, and no more. */
