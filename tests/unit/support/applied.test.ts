@@ -130,7 +130,10 @@ describe("the network of a host", () => {
     { dst: "default", gateway: "10.0.2.1", dev: "eth0", protocol: "static", flags: [] },
     { dst: "default", gateway: "10.40.0.1", dev: "eth1", protocol: "static", metric: 500, flags: [] },
   ];
-  interface Ip { links: ReturnType<typeof links>; routes: ReturnType<typeof routes> }
+  interface Ip {
+    links: ReturnType<typeof links>;
+    routes: ReturnType<typeof routes>;
+  }
   const found = (change: (ip: Ip) => void = () => undefined) => {
     const ip = { links: links(), routes: routes() };
     change(ip);
