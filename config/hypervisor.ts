@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { guestDefaults } from "./guest";
 import { publicKey } from "./publicKey";
-import { absolutePath, httpUrlTemplate, ipv4, port } from "./values";
+import { absolutePath, dnsNameOrIpv4, httpUrlTemplate, ipv4, port } from "./values";
 
 const ssh = z.strictObject({
   host: z.string("wanted: the hypervisor's name or address").min(1).describe("Name or address."),
@@ -69,6 +69,11 @@ const iso = z
 export const hypervisor = z
   .strictObject({
     ssh: ssh.optional().describe("How it is reached; absent where it is this machine."),
+    hostname: dnsNameOrIpv4
+      .optional()
+      .describe(
+        "Its name in the registry's certificate. By default that of `ssh`, or this machine's own once `network.listen` lets others in.",
+      ),
     vboxManage: z
       .string()
       .min(1)

@@ -61,7 +61,7 @@ function madeOn(name: string, config: StackConfig, isSketch: boolean) {
     const installed =
       config.platform === "existing"
         ? { files: [], units: [] }
-        : describeNode(userDataModel(config, name, nobody), "");
+        : describeNode(userDataModel(config, name, nobody), { installHash: "" });
     return {
       files: [...Object.keys(program.files), ...installed.files.map(({ path }) => path)],
       units: [...Object.keys(program.units), ...installed.units.map((unit) => unit.name)],

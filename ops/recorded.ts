@@ -29,6 +29,12 @@ export class Recorded {
     return placeholder(what, true);
   }
 
+  /** `project/stack`, by the URN of one of its resources. */
+  stack(name: string, what: string): string {
+    const [, stack, project] = /^urn:pulumi:([^:]+)::([^:]+)::/.exec(this.resource(name)?.urn ?? "") ?? [];
+    return stack === undefined ? placeholder(what, true) : `${project}/${stack}`;
+  }
+
   secret(name: string, output: string, what: string): string {
     const found = this.secrets ? this.output(name, output) : undefined;
     if (found !== undefined) return output === "stdout" ? found.trim() : found;
@@ -37,8 +43,11 @@ export class Recorded {
   }
 
   private output(name: string, output: string): string | undefined {
-    const resource = this.resources.find((one) => one.urn?.split("::").at(-1) === name && !one.delete);
-    const found = unwrapped(resource?.outputs?.[output]);
+    const found = unwrapped(this.resource(name)?.outputs?.[output]);
     return typeof found === "string" ? found : undefined;
+  }
+
+  private resource(name: string): RecordedResource | undefined {
+    return this.resources.find((one) => one.urn?.split("::").at(-1) === name && !one.delete);
   }
 }

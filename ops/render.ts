@@ -1,6 +1,12 @@
 /** Prints a node's user data as `pulumi up` would install it, from the configuration and the keys in the state. */
 import { recordedState, type RecordedResource } from "@moorage/hosts";
-import { installHashOf, renderUserData, type UserDataFormat } from "@moorage/render";
+import {
+  installHashOf,
+  renderUserData,
+  type UserDataArgs,
+  type UserDataFormat,
+  type UserDataModel,
+} from "@moorage/render";
 import { baseFiles, nodeOf, userDataModel, usersWithPassword } from "../config/models";
 import { formatOf } from "../config/os";
 import type { StackConfig } from "../config/stack";
@@ -45,8 +51,19 @@ export function renderNode(
   name: string,
   config: StackConfig,
   state: readonly RecordedResource[],
-  { format = formatOf(config.os), whole, secrets }: RenderOptions,
+  options: RenderOptions,
 ): string {
+  const { model, args } = userDataOf(name, config, state, options);
+  return renderUserData(model, args);
+}
+
+/** All that a node's user data is rendered from. */
+export function userDataOf(
+  name: string,
+  config: StackConfig,
+  state: readonly RecordedResource[],
+  { format = formatOf(config.os), whole, secrets }: RenderOptions,
+): { readonly model: UserDataModel; readonly args: UserDataArgs } {
   nodeOf(config, name);
   if (config.platform === "existing") {
     throw new Error(
@@ -85,5 +102,6 @@ export function renderNode(
         passwordHashes,
       })
     : undefined;
-  return renderUserData(model, { format, installHash, files });
+  const stack = known.stack(`${name}-host-key`, "stack");
+  return { model, args: { format, installHash, stack, files } };
 }

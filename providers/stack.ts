@@ -2,5 +2,10 @@ import * as pulumi from "@pulumi/pulumi";
 
 /** The stack at hand as `pulumi --stack` takes it: `organization/project/stack`. */
 export function stackReference(): string {
-  return `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
+  return `${pulumi.getOrganization()}/${stackName()}`;
+}
+
+/** `project/stack`, all of it that the URNs of a state tell too. */
+export function stackName(): string {
+  return `${pulumi.getProject()}/${pulumi.getStack()}`;
 }

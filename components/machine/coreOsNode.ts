@@ -17,6 +17,7 @@ import { LoadedImages } from "../../providers/loadedImages";
 import type { ArgsOf } from "../../providers/inputs";
 import { NodeFilesPart } from "../../providers/nodeFiles";
 import { NodeNetwork } from "../../providers/nodeNetwork";
+import { stackName } from "../../providers/stack";
 import type { CertificateAuthority } from "../pki";
 import { fillIn, secretWhereOther, withoutSecrets } from "../placeholders";
 import type { ConnectionArgs, Identity, NodeAccess } from "./access";
@@ -119,6 +120,7 @@ export class CoreOsNode extends pulumi.ComponentResource {
       `${this.name}-installation`,
       {
         node: this.name,
+        stack: stackName(),
         installer,
         target: this.connection,
         userData: userData(model, this.installHash ?? "", args),
@@ -205,11 +207,11 @@ function userData(
   installHash: pulumi.Input<string>,
   { config, passwordHashes }: CoreOsNodeArgs,
 ): pulumi.Output<string> {
-  const format = formatOf(config.os);
+  const known = { format: formatOf(config.os), stack: stackName() };
   const text = pulumi
     .all([model, installHash, pulumi.all({ ...passwordHashes })])
     .apply(([plain, digest, hashes]) =>
-      render.renderUserData(render.withPasswords(plain, hashes), { format, installHash: digest }),
+      render.renderUserData(render.withPasswords(plain, hashes), { ...known, installHash: digest }),
     );
   return pulumi.secret(text);
 }

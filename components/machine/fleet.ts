@@ -8,6 +8,7 @@ import type { StackConfig } from "../../config/stack";
 import { warningsOf } from "../../config/warnings";
 import type { ArgsOf } from "../../providers/inputs";
 import { Preflight } from "../../providers/preflight";
+import { stackName } from "../../providers/stack";
 import type { ResolvedImages } from "../images";
 import type { CertificateAuthority } from "../pki";
 import { type Identity, NodeAccess } from "./access";
@@ -145,6 +146,7 @@ export class Fleet extends pulumi.ComponentResource {
       `${name}-preflight`,
       {
         hosts: Object.fromEntries(hosts),
+        ...(config.platform !== "existing" && { stack: stackName() }),
         ...(config.os.image && { image: config.os.image }),
         // Left out where they are what they always were, so that no stack changes for them.
         ...(format === "cloud-config" && config.platform !== "existing" && { format }),

@@ -42,6 +42,7 @@ export class Guest extends pulumi.ComponentResource {
     const installer = {
       stack: stackReference(),
       iso,
+      isoSha256,
       installerUserData: installerUserData(name, args, access),
       forward: network.forwardTo(name),
     };
@@ -65,7 +66,7 @@ export class Guest extends pulumi.ComponentResource {
       hypervisor,
       name,
       id: this.machine.id,
-      again: { ...installer, isoSha256, systemDisk: withPowerCycle.systemDisk },
+      again: { ...installer, systemDisk: withPowerCycle.systemDisk },
     };
     this.reinstallable = { hypervisor, name, stack: installer.stack, iso, isoSha256 };
     this.registerOutputs({});

@@ -1,8 +1,10 @@
+import * as os from "node:os";
 import * as pulumi from "@pulumi/pulumi";
 import type { Hypervisor, NamedForward, PortForward } from "@moorage/hosts";
 import type { HypervisorConfig } from "../../config/hypervisor";
 import type { EdgeConfig } from "../../config/services";
 import { downloadProxies } from "../../config/models";
+import { isDnsName, isIpv4 } from "../../config/values";
 import type { StackConfig } from "../../config/stack";
 import { IsoImage } from "../../providers/isoImage";
 import { NatNetwork } from "../../providers/natNetwork";
@@ -72,7 +74,9 @@ export class VirtualBoxNetwork extends pulumi.ComponentResource {
       { parent: this },
     );
     this.iso = iso.file;
-    if (path === undefined || sha256 !== undefined) this.isoSha256 = iso.fileSha256;
+    if (path === undefined || sha256 !== undefined || signingKey !== undefined) {
+      this.isoSha256 = iso.fileSha256;
+    }
     this.ready = [nat, iso];
     this.registerOutputs({ name: this.name, iso: this.iso });
   }
@@ -106,24 +110,42 @@ function hypervisorOf({ ssh, vboxManage, folder }: HypervisorConfig): Hypervisor
   };
 }
 
-const isThisMachine = ({ ssh }: HypervisorConfig): boolean =>
-  ssh === undefined || ssh.host === "localhost" || ssh.host.startsWith("127.");
+const isLoopback = (host: string): boolean => host === "localhost" || host.startsWith("127.");
+
+const isThisMachine = ({ ssh }: HypervisorConfig): boolean => ssh === undefined || isLoopback(ssh.host);
 
 /** Where the forwards of a hypervisor are reached from here. */
 export function forwardsHost(hypervisor: HypervisorConfig): string {
   return isThisMachine(hypervisor) ? localhost : (hypervisor.ssh?.host ?? localhost);
 }
 
-/** The front as clients reach it: through the hypervisor's forward, by the name that its SSH has, or as this machine. */
-export function reachedThrough({ platform, hypervisor, edge }: StackConfig): EdgeConfig {
+/**
+ * The front as clients reach it: through the hypervisor's forward, by its name, by the one that its SSH has, or as this
+ * machine.
+ */
+export function reachedThrough(
+  { platform, hypervisor, edge }: StackConfig,
+  thisMachine = os.hostname(),
+): EdgeConfig {
   if (platform !== "virtualbox") return edge;
-  const names = [...edge.alternativeNames, forwardsHost(hypervisor), "localhost", localhost];
+  const own = hypervisor.hostname ?? (letsOthersIn(hypervisor) ? thisMachine.toLowerCase() : "");
+  const named = isDnsName(own) || isIpv4(own) ? [own] : [];
+  const names = [...edge.alternativeNames, ...named, forwardsHost(hypervisor), "localhost", localhost];
   return { ...edge, alternativeNames: [...new Set(names)] };
+}
+
+/** Whether the forwards of this machine are reached by its name: at 127.0.0.1 they are not. */
+function letsOthersIn(hypervisor: HypervisorConfig): boolean {
+  return hypervisor.ssh === undefined && !isLoopback(listenOf(hypervisor));
+}
+
+function listenOf(hypervisor: HypervisorConfig): string {
+  return hypervisor.network.listen ?? (isThisMachine(hypervisor) ? localhost : everywhere);
 }
 
 /** One forward to each node's SSH server, and one to the registry. */
 function forwardsOf({ nodes, hypervisor, edge }: StackConfig): Record<string, PortForward> {
-  const listen = hypervisor.network.listen ?? (isThisMachine(hypervisor) ? localhost : everywhere);
+  const listen = listenOf(hypervisor);
   const forwards = Object.entries(nodes).map(([name, { address, ssh }]) => [
     forwardTo(name),
     { listen, port: ssh.port, address, targetPort: 22 },

@@ -63,7 +63,7 @@ export interface PreflightHost {
   readonly mtu?: number;
   /** Further network interfaces, by name or MAC address, checked to exist. */
   readonly nics?: string[];
-  /** Device path of the system disk, checked on the installer to exist and to be empty. */
+  /** Device path of the system disk, checked on the installer to exist and to be empty, or this node's own. */
   readonly disk?: string;
   /** Serial number of `disk` where what others left on it may be erased. */
   readonly erasableDisk?: string;
@@ -82,6 +82,8 @@ export interface PreflightHost {
 }
 export interface PreflightInputs {
   readonly hosts: Record<string, PreflightHost>;
+  /** `project/stack`, by which system disks are known as ours. A change of it alone means nothing. */
+  readonly stack?: string;
   /** Checked to be there where a host will be installed from it. */
   readonly image?: SystemImage;
   /** What user data is written in: another cloud-config is no reinstallation. @default "ignition" */
@@ -123,6 +125,8 @@ export interface InstallerProxies {
 
 export interface InstallationInputs {
   readonly node: string;
+  /** `project/stack`, by which the system disk is known as the node's own. A change of it alone means nothing. */
+  readonly stack?: string;
   readonly installer: Connection;
   readonly target: Connection;
   /** Rendered user data (secret: it holds the host's private key). */
@@ -136,7 +140,7 @@ export interface InstallationInputs {
   readonly version?: string;
   /** Absent: the installer fetches the image of `channel` and `version`. */
   readonly image?: SystemImage;
-  /** Serial number of `disk` where what others left on it may be erased; absent: it has to be empty, or ours. */
+  /** Serial number of `disk` where what others left on it may be erased; absent: it has to be empty, or the node's own. */
   readonly erasableDisk?: string;
   /** For the installer's download. */
   readonly proxies?: InstallerProxies;

@@ -1,6 +1,6 @@
 /** Whose a disk is, decided on the live installer before anything is written to it. Shared shell functions. */
 import type { Problem } from "./problem";
-import { INSTALL_MARKER } from "./rendered";
+import { INSTALL_MARKER, installMarkIn, type InstallMark } from "./rendered";
 
 /** Where an installation in progress leaves its traces on the live installer; gone with its reboot. */
 export const INSTALL_FOLDER = "/run/moorage/install";
@@ -9,9 +9,9 @@ export const INSTALL_FOLDER = "/run/moorage/install";
 export const DATA_LABEL = "moorage-data";
 
 /**
- * `disk_state DEVICE` prints `missing`, `blank`, `ours` (an installation of ours, whole or begun) or what was found.
- * An installation of ours holds `INSTALL_MARKER` on one of its file systems; Fedora CoreOS has each version's /etc in an
- * ostree.
+ * `disk_state DEVICE` prints `missing`, `blank`, `installation MARK` (of this program's, whole or begun) or what was found.
+ * An installation holds `INSTALL_MARKER` on one of its file systems; what that says is its mark. Fedora CoreOS has each
+ * version's /etc in an ostree.
  * `disk_parts DEVICE` prints it and its partitions, by lsblk: by its name alone `nvme0n10` might be one of `nvme0n1`.
  * `disk_serial DEVICE` prints the serial number that the kernel knows of it, or nothing.
  * `disk_data DEVICE LABEL` says which part of it holds a data disk's file system (LABEL), or nothing.
@@ -25,21 +25,27 @@ disk_parts() {
     if [ "$type" = part ]; then printf '/dev/%s\\n' "$name"; fi
   done
 }
+disk_installation() { printf 'installation %s\\n' "$(head -c 1000 -- "$1" | tr -d '[:cntrl:]')"; }
 disk_state() {
   real=$(readlink -f -- "$1") || real=
   if [ ! -b "$real" ]; then echo missing; return 0; fi
-  if [ "$(cat ${INSTALL_FOLDER}/disk 2>/dev/null)" = "$1" ]; then echo ours; return 0; fi
+  if [ "$(cat ${INSTALL_FOLDER}/disk 2>/dev/null)" = "$1" ]; then
+    if [ -f ${INSTALL_FOLDER}/mark ]; then disk_installation ${INSTALL_FOLDER}/mark
+    else printf 'installation {"installHash":"%s"}\\n' "$(cat ${INSTALL_FOLDER}/hash 2>/dev/null)"
+    fi
+    return 0
+  fi
   found=$(blkid -p -o export -- "$real" 2>/dev/null) && rc=0 || rc=$?
   if [ "$rc" -eq 2 ] && [ -z "$found" ]; then echo blank; return 0; fi
   directory=$(mktemp -d)
   for part in $(disk_parts "$real"); do
     if mount -o ro -- "$part" "$directory" 2>/dev/null; then
-      mine=no
-      for each in "$directory" "$directory"/ostree/deploy/*/deploy/*; do
-        if [ -f "$each${INSTALL_MARKER}" ]; then mine=yes; fi
+      said=
+      for mark in "$directory${INSTALL_MARKER}" "$directory"/ostree/deploy/*/deploy/*${INSTALL_MARKER}; do
+        if [ -f "$mark" ]; then said=$(disk_installation "$mark"); break; fi
       done
       umount -- "$directory"
-      if [ "$mine" = yes ]; then rmdir "$directory"; echo ours; return 0; fi
+      if [ -n "$said" ]; then rmdir "$directory"; printf '%s\\n' "$said"; return 0; fi
     fi
   done
   rmdir "$directory"
@@ -83,28 +89,67 @@ export interface FoundDisk {
   readonly kept: string;
 }
 
+/** Who wants a disk. */
+export interface Claimant {
+  /** Its name in the configuration. */
+  readonly node: string;
+  /** `project/stack`. */
+  readonly stack?: string;
+  /**
+   * Digests that this stack is known to have installed the node with, or is about to. A digest covers the node's host
+   * key, so that it is no other stack's.
+   */
+  readonly installHashes: readonly (string | undefined)[];
+  /** Whether who knows more digests judges an installation that names no stack. */
+  readonly leavesUnnamed?: boolean;
+  /** Serial number of the disk that may be erased, whatever is on it. */
+  readonly erasableDisk?: string;
+}
+
+/** The mark of the installation that a disk holds; undefined where there is none. */
+function installationOn({ state }: Pick<FoundDisk, "state">): InstallMark | undefined {
+  const [, mark] = /^installation (.*)$/.exec(state.trim()) ?? [];
+  return mark === undefined ? undefined : installMarkIn(mark);
+}
+
+function isOurs({ installHash, stack, node }: InstallMark, claimant: Claimant): boolean {
+  if (installHash && claimant.installHashes.includes(installHash)) return true;
+  if (stack === undefined) return claimant.leavesUnnamed === true;
+  return stack === claimant.stack && node === claimant.node;
+}
+
+/** What is on a disk. */
+export function contentOf(found: Pick<FoundDisk, "state">): string {
+  const mark = installationOn(found);
+  if (mark === undefined) return found.state.trim() || "unknown";
+  const { stack, node = "no node" } = mark;
+  return stack === undefined ? "an installation that names no stack" : `${node} of stack ${stack}`;
+}
+
 /**
- * Whether an installation may take the disk: blank or ours, or named as erasable by its serial number. With a data disk's
- * file system on it, it may not, whoever installed it.
+ * Whether an installation may take the disk: blank, or holding one of this very node and stack, or named as erasable by its
+ * serial number. With a data disk's file system on it, it may not, whoever installed it.
  */
-export function claimOf(found: FoundDisk, erasable: string | undefined): "free" | "erasable" | "refused" {
+export function claimOf(found: FoundDisk, claimant: Claimant): "free" | "erasable" | "refused" {
   if (found.data !== "") return "refused";
-  if (found.state === "blank" || found.state === "ours") return "free";
-  const named = found.serial !== "" && found.serial === erasable;
+  const mark = installationOn(found);
+  if (found.state === "blank" || (mark && isOurs(mark, claimant))) return "free";
+  const named = found.serial !== "" && found.serial === claimant.erasableDisk;
   return named && found.state !== "missing" && found.kept === "" ? "erasable" : "refused";
 }
 
-/** Why a disk is refused, and what to do about it. `node` is the name that the configuration has for it. */
-export function refusalOf(node: string, found: FoundDisk, erasable: string | undefined): Problem {
+/** Why a disk is refused, and what to do about it. */
+export function refusalOf(found: FoundDisk, { node, erasableDisk: erasable }: Claimant): Problem {
   const { disk, real = disk, serial } = found;
-  const state = found.state === "ours" ? "an installation of ours" : found.state.trim() || "unknown";
+  const state = contentOf(found);
   const kept = found.data || found.kept;
-  if (state === "missing") {
+  if (found.state === "missing") {
     return {
       what: `there is no disk ${disk}`,
       advice: "list them there with `lsblk`, and correct the node's `disk`",
     };
   }
+  const look = installationOn(found) ? "look whether this is the machine that is meant; " : "";
   const number = serial === "" ? "it shows no serial number" : `its serial number is ${serial}`;
   const what = `the disk ${disk} is not empty (${state}), and is left as it is; ${number}`;
   const byHand = `run \`wipefs -a ${real}\` there`;
@@ -114,7 +159,8 @@ export function refusalOf(node: string, found: FoundDisk, erasable: string | und
       advice: "name another disk; if this one is meant, and nothing on it is needed, undo that there by hand",
     };
   }
-  if (serial === "") return { what, advice: `if nothing on it is needed, ${byHand}; else name another disk` };
+  if (serial === "")
+    return { what, advice: `${look}if nothing on it is needed, ${byHand}; else name another disk` };
   if (erasable !== undefined) {
     return {
       what: `${what}, not the one of \`erasableDisk\` (${erasable})`,
@@ -123,6 +169,6 @@ export function refusalOf(node: string, found: FoundDisk, erasable: string | und
   }
   return {
     what,
-    advice: `if nothing on it is needed, set \`nodes.${node}.erasableDisk\` to ${JSON.stringify(serial)}, or ${byHand}; else name another disk`,
+    advice: `${look}if nothing on it is needed, set \`nodes.${node}.erasableDisk\` to ${JSON.stringify(serial)}, or ${byHand}; else name another disk`,
   };
 }

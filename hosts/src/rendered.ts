@@ -3,13 +3,27 @@
 /** File that holds the digest of the node's installation. */
 export const INSTALL_MARKER = "/etc/moorage/install.json";
 
-/** The digest in such a file; undefined where there is none, or half a file: installed by something else. */
-export function installHashIn(marker: string): string | undefined {
+/** What an installation says of itself in such a file. Those made before stacks were named in it name none. */
+export interface InstallMark {
+  readonly installHash?: string;
+  /** `project/stack`. */
+  readonly stack?: string;
+  readonly node?: string;
+}
+
+/** Empty where there is no such file, or half of one: installed by something else. */
+export function installMarkIn(marker: string): InstallMark {
   try {
-    return (JSON.parse(marker) as { installHash?: string }).installHash;
+    const found: unknown = JSON.parse(marker);
+    return typeof found === "object" && found !== null ? found : {};
   } catch {
-    return undefined;
+    return {};
   }
+}
+
+/** The digest in such a file. */
+export function installHashIn(marker: string): string | undefined {
+  return installMarkIn(marker).installHash;
 }
 
 /** The node's member of etcd. */

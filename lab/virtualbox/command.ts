@@ -12,7 +12,7 @@
 import { Failure, wrong } from "./failure";
 import type { Guests } from "./guests";
 import * as machines from "./machines";
-import { listNatNetworks, natnetwork } from "./networks";
+import { listNatNetworks, natnetwork, warningOf } from "./networks";
 import type { Home } from "./state";
 import * as storage from "./storage";
 
@@ -25,7 +25,8 @@ export interface Answer {
 
 export async function vboxManage(home: Home, guests: Guests, args: readonly string[]): Promise<Answer> {
   try {
-    return { stdout: await run(home, guests, args), stderr: "", code: 0 };
+    const stdout = await run(home, guests, args);
+    return { stdout, stderr: args[0] === "natnetwork" ? warningOf(home, args.slice(1)) : "", code: 0 };
   } catch (error) {
     if (error instanceof Failure) return { stdout: "", stderr: `${error.message}\n`, code: error.code };
     const told = error instanceof Error ? error.message : String(error);
@@ -41,6 +42,8 @@ function list(home: Home, what: string | undefined): string {
     case "natnets":
     case "natnetworks":
       return listNatNetworks(home);
+    case "ostypes":
+      return machines.listOsTypes(home);
     case "vms":
       return state.machines.map(({ name, uuid }) => `"${name}" {${uuid}}\n`).join("");
     default:

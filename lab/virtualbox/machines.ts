@@ -47,6 +47,7 @@ const SETTINGS: Readonly<Record<string, string>> = {
   "--usbxhci": "xhci",
   "--boot": "boot",
   "--name": "name",
+  "--ostype": "ostype",
 };
 const AUDIO = { old: "--audio", since7: "--audio-enabled" };
 
@@ -69,7 +70,8 @@ export async function createvm(home: Home, args: readonly string[]): Promise<str
     fs.writeFileSync(file, "<!-- stand-in: what VirtualBox would keep here is in its state.json -->\n");
     const uuid = randomUUID();
     const mac = randomUUID().replaceAll("-", "").slice(0, 6).toUpperCase();
-    const settings = { ...DEFAULTS, macaddress1: `080027${mac}` };
+    const ostype = value("ostype") ?? "Other";
+    const settings = { ...DEFAULTS, ostype, macaddress1: `080027${mac}` };
     state.machines.push({ name, uuid, folder, settings, extra: {}, slots: {}, running: false });
     return `Virtual machine '${name}' is created and registered.\nUUID: ${uuid}\nSettings file: '${file}'\n`;
   });
@@ -226,7 +228,7 @@ export function showvminfo(home: Home, guests: Guests, args: readonly string[]):
     ...encryption(home),
     'groups="/"',
     ...(home.isSince(7, 1) ? ['platformArchitecture="x86"'] : []),
-    text("ostype", "Linux 2.6 / 3.x / 4.x / 5.x (64-bit)"),
+    text("ostype", osTypes(home)[settings.ostype ?? "Linux26_64"] ?? ""),
     text("UUID", machine.uuid),
     text("CfgFile", path.join(machine.folder, `${machine.name}.vbox`)),
     `memory=${settings.memory ?? ""}`,
@@ -249,6 +251,24 @@ export function showvminfo(home: Home, guests: Guests, args: readonly string[]):
   return `${lines.join("\n")}\n`;
 }
 
+/** A few of the types that there are, in words; those of 64-bit Linux are another version's. */
+function osTypes(home: Home): Readonly<Record<string, string>> {
+  const kernels = home.isSince(7, 0) ? "2.6 / 3.x / 4.x / 5.x" : "2.6 / 3.x / 4.x";
+  return {
+    Other: "Other/Unknown",
+    Linux26: `Linux ${kernels} (32-bit)`,
+    Linux26_64: `Linux ${kernels} (64-bit)`,
+  };
+}
+
+export function listOsTypes(home: Home): string {
+  const types = Object.entries(osTypes(home)).map(([id, description]) => {
+    const [family, bits] = [id === "Other" ? "Other" : "Linux", id.endsWith("_64")];
+    return `ID:          ${id}\nDescription: ${description}\nFamily ID:   ${family}\nFamily Desc: ${family}\n64 bit:      ${bits}\n`;
+  });
+  return `${types.join("\n")}\n`;
+}
+
 /** 7.0 prints it in the form of the listing for people. */
 function encryption(home: Home): string[] {
   if (home.isSince(7, 1)) return ['encryption="disabled"'];
@@ -264,7 +284,7 @@ function storageLines(home: Home, { controller, slots }: Machine): string[] {
     'storagecontrollerinstance0="0"',
     'storagecontrollermaxportcount0="30"',
     `storagecontrollerportcount0="${ports}"`,
-    'storagecontrollerbootable0="on"',
+    `storagecontrollerbootable0="${controller.bootable ?? "on"}"`,
   ];
   for (let port = 0; port < ports; port += 1) {
     const slot = slots[`${port}-0`];

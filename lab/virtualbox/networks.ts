@@ -23,13 +23,15 @@ export async function natnetwork(home: Home, guests: Guests, args: readonly stri
   await home.change(async (state) => {
     const known = state.networks.find((one) => one.name === name);
     if (verb === "add") {
-      if (known) throw wrong("NATNetwork server already exists");
+      if (known)
+        throw wrong(worded(home, `NAT network '${name}' already exists`, "NATNetwork server already exists"));
       const prefix = value("network");
       if (!prefix) throw wrong("You need to specify the --network option");
       const network = { name, prefix, enabled: true, dhcp: false, started: false, rules: [] };
       change(network, options);
       state.networks.push(network);
-    } else if (!known) throw wrong("NATNetwork server does not exist");
+    } else if (!known)
+      throw wrong(worded(home, `NAT network '${name}' not found`, "NATNetwork server does not exist"));
     else if (verb === "modify") change(known, options);
     else if (verb === "start") known.started = true;
     else if (verb === "stop") known.started = false;
@@ -38,6 +40,23 @@ export async function natnetwork(home: Home, guests: Guests, args: readonly stri
     await guests.connect(state.networks);
   });
   return "";
+}
+
+/**
+ * It has other words by now, in VBoxManageNATNetwork.cpp of https://github.com/VirtualBox/virtualbox as of June 2026 (7.2.18);
+ * that of 7.2.10 has the former ones (https://github.com/AOSC-Tracking/virtualbox).
+ */
+const isReworded = (home: Home): boolean => home.isSince(7, 2, 18);
+
+const worded = (home: Home, since: string, before: string): string => (isReworded(home) ? since : before);
+
+/** What is said beside it, on standard error, by a call that does what it is told. */
+export function warningOf(home: Home, [verb, ...args]: readonly string[]): string {
+  if (verb === "list" || !args.includes("--netname") || !isReworded(home)) return "";
+  return (
+    "VBoxManage: warning: The --netname option is deprecated and will be removed in a future version. " +
+    "Specify the NAT network name immediately after the command instead.\n"
+  );
 }
 
 function change(network: Network, options: readonly (readonly [string, string])[]): void {
@@ -101,9 +120,12 @@ function prefixes({ prefix, dhcp }: Network): string[] {
   ];
 }
 
-/** 7.0 says last whether a network is enabled, and nothing of loopback mappings. */
+/**
+ * The first of 7.0 say last whether a network is enabled, and nothing of loopback mappings; from 7.0.14 on it is as in 7.2
+ * (VBoxManageNATNetwork.cpp in https://github.com/cyberus-technology/virtualbox-kvm).
+ */
 function inLong(home: Home, one: Network): string[] {
-  const later = home.isSince(7, 1);
+  const later = home.isSince(7, 0, 14);
   const enabled = [`Enabled:      ${yes(one.enabled)}`];
   return [
     `Name:         ${one.name}`,
@@ -111,7 +133,9 @@ function inLong(home: Home, one: Network): string[] {
     ...prefixes(one),
     ...(later ? [] : enabled),
     ...forwards(one),
-    ...(later ? ["loopback mappings (ipv4)", "        127.0.0.1=2"] : []),
+    ...(later
+      ? [worded(home, "Loopback mappings (ipv4)", "loopback mappings (ipv4)"), "        127.0.0.1=2"]
+      : []),
   ];
 }
 

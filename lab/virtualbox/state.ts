@@ -16,7 +16,12 @@ export interface Machine {
   /** By the keys of `showvminfo --machinereadable`. */
   readonly settings: Record<string, string>;
   readonly extra: Record<string, string>;
-  controller?: { readonly name: string; readonly type: string; readonly ports: number };
+  controller?: {
+    readonly name: string;
+    readonly type: string;
+    readonly ports: number;
+    readonly bootable?: string;
+  };
   /** By `port-device`. */
   readonly slots: Record<string, Slot>;
   running: boolean;
@@ -78,8 +83,10 @@ export class Home {
   }
 
   /** Whether that is this version or a newer one. */
-  isSince(major: number, minor: number): boolean {
-    return this.major > major || (this.major === major && Number(this.version.split(".")[1]) >= minor);
+  isSince(...wanted: readonly number[]): boolean {
+    const own = this.version.split(/[.r_]/).map(Number);
+    const at = wanted.findIndex((part, index) => part !== (own[index] ?? 0));
+    return at < 0 || (own[at] ?? 0) > (wanted[at] ?? 0);
   }
 
   read(): State {

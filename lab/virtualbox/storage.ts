@@ -12,10 +12,14 @@ const MIB = 1024 ** 2;
 const PROGRESS = "0%...10%...20%...30%...40%...50%...60%...70%...80%...90%...100%\n";
 
 export async function storagectl(home: Home, guests: Guests, args: readonly string[]): Promise<string> {
-  const { words, value } = parse(args, []);
-  await home.change((state) => {
+  const { words, value } = parse(args, ["remove"]);
+  const changed = await home.change((state) => {
     const machine = changeable(state, guests, words[0]);
     const name = value("name") ?? "";
+    if (value("add") === undefined) {
+      changeController(machine, name, value, args);
+      return machine;
+    }
     if (machine.controller) {
       throw refused(
         "VBOX_E_OBJECT_IN_USE",
@@ -29,8 +33,37 @@ export async function storagectl(home: Home, guests: Guests, args: readonly stri
       type: value("controller") ?? "IntelAhci",
       ports: Number(value("portcount") ?? "30"),
     };
+    return machine;
   });
+  await guests.furnish(changed);
   return "";
+}
+
+/** Of a controller that is there only its ports change, and whether it is booted from; or it goes, and what was attached to it is attached to nothing. */
+function changeController(
+  machine: Machine,
+  name: string,
+  value: (option: string) => string | undefined,
+  args: readonly string[],
+): void {
+  const known = controllerNamed(machine, name);
+  if (args.includes("--remove")) {
+    delete machine.controller;
+    for (const slot of Object.keys(machine.slots)) delete machine.slots[slot];
+    return;
+  }
+  const ports = Number(value("portcount") ?? known.ports);
+  machine.controller = { ...known, ports, bootable: value("bootable") ?? known.bootable };
+}
+
+function controllerNamed(machine: Machine, name: string | undefined): NonNullable<Machine["controller"]> {
+  if (machine.controller?.name === name && machine.controller) return machine.controller;
+  throw refused(
+    "VBOX_E_OBJECT_NOT_FOUND",
+    `Could not find a storage controller named '${name}'`,
+    "SessionMachine",
+    "GetStorageControllerByName(Bstr(pszCtl).raw(), storageCtl.asOutParam())",
+  );
 }
 
 export async function storageattach(home: Home, guests: Guests, args: readonly string[]): Promise<string> {
@@ -40,14 +73,7 @@ export async function storageattach(home: Home, guests: Guests, args: readonly s
   const machine = await home.change((state) => {
     const found = machineNamed(state, words[0]);
     const slot = `${value("port")}-${value("device")}`;
-    if (found.controller?.name !== value("storagectl")) {
-      throw refused(
-        "VBOX_E_OBJECT_NOT_FOUND",
-        `Could not find a storage controller named '${value("storagectl")}'`,
-        "SessionMachine",
-        "GetStorageControllerByName(Bstr(pszCtl).raw(), storageCtl.asOutParam())",
-      );
-    }
+    controllerNamed(found, value("storagectl"));
     // Only what is in a drive may change while the machine runs.
     const isDrive = type === "dvddrive" && found.slots[slot]?.type === "dvddrive" && medium !== "none";
     if (!isDrive || isHeld(found)) changeable(state, guests, words[0]);

@@ -19,7 +19,7 @@ export function renderLiveIgnition({ sshAuthorizedKeys, ...known }: LiveModel): 
     users: [{ name: "core", groups: [], sshAuthorizedKeys }],
     updateStrategy: "off",
   };
-  const node = describeNode(model, "");
+  const node = describeNode(model, { installHash: "" });
   const files = node.files.filter(({ path }) => path !== installMarkerPath);
   return renderDescription({ ...node, files, units: [] }, "ignition");
 }

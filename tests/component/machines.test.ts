@@ -90,6 +90,9 @@ describe("nodes", () => {
     expect(userData).toContain("private coreos1-host-key");
     expect(userData).toContain("ssh-ed25519 fleet-login-key");
     expect(userData).toContain(String(inputs.installHash));
+    expect(userData).toContain('"stack":"moorage/dev","node":"coreos1"');
+    expect(inputs.stack).toBe("moorage/dev");
+    expect(recorder.named("fleet-preflight").inputs.stack).toBe("moorage/dev");
     expect(recorder.outputs.get("coreos1")).toMatchObject({ installHash: inputs.installHash });
   });
 

@@ -1,5 +1,8 @@
+import * as os from "node:os";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { reachedThrough } from "../../components/machine/virtualBoxNetwork";
+import { parseStackConfig } from "../../config/stack";
 import { plain, secretPaths, shown, unknownPaths, type Recorder } from "../support/mocks";
 import { rawStack, type RawConfig } from "../support/stacks";
 import { differences, identities, rawConfig } from "./parts";
@@ -96,6 +99,32 @@ describe("what guests need on their hypervisor", () => {
       ipAddresses: expect.arrayContaining(["10.0.2.10", "127.0.0.1"]),
     });
   });
+
+  test("has its own name in the certificate once others are let in, or the configured one", async () => {
+    const namesOf = async (hypervisor: object) => {
+      const other = await program(raw((own) => (own.hypervisor = { ...own.hypervisor, ...hypervisor })));
+      return other.named("ca-front-request").inputs.dnsNames;
+    };
+    const network = { listen: "0.0.0.0" };
+    expect(await namesOf({ network })).toEqual([os.hostname().toLowerCase(), "localhost"]);
+    expect(await namesOf({ network, hostname: "desk.domain.com" })).toEqual(["desk.domain.com", "localhost"]);
+    const onceNamed = (change: object, name: string) => {
+      const own = raw((all) => (all.hypervisor = { ...all.hypervisor, ...change }));
+      return reachedThrough(parseStackConfig(own), name).alternativeNames;
+    };
+    const without = ["127.0.0.1", "localhost"];
+    // What there was is as it was.
+    expect(onceNamed({ ssh: { ...remote, host: "Work_Station" } }, "other")).toEqual([
+      "Work_Station",
+      "localhost",
+      "127.0.0.1",
+    ]);
+    expect(onceNamed({ network }, "Workstation")).toEqual(["workstation", ...without]);
+    expect(onceNamed({ network }, "no_name")).toEqual(without);
+    expect(onceNamed({ network: { listen: "127.0.0.2" } }, "Workstation")).toEqual(without);
+    // Somebody else's machine, be it through a tunnel.
+    expect(onceNamed({ ssh: { ...remote, host: "127.0.0.1" }, network }, "Workstation")).toEqual(without);
+  });
 });
 
 describe("a guest", () => {
@@ -159,6 +188,7 @@ describe("a guest", () => {
     expect(unit?.content).toMatch(/Name=enp0s3[^]*Address=10\.0\.2\.11\/24\nGateway=10\.0\.2\.1/);
     expect(secretPaths(inputs)).toEqual([
       ...[0, 1, 2].map((at) => `cluster.managers.${at}.privateKey`),
+      ...[0, 1, 2, 3].map((at) => `cluster.store.storageNodes.${at}.privateKey`),
       ...["installer.privateKey", "installerUserData", "target.privateKey"],
     ]);
   });
@@ -188,7 +218,7 @@ describe("a guest", () => {
     });
   });
 
-  test("is looked at before it is reinstalled, with the installer's image as that was checked", async () => {
+  test("is looked at before it boots its installer, with the installer's image as that was checked", async () => {
     const guestOf = (one: Recorder) => {
       const { hosts } = shown(one.named("fleet-preflight").inputs) as {
         hosts: Record<string, { guest: object }>;
@@ -198,10 +228,20 @@ describe("a guest", () => {
     const stack = "organization/moorage/dev";
     const iso = { iso: "/vms/virtualbox-iso.iso", isoSha256: "sha256 of virtualbox-iso" };
     expect(guestOf(recorder)).toEqual({ hypervisor: {}, name: "coreos2", stack, ...iso });
+    // A new one looks for itself.
+    expect(shown(recorder.named("coreos2-guest").inputs)).toMatchObject(iso);
     // Nothing says what an owner's own image has to be.
     const path = "/isos/own.iso";
     const other = await program(raw((all) => (all.hypervisor = { ...all.hypervisor, iso: { path } })));
     expect(guestOf(other)).not.toHaveProperty("isoSha256");
+    expect(other.named("coreos2-guest").inputs).not.toHaveProperty("isoSha256");
+    // But his key does.
+    const signed = {
+      path,
+      signingKey: "-----BEGIN PGP PUBLIC KEY BLOCK-----\nx\n-----END PGP PUBLIC KEY BLOCK-----",
+    };
+    const known = await program(raw((all) => (all.hypervisor = { ...all.hypervisor, iso: signed })));
+    expect(guestOf(known)).toMatchObject({ isoSha256: iso.isoSha256 });
   });
 
   test("that is made anew is installed anew", () => {

@@ -1,4 +1,11 @@
-import { renderUserData, installHashOf, type Distribution, type UserDataFormat } from "@moorage/render";
+import {
+  renderUserData,
+  installHashOf,
+  type Distribution,
+  type UserDataArgs,
+  type UserDataFormat,
+  type UserDataModel,
+} from "@moorage/render";
 import { baseFiles, userDataModel } from "../../config/models";
 import { parseStackConfig, type StackConfig } from "../../config/stack";
 import type { RawConfig } from "../support/stacks";
@@ -55,6 +62,28 @@ export function everythingConfig(distribution: Distribution): RawConfig {
     },
   });
   raw.swarm = { dockerApi: true };
+  return raw;
+}
+
+/**
+ * A first interface that is known by its MAC address, with VLANs on it, one of them with an MTU of its own, and further
+ * static ones by name and MAC address, with a gateway.
+ */
+export function byMacConfig(distribution: Distribution): RawConfig {
+  const raw = baseConfig(distribution);
+  const first = raw.nodes?.coreos1 as Record<string, unknown>;
+  first.interface = "08:00:27:AA:BB:01";
+  // Which an edge node's may not be: it holds the registry's address.
+  first.roles = ["manager", "storage", "registry"];
+  first.vlans = {
+    v3000: { id: 3000, address: "10.30.0.11/24", gateway: "10.30.0.1", metric: 300, mtu: 1400 },
+    v3012: { id: 3012, address: "10.30.12.11/24" },
+  };
+  first.nics = {
+    eno2: { address: "10.40.0.11/24", gateway: "10.40.0.1", metric: 400, mtu: 9000 },
+    "08:00:27:aa:bb:03": { address: "10.41.0.11/16", gateway: "10.41.0.1", metric: 410 },
+  };
+  Object.assign(raw.network ?? {}, { mtu: 1500, metric: 10 });
   return raw;
 }
 
@@ -124,18 +153,38 @@ function baseConfig(distribution: Distribution): RawConfig {
 }
 
 /** All user data of the first node, what is otherwise put there over SSH included; keys and hashes are made up. */
-export function wholeUserData(raw: RawConfig, format: UserDataFormat, hash = "$6$madeup$hash"): string {
+export function wholeUserData(raw: RawConfig, format: UserDataFormat, hash?: string): string {
+  const { model, args } = wholeModel(raw, format, hash);
+  return renderUserData(model, args);
+}
+
+/** What that is rendered from. */
+export function wholeModel(
+  raw: RawConfig,
+  format: UserDataFormat,
+  hash = "$6$madeup$hash",
+): { readonly model: UserDataModel; readonly args: UserDataArgs } {
   const config: StackConfig = parseStackConfig(raw);
   const passwordHashes = { usera: hash };
-  const model = userDataModel(config, "coreos1", {
-    hostKey: { privateKey: pem("OPENSSH PRIVATE KEY"), publicKey: "ssh-ed25519 AAAAC3 coreos1" },
-    authorizedKey: config.os.sshAuthorizedKey ?? "",
-    passwordHashes,
-  });
+  const model = modelOf(config, passwordHashes);
   const files = baseFiles(config, "coreos1", {
     caCertificate: pem("CERTIFICATE"),
     api: { certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") },
     passwordHashes,
   });
-  return renderUserData(model, { format, installHash: installHashOf(model, format), files });
+  return { model, args: { format, installHash: installHashOf(model, format), files } };
+}
+
+/** What the first node is installed with, and no more. */
+export function installedUserData(raw: RawConfig, format: UserDataFormat): string {
+  const model = modelOf(parseStackConfig(raw), {});
+  return renderUserData(model, { format, installHash: installHashOf(model, format) });
+}
+
+function modelOf(config: StackConfig, passwordHashes: Readonly<Record<string, string>>): UserDataModel {
+  return userDataModel(config, "coreos1", {
+    hostKey: { privateKey: pem("OPENSSH PRIVATE KEY"), publicKey: "ssh-ed25519 AAAAC3 coreos1" },
+    authorizedKey: config.os.sshAuthorizedKey ?? "",
+    passwordHashes,
+  });
 }

@@ -7,7 +7,7 @@ import {
   storageGuardFiles,
   swarmGuardFiles,
 } from "@moorage/render";
-import { it } from "vitest";
+import { describe, it } from "vitest";
 import { expectGolden, listing } from "./golden";
 import { nodes, pem } from "./models";
 
@@ -81,8 +81,8 @@ it("keepalived and the guard beside it", () => {
   expectGolden("keepalived.txt", listing(files));
 });
 
-it("a member of etcd", () => {
-  const files = etcdFiles({
+describe("a member of etcd", () => {
+  const member = {
     node: "coreos1",
     image: `sha256:${"b".repeat(64)}`,
     clientAddress: "10.0.2.11",
@@ -99,8 +99,16 @@ it("a member of etcd", () => {
     ca: tls.ca,
     certificate: tls.cert,
     key: tls.key,
+  } as const;
+
+  it("at its node's address", () => {
+    expectGolden("etcd.txt", listing(etcdFiles(member)));
   });
-  expectGolden("etcd.txt", listing(files));
+
+  it("for clients at one address and for its peers at another, on ports of their own", () => {
+    const elsewhere = { clientAddress: "10.30.0.11", peerAddress: "10.31.0.11", clientPort: 12379, peerPort: 12380 };
+    expectGolden("etcd-elsewhere.txt", listing(etcdFiles({ ...member, ...elsewhere })));
+  });
 });
 
 it("what keeps a silent member of MinIO from holding up the others", () => {

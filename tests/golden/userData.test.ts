@@ -2,6 +2,7 @@ import {
   formatsOf,
   installHashOf,
   renderUserData,
+  type Distribution,
   type UpdateStrategy,
   type UserDataFormat,
   type UserDataModel,
@@ -15,7 +16,7 @@ import {
   validateIgnition,
   validateKeyfile,
 } from "../support/validators";
-import { articleConfig, everythingConfig, wholeUserData } from "./everything";
+import { articleConfig, byMacConfig, everythingConfig, installedUserData, wholeUserData } from "./everything";
 import { expectGolden, goldenFiles } from "./golden";
 import { fedora, flatcar } from "./models";
 
@@ -99,6 +100,29 @@ describe("everything that a configuration can have in user data, in one text", (
   });
 });
 
+describe("a first interface by its MAC address, with VLANs, an MTU of one, and static interfaces with gateways", () => {
+  const rendered = (distribution: Distribution, format: UserDataFormat) => {
+    const raw = byMacConfig(distribution);
+    Object.assign(raw.os ?? {}, { format });
+    return installedUserData(raw, format);
+  };
+
+  it.each(["flatcar", "fedora-coreos"] as const)("Ignition for %s", (distribution) => {
+    const text = rendered(distribution, "ignition");
+    expectGolden(`by-mac-${distribution}.ign.txt`, readable(text));
+    expect(validateIgnition(text)).toBe("");
+  });
+
+  it.each(["flatcar", "coreos"] as const)("cloud-config for %s", (distribution) => {
+    expectGolden(`by-mac-${distribution}.cloud-config.txt`, rendered(distribution, "cloud-config"));
+  });
+
+  it("passes coreos-cloudinit's validation for Flatcar", (context) => {
+    const bin = cloudinitFor(context);
+    expect(validateCloudConfig(bin, rendered("flatcar", "cloud-config"))).toEqual([]);
+  });
+});
+
 /** NetworkManager's keyfiles in all golden files, each by its golden file and its path. */
 function goldenKeyfiles(): Map<string, string> {
   const inIgnition = /"path": "(\S+\.nmconnection)",[^{}]*"contents": \{\s*"source": "data:,([^"]*)"/g;
@@ -115,7 +139,7 @@ describe("NetworkManager", () => {
   it("reads every golden keyfile, and keeps every setting", async (context) => {
     const nmcli = await nmcliFor(context);
     const keyfiles = goldenKeyfiles();
-    expect(keyfiles.size).toBe(8);
+    expect(keyfiles.size).toBe(13);
     for (const [name, text] of keyfiles) expect(validateKeyfile(nmcli, text), name).toEqual([]);
   });
 

@@ -7,16 +7,18 @@ import { installation, type InstallationInputs } from "@moorage/hosts";
 import type { UserDataFormat } from "@moorage/render";
 import { must, run, type Finished } from "../../lab/exec";
 import { consoleRun } from "../../lab/hosts";
-import { checkout, claimInstance, hostNamed, type Host, type Instance } from "../../lab/instance";
+import { claimInstance, hostNamed, type Host, type Instance } from "../../lab/instance";
 import { onHost } from "../../lab/journey/push";
 import { ensureKeys } from "../../lab/keys";
 import { off, on, reboot, reinstall, settle } from "../../lab/lab";
 import { accessTo, sshArguments, type SshAccess } from "../../lab/ssh";
 import { differences } from "../support/appliedHost";
+import { networkDifferences } from "../support/appliedNetwork";
 import { OwnLab } from "../support/ownLab";
+import { notRun } from "../support/summary";
 import { eventually, TestLab } from "../support/testLab";
-import { appliedCloudConfig, appliedIgnition, type Applied } from "../support/userData";
 import { cloudinitFor } from "../support/validators";
+import { enrich, idle, nic, wholeOf, withVlans, type Whole } from "../support/wholeUserData";
 
 const node = "coreos1";
 const user = "usera";
@@ -37,12 +39,6 @@ beforeAll(async () => {
   password = (consolePasswords as Record<string, string>)[user] ?? "";
   expect(password).toMatch(/^\w{24}$/);
 });
-
-/** What the operator's command prints of the node, secrets and what is put there over SSH included. */
-function rendered(...options: string[]): Promise<string> {
-  const command = ["--no-install", "tsx", "ops/main.ts", "render", node, "--secrets", ...options];
-  return must("npx", command, { env: lab.env, cwd: checkout() });
-}
 
 /** A host, and the lab that it is in. */
 interface Place {
@@ -103,11 +99,12 @@ describe("a node that Ignition installed", () => {
 
   afterEach(() => lab.root(node, `[ ! -e /root/aside ] || mv /root/aside ${keysAlone}`));
 
-  test("has every file, user, group and unit of its user data, and of what was put there over SSH", async () => {
-    const wanted = appliedIgnition(await rendered("--whole"));
+  test("has every file, user, group, unit and address of its user data, and of what was put there over SSH", async () => {
+    const { model, wanted } = await wholeOf(lab, node, "ignition");
     expect(Object.keys(wanted.users)).toEqual(["core", user]);
     expect(wanted.files[`/etc/userdb/${user}:video.membership`]).toBeDefined();
     expect(await differences(wanted, asRoot(place()))).toEqual([]);
+    expect(await networkDifferences(model, asRoot(place()))).toEqual([]);
   });
 
   test("lets a user in by her key, and to Docker; makes her root by her password alone", async () => {
@@ -133,38 +130,14 @@ describe("a node that Ignition installed", () => {
   });
 });
 
-/** What a stack may have besides; only rendered, as no `pulumi up` follows. */
-function enrich(config: Document): void {
-  const os = {
-    timeZone: "Europe/Berlin",
-    ntp: ["time.example.com"],
-    clockTimer: true,
-    aliases: true,
-    motd: "Just another day!!",
-    proxies: { http: "http://10.0.2.1:3128" },
-    files: {
-      "/opt/bin/own": { content: "#!/bin/sh\nexit 0\n", permissions: "0750", owner: "root:docker" },
-    },
-    units: {
-      "own.service": { content: "[Service]\nType=oneshot\nExecStart=/opt/bin/own\n" },
-      "own.timer": {
-        content: "[Timer]\nOnCalendar=weekly\n\n[Install]\nWantedBy=timers.target\n",
-        enabled: true,
-      },
-      "docker.service": { dropIns: { "80-own.conf": "[Service]\nNice=-5\n" } },
-    },
-  };
-  for (const [key, value] of Object.entries(os)) config.setIn(["config", "moorage:os", key], value);
-}
-
 /** The user data of the enriched stack, or of one that `change` makes. */
-const whole = (format: UserDataFormat, change = enrich): Promise<string> =>
-  lab.withConfig(change, () => rendered("--whole", "--format", format));
+const enriched = (format: UserDataFormat, change = enrich(node)): Promise<Whole> =>
+  lab.withConfig(change, () => wholeOf(lab, node, format));
 
 describe("a host that was installed by hand", () => {
   let own: OwnLab | undefined;
   let place: Place;
-  let wanted: Applied;
+  let has: Whole;
 
   beforeAll(async () => {
     own = await OwnLab.begin();
@@ -184,14 +157,51 @@ describe("a host that was installed by hand", () => {
     await reboot(instance, host);
   }
 
-  test("with Ignition has every file, user, group and unit of all that a stack may have", async () => {
-    const text = await whole("ignition");
-    await install("-i", text);
-    await eventually(60, async () => {
-      expect(await differences(appliedIgnition(text), asRoot(place))).toEqual([]);
+  /** A second network card, until the host's next boot. */
+  async function plug(): Promise<void> {
+    const { netns } = place.host;
+    await must("ip", ["-n", netns, "link", "add", nic, "type", "veth", "peer", "name", "plug1"]);
+    await must("ip", ["-n", netns, "link", "set", "plug1", "up"]);
+  }
+
+  async function expectNetwork({ model }: Whole): Promise<void> {
+    await eventually(30, async () => {
+      expect(await networkDifferences(model, asRoot(place))).toEqual([]);
     });
+  }
+
+  test("with Ignition has every file, user, group, unit and address of all that a stack may have", async () => {
+    const { text, wanted, model } = await enriched("ignition");
+    await install("-i", text);
+    await plug();
+    await eventually(60, async () => {
+      expect(await differences(wanted, asRoot(place))).toEqual([]);
+    });
+    await expectNetwork({ text, wanted, model });
     await expectKeysAlone(place);
   });
+
+  /** Whether the kernel makes a VLAN of the host's interface. */
+  async function hasVlans(): Promise<boolean> {
+    const link = ["-n", place.host.netns, "link"];
+    const probe = ["link", "eth0", "name", "probe", "type", "vlan", "id", "9"];
+    if ((await run("ip", [...link, "add", ...probe])).code !== 0) return false;
+    await must("ip", [...link, "delete", "probe"]);
+    return true;
+  }
+
+  test.for(["ignition", "cloud-config"] as const)(
+    "with %s has its VLANs, by id, parent, address and route",
+    async (format, context) => {
+      if (!(await hasVlans())) return context.skip(`${notRun}this machine's kernel has no VLANs`);
+      if (format === "cloud-config") cloudinitFor(context);
+      const made = await enriched(format, withVlans(node));
+      await reinstall(place.instance, place.host);
+      await install(format === "ignition" ? "-i" : "-c", made.text);
+      await plug();
+      await expectNetwork(made);
+    },
+  );
 
   /** Waits for the end of what applies it on this boot. */
   async function applied(): Promise<void> {
@@ -206,15 +216,16 @@ describe("a host that was installed by hand", () => {
 
   test("with a cloud-config has all of that, too, but what waits for the next boot", async (context) => {
     cloudinitFor(context);
-    const text = await whole("cloud-config");
-    wanted = appliedCloudConfig(text);
+    has = await enriched("cloud-config");
     await reinstall(place.instance, place.host);
-    await install("-c", text);
+    await install("-c", has.text);
+    await plug();
     await applied();
     // It runs after all that is in user data, and so is not started by it.
-    expect(await differences(wanted, asRoot(place))).toEqual([
+    expect(await differences(has.wanted, asRoot(place))).toEqual([
       "unit moorage-passwords.service: enabled inactive, wanted enabled active",
     ]);
+    await expectNetwork(has);
     await expectKeysAlone(place);
     // The time zone was set by what would move the machine's clock too, if a host of the lab might.
     const allowed = await asRoot(place)("sed -n 's/^CapBnd:[[:space:]]*/0x/p' /proc/1/status");
@@ -223,17 +234,25 @@ describe("a host that was installed by hand", () => {
 
   test("has all of it once it was booted again, applied anew and come to the same", async (context) => {
     cloudinitFor(context);
-    await asRoot(place)("rm /opt/bin/own && systemctl disable own.timer 2>/dev/null");
+    const otherwise = `systemctl disable own.timer 2>/dev/null; systemctl enable --now ${idle} 2>/dev/null`;
+    await asRoot(place)(`rm /opt/bin/own; ${otherwise}`);
     await reboot(place.instance, place.host);
+    await plug();
     await applied();
-    await eventually(30, async () => expect(await differences(wanted, asRoot(place))).toEqual([]));
+    // No key takes a unit's enablement away; but it is stopped at every boot.
+    await eventually(30, async () => {
+      expect(await differences(has.wanted, asRoot(place))).toEqual([
+        `unit ${idle}: enabled inactive, wanted disabled inactive`,
+      ]);
+    });
+    await expectNetwork(has);
     const docker = await login(place, "docker ps --quiet && id -Gn");
     expect(docker.stdout.trim().split(" ").sort(), docker.stderr).toEqual(["docker", "sudo", user, "video"]);
   });
 
   /** The same without what it has of its owner's, and with another time zone. */
   function strip(config: Document): void {
-    enrich(config);
+    enrich(node)(config);
     config.setIn(["config", "moorage:os", "timeZone"], "Europe/Paris");
     for (const key of ["files", "units"]) config.deleteIn(["config", "moorage:os", key]);
   }
@@ -260,13 +279,13 @@ describe("a host that was installed by hand", () => {
 
   test("takes another one by a reboot, and loses what that leaves out", async (context) => {
     cloudinitFor(context);
-    const before = await whole("cloud-config");
-    const after = await whole("cloud-config", strip);
-    await change(before, inputsOf(after));
+    const before = await enriched("cloud-config");
+    const after = await enriched("cloud-config", strip);
+    await change(before.text, inputsOf(after.text));
     await applied();
-    expect(await differences(appliedCloudConfig(after), asRoot(place))).toEqual([]);
+    expect(await differences(after.wanted, asRoot(place))).toEqual([]);
     const left =
-      "ls /opt/bin/own /etc/systemd/system/own.* /etc/systemd/system/docker.service.d/80-own.conf 2>&1; :";
+      "ls /opt/bin/own /etc/systemd/system/own* /etc/systemd/system/docker.service.d/80-own.conf 2>&1; :";
     expect((await asRoot(place)(left)).match(/No such file/g)).toHaveLength(3);
     await expectNoTrial();
   });
@@ -284,25 +303,25 @@ describe("a host that was installed by hand", () => {
     return moved.replaceAll(hashIn(userData), "f".repeat(64));
   }
 
-  async function expectFormer(former: string): Promise<void> {
+  async function expectFormer(former: Whole): Promise<void> {
     await applied();
     expect(await asRoot(place)("ip -br address show eth0")).toContain(`${place.host.address}/`);
-    expect(await asRoot(place)("cat /var/lib/flatcar-install/user_data")).toBe(former);
-    expect(await differences(appliedCloudConfig(former), asRoot(place))).toEqual([]);
+    expect(await asRoot(place)("cat /var/lib/flatcar-install/user_data")).toBe(former.text);
+    expect(await differences(former.wanted, asRoot(place))).toEqual([]);
     await expectNoTrial();
   }
 
   test("goes back by itself from one that locks SSH out, and takes the next one", async (context) => {
     cloudinitFor(context);
-    const former = await whole("cloud-config", strip);
-    const cut = cutOff(former);
-    await expect(change(former, inputsOf(cut, 15))).rejects.toThrow(
+    const former = await enriched("cloud-config", strip);
+    const cut = cutOff(former.text);
+    await expect(change(former.text, inputsOf(cut, 15))).rejects.toThrow(
       /^coreos1: went back by itself to its former user data: with the new one, SSH did not return at core@127\.0\.0\.1:\d+ within 15 s of its boot \(.*\)\. Tried: 10-moorage\.network\./,
     );
     await expectFormer(former);
 
     // The power is lost while one is tried that would be waited for much longer.
-    const lost = expect(change(former, inputsOf(cut, 3600))).rejects.toThrow(/went back by itself/);
+    const lost = expect(change(former.text, inputsOf(cut, 3600))).rejects.toThrow(/went back by itself/);
     await eventually(90, async () => {
       expect(await asRoot(place)("ip -br address show eth0; ls /var/lib/moorage/user-data")).toMatch(
         /10\.0\.9\.9\/[^]*applied/,
@@ -313,11 +332,11 @@ describe("a host that was installed by hand", () => {
     await lost;
     await expectFormer(former);
 
-    const right = await whole("cloud-config");
-    await change(former, inputsOf(right));
+    const right = await enriched("cloud-config");
+    await change(former.text, inputsOf(right.text));
     await expectNoTrial();
     await eventually(30, async () => {
-      expect(await differences(appliedCloudConfig(right), asRoot(place))).toEqual([]);
+      expect(await differences(right.wanted, asRoot(place))).toEqual([]);
     });
   });
 });

@@ -9,7 +9,7 @@ export type AsRoot = (line: string) => Promise<string>;
 /** Whatever of `wanted` the host does not have as it was wanted, one line each, sorted. */
 export async function differences(wanted: Applied, asRoot: AsRoot): Promise<string[]> {
   const files = filesOf(wanted);
-  const units = Object.keys(wanted.units).filter((name) => wanted.units[name]?.enabled);
+  const units = Object.keys(wanted.units).filter((name) => wanted.units[name]?.enabled !== undefined);
   const output = await asRoot(
     [
       functions,
@@ -34,7 +34,12 @@ export async function differences(wanted: Applied, asRoot: AsRoot): Promise<stri
       ]),
     ),
     ...Object.fromEntries(Object.keys(wanted.users).flatMap((name) => userLines(name, wanted))),
-    ...Object.fromEntries(units.map((name) => [`unit ${name}`, "enabled active"])),
+    ...Object.fromEntries(
+      units.map((name) => [
+        `unit ${name}`,
+        wanted.units[name]?.enabled ? "enabled active" : "disabled inactive",
+      ]),
+    ),
     ...Object.fromEntries(Object.keys(wanted.units).map((name) => [`text of ${name}`, "as systemd has it"])),
     "host name": wanted.hostname,
     "time zone": wanted.timeZone,
@@ -68,8 +73,9 @@ function userLines(name: string, { users, files }: Applied): (readonly [string, 
   const { passwordHash, groups = [], keys = [] } = users[name] ?? {};
   const membership = new RegExp(`^/etc/userdb/${name}:(.+)\\.membership$`);
   const byFiles = Object.keys(files).flatMap((path) => membership.exec(path)?.[1] ?? []);
+  const all = new Set([name, ...groups, ...byFiles]);
   return [
-    [`groups of ${name}`, name === "core" ? undefined : [name, ...groups, ...byFiles].sort().join(" ")],
+    [`groups of ${name}`, name === "core" ? undefined : [...all].sort().join(" ")],
     [`keys of ${name}`, [...keys].sort().join(" | ")],
     [`password of ${name}`, passwordHash === undefined ? undefined : sha256(passwordHash)],
   ];
@@ -94,7 +100,10 @@ user() {
   printf 'password of %s\\t%s\\n' "$1" "$(getent shadow "$1" | cut -d : -f 2 | tr -d '\\n' | sha256sum | cut -d ' ' -f 1)"
 }
 unit() {
-  printf 'unit %s\\t%s %s\\n' "$1" "$(systemctl is-enabled "$1")" "$(systemctl is-active "$1")"
+  boot=$(systemctl is-enabled "$1" 2>/dev/null)
+  # None of these is started by a boot.
+  case "$boot" in static|indirect|masked|not-found|"") boot=disabled ;; esac
+  printf 'unit %s\\t%s %s\\n' "$1" "$boot" "$(systemctl is-active "$1")"
 }
 text() {
   case "$(systemctl show "$1" -p NeedDaemonReload --value)" in no) read='as systemd has it' ;; *) read='to be read again' ;; esac

@@ -46,7 +46,9 @@ export function vlanAddress(node: string): string {
 /** The files of networkd that a node is installed with: path to text. */
 export function networkFiles(node: string): Record<string, string> {
   const keys = { hostKey: { privateKey: "", publicKey: "" }, authorizedKey: "", passwordHashes: {} };
-  const { files } = describeNode(userDataModel(parseStackConfig(rawMachines()), node, keys), "");
+  const { files } = describeNode(userDataModel(parseStackConfig(rawMachines()), node, keys), {
+    installHash: "",
+  });
   const units = files.filter(({ path }) => path.startsWith("/etc/systemd/network/"));
   return Object.fromEntries(units.map(({ path, content }) => [path, content]));
 }

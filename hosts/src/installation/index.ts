@@ -105,10 +105,14 @@ function adopted(inputs: InstallationInputs, { bootId: firstBootId }: Installed)
 }
 
 /** From the live installer that answers to the installed system. */
-async function installed(inputs: InstallationInputs, installerBoot: string): Promise<InstallationOutputs> {
+async function installed(
+  inputs: InstallationInputs,
+  installerBoot: string,
+  recorded?: string,
+): Promise<InstallationOutputs> {
   const { node, installer, timeoutSeconds } = inputs;
   const deadline = new Deadline(timeoutSeconds);
-  await install(inputs, deadline);
+  await install(inputs, deadline, recorded);
   if (inputs.guest) await beforeReboot(inputs.guest);
   note(node, "rebooting into the installed system");
   await startReboot(installer);
@@ -148,7 +152,7 @@ async function reinstall(
       if (!guest) throw mustBoot(inputs);
       await bootInstallerAgain(guest, installer, inputs.target);
     }
-    return installed(inputs, await bootId(installer));
+    return installed(inputs, await bootId(installer), state.installHash);
   };
   if (found?.kind === "installed") await requireMeans(inputs);
   // Whoever sits in the live installer serves nobody, and takes its turn all the same.
@@ -250,6 +254,7 @@ function bootFrom({ disk }: InstallationInputs): string {
 
 /** What only an installation takes, and one that is done has no use for. */
 const forTheNext = [
+  "stack",
   "userData",
   "format",
   "channel",
@@ -327,7 +332,7 @@ export const installation: Operation<InstallationInputs, InstallationOutputs> = 
     setInstalledAnew(state.node, said !== undefined && isReinstallation(state, inputs));
     const diff = diffOf(withoutAgain(state), withoutAgain(inputs), {
       outputOnly: ["firstBootId"],
-      ignored: isSame ? forTheNext : ["cluster"],
+      ignored: isSame ? forTheNext : ["cluster", "stack"],
       replace: ["node", "disk"],
     });
     if (sameMachine(state, inputs)) return diff;

@@ -1,8 +1,9 @@
 /** Running the installer on a live system, and following it. */
 import type { Connection, InstallationInputs } from "../contract";
-import { INSTALL_FOLDER, claimOf, refusalOf, type FoundDisk } from "../disk-claim";
+import { INSTALL_FOLDER, claimOf, contentOf, refusalOf, type Claimant, type FoundDisk } from "../disk-claim";
 import { HostError, lastLines } from "../errors";
 import { note } from "../log";
+import type { InstallMark } from "../rendered";
 import { exec, runScript, type ExecOptions } from "../ssh/exec";
 import type { Deadline } from "../time";
 import { sleep } from "../time";
@@ -24,8 +25,15 @@ import {
 /** What flatcar-install and coreos-install say at the end, and what coreos-installer says. */
 const SUCCESS = /^(Success!|Install complete)/m;
 
-/** Installs, or waits for the very same installation that an interrupted run left going. */
-export async function install(inputs: InstallationInputs, deadline: Deadline): Promise<void> {
+/**
+ * Installs, or waits for the very same installation that an interrupted run left going.
+ * @param recorded the digest that the node is known to have been installed with before, where it is known
+ */
+export async function install(
+  inputs: InstallationInputs,
+  deadline: Deadline,
+  recorded?: string,
+): Promise<void> {
   const { installer, node, installHash, disk } = inputs;
   const state = (await onInstaller(installer, stateScript, "looking for an installation in progress")).trim();
   if (state === `done ${installHash} 0`) {
@@ -36,9 +44,10 @@ export async function install(inputs: InstallationInputs, deadline: Deadline): P
     const { format = "ignition" } = inputs;
     await onInstaller(installer, installerScript, "looking for what installs", [format]);
     await onInstaller(installer, stopScript, "stopping an earlier installation");
-    const found = await claim(inputs);
+    const claimant = { ...inputs, installHashes: [installHash, recorded] };
+    const found = await claim(inputs, claimant);
     const image = inputs.image && (await bringImage(installer, inputs.image, deadline));
-    if (claimOf(found, inputs.erasableDisk) === "erasable") await erase(inputs, found);
+    if (claimOf(found, claimant) === "erasable") await erase(inputs, found);
     await start(inputs, image ?? "");
     note(node, `installing to ${disk}`);
   } else note(node, "an installation is in progress, waiting for it");
@@ -73,22 +82,23 @@ export async function lookAtDisk(
 }
 
 /** @throws HostError where the disk is not there, or holds what the installation may not erase. */
-async function claim(inputs: InstallationInputs): Promise<FoundDisk> {
-  const { node, erasableDisk } = inputs;
+async function claim(inputs: InstallationInputs, claimant: Claimant): Promise<FoundDisk> {
   const found = await lookAtDisk(inputs);
-  if (claimOf(found, erasableDisk) !== "refused") return found;
-  const { what, advice } = refusalOf(node, found, erasableDisk);
-  throw new HostError(node, `${what}. To do: ${advice}`);
+  if (claimOf(found, claimant) !== "refused") return found;
+  const { what, advice } = refusalOf(found, claimant);
+  throw new HostError(inputs.node, `${what}. To do: ${advice}`);
 }
 
 async function erase({ installer, node, disk }: InstallationInputs, found: FoundDisk): Promise<void> {
-  note(node, `erasing ${disk} (serial number ${found.serial}), as configured; it holds ${found.state}`);
+  note(node, `erasing ${disk} (serial number ${found.serial}), as configured; it holds ${contentOf(found)}`);
   await onInstaller(installer, eraseScript, `erasing ${disk}`, [disk, found.serial]);
 }
 
 async function start(inputs: InstallationInputs, image: string): Promise<void> {
   const { installer, userData, format = "ignition", installHash, disk, channel, version, proxies } = inputs;
-  await exec(installer, ["sh", "-c", receiveScript, "sh", installHash, disk, userDataFile[format]], {
+  const mark: InstallMark = { installHash, stack: inputs.stack, node: inputs.node };
+  const known = [installHash, disk, userDataFile[format], JSON.stringify(mark)];
+  await exec(installer, ["sh", "-c", receiveScript, "sh", ...known], {
     sudo: true,
     stdin: userData,
     purpose: "handing over the user data",

@@ -28,7 +28,7 @@ if [ -n "$(busy)" ]; then echo "an installer that is running already does not en
 /** `$1` disk. Prints `key=value` lines: what it is there, whose, its serial number, its data, and why it is not to be erased. */
 export const claimScript = `${diskStateFunction}
 echo "real=$(readlink -f -- "$1")"
-echo "state=$(disk_state "$1")"
+printf 'state=%s\\n' "$(disk_state "$1")"
 echo "serial=$(disk_serial "$1")"
 echo "data=$(disk_data "$1" ${DATA_LABEL})"
 echo "kept=$(disk_kept "$1")"
@@ -45,8 +45,8 @@ real=$(readlink -f -- "$1")
 for part in $(disk_parts "$real" | sort -r); do wipefs -q -a -- "$part" >&2; done
 `;
 
-/** Reads user data from standard input into a file that only root reads. `$1` hash, `$2` disk, `$3` the file's name. */
-export const receiveScript = `umask 077; mkdir -p ${INSTALL_FOLDER}; cd ${INSTALL_FOLDER}; rm -f code pid log environment user-data.*; cat > "$3"; printf %s "$1" > hash; printf %s "$2" > disk`;
+/** Reads user data from standard input into a file that only root reads. `$1` hash, `$2` disk, `$3` the file's name, `$4` the mark. */
+export const receiveScript = `umask 077; mkdir -p ${INSTALL_FOLDER}; cd ${INSTALL_FOLDER}; rm -f code pid log environment user-data.*; cat > "$3"; printf %s "$1" > hash; printf %s "$4" > mark; printf %s "$2" > disk`;
 
 /** Reads the installer's environment the same way: a proxy's address may hold a password. */
 export const environmentScript = `umask 077; cat > ${INSTALL_FOLDER}/environment`;

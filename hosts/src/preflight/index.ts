@@ -74,13 +74,15 @@ async function lookAt(host: PreflightHost, timeoutSeconds: number): Promise<Resu
   }
 }
 
-/** A host that some other stack installed, an earlier one of the same name as a rule. */
+/** A host that some other stack installed, an earlier one of the same name as a rule, whose disk the next one may take. */
 function stranger({ target, disk = "its system disk" }: PreflightHost): Result {
   const problem = {
     what: `by its host key, what answers at ${target.host}:${target.port} is neither the live installer nor a system that this stack installed`,
     advice:
-      `where an earlier stack installed it, empty ${disk} there (\`wipefs --all\`) and boot the live installer; ` +
-      "its data disk is kept. A physical machine's live system that was not told its key looks the same: docs/metal.md. " +
+      `where an earlier stack of this name installed it, boot its live installer, which takes ${disk} for this node's own; ` +
+      "where another one did, and nothing of it is needed, the live installer tells what to name in " +
+      `\`nodes.${target.node}.erasableDisk\`. Its data disk is kept. ` +
+      "A physical machine's live system that was not told its key looks the same: docs/metal.md. " +
       "Else somebody else answers at this address",
   };
   return { problem, unreachable: false };
@@ -152,7 +154,8 @@ function judge(
       } else lines.push(line(name, result.problem));
       continue;
     }
-    lines.push(...problemsOf(host, result.looked, inputs, clusters).map((problem) => line(name, problem)));
+    const problems = problemsOf(host, result.looked, inputs, clusters, before?.hosts[name]);
+    lines.push(...problems.map((problem) => line(name, problem)));
     findings[name] = finding(result.looked);
     const { dataFolder } = result.looked.facts;
     const warning = dataFolder && dataFolderWarning(host.dataDirectory ?? "", dataFolder);
@@ -280,7 +283,10 @@ export const preflight: Operation<PreflightInputs, PreflightOutputs> = {
     return Promise.resolve({ id, outs: state });
   },
   diff(state, inputs) {
-    return diffOf(withoutGuests(state), withoutGuests(inputs), { outputOnly: ["findings", "row"] });
+    return diffOf(withoutGuests(state), withoutGuests(inputs), {
+      outputOnly: ["findings", "row"],
+      ignored: ["stack"],
+    });
   },
   async update(_id, state, inputs) {
     const row = await rowOf(state, inputs);

@@ -1,6 +1,6 @@
 /** From what a host printed to what is wrong with it. Pure functions. */
 import type { PreflightHost, PreflightInputs } from "../contract";
-import { claimOf, refusalOf, type FoundDisk } from "../disk-claim";
+import { claimOf, contentOf, refusalOf, type Claimant, type FoundDisk } from "../disk-claim";
 import type { Problem } from "../problem";
 import { installHashIn } from "../rendered";
 import { dataFolderProblems, parseDataFolder, type DataFolder } from "./data-folder";
@@ -156,6 +156,7 @@ export function problemsOf(
   { stage, facts, skew }: Looked,
   inputs: PreflightInputs,
   clusters: ReadonlySet<string>,
+  before?: PreflightHost,
 ): Problem[] {
   if (!facts.complete) {
     return [
@@ -174,7 +175,7 @@ export function problemsOf(
   ];
   switch (stage) {
     case "installer":
-      return [...common, ...systemDiskProblems(host, facts)];
+      return [...common, ...systemDiskProblems(host, facts, claimantOf(host, inputs, before))];
     case "installed":
       return [...common, ...dockerProblems(host, facts, inputs, clusters), ...spaceProblems(facts, inputs)];
     default:
@@ -218,7 +219,14 @@ function nicProblems({ missingNics }: Facts): Problem[] {
   }));
 }
 
-function systemDiskProblems(host: PreflightHost, facts: Facts): Problem[] {
+/** With which digest a node was installed that is known from before, its installation knows. */
+function claimantOf(host: PreflightHost, { stack }: PreflightInputs, before?: PreflightHost): Claimant {
+  const { erasableDisk, installHash, target } = host;
+  const installHashes = [installHash, before?.installHash];
+  return { node: target.node, stack, installHashes, leavesUnnamed: before !== undefined, erasableDisk };
+}
+
+function systemDiskProblems(host: PreflightHost, facts: Facts, claimant: Claimant): Problem[] {
   if (host.disk === undefined) return [];
   const found: FoundDisk = {
     disk: host.disk,
@@ -228,10 +236,7 @@ function systemDiskProblems(host: PreflightHost, facts: Facts): Problem[] {
     data: facts.diskData,
     kept: facts.diskKept,
   };
-  const problems =
-    claimOf(found, host.erasableDisk) === "refused"
-      ? [refusalOf(host.target.node, found, host.erasableDisk)]
-      : [];
+  const problems = claimOf(found, claimant) === "refused" ? [refusalOf(found, claimant)] : [];
   if (facts.disk === "missing") return problems;
   if (facts.dataReal !== undefined && facts.dataReal !== "" && facts.dataReal === facts.diskReal) {
     problems.push({
@@ -350,7 +355,7 @@ export function mtuProblem(mtus: Readonly<Record<string, number>>): string | und
 /** One line that says what was found. */
 export function finding({ stage, facts }: Looked): string {
   const disks = [
-    facts.disk && `disk ${facts.disk}`,
+    facts.disk && `disk ${contentOf({ state: facts.disk })}`,
     facts.data && `data disk ${facts.data}`,
     facts.dataFolder && `data folder on ${facts.dataFolder.mount}`,
   ].filter(Boolean);

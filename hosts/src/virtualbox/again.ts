@@ -67,6 +67,7 @@ export async function bootInstallerAgain(
   if (again === undefined) throw noGuest(name);
   const manage = await Manage.on(hypervisor);
   const info = await requireOurs(manage, name, again.stack);
+  await requireImage(hypervisor, again.iso, again.isoSha256);
   note(name, "switching off, to be installed anew; its data disk stays");
   await writeMark(manage, name, OFF_KEY, "installation");
   await powerOff(manage, name, { gently: true });

@@ -104,6 +104,14 @@ export interface PowerCycled {
   readonly firmware?: string;
   /** How many of its two optical drives there are. */
   readonly opticalDrives?: number;
+  /** Another type of guest than ours, in VirtualBox's words. */
+  readonly osType?: string;
+  /** Another kind of disk controller, as VirtualBox names it. */
+  readonly controllerType?: string;
+  /** Another number of its ports. */
+  readonly controllerPorts?: number;
+  /** Whether it is booted from. */
+  readonly controllerBootable?: false;
 }
 
 export interface GuestInputs {
@@ -118,6 +126,8 @@ export interface GuestInputs {
   readonly keepDataDisk: boolean;
   /** Path of the installer's ISO image on the hypervisor; in the drive until the system disk is installed. */
   readonly iso: string;
+  /** Of the image as it was checked, and is before it is booted. A change of it alone means nothing. */
+  readonly isoSha256?: string;
   /** User data of the live installer (secret), on a second optical drive until the system disk is installed. */
   readonly installerUserData: string;
   /** The way to both of its systems. */

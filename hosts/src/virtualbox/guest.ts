@@ -7,6 +7,7 @@ import { readOrRecorded, recording, unlessUnreachable, withoutProvider } from ".
 import { brief } from "../ssh/connect";
 import { endAbsence } from "../swarm/out-of-service";
 import type { GuestInputs, GuestOutputs, InstalledGuest } from "./contract";
+import { requireImage } from "./iso";
 import { isMissing, Manage } from "./manage";
 import { OFF_KEY, PHASE_KEY, STACK_KEY, notOurs, readMark, writeMark } from "./mark";
 import {
@@ -24,18 +25,19 @@ import {
   isFilled,
   mediumIn,
   missingDrives,
+  otherController,
   ports,
+  refuseOtherController,
   removeConfigDrive,
 } from "./media";
 import type { VmInfo } from "./parse";
 import { parseVmInfo } from "./parse";
+import { OS_TYPE, otherOsType } from "./os-type";
 import { awaitInstaller, isOff, offFor, powerOff, powerOn, switchedOff } from "./power";
 import { nameOf } from "./run";
 import { isConnected, settingArguments, settingsOf } from "./settings";
 
 const MINIMUM_MEMORY = 2048;
-/** 64-bit Linux; what VirtualBox calls a type only chooses defaults, and all that matters is set. */
-const OS_TYPE = "Linux26_64";
 
 export async function infoOf(manage: Manage, name: string): Promise<VmInfo | undefined> {
   try {
@@ -93,13 +95,15 @@ async function ensure(inputs: GuestInputs): Promise<GuestOutputs> {
   const found = await current(manage, info, inputs);
   refuseSmaller(name, "system disk", found.systemDisk, wanted.systemDisk);
   refuseSmaller(name, "data disk", found.dataDisk, wanted.dataDisk);
+  refuseOtherController(name, info);
   const installing = await isInstalling(manage, name, info);
   const earlier = installing ? undefined : await offFor(manage, name);
   const leftOff = earlier !== undefined && isOff(info);
   const needsCycle = leftOff || diffOf(found, wanted).changes;
   if (needsCycle) {
     await switchedOff(manage, inputs, { installed: !installing, earlier }, async () => {
-      await manage.run(["modifyvm", name, ...settingArguments(manage.version, wanted, network)], {
+      const type = found.osType === undefined ? [] : ["--ostype", OS_TYPE];
+      await manage.run(["modifyvm", name, ...type, ...settingArguments(manage.version, wanted, network)], {
         purpose: `setting up the guest ${name}`,
       });
       await furnish(manage, inputs, info, installing);
@@ -136,6 +140,8 @@ async function furnish(
 async function bootInstaller(manage: Manage, inputs: GuestInputs): Promise<void> {
   const info = await infoOf(manage, inputs.name);
   if (!info || !isOff(info)) return;
+  // It is handed keys and user data.
+  await requireImage(inputs.hypervisor, inputs.iso, inputs.isoSha256);
   await insertInstaller(manage, inputs);
   await powerOn(manage, inputs.name);
   await writeMark(manage, inputs.name, OFF_KEY);
@@ -200,6 +206,8 @@ async function current(manage: Manage, info: VmInfo, { name, withPowerCycle: wan
   return {
     ...settingsOf(info, wanted),
     ...missingDrives(info),
+    ...otherController(info),
+    ...(await otherOsType(manage, info)),
     systemDisk: (await size(ports.system, files.system)) ?? 0,
     dataDisk: await size(ports.data, files.data),
   };
@@ -268,7 +276,11 @@ export const guest: Operation<GuestInputs, GuestOutputs> = {
         `this update switches it off, the node drained meanwhile; other: ${settings.join(", ")}`,
       );
     if (state.leftOff) note(state.name, "this update starts it again");
-    return diffOf(state, inputs, { outputOnly: ["uuid"], ignored: ["cluster"], replace: ["name"] });
+    return diffOf(state, inputs, {
+      outputOnly: ["uuid"],
+      ignored: ["cluster", "isoSha256"],
+      replace: ["name"],
+    });
   },
   async update(_id, state, inputs) {
     // Another one in its place would have to be installed, which an update of this one cannot tell anybody.

@@ -9,7 +9,7 @@ import { brief } from "../ssh/connect";
 import type { Hypervisor, IsoImageInputs, IsoImageOutputs } from "./contract";
 import { Manage } from "./manage";
 import { parseLine } from "./parse";
-import { nameOf, scriptOn } from "./run";
+import { keyOf, nameOf, scriptOn } from "./run";
 
 const shared = `
 fetch() { curl --fail --location --silent --show-error --retry 3 --connect-timeout 30 "$@"; }
@@ -141,6 +141,9 @@ async function check(inputs: IsoImageInputs, file: string, url: string | undefin
   };
 }
 
+/** How long the hypervisor may take for the digest of an image. */
+const DIGEST_SECONDS = 300;
+
 /** `$1` file, `$2` whether its sha256 is wanted. */
 const lookScript = `
 ${shared}
@@ -149,11 +152,21 @@ echo "there: yes"
 if [ -n "$2" ]; then echo "sha256: $(digest 256 "$1")"; fi
 `;
 
+/** Looks that are under way: guests that begin at the same time have one image. */
+const looking = new Map<string, Promise<void>>();
+
 /** @throws HostError where the image is gone since it was checked, or another one. */
-export async function requireImage(hypervisor: Hypervisor, file: string, sha256 = ""): Promise<void> {
+export function requireImage(hypervisor: Hypervisor, file: string, sha256 = ""): Promise<void> {
+  const key = JSON.stringify([keyOf(hypervisor), file, sha256]);
+  const look = looking.get(key) ?? lookForImage(hypervisor, file, sha256).finally(() => looking.delete(key));
+  looking.set(key, look);
+  return look;
+}
+
+async function lookForImage(hypervisor: Hypervisor, file: string, sha256: string): Promise<void> {
   const said = await scriptOn(hypervisor, lookScript, [file, sha256], {
     purpose: `looking at ${file}`,
-    timeoutSeconds: 300,
+    timeoutSeconds: DIGEST_SECONDS,
   });
   const remedy = "run `pulumi up --refresh`; one that hypervisor.iso.path names is yours to put there";
   if (parseLine(said, "there") !== "yes") {
@@ -229,6 +242,25 @@ function outputs(inputs: IsoImageInputs, file: string, version: string, checked:
   return { ...plain, file, resolvedVersion: version, fileSha256: checked.sha256, checked: checked.lines };
 }
 
+/** Whether nobody may put another image there without a word: one of the operator's own may be anything, unless it is checked. */
+const isPinned = ({ path, sha256, signingKey }: IsoImageInputs): boolean =>
+  path === undefined || sha256 !== undefined || signingKey !== undefined;
+
+/** Whether the image is there, and the one that was checked. */
+async function isThere(state: IsoImageOutputs): Promise<boolean> {
+  const { hypervisor, file, fileSha256 } = state;
+  const wanted = isPinned(state) ? fileSha256 : "";
+  const said = await scriptOn(hypervisor, lookScript, [file, wanted], {
+    purpose: `looking for ${file}`,
+    timeoutSeconds: DIGEST_SECONDS,
+    patience: brief,
+  });
+  if (parseLine(said, "there") !== "yes") return false;
+  const isSame = (parseLine(said, "sha256") ?? "") === wanted;
+  if (!isSame) warn(nameOf(hypervisor), `${file} is another one than was checked; the next update checks it`);
+  return isSame;
+}
+
 /** Fetched images stay when the stack goes: other stacks may use them, and the next one does. */
 export const isoImage: Operation<IsoImageInputs, IsoImageOutputs> = {
   async create(inputs) {
@@ -236,13 +268,9 @@ export const isoImage: Operation<IsoImageInputs, IsoImageOutputs> = {
     return { id: outs.file, outs };
   },
   read(id, state) {
-    return readOrRecorded(nameOf(state.hypervisor), id, state, async () => {
-      const said = await scriptOn(state.hypervisor, lookScript, [state.file, ""], {
-        purpose: `looking for ${state.file}`,
-        patience: brief,
-      });
-      return parseLine(said, "there") === "yes" ? { id, outs: state } : undefined;
-    });
+    return readOrRecorded(nameOf(state.hypervisor), id, state, async () =>
+      (await isThere(state)) ? { id, outs: state } : undefined,
+    );
   },
   diff(state, inputs) {
     return diffOf(state, inputs, {

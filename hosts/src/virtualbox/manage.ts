@@ -42,6 +42,8 @@ interface Found {
   readonly path: string;
   readonly version: Version;
   readonly folder: string;
+  /** What its `list ostypes` prints, once somebody has asked. */
+  osTypes?: Promise<string>;
 }
 
 const found = new Map<string, Promise<Found>>();
@@ -50,8 +52,7 @@ const found = new Map<string, Promise<Found>>();
 export class Manage {
   private constructor(
     private readonly hypervisor: Hypervisor,
-    private readonly path: string,
-    readonly version: Version,
+    private readonly found: Found,
     /** Folder of guests, disks and images. */
     readonly folder: string,
     /** Pause between attempts at a guest that another session holds. */
@@ -71,9 +72,21 @@ export class Manage {
       found.set(key, known);
       known.catch(() => found.delete(key));
     }
-    const { path, version, folder } = await known;
+    const there = await known;
     const pause = options.pauseSeconds ?? LOCK_PAUSE_SECONDS;
-    return new Manage(hypervisor, path, version, hypervisor.folder ?? folder, pause, options.patience);
+    return new Manage(hypervisor, there, hypervisor.folder ?? there.folder, pause, options.patience);
+  }
+
+  get version(): Version {
+    return this.found.version;
+  }
+
+  /** All types of guests that it knows, asked once. */
+  osTypes(): Promise<string> {
+    const { found } = this;
+    found.osTypes ??= this.run(["list", "ostypes"], { purpose: "listing the types of guests" });
+    found.osTypes.catch(() => delete found.osTypes);
+    return found.osTypes;
   }
 
   get name(): string {
@@ -87,7 +100,7 @@ export class Manage {
    */
   async run(args: readonly string[], options: ManageOptions): Promise<string> {
     for (let attempt = 1; ; attempt += 1) {
-      const done = await runOn(this.hypervisor, ["env", "LC_ALL=C", this.path, ...args], {
+      const done = await runOn(this.hypervisor, ["env", "LC_ALL=C", this.found.path, ...args], {
         ...options,
         patience: this.patience,
       });

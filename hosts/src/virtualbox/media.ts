@@ -1,7 +1,7 @@
 /** A guest's disks and drives, on one SATA controller whose ports are the same for every guest. */
 import { HostError } from "../errors";
 import { note } from "../log";
-import type { GuestInputs, Hypervisor } from "./contract";
+import type { GuestInputs, Hypervisor, PowerCycled } from "./contract";
 import { configDriveOf } from "./config-drive";
 import { isMissing } from "./manage";
 import type { Manage } from "./manage";
@@ -11,6 +11,8 @@ import { leadTo } from "./network";
 import { scriptOn, writeOn } from "./run";
 
 const CONTROLLER = "SATA";
+const CONTROLLER_TYPE = "IntelAhci";
+const PORT_COUNT = 4;
 export const ports = { system: 0, data: 1, installer: 2, configDrive: 3 } as const;
 type Port = (typeof ports)[keyof typeof ports];
 
@@ -44,12 +46,45 @@ function attach(
   });
 }
 
+/** A setting of our controller, as `type` or `portcount`; undefined where there is no such controller, or nothing told of it. */
+function controllerSays(info: VmInfo, what: string): string | undefined {
+  const [key] =
+    [...info].find(([key, name]) => /^storagecontrollername\d+$/.test(key) && name === CONTROLLER) ?? [];
+  return key && info.get(key.replace("name", what));
+}
+
+/** What our controller has otherwise than every guest of ours. */
+export function otherController(
+  info: VmInfo,
+): Pick<PowerCycled, "controllerType" | "controllerPorts" | "controllerBootable"> {
+  const says = (what: string) => controllerSays(info, what);
+  const [type, ports, bootable] = ["type", "portcount", "bootable"].map(says);
+  return {
+    ...(type !== undefined && type !== CONTROLLER_TYPE && { controllerType: type }),
+    ...(ports !== undefined && Number(ports) !== PORT_COUNT && { controllerPorts: Number(ports) }),
+    ...(bootable === "off" && { controllerBootable: false }),
+  };
+}
+
+/** @throws HostError where something else has our controller's name: a controller's kind is for good. */
+export function refuseOtherController(guest: string, info: VmInfo): void {
+  const { controllerType } = otherController(info);
+  if (controllerType === undefined) return;
+  throw new HostError(
+    guest,
+    `its disk controller ${CONTROLLER} is a ${controllerType}, and no ${CONTROLLER_TYPE}, and is left as it is. ` +
+      `Switch the guest off, remove it by \`VBoxManage storagectl ${guest} --name ${CONTROLLER} --remove\` (its disks stay where ` +
+      "they are, as files), and run `pulumi up`, which makes another one and puts them in",
+  );
+}
+
 export async function ensureController(manage: Manage, guest: string, info: VmInfo): Promise<void> {
-  const names = [...info].filter(([key]) => /^storagecontrollername\d+$/.test(key)).map(([, value]) => value);
-  if (names.includes(CONTROLLER)) return;
-  const kind = ["--add", "sata", "--controller", "IntelAhci", "--portcount", "4", "--bootable", "on"];
-  await manage.run(["storagectl", guest, "--name", CONTROLLER, ...kind], {
-    purpose: `giving ${guest} a disk controller`,
+  const isThere = controllerSays(info, "name") !== undefined;
+  if (isThere && Object.keys(otherController(info)).length === 0) return;
+  const kind = isThere ? [] : ["--add", "sata", "--controller", CONTROLLER_TYPE];
+  const settings = ["--portcount", String(PORT_COUNT), "--bootable", "on"];
+  await manage.run(["storagectl", guest, "--name", CONTROLLER, ...kind, ...settings], {
+    purpose: `giving ${guest} a disk controller of ${PORT_COUNT} ports`,
   });
 }
 

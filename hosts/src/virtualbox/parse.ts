@@ -81,6 +81,12 @@ export function parseLine(output: string, key: string): string | undefined {
   return new RegExp(`^${key}: *(.*?) *$`, "m").exec(output.replaceAll("\r", ""))?.[1];
 }
 
+/** `list ostypes`: what each type is in words, by its id. */
+export function parseOsTypes(output: string): ReadonlyMap<string, string> {
+  const types = output.matchAll(/^ID: *(\S+) *\r?\nDescription: *(.*?) *\r?$/gm);
+  return new Map([...types].map(([, id = "", text = ""]) => [id, text]));
+}
+
 /** A medium's size in MB, of `showmediuminfo`: `Capacity:       8192 MBytes`. */
 export function parseCapacity(output: string): number | undefined {
   const found = /^(\d+) MBytes$/.exec(parseLine(output, "Capacity") ?? "")?.[1];

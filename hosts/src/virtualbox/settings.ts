@@ -1,5 +1,6 @@
 /** A guest's settings as arguments of `modifyvm`, and as `showvminfo` tells them. Pure. */
 import type { PowerCycled } from "./contract";
+import type { otherController } from "./media";
 import type { VmInfo } from "./parse";
 import { audioArguments } from "./version";
 import type { Version } from "./version";
@@ -29,8 +30,11 @@ export function settingArguments(version: Version, wanted: PowerCycled, network:
   ];
 }
 
-/** What `settingsOf` tells; the sizes of disks are asked of the disks. */
-type Settings = Omit<PowerCycled, "systemDisk" | "dataDisk" | "opticalDrives">;
+/** What `settingsOf` tells; the disk controller is told of apart. */
+type Settings = Omit<PowerCycled, keyof ReturnType<typeof otherController> | Asked>;
+
+/** What is asked of the disks, and of VirtualBox. */
+type Asked = "systemDisk" | "dataDisk" | "opticalDrives" | "osType";
 
 /**
  * All that `settingArguments` sets, as it is, but for the network and its cable, which a running guest takes. What the

@@ -13,6 +13,17 @@ import { sshdFiles } from "./sshd";
 
 export const installMarkerPath = "/etc/moorage/install.json";
 
+/** What an installation says of itself. */
+export interface Installed {
+  /** `installHashOf()` the model. */
+  readonly installHash: string;
+  /**
+   * Whose it is, `project/stack`: the next installation of the node takes its disk by that.
+   * @default it is nobody's, and no other takes its disk
+   */
+  readonly stack?: string;
+}
+
 /**
  * Groups that each distribution keeps in /etc/group, where useradd and usermod find them. All others of its groups
  * are on its read-only /usr, which those tools cannot change: there a user becomes a member by a file that
@@ -28,13 +39,13 @@ const groupsInEtc: Readonly<Record<Distribution, readonly string[]>> = {
  * A node's description: what only an installation can set, and with `files` what is otherwise put on the node over
  * SSH, for a site that installs by hand.
  */
-export function describeNode(model: UserDataModel, installHash: string, files?: NodeFiles): NodeDescription {
+export function describeNode(model: UserDataModel, installed: Installed, files?: NodeFiles): NodeDescription {
   const { hostname, distribution, timeZone, updateStrategy, containerLinux } = model;
   return {
     hostname,
     distribution,
     users: model.users.map((user) => described(user, distribution)),
-    files: [...ownFiles(model, installHash), ...filesOf(files)],
+    files: [...ownFiles(model, installed), ...filesOf(files)],
     units: mergeUnits([...ownUnits(model), ...unitsOf(files)]),
     timeZone,
     updateStrategy,
@@ -61,9 +72,10 @@ function membershipFiles({ users, distribution }: UserDataModel): DescribedFile[
   );
 }
 
-function ownFiles(model: UserDataModel, installHash: string): DescribedFile[] {
+function ownFiles(model: UserDataModel, { installHash, stack }: Installed): DescribedFile[] {
+  const mark = { installHash, ...(stack === undefined ? {} : { stack, node: model.hostname }) };
   return [
-    file(installMarkerPath, 0o644, `${JSON.stringify({ installHash })}\n`),
+    file(installMarkerPath, 0o644, `${JSON.stringify(mark)}\n`),
     file("/etc/ssh/ssh_host_ed25519_key", 0o600, endLine(model.hostKey.privateKey)),
     file("/etc/ssh/ssh_host_ed25519_key.pub", 0o644, endLine(model.hostKey.publicKey)),
     ...sshdFiles(model.distribution),

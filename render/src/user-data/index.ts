@@ -2,7 +2,7 @@
 import type { Distribution, NodeFiles, UserDataFormat, UserDataModel } from "../model";
 import { canonicalJson, sha256 } from "../text";
 import { renderCloudConfig } from "./cloud-config";
-import { describeNode } from "./describe";
+import { describeNode, type Installed } from "./describe";
 import type { NodeDescription } from "./description";
 import { renderIgnition } from "./ignition";
 import { refuseFaults } from "./rules";
@@ -53,18 +53,16 @@ export function withPasswords(model: UserDataModel, hashes: Readonly<Record<stri
   return { ...model, users };
 }
 
-export interface UserDataArgs {
+export interface UserDataArgs extends Installed {
   readonly format: UserDataFormat;
-  /** `installHashOf()` the model. */
-  readonly installHash: string;
   /** What is otherwise put on the node over SSH, for a site that installs by hand. */
   readonly files?: NodeFiles;
 }
 
 /** @throws Error that says what of the model the distribution or the format cannot have. */
-export function renderUserData(model: UserDataModel, { format, installHash, files }: UserDataArgs): string {
+export function renderUserData(model: UserDataModel, { format, files, ...installed }: UserDataArgs): string {
   refuseUnsupported(model, format);
-  const node = describeNode(model, installHash, files);
+  const node = describeNode(model, installed, files);
   refuseFaults(node);
   return renderDescription(node, format);
 }

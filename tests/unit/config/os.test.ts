@@ -94,6 +94,11 @@ describe("the operating system", () => {
       ],
     ],
     [
+      "etcd 2 without the URL of a discovery service",
+      { distribution: "coreos", containerLinux: { etcd2: {} } },
+      ["os.containerLinux.etcd2.discovery: nothing; a URL that starts with http:// or https://"],
+    ],
+    [
       "an MD5 hash elsewhere",
       { users: { usera: { password: true, insecureMd5Password: true } } },
       ["os.users.usera.insecureMd5Password: true; false: only distribution coreos may have it"],

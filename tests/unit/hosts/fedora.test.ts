@@ -82,17 +82,17 @@ describe.skipIf(!canSandbox)("a disk with Fedora CoreOS", () => {
     const blkid = '#!/bin/sh\ncase "$*" in *export*) echo PTTYPE=gpt ;; *) exit 2 ;; esac\n';
     const sandbox = await Sandbox.start({ ...tools, blkid });
     mkdirSync(sandbox.at("disk"));
-    sandbox.write(`disk/${marker}`, "{}");
+    sandbox.write(`disk/${marker}`, '{"node":"a"}\n');
     const { stdout } = await exec(sandbox.server.connection(), [
       ...["sh", "-c", `${diskStateFunction}\ndisk_state /dev/sda`],
     ]);
     return stdout.trim();
   };
 
-  it("is ours where one of its versions has the marker, and a stranger's elsewhere", async () => {
+  it("holds what the marker says that one of its versions has, and is a stranger's elsewhere", async () => {
     const version = "ostree/deploy/fedora-coreos/deploy/0123abcd.0";
-    expect(await state(`${version}/etc/moorage/install.json`)).toBe("ours");
-    expect(await state("etc/moorage/install.json")).toBe("ours");
+    expect(await state(`${version}/etc/moorage/install.json`)).toBe('installation {"node":"a"}');
+    expect(await state("etc/moorage/install.json")).toBe('installation {"node":"a"}');
     expect(await state(`${version}/etc/hostname`)).toBe("PTTYPE=gpt");
   });
 });

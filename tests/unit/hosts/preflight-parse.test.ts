@@ -16,6 +16,7 @@ const connection = { node: "a", host: "h", port: 22, user: "core" };
 const host: PreflightHost = {
   target: connection,
   installer: connection,
+  installHash: "1",
   address: "10.0.2.11",
   disk: "/dev/sda",
   dataDisk: "/dev/sdb",
@@ -135,12 +136,13 @@ describe("each thing in the way", () => {
       ),
     ]);
     expect(problems({ disk: "missing" }, "installer")).toEqual([expect.stringMatching(/no disk \/dev\/sda/)]);
-    expect(problems({ disk: "ours" }, "installer")).toEqual([]);
+    const ours = { disk: 'installation {"installHash":"1","stack":"moorage/rack","node":"a"}' };
+    expect(problems(ours, "installer")).toEqual([]);
     expect(
-      problems({ disk: "ours", disk_data: "/dev/sda9 is a data disk (label moorage-data)" }, "installer"),
+      problems({ ...ours, disk_data: "/dev/sda9 is a data disk (label moorage-data)" }, "installer"),
     ).toEqual([
       expect.stringMatching(
-        /disk \/dev\/sda is not empty \(an installation of ours\), .*; \/dev\/sda9 is a data disk .*never erased -> name another disk/,
+        /disk \/dev\/sda is not empty \(a of stack moorage\/rack\), .*; \/dev\/sda9 is a data disk .*never erased -> name another disk/,
       ),
     ]);
     expect(problems({ disk: "blank", disk_real: "/dev/sdb" }, "installer")).toEqual([

@@ -258,6 +258,36 @@ echo "/dev/x 9 9 $free 1% /"
     expect(outs.findings["a"]).toMatch(/^live installer, lo MTU \d+, disk blank$/);
   });
 
+  it("takes a system disk with this stack's installation of the node, and no other one", async () => {
+    const last = "for last; do :; done";
+    const mounted = `#!/bin/sh\n${last}\nmkdir -p "$last/etc/moorage" && cp "$FAKE/mark" "$last/etc/moorage/install.json"\n`;
+    const { host: found, sandbox } = await host("a", {
+      docker: "#!/bin/sh\nexit 1\n",
+      blkid: '#!/bin/sh\ncase "$*" in *export*) echo PTTYPE=gpt ;; *) exit 2 ;; esac\n',
+      lsblk: '#!/bin/sh\ncase "$*" in *SERIAL*) echo S1 ;; esac\n',
+      readlink: "#!/bin/sh\necho /dev/loop0\n",
+      mount: mounted,
+      umount: `#!/bin/sh\n${last}\nrm -r "$last"/*\n`,
+    });
+    const target = { ...found.target, hostKey: keyPair().public };
+    const waiting = { ...found, installer: found.target, target, disk: "/dev/sda", installHash: "wanted" };
+    const rack = { ...inputs({ a: waiting }), stack: "moorage/rack" };
+    const marked = (mark: object) => sandbox.write("mark", JSON.stringify(mark));
+    marked({ installHash: "x", stack: "moorage/rack", node: "a" });
+    const { outs } = await preflight.create(rack);
+    expect(outs.findings["a"]).toMatch(/, disk a of stack moorage\/rack$/);
+    marked({ installHash: "x", stack: "moorage/other", node: "a" });
+    await expect(preflight.update("preflight", outs, rack)).rejects.toThrow(
+      /1 problem; .*\n {2}a: the disk \/dev\/sda is not empty \(a of stack moorage\/other\), .* set `nodes\.a\.erasableDisk` to "S1"/,
+    );
+    // Of one that names none, the installation of a node that is known knows more.
+    marked({ installHash: "x" });
+    await expect(preflight.create(rack)).rejects.toThrow(/\(an installation that names no stack\)/);
+    expect((await preflight.update("preflight", outs, rack)).row).toEqual([]);
+    const { stack, ...older } = outs;
+    expect(preflight.diff(older, { ...rack, stack }).changes).toBe(false);
+  });
+
   it("looks for further network interfaces, by name and by MAC address, in either case", async () => {
     const { host: found } = await host("a");
     const mac = readFileSync("/sys/class/net/lo/address", "utf8").trim();
@@ -313,7 +343,7 @@ echo "/dev/x 9 9 $free 1% /"
       disk: "/dev/sda",
     };
     await expect(preflight.create(inputs({ a: metal }))).rejects.toThrow(
-      /1 problem; .*\n {2}a: by its host key, .* neither .* To do: .*empty \/dev\/sda there .* boot the live installer/,
+      /1 problem; .*\n {2}a: by its host key, .* neither .* To do: where an earlier stack of this name installed it, boot its live installer, which takes \/dev\/sda .* another one did, .* `nodes\.a\.erasableDisk`/,
     );
   });
 

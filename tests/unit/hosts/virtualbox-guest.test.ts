@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Connection } from "../../../hosts/src/contract";
@@ -50,6 +51,29 @@ describe.each(["6.1.50_Ubuntur161033", "7.0.20r163906", "7.1.4r165100", "7.2.4r1
   },
 );
 
+describe("the installer's image", () => {
+  it("that is another one than was checked boots in no new guest, which goes on once it is right again", async () => {
+    const box = new TestVirtualBox();
+    const inputs = box.guest(system);
+    const isoSha256 = createHash("sha256").update(fs.readFileSync(inputs.iso)).digest("hex");
+    const right = fs.readFileSync(inputs.iso);
+    fs.appendFileSync(inputs.iso, "!");
+    await guest.create({ ...inputs, isoSha256 }).then(
+      () => expect.fail("it was made"),
+      (error: Error) =>
+        expect(error.message).toMatch(/installer\.iso is another one: its sha256 is .*, and was/),
+    );
+    expect(box.changes().filter((call) => /startvm|dvddrive/.test(call))).toEqual([]);
+    expect(box.configDrive("coreos1")).toBeUndefined();
+    fs.writeFileSync(inputs.iso, right);
+    const state = { ...inputs, isoSha256, uuid: "" };
+    expect((await guest.update("", state, { ...inputs, isoSha256 })).uuid).not.toBe("");
+    expect(await box.info("coreos1")).toContain('VMState="running"');
+    // What an older stack has not recorded is no change.
+    expect(guest.diff({ ...inputs, uuid: "" }, { ...inputs, isoSha256 }).changes).toBe(false);
+  }, 60_000);
+});
+
 describe("a guest's config drive", () => {
   it("tells the installer what it was given, is its owner's alone, and is gone before the reboot", async () => {
     const box = new TestVirtualBox();
@@ -84,6 +108,9 @@ describe("a guest's config drive", () => {
     expect(box.changes().some((line) => line.includes("other.iso"))).toBe(false);
   }, 60_000);
 });
+
+/** What somebody else does to a guest's disk controller. */
+const controller = (...args: string[]): string[] => ["storagectl", "coreos1", "--name", "SATA", ...args];
 
 describe("a guest's settings", () => {
   it("with too little memory are refused before anything is made", async () => {
@@ -168,6 +195,10 @@ describe("a guest's settings", () => {
     ["the data disk, out", slot("1", "hdd", "none"), "withPowerCycle"],
     ["an optical drive, out", slot("2", "dvddrive", "none"), "withPowerCycle"],
     ["the other one, out", slot("3", "dvddrive", "none"), "withPowerCycle"],
+    ["the type of guest", ["modifyvm", "coreos1", "--ostype", "Other"], "withPowerCycle"],
+    ["ports of its controller", controller("--portcount", "6"), "withPowerCycle"],
+    ["what it boots from", controller("--bootable", "off"), "withPowerCycle"],
+    ["too few of them", controller("--portcount", "2"), "withPowerCycle"],
     ["an image in a drive", slot("3", "dvddrive", "installer.iso"), "inserted"],
   ];
   it("are read back: drift of each is seen, and put right", async () => {
@@ -184,6 +215,29 @@ describe("a guest's settings", () => {
       expect((await guest.read(id, outs))?.outs, what).toEqual(outs);
     }
   }, 120_000);
+});
+
+describe("a guest whose disk controller is of another kind", () => {
+  it("is not switched off for it, and gets its own once that is taken away, with its disks", async () => {
+    const { box, inputs, id, outs } = await installed();
+    await box.manage("controlvm", "coreos1", "poweroff");
+    await box.manage(...controller("--remove"));
+    await box.manage(...controller("--add", "ide", "--controller", "PIIX4", "--portcount", "2"));
+    await box.manage("startvm", "coreos1", "--type", "headless");
+    const read = await guest.read(id, outs);
+    expect(read?.outs.withPowerCycle).toMatchObject({ controllerType: "PIIX4", controllerPorts: 2 });
+    await expect(guest.update(id, read?.outs ?? outs, inputs)).rejects.toThrow(
+      /coreos1: its disk controller SATA is a PIIX4, and no IntelAhci, .* `VBoxManage storagectl coreos1 --name SATA --remove` .* run `pulumi up`/,
+    );
+    expect(box.changes()).toEqual([]);
+    await box.manage("controlvm", "coreos1", "poweroff");
+    await box.manage(...controller("--remove"));
+    await guest.update(id, read?.outs ?? outs, inputs);
+    expect(await box.info("coreos1")).toMatch(
+      /storagecontrollertype0="IntelAhci"[^]*"SATA-0-0"=".*system\.vdi"[^]*"SATA-1-0"=".*data\.vdi"/,
+    );
+    expect((await guest.read(id, outs))?.outs).toEqual(outs);
+  }, 60_000);
 });
 
 describe("a running guest", () => {

@@ -6,7 +6,7 @@ import type { AddressInfo } from "node:net";
 import * as path from "node:path";
 import { describe, expect, it } from "vitest";
 import type { IsoImageInputs } from "../../../hosts/src/virtualbox/contract";
-import { isoImage } from "../../../hosts/src/virtualbox/iso";
+import { isoImage, requireImage } from "../../../hosts/src/virtualbox/iso";
 import { afterwards, logged, temporaryFolder } from "./support/stop";
 import { TestVirtualBox } from "./support/virtualbox";
 
@@ -106,6 +106,35 @@ describe("an ISO image", () => {
     fs.rmSync(outs.file);
     expect(await isoImage.read(id, outs)).toBeUndefined();
   }, 60_000);
+
+  it("that is another one than was checked shows in a refresh, an owner's own where something says what it has to be", async () => {
+    const [box, releases] = [new TestVirtualBox(), await Releases.start()];
+    const { id, outs } = await isoImage.create(inputsOf(box, releases));
+    fs.appendFileSync(outs.file, "!");
+    expect(await isoImage.read(id, outs)).toBeUndefined();
+    expect(logged).toContain(
+      `warning: hypervisor: ${outs.file} is another one than was checked; the next update checks it`,
+    );
+    await expect(isoImage.create(inputsOf(box, releases))).rejects.toThrow(/and was .* when it was checked/);
+    const path = box.file("own.iso");
+    fs.writeFileSync(path, image);
+    const own = (await isoImage.create(inputsOf(box, releases, { url: undefined, path }))).outs;
+    fs.appendFileSync(path, "!");
+    expect(await isoImage.read(path, own)).toEqual({ id: path, outs: own });
+    expect(await isoImage.read(path, { ...own, signingKey: "some key" })).toBeUndefined();
+  }, 60_000);
+
+  it("is looked at once for all who begin with it at the same time, and anew for the next", async () => {
+    const box = new TestVirtualBox();
+    const file = box.file("own.iso");
+    fs.writeFileSync(file, image);
+    const look = () => requireImage(box.hypervisor, file, digest("sha256"));
+    const first = look();
+    expect(look()).toBe(first);
+    await first;
+    fs.appendFileSync(file, "!");
+    await expect(look()).rejects.toThrow(/own\.iso is another one: its sha256 is/);
+  });
 
   it("of another version is another file", async () => {
     const [box, releases] = [new TestVirtualBox(), await Releases.start()];

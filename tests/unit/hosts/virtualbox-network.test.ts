@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { NatNetworkInputs } from "../../../hosts/src/virtualbox/contract";
-import { Manage } from "../../../hosts/src/virtualbox/manage";
+import { isMissing, Manage } from "../../../hosts/src/virtualbox/manage";
 import { leadTo, natNetwork } from "../../../hosts/src/virtualbox/network";
 import { TestServer } from "./support/ssh-server";
 import { logged } from "./support/stop";
@@ -13,7 +13,7 @@ const forward = (port: number, last: number) => ({
   targetPort: 22,
 });
 
-describe.each(["6.1.50r161033", "7.0.20r163906", "7.1.4r165100", "7.2.4r170995"])(
+describe.each(["6.1.50r161033", "7.0.20r163906", "7.1.4r165100", "7.2.4r170995", "7.2.18r174163"])(
   "a NAT network of %s",
   (version) => {
     it("is made with its forwards, read back as it is, and left alone when nothing changed", async () => {
@@ -35,6 +35,27 @@ describe.each(["6.1.50r161033", "7.0.20r163906", "7.1.4r165100", "7.2.4r170995"]
     }, 60_000);
   },
 );
+
+describe("a NAT network of a name that is taken", () => {
+  it.each([
+    ["7.1.4r165100", "NATNetwork server already exists", "NATNetwork server does not exist"],
+    ["7.2.18r174163", "NAT network 'moorage' already exists", "NAT network 'moorage' not found"],
+  ])("is refused by %s in its own words", async (version, taken, missing) => {
+    const box = new TestVirtualBox(version);
+    const add = () => box.manage("natnetwork", "add", "--netname", "moorage", "--network", "10.0.2.0/24");
+    await expect(box.manage("natnetwork", "start", "--netname", "moorage")).rejects.toThrow(missing);
+    await add();
+    await expect(add()).rejects.toThrow(taken);
+    // Nobody marked it, so it is not even tried.
+    await expect(natNetwork.create(box.network())).rejects.toThrow(
+      /there is a NAT network moorage already, and nothing says/,
+    );
+    // Gone between two looks, it is missing by either words.
+    const manage = await Manage.on(box.hypervisor);
+    const stop = manage.run(["natnetwork", "stop", "--netname", "other"], { purpose: "stopping it" });
+    expect(isMissing(await stop.catch((error: unknown) => error))).toBe(true);
+  });
+});
 
 describe("a NAT network", () => {
   it("adds, changes and removes forwards one by one", async () => {

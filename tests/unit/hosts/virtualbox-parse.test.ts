@@ -4,9 +4,10 @@ import {
   parseExtraData,
   parseLine,
   parseNatNetworks,
+  parseOsTypes,
   parseVmInfo,
 } from "../../../hosts/src/virtualbox/parse";
-import { mediumIn, ports } from "../../../hosts/src/virtualbox/media";
+import { mediumIn, otherController, ports } from "../../../hosts/src/virtualbox/media";
 import { isConnected, settingsOf } from "../../../hosts/src/virtualbox/settings";
 import { isAtLeast, parseVersion, requireUsable } from "../../../hosts/src/virtualbox/version";
 import {
@@ -18,6 +19,7 @@ import {
   networks61,
   networks70,
   networks72,
+  osTypes,
   properties72,
   rest52,
 } from "./support/virtualbox-said";
@@ -111,6 +113,28 @@ describe("showvminfo --machinereadable", () => {
     const little = settingsOf(parseVmInfo(info72), wanted);
     for (const key of ["ioapic", "rtcUtc", "firmware"]) expect(little).not.toHaveProperty(key);
     expect(isConnected(parseVmInfo(info72))).toBe(true);
+  });
+});
+
+describe("what every guest of ours has alike of its disk controller", () => {
+  it("is told where a guest has it otherwise, by its own name among others", () => {
+    expect(otherController(parseVmInfo(info70))).toEqual({ controllerPorts: 1 });
+    const four = info70.replace('portcount1="1"', 'portcount1="4"');
+    expect(otherController(parseVmInfo(four))).toEqual({});
+    const other = four.replace('type1="IntelAhci"', 'type1="LsiLogic"');
+    expect(otherController(parseVmInfo(other))).toEqual({ controllerType: "LsiLogic" });
+    // Another name, and a listing that was cut short.
+    for (const text of [info61, info72]) expect(otherController(parseVmInfo(text))).toEqual({});
+  });
+});
+
+describe("types of guests", () => {
+  it("are known by their ids, in VirtualBox's words", () => {
+    for (const text of [osTypes, osTypes.replaceAll("\n", "\r\n")])
+      expect([...parseOsTypes(text)]).toEqual([
+        ["Other", "Other/Unknown"],
+        ["Other_64", "Other/Unknown (64-bit)"],
+      ]);
   });
 });
 

@@ -24,7 +24,10 @@ const elsewhere: Readonly<Record<string, string>> = {
   storagecontrollertypeN: said.info70,
 };
 
-/** What stands in VBoxManageInfo.cpp since, of which no whole listing was found. */
+/**
+ * What stands in VBoxManageInfo.cpp since, of which no whole listing was found, nor one of 7.1 at all: that has a guest's
+ * lines of 7.0 and 7.2, and of networks those that the sources of 7.0.14 and 7.2.10 have alike.
+ */
 const since71 = ["encryption", "platformArchitecture"];
 const info70 = said.info70.replace(/^Encryption:.*\n/m, "");
 
@@ -44,14 +47,24 @@ interface Listing {
   readonly more?: readonly string[];
 }
 
-const [six, seven, seventyTwo] = ["6.1.50r161033", "7.0.20r163906", "7.2.4r170995"] as const;
+const [six, sevenFirst, seven, seventyOne, seventyTwo] = [
+  "6.1.50r161033",
+  "7.0.6r155176",
+  "7.0.20r163906",
+  "7.1.4r165100",
+  "7.2.4r170995",
+] as const;
 const listings: [what: string, listing: Listing][] = [
   ["a guest in 6.1", { version: six, args: show, texts: [said.info61, said.rest60] }],
   ["a guest in 7.0", { version: seven, args: show, texts: [said.info70] }],
+  ["a guest in 7.1", { version: seventyOne, args: show, texts: [info70], more: since71 }],
   ["a guest in 7.2", { version: seventyTwo, args: show, texts: [said.info72, info70], more: since71 }],
   ["NAT networks in 6.1", { version: six, args: networks(six), texts: [said.networks61] }],
-  ["NAT networks in 7.0", { version: seven, args: networks(seven), texts: [said.networks70] }],
+  ["NAT networks in 7.0", { version: sevenFirst, args: networks(sevenFirst), texts: [said.networks70] }],
+  ["NAT networks in 7.0.14", { version: seven, args: networks(seven), texts: [said.networks72] }],
+  ["NAT networks in 7.1", { version: seventyOne, args: networks(seventyOne), texts: [said.networks72] }],
   ["NAT networks in 7.2", { version: seventyTwo, args: networks(seventyTwo), texts: [said.networks72] }],
+  ["types of guests", { version: seven, args: () => ["list", "ostypes"], texts: [said.osTypes] }],
   ["a disk", { version: seven, args: showDisk, texts: [said.medium] }],
   ["properties in 7.0", { version: seven, args: properties, texts: [said.properties70] }],
   [
@@ -63,7 +76,7 @@ const listings: [what: string, listing: Listing][] = [
 const boxes = new Map<string, TestVirtualBox>();
 beforeAll(async () => {
   const system = (await answeringSystem()).connection();
-  for (const version of [six, seven, seventyTwo]) {
+  for (const version of [six, sevenFirst, seven, seventyOne, seventyTwo]) {
     const box = new TestVirtualBox(version);
     await natNetwork.create(box.network());
     await guest.create(box.guest(system));

@@ -178,7 +178,9 @@ describe("render", () => {
     expect(asked()).toEqual(["config --json --show-secrets", "stack export --show-secrets"]);
     const { files } = appliedCloudConfig(said.out);
     expect(files["/etc/ssh/ssh_host_ed25519_key"]?.content).toBe("planted key\n");
-    expect(files["/etc/moorage/install.json"]?.content).toMatch(/^\{"installHash":"[0-9a-f]{64}"\}\n$/);
+    expect(files["/etc/moorage/install.json"]?.content).toMatch(
+      /^\{"installHash":"[0-9a-f]{64}","stack":"moorage\/dev","node":"coreos1"\}\n$/,
+    );
   });
 
   test("says in Pulumi's words why a stack cannot be read", async () => {

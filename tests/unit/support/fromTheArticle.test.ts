@@ -1,6 +1,8 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { describe, expect, it } from "vitest";
+import { configurationReference } from "../../../config/reference";
+import { subjects as allSubjects } from "../../../config/stack";
 import { project } from "../../support/stacks";
 
 const read = (file: string): string => fs.readFileSync(path.join(project, file), "utf8");
@@ -25,6 +27,38 @@ function cells(text: string, column: string): string[] {
     });
 }
 
+/** Files with the name of a test in them. */
+function quotedTests(text: string) {
+  const found = [...text.matchAll(/`(tests\/[^`]+)`\s+"([^"]+)"/g)];
+  return found.map(([, file = "", name = ""]) => ({ file, name: name.replace(/\s+/g, " ") }));
+}
+
+/** Every key that the schemas have, and what stands before a dot of one. */
+const known = new Set(
+  [...configurationReference().matchAll(/^\| `([^`]+)` \|/gm)].flatMap(([, key = ""]) => {
+    const parts = key.replaceAll("[]", "").split(".");
+    return parts.map((_part, at) => parts.slice(0, at + 1).join("."));
+  }),
+);
+
+/**
+ * Keys that a text names: whole ones, and after one of them, `with` or a colon, those below it; names are one's own where
+ * the schemas have none there.
+ */
+function keysIn(text: string): string[] {
+  const subjects = Object.keys(allSubjects).join("|");
+  const key = new RegExp(`^((?:${subjects})(?:\\.[A-Za-z0-9]+)*)(?:: .*)?$`);
+  const below = /`([^`]+)`(?:,? with|:) ((?:`\w+`(?:, | and |))+)/g;
+  const whole = spans(text).flatMap((span) => key.exec(span)?.[1] ?? []);
+  const inner = [...text.matchAll(below)].flatMap(([, over = "", list = ""]) => {
+    const [each] = [`${over}.NAME`, over].filter((one) =>
+      [...known].some((key) => key.startsWith(`${one}.`)),
+    );
+    return key.test(over) && each !== undefined ? spans(list).map((name) => `${each}.${name}`) : [];
+  });
+  return [...whole, ...inner];
+}
+
 /** Long options with one dash. OpenSSL's are spelled so. */
 function singleDashed(text: string): string[] {
   return spans(text).filter((span) => !span.startsWith("openssl ") && /(^|\s)-[A-Za-z][\w-]+/.test(span));
@@ -37,8 +71,10 @@ describe("docs/from-the-article.md", () => {
     const files = found.flatMap(spans);
     expect(files.length).toBeGreaterThan(50);
     expect(files.filter((file) => !isFile(file))).toEqual([]);
-    // Nothing stands there but files.
-    expect(found.map((cell) => cell.replace(/`[^`]+`/g, "").replaceAll(", ", "")).join("")).toBe("");
+    // Nothing stands there but files, and the names of tests that are in them.
+    expect(found.map((cell) => cell.replace(/`[^`]+`( "[^"]+")?/g, "").replaceAll(", ", "")).join("")).toBe(
+      "",
+    );
   });
 
   it("names no file elsewhere, and links to none, that is not there", () => {
@@ -52,11 +88,16 @@ describe("docs/from-the-article.md", () => {
     expect([...named, ...linked].filter((file) => !isFile(file))).toEqual([]);
   });
 
-  it("quotes no test that is not in its file", () => {
-    const quoted = [...page.matchAll(/`(tests\/[^`]+)`\s+"([^"]+)"/g)];
-    for (const [, file = "", name = ""] of quoted) {
-      expect(read(file).replace(/\s+/g, " "), file).toContain(name.replace(/\s+/g, " "));
-    }
+  it("quotes tests by their names, and those that there are", () => {
+    const quoted = quotedTests(page);
+    expect(quoted.length).toBeGreaterThan(35);
+    expect(quoted.filter(({ file, name }) => !read(file).includes(`"${name}"`))).toEqual([]);
+  });
+
+  it("names keys of the configuration, and those that there are", () => {
+    const named = [...new Set(cells(page, "now").flatMap(keysIn))];
+    expect(named.length).toBeGreaterThan(80);
+    expect(named.filter((key) => !known.has(key))).toEqual([]);
   });
 
   it("has two dashes before every long option", () => {
@@ -67,6 +108,22 @@ describe("docs/from-the-article.md", () => {
 it("an option of one letter has one dash, and one of several that has is found", () => {
   const text = "`ssh -p 2011 a@b`, `openssl passwd -6 -stdin`, `get '' --prefix`, `-full`, `get -keys-only`";
   expect(singleDashed(text)).toEqual(["-full", "get -keys-only"]);
+});
+
+it("a key is known by its subject, with those below it, and a test by its file", () => {
+  const text =
+    "`os.users.NAME.pass: true`, `nodes.NAME.nics`, with `dhcp` and `mtu`; `os-release`, `hypervisor.iso`: `url`, `nodes.NAME.labels`: `a`";
+  expect(keysIn(text)).toEqual([
+    ...["os.users.NAME.pass", "nodes.NAME.nics", "hypervisor.iso", "nodes.NAME.labels"],
+    ...["nodes.NAME.nics.NAME.dhcp", "nodes.NAME.nics.NAME.mtu", "hypervisor.iso.url"],
+  ]);
+  expect(
+    ["os.users.NAME.password", "nodes.NAME.nics.NAME.mtu", "hypervisor"].filter((key) => known.has(key)),
+  ).toHaveLength(3);
+  expect(known.has("os.users.NAME.pass")).toBe(false);
+  expect(quotedTests('`tests/a.ts`, `tests/b.ts` "is\n so"')).toEqual([
+    { file: "tests/b.ts", name: "is so" },
+  ]);
 });
 
 it("a column is read by its name, in every table", () => {

@@ -191,6 +191,21 @@ loopback mappings (ipv4)
 
 `;
 
+/** `list ostypes`, its first types: https://github.com/chef/ohai, spec/unit/plugins/virtualbox_spec.rb (2019) */
+export const osTypes = `ID:          Other
+Description: Other/Unknown
+Family ID:   Other
+Family Desc: Other
+64 bit:      false
+
+ID:          Other_64
+Description: Other/Unknown (64-bit)
+Family ID:   Other
+Family Desc: Other
+64 bit:      true${" "}
+
+`;
+
 /** `natnetwork list` of 7.0, 2023: https://github.com/cloudfoundry/bosh-deployment/issues/444 */
 export const networks70 = `NAT Networks:
 
