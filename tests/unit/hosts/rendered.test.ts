@@ -1,4 +1,10 @@
-import { etcdContainer, etcdScriptPath, etcdUnit, healingScriptPath, installMarkerPath } from "@moorage/render";
+import {
+  etcdContainer,
+  etcdScriptPath,
+  etcdUnit,
+  healingScriptPath,
+  installMarkerPath,
+} from "@moorage/render";
 import { expect, it } from "vitest";
 import { rootFiles } from "../../../components/storage/objectStore";
 import * as rendered from "../../../hosts/src/rendered";
