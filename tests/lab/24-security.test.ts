@@ -136,10 +136,7 @@ describe("a container", () => {
     try {
       expect(forkedIn(await slice.run(forking(50, 1)))).toEqual({ started: 50, refused: false });
       await slice.hold(forking(40, 30));
-      const tasks = `systemctl show --value --property TasksCurrent ${TriedSlice.unit}`;
-      await eventually(10, async () => expect(Number(await lab.mustRoot(node, tasks))).toBeGreaterThan(40));
-      const group = `systemctl show --value --property ControlGroup ${TriedSlice.unit}`;
-      expect(await lab.mustRoot(node, group)).toMatch(/\/moorage\.slice\/moorage-tried\.slice$/m);
+      await eventually(10, async () => expect(await slice.processes()).toBeGreaterThan(40));
       const beside = forkedIn(await slice.run(forking(50, 1)));
       expect(beside.refused).toBe(true);
       expect(beside.started).toBeLessThan(40);

@@ -92,6 +92,13 @@ export class TriedSlice {
     await this.container("--detach", line);
   }
 
+  /** How many processes are in it, by the kernel, which has it inside the slice of all containers. */
+  async processes(): Promise<number> {
+    const file = `moorage.slice/${TriedSlice.unit}/pids.current`;
+    const files = `/sys/fs/cgroup/pids/${file} /sys/fs/cgroup/${file}`;
+    return Number(await this.lab.mustRoot(this.node, `cat ${files} 2>/dev/null; true`));
+  }
+
   async end(): Promise<void> {
     const containers = `docker rm --force ${this.names.join(" ")} >/dev/null 2>&1`;
     const slice = `systemctl stop ${TriedSlice.unit}; systemctl revert ${TriedSlice.unit}`;

@@ -22,3 +22,7 @@ export const hurtByCommand = (instance: Instance, node: string, ...what: readonl
 /** Takes it back. */
 export const mendByCommand = (instance: Instance, node: string, fault: string): Promise<void> =>
   mustLab(instance, ["mend", node, fault], `${node} ${fault} taken back`);
+
+/** Cuts a host's power, or gives it back. */
+export const powerByCommand = (instance: Instance, node: string, power: "off" | "on"): Promise<void> =>
+  mustLab(instance, [power, node], `${node} is ${power}`);
