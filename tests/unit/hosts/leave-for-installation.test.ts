@@ -9,10 +9,6 @@ import { canSandbox } from "./support/sandbox";
 import { engines, global, memberInputs, type Engine } from "./support/sim-swarm";
 import { logged } from "./support/stop";
 
-/** A clock by which minutes pass at once. */
-const after = globalThis.setTimeout;
-const impatient = ((work: () => void, ms = 0) => after(work, ms > 100_000 ? 10 : ms)) as typeof setTimeout;
-
 const goes = { stays: false };
 const nothing = (): Promise<void> => Promise.resolve();
 
