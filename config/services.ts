@@ -133,11 +133,13 @@ const image = z.union(
 export const imageNames = ["minio", "registry", "nginx", "haproxy", "keepalived", "etcd"] as const;
 
 export const images = z.strictObject({
-  minio: image,
-  registry: image,
-  nginx: image,
-  haproxy: image,
-  keepalived: image,
+  minio: image.describe("MinIO, with `mc`, `sh`, `cat`, `head`, `sed` and `timeout`."),
+  registry: image.describe("CNCF Distribution 3.1, with `sh`, and one of `curl`, `wget` and `bash`."),
+  nginx: image.describe(
+    "nginx 1.27.3 or later with its module for JavaScript (njs 0.8.1 or later), `curl` and `sh`.",
+  ),
+  haproxy: image.describe("HAProxy, with `sh`, and one of `curl`, `wget` and `bash`."),
+  keepalived: image.describe("keepalived, with `curl` and `sh`."),
   etcd: image.optional().describe("Needed when `etcd.enabled` is true: an image with etcd 3.5 and etcdctl."),
 });
 

@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import { ToolError } from "../toolchain";
 import { LabError } from "./exec";
-import { faultList, faultNamed, mend } from "./faults";
+import { faultList } from "./faults";
+import { faultWork } from "./faults/command";
 import { hostState, isOn } from "./hosts";
 import {
   claimInstance,
@@ -122,12 +123,8 @@ async function dispatch(command: string | undefined, args: readonly string[]): P
       return 0;
     case "fault":
     case "mend": {
-      const [name, fault, choice] = args;
-      const instance = existingInstance();
-      const place = { instance, host: hostNamed(instance, name) };
-      const work =
-        command === "fault" ? () => faultNamed(fault).begin(place, choice) : () => mend(place, fault);
-      await timed(`${place.host.name} ${fault} ${command === "fault" ? "done" : "taken back"}`, work);
+      const { done, work } = faultWork(command, existingInstance(), args);
+      await timed(done, work);
       return 0;
     }
     case "ssh":

@@ -34,7 +34,7 @@ export interface RegistryUser {
 /** CNCF Distribution on every registry node, all on the same bucket with the same secret for uploads. */
 export class Registry extends pulumi.ComponentResource {
   /** Where the front finds each of them on the overlay network. */
-  readonly backends: { readonly name: string; readonly port: number }[];
+  readonly backends: render.RegistryBackend[];
   readonly users: RegistryUser[];
   /** What users had for a password before its last change. */
   readonly previous: PreviousHashes;
@@ -56,7 +56,11 @@ export class Registry extends pulumi.ComponentResource {
       { parent: this },
     ).result;
     const services = this.replicas(name, args, httpSecret);
-    this.backends = args.nodes.map((node) => ({ name: serviceOf(node), port: registryPort }));
+    this.backends = args.nodes.map((node) => ({
+      name: serviceOf(node),
+      port: registryPort,
+      balancer: args.store.balancerFor(node),
+    }));
     this.ready = services.map((service) => service.converged);
     this.previous = new PreviousHashes(
       `${name}-previous-passwords`,

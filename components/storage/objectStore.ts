@@ -60,7 +60,7 @@ export class ObjectStore extends pulumi.ComponentResource {
     const balancers = this.balancerServices(name, args);
     this.bucket = args.storage.bucket;
     this.credentials = credentialsOf(this.bucket, secrets.secretKey);
-    this.balancers = args.balancerNodes.map((node) => ({ name: balancerOf(node), port: minioPort }));
+    this.balancers = args.balancerNodes.map((node) => this.balancerFor(node));
     const { storageNodes, services } = storeOf(args.nodes);
     this.services = services;
     this.administration = {
@@ -86,7 +86,12 @@ export class ObjectStore extends pulumi.ComponentResource {
     this.registerOutputs({ bucket: this.bucket });
   }
 
-  /** URL of the S3 balancer of a registry node, as containers on the overlay network reach it. */
+  /** The S3 balancer of a registry node, as containers on the overlay network reach it. */
+  balancerFor(node: string): { readonly name: string; readonly port: number } {
+    return { name: balancerOf(node), port: minioPort };
+  }
+
+  /** Its URL. */
   endpointFor(node: string): string {
     return `http://${balancerOf(node)}:${minioPort}`;
   }

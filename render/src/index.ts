@@ -30,8 +30,12 @@ export {
   nginxCommand,
   nginxStart,
   nginxHealthTest,
+  pickOf,
+  pickScript,
+  pickScriptName,
   renderNginx,
   type NginxArgs,
+  type RegistryBackend,
 } from "./nginx";
 export * as rightsEngine from "./rights/engine";
 export { renderRights, rightsDataName, rightsScript } from "./rights/script";

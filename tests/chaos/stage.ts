@@ -15,7 +15,7 @@ import { LargePushes, sizesOf } from "./large";
 import { Ledger } from "./ledger";
 import { Load, type LoadOptions } from "./load";
 import { drawn, readsOf } from "./reading";
-import { repositoriesOn } from "./ring";
+import { repositoriesOn } from "./probed";
 import { Skopeo } from "./skopeo";
 import { Strength, type Members } from "./strength";
 import { VipWatch } from "./vip";

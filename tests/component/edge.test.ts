@@ -39,6 +39,7 @@ describe("the front", () => {
       "Service nginx",
       "ServiceConfig nginx-certificate",
       "ServiceConfig nginx-config",
+      "ServiceConfig nginx-pick-script",
       "ServiceConfig nginx-rights",
       "ServiceConfig nginx-rights-script",
     ]);

@@ -2,22 +2,27 @@ import { createHash } from "node:crypto";
 import * as tls from "node:tls";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { RegistryAccess } from "../../lab/journey/push";
+import { holdersOf } from "../chaos/vip";
 import { documentedChecks, swarmFacts, verdicts } from "../support/dockerBench";
-import { authorized, ownLimits, programKey, sliceLimits } from "../support/hardening";
-import { documented, everyPort, openPorts } from "../support/listeners";
+import {
+  authorized,
+  filling,
+  forkedIn,
+  forking,
+  killed,
+  ownLimits,
+  programKey,
+  sliceLimits,
+  startedOn,
+  TriedSlice,
+} from "../support/hardening";
+import { expectNoSecret, passwordsAndKeysOf } from "../support/secrets";
 import { ask, eventually, TestLab, type Answer } from "../support/testLab";
 
 const managers = ["coreos1", "coreos2", "coreos3"];
 const repository = "security/app";
 const sha256 = (content: string | Buffer): string =>
   `sha256:${createHash("sha256").update(content).digest("hex")}`;
-
-const listeners = (node: string): string[] => documented(managers.includes(node));
-const tcpPorts = (node: string): number[] =>
-  listeners(node)
-    .filter((one) => one.endsWith("/tcp"))
-    .map((one) => Number.parseInt(one, 10))
-    .sort((a, b) => a - b);
 
 let lab: TestLab;
 let access: RegistryAccess;
@@ -29,58 +34,6 @@ beforeAll(async () => {
 
 const containersOn = async (node: string): Promise<string[]> =>
   (await lab.mustRoot(node, "docker ps --format '{{.Names}}'")).trim().split("\n");
-
-describe("every listener", () => {
-  test("of a node is in the table", async () => {
-    expect(listeners("coreos1")).toContain("2377/tcp");
-    for (const { name } of lab.nodes) {
-      const listed = (await lab.mustRoot(name, "ss -H -l -n -t -u")).trim().split("\n");
-      const reachable = listed.flatMap((line) => {
-        const [protocol = "", , , , local = ""] = line.split(/\s+/);
-        const port = local.slice(local.lastIndexOf(":") + 1);
-        return /^(127\.|\[::1\])/.test(local) ? [] : [`${port}/${protocol}`];
-      });
-      expect(listeners(name), name).toEqual(expect.arrayContaining(reachable));
-    }
-  });
-
-  test("that a client finds is in the table, among all TCP ports of every node, and the other way round", async () => {
-    const client = lab.host("client1");
-    for (const { name, address } of lab.nodes) {
-      const open = await openPorts(client, { addresses: [address], ports: everyPort });
-      expect(
-        open.map(({ port }) => port).sort((a, b) => a - b),
-        name,
-      ).toEqual(tcpPorts(name));
-    }
-    const shared = await openPorts(client, { addresses: [lab.instance.vip], ports: everyPort });
-    expect(tcpPorts("coreos1")).toEqual(expect.arrayContaining(shared.map(({ port }) => port)));
-  });
-
-  test("in a container stays there for a client that sets a route to it by way of its node", async () => {
-    const [node] = lab.nodes;
-    if (node === undefined) throw new Error("the lab has no nodes");
-    const inspect = `docker inspect --format '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}' $(docker ps -q)`;
-    const bridged = `docker network inspect docker_gwbridge --format '{{range .Containers}}{{.IPv4Address}} {{end}}'`;
-    const said = await lab.mustRoot(node.name, `${inspect}; ${bridged}`);
-    const addresses = [...new Set(said.match(/\d+\.\d+\.\d+\.\d+/g))];
-    expect(addresses.some((one) => one.startsWith("10.20.1."))).toBe(true);
-    expect(addresses.some((one) => one.startsWith("172."))).toBe(true);
-    const routes = (verb: string): Promise<unknown> =>
-      Promise.all(
-        addresses.map((one) => lab.mustRoot("client1", `ip route ${verb} ${one}/32 via ${node.address}`)),
-      );
-    try {
-      await routes("replace");
-      const ports = [443, 5000, 5001, 8443, 9000, 9001];
-      const found = await openPorts(lab.host("client1"), { addresses, ports });
-      // Before version 28 Docker lets a route lead to a port that is published: to the front's.
-      expect(found.filter(({ port }) => port !== 8443)).toEqual([]);
-    } finally {
-      await routes("del").catch(() => undefined);
-    }
-  });
-});
 
 describe("a container", () => {
   /** User and capabilities; the numbers are Linux's, as `capabilities(7)` counts them. */
@@ -151,23 +104,64 @@ describe("a container", () => {
     expect(await ownLimits(lab, "coreos1", "moorage-etcd")).toMatchObject({ processes: "1024" });
   });
 
-  test("is told no secret in its environment or on its command line", async () => {
-    const state = JSON.parse(await lab.state(true)) as {
-      deployment: { resources: { type: string; outputs?: object }[] };
-    };
-    const secrets = state.deployment.resources
-      .filter(({ type }) => type.startsWith("random:"))
-      .map(({ outputs }) => (outputs as { result?: { plaintext?: string } } | undefined)?.result?.plaintext)
-      .map((text) => JSON.parse(text ?? '""') as string)
-      .filter((secret) => secret !== "");
-    expect(secrets.length).toBeGreaterThan(4);
+  test("of keepalived is refused a process that is one too many, and whoever takes too much memory is ended", async () => {
+    const holders = await holdersOf(lab.instance);
+    const node = lab.nodes.find(({ name }) => !holders.includes(name))?.name ?? "";
+    const before = await startedOn(lab, node);
+    const inside = (line: string) =>
+      lab.mustRoot(node, `timeout 60 docker exec moorage-keepalived sh -c '${line}' 2>&1; true`);
+    try {
+      const forked = forkedIn(await inside(forking(200, 3)));
+      expect(forked.refused).toBe(true);
+      // Its own are among the 128.
+      expect(forked.started).toBeLessThan(128);
+      expect(forked.started).toBeGreaterThan(64);
+      // Waits until keepalived, which can start nothing meanwhile, runs its checks again.
+      await lab.mustRoot(node, "sh /etc/moorage/keepalived-alive");
+      // More than it may have with as much of swap.
+      expect(await inside(filling(300))).toContain(killed);
+      await lab.mustRoot(node, "sh /etc/moorage/keepalived-alive");
+      expect(await startedOn(lab, node)).toEqual(before);
+    } finally {
+      // What watches beside it may have been refused a process.
+      await lab.mustRoot(node, "systemctl restart moorage-keepalived.service");
+    }
+  });
+
+  test("meets the limits of its slice together with the others there, while those elsewhere go on", async () => {
+    const node = "coreos4";
+    const before = await startedOn(lab, node);
+    // In the slice of all containers they would be met by these as well.
+    const slice = await TriedSlice.begin(lab, node, { tasks: 80, memory: "160M" });
+    try {
+      expect(forkedIn(await slice.run(forking(50, 1)))).toEqual({ started: 50, refused: false });
+      await slice.hold(forking(40, 30));
+      await eventually(10, async () => expect(await slice.processes()).toBeGreaterThan(40));
+      const beside = forkedIn(await slice.run(forking(50, 1)));
+      expect(beside.refused).toBe(true);
+      expect(beside.started).toBeLessThan(40);
+      expect(await slice.run(filling(40))).toContain("ended with 0");
+      expect(await slice.run(filling(300))).toContain(killed);
+    } finally {
+      await slice.end();
+    }
+    expect(await startedOn(lab, node)).toEqual(before);
+  });
+
+  test("is told no password and no line of a private key in its environment or on its command line", async () => {
+    const secrets = await passwordsAndKeysOf(lab);
+    expect(secrets.length).toBeGreaterThan(20);
+    // What MinIO's client is told while it runs, inside a container of MinIO's, docs/security.md says.
+    const environments = "cat /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -v '^MC_HOST_'";
+    const commandLines = "cat /proc/[0-9]*/cmdline | tr '\\0' ' '";
     for (const { name } of lab.nodes) {
-      const said = await lab.mustRoot(
-        name,
-        "docker ps -q | xargs docker inspect; cat /proc/[0-9]*/cmdline | tr '\\0' ' '",
-      );
-      expect(said).toContain("MINIO_ROOT_USER_FILE");
-      for (const secret of secrets) expect(said.includes(secret)).toBe(false);
+      const containers = await lab.mustRoot(name, "docker ps -q | xargs docker inspect");
+      expect(containers).toContain("MINIO_ROOT_USER_FILE");
+      expectNoSecret(secrets, {
+        [`containers of ${name}`]: containers,
+        [`environments on ${name}`]: await lab.mustRoot(name, `{ ${environments}; } 2>/dev/null`),
+        [`command lines on ${name}`]: await lab.mustRoot(name, `{ ${commandLines}; } 2>/dev/null`),
+      });
     }
   });
 });
@@ -194,14 +188,8 @@ describe("what makes no sense", () => {
       ...more,
     });
 
-  /** Every container with the moment it started. */
-  async function running(): Promise<string[]> {
-    const format = "'{{.Name}} {{.Id}} {{.State.StartedAt}} {{.RestartCount}}'";
-    const listed = lab.nodes.map(({ name }) =>
-      lab.mustRoot(name, `docker ps -q | xargs docker inspect --format ${format}`),
-    );
-    return (await Promise.all(listed)).flatMap((text) => text.trim().split("\n")).sort();
-  }
+  const running = async (): Promise<string[]> =>
+    (await Promise.all(lab.nodes.map(({ name }) => startedOn(lab, name)))).flat();
 
   const begin = async (): Promise<string> => {
     const { status, headers } = await asAdmin("POST", `/v2/${repository}/blobs/uploads/`);

@@ -1,4 +1,5 @@
 import { afterEach, beforeAll, expect, test } from "vitest";
+import { faults } from "../../lab/faults";
 import { follow } from "../support/runbook";
 import { managers, RunbookLab } from "../support/runbookLab";
 import { eventually, type TestLab } from "../support/testLab";
@@ -61,5 +62,21 @@ test("Two members of etcd lost their data", async () => {
   await follow(lab, "Two members of etcd lost their data", {
     on: { "the manager whose member has its data": survivor },
   });
+  await expectKept();
+});
+
+test("A member of etcd hangs", async () => {
+  const [node = ""] = lost;
+  await faults.freeze.begin(own.place(node), "etcd");
+  try {
+    // Where it led the others, they first elect another one.
+    await eventually(30, async () => void (await etcdctl(survivor, "put kept yes")));
+    const reds = await own.seen("etcd members: 2 of 3 members serve");
+    expect(reds.filter((red) => red.startsWith(`${node} moorage-etcd.service`))).toEqual([]);
+    await follow(lab, "A member of etcd hangs", { on: { NODE: node } });
+  } finally {
+    await faults.freeze.end(own.place(node));
+  }
+  await eventually(60, async () => void (await etcdctl(node, "endpoint health")));
   await expectKept();
 });

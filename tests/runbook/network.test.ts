@@ -3,7 +3,6 @@ import { faults } from "../../lab/faults";
 import { holdersOf } from "../chaos/vip";
 import { RunbookLab } from "../support/runbookLab";
 import { eventually } from "../support/testLab";
-import { redsOf, verifyJson } from "../support/verify";
 
 let own: RunbookLab;
 
@@ -14,16 +13,6 @@ beforeAll(async () => {
 afterEach(async ({ task }) => {
   if (task.result?.state === "fail") await own.mend();
 });
-
-/** Verifies until all of that is red, and gives back all that is. */
-async function seen(...wanted: string[]): Promise<string[]> {
-  let reds: string[] = [];
-  await eventually(180, async () => {
-    reds = redsOf((await verifyJson(own.lab)).report);
-    for (const one of wanted) expect(reds).toContainEqual(expect.stringContaining(one));
-  });
-  return reds;
-}
 
 /** What was pushed is pulled, and more is pushed, through an address that another node alone has. */
 async function servesWithout(node: string, layer: string): Promise<void> {
@@ -42,7 +31,7 @@ test.each(["drop-in", "drop-out"] as const)("A node's packets are lost: %s", asy
   await faults[fault].begin(own.place(holder));
   try {
     await servesWithout(holder, layer);
-    await seen(`${holder} reached: `, "swarm nodes: 3 of 4 ready and active");
+    await own.seen(`${holder} reached: `, "swarm nodes: 3 of 4 ready and active");
   } finally {
     await faults[fault].end(own.place(holder));
   }
@@ -56,7 +45,7 @@ test("A node is cut off from the others", async () => {
   await faults["cut-off"].begin(own.place(node));
   try {
     await servesWithout(node, layer);
-    const reds = await seen(
+    const reds = await own.seen(
       "swarm nodes: 3 of 4 ready and active",
       "etcd members: 2 of 3 members serve",
       `${node}: MinIO runs, but has no write quorum`,

@@ -1,68 +1,43 @@
 import * as tls from "node:tls";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { faults, type Place } from "../../lab/faults";
-import { groupOf, processesOf } from "../../lab/faults/cgroups";
-import type { RegistryAccess } from "../../lab/journey/push";
 import { on, platformOf } from "../../lab/lab";
 import { begin, takeBack } from "../chaos/hurt";
+import { refusalProblems } from "../chaos/refusal";
 import { leaderOf } from "../chaos/strength";
 import { holdersOf } from "../chaos/vip";
-import { pushLayer } from "../support/blobs";
 import { changedHostKey } from "../support/faults";
+import { hurtByCommand, mendByCommand } from "../support/labCommand";
 import { follow } from "../support/runbook";
 import { managers, RunbookLab } from "../support/runbookLab";
 import { inStore, registryUser } from "../support/store";
 import { ask, eventually, type TestLab } from "../support/testLab";
 
-/** `make runbook`: the pages of docs/runbook.md that no other test follows; each leaves the lab whole. */
-
-const firstStorageNode = "coreos1";
+/** `make runbook`: with the files beside it the pages of docs/runbook.md that no other test follows; each leaves the lab whole. */
 
 let own: RunbookLab;
 let lab: TestLab;
-let access: RegistryAccess;
 let places: readonly Place[];
 
 beforeAll(async () => {
   own = await RunbookLab.whole();
-  ({ lab, access, places } = own);
+  ({ lab, places } = own);
 });
 
 afterEach(async ({ task }) => {
-  if (task.result?.state !== "fail") return;
-  for (const pid of places.flatMap((one) => processesOf(groupOf(one, "systemd")))) goOn(pid);
-  await own.mend();
+  if (task.result?.state === "fail") await own.mend();
 });
-
-function goOn(pid: number): void {
-  try {
-    process.kill(pid, "SIGCONT");
-  } catch {
-    // It has ended meanwhile.
-  }
-}
 
 const place = (name: string): Place => own.place(name);
 const serves = (path?: string): Promise<void> => own.serves(path);
 const whole = (seconds?: number): Promise<void> => own.whole(seconds);
 
-const isActive = async (name: string, unit: string): Promise<string> =>
-  (await lab.root(name, `systemctl is-active ${unit}`)).stdout.trim();
-
-const containerOf = async (name: string, service: string): Promise<string> =>
-  (
-    await lab.mustRoot(
-      name,
-      `docker ps -q --filter status=running --filter label=com.docker.swarm.service.name=${service}`,
-    )
-  ).trim();
-
 test("keepalived is dead, or was stopped", async () => {
   const [holder = ""] = await holdersOf(lab.instance);
-  await faults.kill.begin(place(holder), "keepalived");
+  await hurtByCommand(lab.instance, holder, "kill", "keepalived");
   await eventually(15, serves);
   await eventually(30, async () => {
-    expect(await isActive(holder, "moorage-keepalived.service")).toBe("active");
+    expect(await own.isActive(holder, "moorage-keepalived.service")).toBe("active");
     expect(await holdersOf(lab.instance)).toHaveLength(1);
   });
   await lab.mustRoot(holder, "systemctl stop moorage-keepalived.service");
@@ -71,14 +46,14 @@ test("keepalived is dead, or was stopped", async () => {
     expect(await holdersOf(lab.instance)).not.toContain(holder);
   });
   await follow(lab, "keepalived is dead, or was stopped");
-  expect(await isActive(holder, "moorage-keepalived.service")).toBe("active");
+  expect(await own.isActive(holder, "moorage-keepalived.service")).toBe("active");
   await whole();
 });
 
 test("Swarm's leader is lost", async () => {
   const candidates = places.slice(0, managers.length);
   const leader = (await leaderOf(candidates)) ?? "";
-  await faults.power.begin(place(leader));
+  await hurtByCommand(lab.instance, leader, "power");
   try {
     await eventually(60, async () => {
       const next = await leaderOf(candidates.filter(({ host }) => host.name !== leader));
@@ -86,173 +61,82 @@ test("Swarm's leader is lost", async () => {
       await serves();
     });
   } finally {
-    await faults.power.end(place(leader));
+    await mendByCommand(lab.instance, leader, "power");
   }
   await whole();
 });
 
 test("Two of three managers are off", async () => {
   const lost = ["coreos2", "coreos3"].map(place);
-  const layer = await pushLayer(lab, access);
+  const layer = await own.push();
+  const known = await own.known();
   await begin({ fault: "power", role: "minio" }, lost);
   try {
-    await eventually(60, () => serves(`/v2/demo/layers/blobs/sha256:${layer}`));
+    await eventually(60, async () => expect(await refusalProblems("pushes", known, own.asks)).toEqual([]));
+    await eventually(60, () => own.pulls(layer));
     // A leader steps down only once it has heard of nobody for a while.
     await eventually(60, async () => {
       expect((await lab.root("coreos1", "timeout 20 docker node ls")).code).not.toBe(0);
     });
-    await expect(pushLayer(lab, access)).rejects.toThrow();
+    // That it stays so is all that the registry's clients are told.
+    expect(await refusalProblems("pushes", known, own.asks)).toEqual([]);
   } finally {
     await takeBack({ fault: "power", role: "minio" }, lost);
   }
   await whole();
+  await own.pulls(layer);
 });
+
+/** What a client is told by the front of a node, asked for at that node's own address. */
+async function toldBy(node: string, path: string, method = "GET"): Promise<string> {
+  const { host, username } = own.access;
+  const trusts = `--cacert /etc/docker/certs.d/${host}/ca.crt --connect-to ::${lab.host(node).address}:443`;
+  const asks = `curl -s -i --max-time 30 ${trusts} --user "${username}:$secret" -X ${method} https://${host}${path}`;
+  return lab.client("client1", `read -r secret; ${asks}; true`, `${own.access.password}\n`);
+}
 
 test("Three storage nodes are off", async () => {
-  const lost = places.slice(1);
-  const layer = await pushLayer(lab, access);
+  const [left = place("coreos1"), ...lost] = places;
+  const layer = await own.push();
+  const { repository, digest } = await own.known();
+  const manifest = `/v2/${repository}/manifests/${digest}`;
+  const uploads = `/v2/${repository}/blobs/uploads/`;
   await begin({ fault: "power", role: "minio" }, lost);
   try {
-    await eventually(60, () => expect(serves(`/v2/demo/layers/blobs/sha256:${layer}`)).rejects.toThrow());
-    await expect(pushLayer(lab, access)).rejects.toThrow();
+    await eventually(60, async () => {
+      expect(await holdersOf(lab.instance)).toEqual([]);
+      const heard = await own.asks([
+        { path: "/v2/", method: "GET" },
+        { path: manifest, method: "GET" },
+        { path: uploads, method: "POST" },
+      ]);
+      // Not even a refusal: nobody answers.
+      expect(heard.map(({ status }) => status)).toEqual([0, 0, 0]);
+    });
+    for (const [path, method] of [
+      [manifest, "GET"],
+      [uploads, "POST"],
+    ] as const) {
+      await eventually(90, async () => {
+        const told = await toldBy(left.host.name, path, method);
+        expect(told).toMatch(/^HTTP\/\S+ 503\b/);
+        expect(told).toMatch(/^retry-after: [1-9]\d*\r?$/im);
+        expect(told).toMatch(/"code": ?"UNAVAILABLE"/);
+      });
+    }
   } finally {
     await takeBack({ fault: "power", role: "minio" }, lost);
   }
-  await eventually(240, () => serves(`/v2/demo/layers/blobs/sha256:${layer}`));
+  await eventually(240, () => own.pulls(layer));
   await whole();
-});
-
-test("Docker is stopped, or hangs on a node", async () => {
-  const node = "coreos4";
-  const breaks = [
-    "systemctl stop docker.socket docker.service 2>&1",
-    "systemctl kill --kill-whom=main --signal=STOP docker.service",
-  ];
-  for (const line of breaks) {
-    await lab.mustRoot(node, line);
-    await eventually(60, async () => {
-      expect((await lab.root(node, "timeout 5 docker info")).code).not.toBe(0);
-      await serves();
-    });
-    await follow(lab, "Docker is stopped, or hangs on a node", { on: { NODE: node } });
-    await whole();
-  }
+  expect((await own.asks([{ path: manifest, method: "GET" }])).map((heard) => heard.digest)).toEqual([
+    digest,
+  ]);
 });
 
 test.each(["minio", "registry", "s3", "nginx", "etcd"])("A container died: %s", async (program) => {
   await faults.kill.begin(place("coreos2"), program);
   await whole();
-});
-
-/** Stops all of a container's processes: the first is Docker's own, or others would go on without it. */
-const freezeAll = (node: string, container: string): Promise<string> =>
-  lab.mustRoot(node, `kill -STOP $(docker top ${container} -eo pid | tail -n +2)`);
-
-test("A container hangs", async () => {
-  const node = "coreos2";
-  const minio = await containerOf(node, `minio-${node}`);
-  await freezeAll(node, minio);
-  await eventually(60, serves);
-  await follow(lab, "A container hangs", {
-    on: { "a manager": "coreos1" },
-    names: { SERVICE: `minio-${node}` },
-  });
-  expect(await containerOf(node, `minio-${node}`)).not.toBe(minio);
-  for (const service of [`registry-${node}`, `s3-${node}`, "nginx"]) {
-    const before = await containerOf(node, service);
-    await freezeAll(node, before);
-    await eventually(180, async () => {
-      const now = await containerOf(node, service);
-      expect(now).not.toBe("");
-      expect(now).not.toContain(before);
-    });
-    await serves();
-  }
-  await whole();
-});
-
-test("A data disk is full", async () => {
-  const { begin: fill, end: empty } = faults["full-disk"];
-  const layer = await pushLayer(lab, access);
-  await fill(place("coreos4"));
-  try {
-    await eventually(60, async () => {
-      await expect(pushLayer(lab, access, 2_000_000)).rejects.toThrow();
-      await serves(`/v2/demo/layers/blobs/sha256:${layer}`);
-    });
-    await eventually(90, async () => {
-      const said = await lab.mustRoot(firstStorageNode, "sh /etc/moorage/healing say");
-      expect(said).toMatch(/^wanted=\d+ a drive was away, or full\n[^]*^looked=\d+ 3$/m);
-    });
-  } finally {
-    await empty(place("coreos4"));
-  }
-  await whole();
-});
-
-test("A data disk is slow", async () => {
-  const node = "coreos4";
-  const push = async (): Promise<number> => {
-    const start = Date.now();
-    await pushLayer(lab, access, 16_000_000);
-    return (Date.now() - start) / 1000;
-  };
-  const usual = await push();
-  await faults["slow-disk"].begin(place(node));
-  try {
-    const slow = await push();
-    await lab.mustRoot("coreos1", `docker service scale --detach minio-${node}=0`);
-    let mended = slow;
-    await eventually(120, async () => {
-      mended = await push();
-      expect(mended).toBeLessThan(slow / 2);
-    });
-    console.log(`16 MB are pushed in ${usual} s, with a slow disk in ${slow} s, without it in ${mended} s`);
-    expect(slow).toBeGreaterThan(2 * usual);
-  } finally {
-    await faults["slow-disk"].end(place(node));
-  }
-  await lab.mustUp("--refresh");
-  await whole(400);
-  expect(await lab.plan()).toEqual([]);
-});
-
-test("A data disk is not mounted", async () => {
-  const node = "coreos4";
-  const mounted = "mountpoint -q /var/lib/moorage/data";
-  // What has it open would keep it.
-  const minio = await containerOf(node, `minio-${node}`);
-  await lab.mustRoot(node, `umount -l /var/lib/moorage/data && docker kill ${minio}`);
-  await eventually(60, async () => {
-    const listed = await lab.mustRoot("coreos1", `docker service ps --no-trunc minio-${node}`);
-    expect(listed).toMatch(/bind source path does not exist/);
-    await serves();
-  });
-  expect((await lab.root(node, mounted)).code).not.toBe(0);
-  await follow(lab, "A data disk is not mounted");
-  await lab.mustRoot(node, mounted);
-  await whole(400);
-  expect(await lab.plan()).toEqual([]);
-});
-
-test("A data disk became read-only", async () => {
-  await faults["read-only-disk"].begin(place("coreos4"));
-  for (let layers = 0; layers < 3; layers++)
-    await eventually(60, async () => void (await pushLayer(lab, access)));
-  const boot = "cat /proc/sys/kernel/random/boot_id; systemctl show -p UserspaceTimestampMonotonic";
-  const before = await lab.mustRoot("coreos4", boot);
-  await follow(lab, "A data disk became read-only", { on: { NODE: "coreos4" } });
-  await eventually(120, async () => {
-    const now = await lab.root("coreos4", boot);
-    expect(now.code).toBe(0);
-    expect(now.stdout).not.toBe(before);
-  });
-  await whole();
-});
-
-test("MinIO's drive was emptied", async () => {
-  await faults.wipe.begin(place("coreos3"), "minio");
-  await whole(400);
 });
 
 test("All nodes lost their power", async () => {
@@ -264,7 +148,7 @@ test("All nodes lost their power", async () => {
 /** The certificate that clients see. */
 function shown(): Promise<tls.PeerCertificate> {
   return new Promise((resolve, reject) => {
-    const options = { host: "127.0.0.1", port: lab.instance.registryPort, ca: access.caCertificate };
+    const options = { host: "127.0.0.1", port: lab.instance.registryPort, ca: own.access.caCertificate };
     const socket = tls.connect(options, () => {
       resolve(socket.getPeerCertificate());
       socket.destroy();
@@ -287,7 +171,7 @@ test("The registry's certificate or key has to go", async () => {
 
 test("The registries' key for the store has to go", async () => {
   const looks = "mc ls store/registry";
-  const layer = await pushLayer(lab, access);
+  const layer = await own.push();
   const former = await registryUser(lab);
   expect(await inStore(lab, former, looks)).toContain("docker/");
   const [output] = await follow(lab, "The registries' key for the store has to go");
@@ -316,7 +200,7 @@ test("A user's password has to go", async () => {
   const now = (JSON.parse(printed[2] ?? "") as Record<string, string>).reader ?? "";
   expect(now).not.toBe(old);
   const status = async (password: string) =>
-    (await ask(lab, access, "/v2/", { user: "reader", password })).status;
+    (await ask(lab, own.access, "/v2/", { user: "reader", password })).status;
   // Fewer than make an address one that guesses, before and after the update that only puts the setting back.
   for (const work of [() => Promise.resolve(""), () => lab.mustUp()]) {
     await work();
@@ -348,7 +232,7 @@ test("A node shows another host key", async () => {
 });
 
 test("A node is lost for good", async () => {
-  await faults.lose.begin(place("coreos4"));
+  await hurtByCommand(lab.instance, "coreos4", "lose");
   // A guest's machine is made by the update.
   if (platformOf(lab.instance) !== "virtualbox") await on(lab.instance, lab.host("coreos4"));
   await follow(lab, "A node is lost for good");

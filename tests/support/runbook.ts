@@ -56,29 +56,34 @@ export function runbook(): Page[] {
   return pagesOf(fs.readFileSync(path.join(checkout(), "docs", "runbook.md"), "utf8"));
 }
 
-/** Where the page's words for nodes lead, and what stands for its names in capitals. */
+/** Where the page's words for nodes lead, what stands for its names in capitals, and what it leaves to its reader. */
 export interface Following {
-  /** By what follows `# on`. */
-  readonly on?: Readonly<Record<string, string>>;
+  /** By what follows `# on`; of a list, on each of them. */
+  readonly on?: Readonly<Record<string, string | readonly string[]>>;
   /** By name in capitals; of a list, one command for each. */
   readonly names?: Readonly<Record<string, string | readonly string[]>>;
+  /** What is done, or looked at, before a command, by the line that the page has. */
+  readonly before?: Readonly<Record<string, () => Promise<unknown>>>;
 }
 
 /** Runs a page's commands one after the other, each of which must succeed, and gives back what they printed. */
-export async function follow(
-  lab: TestLab,
-  title: string,
-  { on = {}, names = {} }: Following = {},
-): Promise<string[]> {
+export async function follow(lab: TestLab, title: string, following: Following = {}): Promise<string[]> {
+  const { on = {}, names = {}, before = {} } = following;
   const page = runbook().find((one) => one.title === title);
   if (!page || page.commands.length === 0)
     throw new Error(`docs/runbook.md has nothing to run for "${title}"`);
+  const unknown = Object.keys(before).filter((line) => page.commands.every((one) => one.line !== line));
+  if (unknown.length > 0) throw new Error(`"${title}" does not say to run ${unknown.join(" or ")}`);
   const printed: string[] = [];
   for (const command of page.commands) {
+    await before[command.line]?.();
     for (const line of filled(command.line, names)) {
       if (command.on === undefined) printed.push(await here(lab, line));
       else if (command.on === "the hypervisor") printed.push(await onHypervisor(lab, line));
-      else printed.push(await onNode(lab, on[command.on] ?? missing(title, command.on), line));
+      else {
+        const nodes = [on[command.on] ?? missing(title, command.on)].flat();
+        for (const node of nodes) printed.push(await onNode(lab, node, line));
+      }
     }
   }
   return printed;

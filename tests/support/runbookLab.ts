@@ -1,13 +1,18 @@
 import { expect } from "vitest";
 import { faults, type Place } from "../../lab/faults";
-import type { RegistryAccess } from "../../lab/journey/push";
+import { pushAndPull, type RegistryAccess } from "../../lab/journey/push";
+import { request, type Heard } from "../chaos/client/request";
 import { takeBack } from "../chaos/hurt";
+import { openUpload, type Ask, type Known } from "../chaos/refusal";
 import { Strength } from "../chaos/strength";
 import { pushLayer } from "./blobs";
-import { ask, eventually, TestLab } from "./testLab";
+import { ask, eventually, helloArchive, TestLab } from "./testLab";
+import { redsOf, verifyJson } from "./verify";
 
 export const managers = ["coreos1", "coreos2", "coreos3"];
 const drive = "/var/lib/moorage/data/minio";
+/** Longer than anything waits before it refuses. */
+const ASKED_MS = 60_000;
 
 /** A lab in which the runbook's tests break one thing after the other, each of which leaves it whole. */
 export class RunbookLab {
@@ -55,6 +60,49 @@ export class RunbookLab {
     return pushLayer(this.lab, this.access, bytes);
   }
 
+  /** A layer is pulled, to its last byte. @param hex its digest */
+  async pulls(hex: string): Promise<void> {
+    const [heard] = await this.asks([{ path: `/v2/demo/layers/blobs/sha256:${hex}`, method: "GET" }]);
+    expect(heard?.status, heard?.error).toBe(200);
+    expect(heard?.digest).toBe(`sha256:${hex}`);
+  }
+
+  /** What a client hears of each request; nobody's answer has status 0. */
+  readonly asks: Ask = (asked): Promise<Heard[]> => {
+    const { username, password, caCertificate: ca } = this.access;
+    const login = { host: `127.0.0.1:${this.lab.instance.registryPort}`, ca, username, password };
+    return Promise.all(
+      asked.map(({ path, method, body }) => request(login, path, ASKED_MS, method, false, body)),
+    );
+  };
+
+  /** An image that was pushed, and an upload that is open. */
+  async known(): Promise<Known> {
+    const digest = await pushAndPull(this.lab.instance, this.access, helloArchive(this.lab));
+    const repository = "demo/hello";
+    return { repository, digest, upload: await openUpload(repository, this.asks) };
+  }
+
+  /** Verifies until all of that is red, and gives back all that is. */
+  async seen(...wanted: string[]): Promise<string[]> {
+    let reds: string[] = [];
+    await eventually(180, async () => {
+      reds = redsOf((await verifyJson(this.lab)).report);
+      for (const one of wanted) expect(reds).toContainEqual(expect.stringContaining(one));
+    });
+    return reds;
+  }
+
+  /** The container of a service that runs on a node; nothing where none does. */
+  async containerOf(node: string, service: string): Promise<string> {
+    const filter = `--filter status=running --filter label=com.docker.swarm.service.name=${service}`;
+    return (await this.lab.mustRoot(node, `docker ps -q ${filter}`)).trim();
+  }
+
+  async isActive(node: string, unit: string): Promise<string> {
+    return (await this.lab.root(node, `systemctl is-active ${unit}`)).stdout.trim();
+  }
+
   /** All that should run does, every object is on all four drives, and the registry takes a push. */
   async whole(seconds = 240): Promise<void> {
     let missing: readonly string[] = [];
@@ -67,7 +115,7 @@ export class RunbookLab {
   async mend(): Promise<void> {
     await takeBack({ fault: "power", role: "minio" }, this.places).catch(() => undefined);
     for (const one of this.places) {
-      for (const fault of ["full-disk", "read-only-disk", "slow-disk", "drop"] as const) {
+      for (const fault of ["freeze-host", "full-disk", "read-only-disk", "slow-disk", "drop"] as const) {
         await faults[fault].end(one).catch(() => undefined);
       }
       await this.lab.root(one.host.name, "systemctl start docker.socket docker.service");

@@ -8,6 +8,17 @@ import type { TestLab } from "./testLab";
  * has. Each is long enough that it does not occur by chance.
  */
 export async function secretsOf(lab: TestLab): Promise<string[]> {
+  return [...secretTextsIn(await stateOf(lab)), ...(await joinTokens(lab))];
+}
+
+/** Of these the ones that were made to be nothing else: passwords and names, private keys line by line, and the tokens. */
+export async function passwordsAndKeysOf(lab: TestLab): Promise<string[]> {
+  return [...madeSecretsIn(await stateOf(lab)), ...(await joinTokens(lab))];
+}
+
+const stateOf = async (lab: TestLab): Promise<State> => JSON.parse(await lab.state(true)) as State;
+
+async function joinTokens(lab: TestLab): Promise<string[]> {
   const manager = lab.nodes[0]?.name ?? "";
   const tokens = await lab.mustRoot(
     manager,
@@ -17,11 +28,19 @@ export async function secretsOf(lab: TestLab): Promise<string[]> {
   if (found.length !== 2 || !found.every((token) => token.startsWith("SWMTKN-"))) {
     throw new Error(`these are no join tokens: ${tokens}`);
   }
-  return [...secretTextsIn(JSON.parse(await lab.state(true)) as State), ...found];
+  return found;
 }
 
 interface State {
-  readonly deployment: { readonly resources: readonly { readonly outputs?: object }[] };
+  readonly deployment: {
+    readonly resources: readonly { readonly type?: string; readonly outputs?: object }[];
+  };
+}
+
+/** The secrets of what is made of chance alone: by the providers `random` and `tls`. */
+export function madeSecretsIn({ deployment }: State): string[] {
+  const resources = deployment.resources.filter(({ type = "" }) => /^(random|tls):/.test(type));
+  return secretTextsIn({ deployment: { resources } });
 }
 
 /** What a state with its secrets in clear marks as secret, text by text. */

@@ -1,8 +1,19 @@
+/** Found by names that are resolved while nginx runs. */
+interface Backend {
+  readonly name: string;
+  readonly port: number;
+}
+
+export interface RegistryBackend extends Backend {
+  /** The balancer by which it reaches the store. */
+  readonly balancer?: Backend;
+}
+
 export interface NginxArgs {
-  /** A registry's name, resolved while nginx runs, one for each registry node. */
-  readonly registries: readonly { readonly name: string; readonly port: number }[];
-  /** The S3 balancers, by names resolved while nginx runs: any of them knows what quorums the store has. */
-  readonly balancers: readonly { readonly name: string; readonly port: number }[];
+  /** One for each registry node. */
+  readonly registries: readonly RegistryBackend[];
+  /** The S3 balancers: any of them knows what quorums the store has. */
+  readonly balancers: readonly Backend[];
   /** Port inside the container. @default 443 */
   readonly listenPort?: number;
   /** What clients call the registry; any other name is served too, as the certificate decides. */
@@ -20,7 +31,7 @@ export interface NginxArgs {
    * only one that one of them has. @default none is asked
    */
   readonly fronts?: readonly string[];
-  /** `rightsScript()`; the users' module stands beside it as `users.js`. */
+  /** `rightsScript()`; beside it stand the users' module, `users.js`, and `pickScript()`, `pick.js`. */
   readonly rightsPath: string;
   /** Who may ask for the front's own health; others are told that there is no such path. */
   readonly healthFrom?: readonly string[];

@@ -5,10 +5,12 @@ import { defaultHealthFrom, type NginxArgs, type Settings } from "./args";
 import { addressLimits } from "./limits";
 import { loginLimits, passwordServer } from "./password";
 import { balancers } from "./quorum";
-import { rights, upstream } from "./routes";
+import { upstreams } from "./pick";
+import { rights } from "./routes";
 import { registryServer } from "./server";
 
-export { defaultHealthFrom, type NginxArgs } from "./args";
+export { defaultHealthFrom, type NginxArgs, type RegistryBackend } from "./args";
+export { pickOf, pickScript, pickScriptName } from "./pick";
 export { nginxCommand, nginxHealthTest, nginxStart } from "./start";
 
 export function renderNginx(args: NginxArgs): string {
@@ -26,7 +28,7 @@ export function renderNginx(args: NginxArgs): string {
         addressLimits(settings),
         loginLimits(),
         answerHeaders(),
-        upstream(settings),
+        upstreams(settings),
         balancers(settings),
         passwordServer(settings),
         registryServer(settings),

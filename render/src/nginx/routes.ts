@@ -33,20 +33,6 @@ export function rights(args: Settings): string {
   );
 }
 
-export function upstream(args: Settings): string {
-  return lines(
-    "# One replica for all of a repository, since each has a cache of its own; the others take over when it is gone.",
-    "upstream registries {",
-    "    zone registries 256k;",
-    "    hash $registry_affinity consistent;",
-    ...args.registries.map(
-      ({ name, port }) =>
-        `    server ${word(name, "registry's name")}:${port} resolve max_fails=1 fail_timeout=2s;`,
-    ),
-    "}",
-  );
-}
-
 /** Password first, then the rights, then the location for what is asked for. */
 export function entry(args: Settings): string {
   const check = (largestBody: string): string[] =>
@@ -104,7 +90,7 @@ export function towardsRegistries(): string {
     "proxy_set_header X-Forwarded-Proto $scheme;",
     "proxy_socket_keepalive on;",
     "proxy_connect_timeout 700ms;",
-    "proxy_next_upstream error timeout http_502 http_503 http_504;",
+    "proxy_next_upstream error timeout http_500 http_502 http_503 http_504;",
     "proxy_next_upstream_tries 3;",
     "proxy_read_timeout 15s;",
   );
@@ -139,7 +125,7 @@ const layersWithin = "proxy_read_timeout 60s;";
 
 function route(name: string, noServer: string, ...directives: string[]): string {
   const all = [
-    "proxy_pass http://registries;",
+    "proxy_pass http://$registry;",
     ...directives,
     "recursive_error_pages on;",
     ...errorPages(noServer),
@@ -153,7 +139,7 @@ function again(): string {
     "# An upstream whose names were resolved anew while a request was on its way takes that request nowhere else:",
     "# nginx finds no live server in it. From the start again, it goes to those that are there now.",
     location("again", [
-      "proxy_pass http://registries;",
+      "proxy_pass http://$registry;",
       "proxy_buffering off;",
       layersWithin,
       ...errorPages(),

@@ -3,6 +3,7 @@ import { indent, lines, word } from "../text";
 import { headersAndErrors } from "./answers";
 import type { Settings } from "./args";
 import { passwordQuestion } from "./password";
+import { looks } from "./pick";
 import { quorumLocations } from "./quorum";
 import { entry, routes, towardsRegistries } from "./routes";
 import { leavingPath } from "./start";
@@ -20,6 +21,7 @@ export function registryServer(args: Settings): string {
     indent(headersAndErrors(), 4),
     indent(towardsRegistries(), 4),
     indent(health(args), 4),
+    indent(looks(), 4),
     indent(entry(args), 4),
     indent(quorumLocations(args), 4),
     indent(routes(args), 4).trimEnd(),
@@ -77,7 +79,7 @@ function health(args: Settings): string {
     "}",
     "location = /healthz/registry {",
     ...access,
-    "    proxy_pass http://registries/;",
+    "    proxy_pass http://$registry/;",
     "    proxy_method GET;",
     "    proxy_pass_request_body off;",
     "    proxy_set_header Connection close;",

@@ -1,10 +1,11 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { previousHashes } from "@moorage/hosts";
-import { describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { registry } from "../../../config/services";
 import { checkout } from "../../../lab/instance";
-import { pagesOf, runbook, type Command, type Page } from "../../support/runbook";
+import { follow, pagesOf, runbook, type Command, type Page } from "../../support/runbook";
+import type { TestLab } from "../../support/testLab";
 import { spoken, testIn } from "../../support/testText";
 
 /** What tests write for what an operator types. */
@@ -128,6 +129,53 @@ it("a page's commands are its blocks' lines, with the node that they are for", (
   expect(runs('mustRoot("a", `mend ${name}`)', page, command)).toBe(true);
   expect(runs('const what = "mend x";\nmustRoot("a", `${what}`)', page, command)).toBe(true);
   expect(runs('mustRoot("a", "break it")', page, command)).toBe(false);
+});
+
+describe("a page that is followed", () => {
+  let done: string[];
+  /** A lab that notes what is run where. */
+  const lab = {
+    mustRoot: (node: string, line: string) => Promise.resolve(String(done.push(`${node}: ${line}`))),
+    pulumi: (args: readonly string[]) => {
+      done.push(`pulumi ${args.join(" ")}`);
+      return Promise.resolve({ code: 0, output: "" });
+    },
+  } as unknown as TestLab;
+  const title = "A data disk is full";
+  const on = { "a manager": "coreos1", NODE: "coreos4" };
+  const names = { NODE: "coreos4" };
+
+  beforeEach(() => {
+    done = [];
+  });
+
+  it("is run line by line, with what is left to its reader before the line it comes before", async () => {
+    const room = () => Promise.resolve(done.push("room is made"));
+    await follow(lab, title, { on, names, before: { "pulumi up --refresh": room } });
+    expect(done).toEqual([
+      "coreos1: docker service scale --detach minio-coreos4=0",
+      "coreos4: du -axh /var/lib/moorage/data | sort -h | tail",
+      "room is made",
+      expect.stringMatching(/^pulumi up (?=.*--refresh)(?=.*--yes)/),
+    ]);
+  });
+
+  it("is run on each of several nodes, and on none where there is no such one", async () => {
+    await follow(lab, title, { on: { "a manager": [], NODE: ["coreos3", "coreos4"] }, names });
+    expect(done.slice(0, -1)).toEqual([
+      "coreos3: du -axh /var/lib/moorage/data | sort -h | tail",
+      "coreos4: du -axh /var/lib/moorage/data | sort -h | tail",
+    ]);
+  });
+
+  it("is not begun where something is to be done before a line that it does not have", async () => {
+    const before = { "pulumi up": () => Promise.resolve() };
+    await expect(follow(lab, title, { on, names, before })).rejects.toThrow(
+      `"${title}" does not say to run pulumi up`,
+    );
+    await expect(follow(lab, title, { names })).rejects.toThrow(/does not say which node "a manager" is/);
+    expect(done).toEqual([]);
+  });
 });
 
 it("a test is read with what it uses, and without the others of its file", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { secretTextsIn } from "../../support/secrets";
+import { madeSecretsIn, secretTextsIn } from "../../support/secrets";
 
 const secret = (value: unknown) => ({
   "4dabf18193072939515e22adb298388d": "x",
@@ -26,4 +26,17 @@ test("of long ones what looks like a key, and nothing of what is public", () => 
   const text = `${"the host is called coreos1\n".repeat(30)}${key}\n`;
   expect(found({ userData: secret(text) })).toEqual([key]);
   expect(found({ userData: secret(text), publicKeyOpenssh: `ssh-ed25519 ${key}` })).toEqual([]);
+});
+
+test("passwords and keys are those of what is made of chance, private keys line by line", () => {
+  const line = "MHcCAQEEIB0x1y2z3a4b5c6d7e8f9gAoGCCqGSM49";
+  const resources = [
+    { type: "random:index/randomPassword:RandomPassword", outputs: { result: secret("a-password-1") } },
+    {
+      type: "tls:index/privateKey:PrivateKey",
+      outputs: { privateKeyPem: secret(`-----BEGIN EC PRIVATE KEY-----\n${line}\n-----END\n`) },
+    },
+    { type: "pulumi-nodejs:dynamic:Resource", outputs: { user: secret("told-to-docker") } },
+  ];
+  expect(madeSecretsIn({ deployment: { resources } })).toEqual(["a-password-1", line]);
 });

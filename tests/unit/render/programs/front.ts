@@ -7,6 +7,8 @@ import * as tls from "node:tls";
 import {
   nginxCommand,
   nginxStart,
+  pickScript,
+  pickScriptName,
   renderNginx,
   renderRights,
   rightsDataName,
@@ -54,6 +56,7 @@ export class Front {
     for (const name of ["htpasswd", "previous"]) fs.writeFileSync(at(name), "");
     for (const [name, { password }] of Object.entries(users)) this.addPassword("htpasswd", name, password);
     fs.writeFileSync(at("rights.js"), rightsScript());
+    fs.writeFileSync(at(pickScriptName), pickScript());
     const models = Object.entries(users).map(([name, { rights }]) => ({ name, rights }));
     fs.writeFileSync(at(rightsDataName), renderRights(models));
     fs.symlinkSync(inRoot("usr/lib/nginx/modules"), at("modules"));

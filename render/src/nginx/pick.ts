@@ -1,0 +1,112 @@
+/** Which registry the front asks: the one of the repository, among those that are well. */
+import { lines, word } from "../text";
+import { balancerHealthPath } from "../s3-balancer";
+import type { RegistryBackend, Settings } from "./args";
+
+/** Name of the script beside the one of users and rights. */
+export const pickScriptName = "pick.js";
+
+/** How many others an upstream has besides the registry that was picked: as many as are tried, and one. */
+const others = 3;
+
+/**
+ * One of `names` for a key: the one whose digest with it is the highest (rendezvous hashing), so that a key stays where it is
+ * when another one's registry is gone.
+ */
+export function pickOf(names: readonly string[], key: string, digest: (text: string) => string): string {
+  const ranked = names.map((name) => ({ name, rank: digest(`${name} ${key}`) }));
+  // njs knows no loops over a list's values.
+  return ranked.reduce((best, one) => (one.rank > best.rank ? one : best), { name: "", rank: "" }).name;
+}
+
+/**
+ * Asks every registry, and the balancer by which it reaches the store, about each second. One that hangs takes connections for as
+ * long as it hangs, and one without its balancer answers what it can with 500: neither is found by requests alone before
+ * one of them has waited, or failed. What is not known counts as well, and where none is well all are asked.
+ */
+export function pickScript(): string {
+  return `// Which registry is asked for a request.
+import crypto from "crypto";
+
+${pickOf.toString()}
+
+/** The registries by name, with what each of them has to answer with 200. */
+function known(variables) {
+  return variables.registries.split(" ").map((one) => {
+    const parts = one.split("=");
+    return { name: parts[0], urls: parts[1].split(",") };
+  });
+}
+
+async function look(session) {
+  const well = ngx.shared.registries;
+  await Promise.all(
+    known(session.variables).map(async (registry) => {
+      const answers = await Promise.all(
+        registry.urls.map((url) => ngx.fetch(url).then((answer) => answer.status === 200, () => false)),
+      );
+      const now = answers.every((isGood) => isGood) ? 1 : 0;
+      const before = well.get(registry.name);
+      if (now !== (before === undefined ? 1 : before)) {
+        ngx.log(ngx.WARN, registry.name + (now ? " serves again" : " does not serve: " + registry.urls[answers.indexOf(false)]));
+      }
+      well.set(registry.name, now);
+    }),
+  );
+}
+
+function registry(r) {
+  const names = known(r.variables).map((one) => one.name);
+  const well = names.filter((name) => ngx.shared.registries.get(name) !== 0);
+  return pickOf(well.length > 0 ? well : names, r.variables.registry_affinity, (text) =>
+    crypto.createHash("sha256").update(text).digest("hex"),
+  );
+}
+
+export default { look, registry };
+`;
+}
+
+/** An upstream for each registry, which it is the first of. */
+export function upstreams({ registries }: Settings): string {
+  const probes = registries.map((one) => `${word(one.name, "registry's name")}=${urlsOf(one).join(",")}`);
+  return lines(
+    `js_import pick from ${pickScriptName};`,
+    `js_var $registries "${probes.join(" ")}";`,
+    "# What nobody has looked at for a while is not known.",
+    "js_shared_dict_zone zone=registries:64k timeout=5s type=number;",
+    "js_set $registry pick.registry;",
+    "# One replica for all of a repository, since each has a cache of its own; others take over when it is gone.",
+    ...registries.flatMap((_, first) => upstream(registries, first)),
+  );
+}
+
+function urlsOf({ name, port, balancer }: RegistryBackend): string[] {
+  const store =
+    balancer && `http://${word(balancer.name, "balancer's name")}:${balancer.port}${balancerHealthPath}`;
+  return [`http://${name}:${port}/`, ...(store ? [store] : [])];
+}
+
+/** Nothing is remembered of a failure here, as looks know better: what always fails would take one after the other away. */
+function upstream(registries: readonly RegistryBackend[], first: number): string[] {
+  const ring = [...registries.slice(first), ...registries.slice(0, first)].slice(0, others + 1);
+  const name = registries[first]?.name ?? "";
+  return [
+    `upstream ${name} {`,
+    `    zone ${name} 256k;`,
+    ...ring.map(
+      (one, index) => `    server ${one.name}:${one.port} resolve max_fails=0${index > 0 ? " backup" : ""};`,
+    ),
+    "}",
+  ];
+}
+
+/** In the server, as nginx has it for what runs by itself. A look that is still at it when the next one begins is ended. */
+export function looks(): string {
+  return lines(
+    "location @looks {",
+    "    js_periodic pick.look interval=1200ms;",
+    "    js_fetch_timeout 700ms;",
+    "}",
+  );
+}
