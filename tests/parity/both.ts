@@ -116,8 +116,6 @@ export interface Round {
   readonly look?: (id: string) => Promise<unknown>;
   /** Other inputs for a change in place. */
   readonly update?: Wire;
-  /** Changes of the resource outside of Pulumi, one after the other. */
-  readonly spoilers?: readonly ((id: string) => Promise<void>)[];
 }
 
 /** The same resource, as each of the two made it. */
@@ -128,7 +126,7 @@ export interface Pair {
 
 /** What a plugin answers from the check to the deletion of one resource, and the other plugin on the way. */
 async function lifeOf(plugin: Plugin, other: Plugin, round: Round) {
-  const { type, inputs, look, spoilers = [], update } = round;
+  const { type, inputs, look, update } = round;
   const shapeOf = shaperOf(round);
   const checked = await plugin.check(type, inputs);
   const preview = await plugin.create(type, checked.inputs, true);
@@ -154,7 +152,6 @@ async function lifeOf(plugin: Plugin, other: Plugin, round: Round) {
       await other.diff(type, made, (await other.check(type, inputs, made.inputs)).inputs),
     ),
     updated: update && (await updated(update)),
-    spoilt: await spoilt(),
     gone: await gone(),
   };
   return { seen, made };
@@ -169,16 +166,6 @@ async function lifeOf(plugin: Plugin, other: Plugin, round: Round) {
       looked: await look?.(made.id),
       diff: diffShape(await plugin.diff(type, done, wanted.inputs)),
     };
-  }
-
-  async function spoilt() {
-    const found: unknown[] = [];
-    for (const spoil of spoilers) {
-      await spoil(made.id);
-      const read = await plugin.read(type, made);
-      found.push({ ...shape(read), diff: diffShape(await plugin.diff(type, read, checked.inputs)) });
-    }
-    return found;
   }
 
   async function gone() {
@@ -271,6 +258,43 @@ export async function changesOf(round: Round, pair: Pair, news: Wire) {
     publishedOfStandIn: await ofOther(both.published, pair.standIn),
     standInOfPublished: await ofOther(both.standIn, pair.published),
   };
+}
+
+let number = 0;
+/** Inputs of a resource that stands beside others of its kind. */
+export const beside = (inputs: Wire): Wire =>
+  inputs.name ? { ...inputs, name: `beside-${number++}` } : inputs;
+
+/**
+ * What each finds of what it made once somebody has changed that, and what an update makes of it where `look` is given;
+ * and how the published plugin records it before and after.
+ */
+export async function foundAfter(round: Round, change: (id: string) => Promise<void>) {
+  const { both, type, inputs, look } = round;
+  const shapeOf = shaperOf(round);
+  const find = async (plugin: Plugin) => {
+    const checked = await plugin.check(type, beside(inputs));
+    const made = await plugin.create(type, beside(checked.inputs));
+    try {
+      await change(made.id);
+      const read = await plugin.read(type, made);
+      const found = {
+        same: read.id === made.id,
+        outputs: shapeOf(read.outputs),
+        inputs: shapeOf(read.inputs),
+        diff: diffShape(await plugin.diff(type, read, made.inputs)),
+        mended: look && [
+          shapeOf((await plugin.update(type, read, made.inputs)).outputs),
+          await look(made.id),
+        ],
+      };
+      return { found, before: made.outputs, after: read.outputs };
+    } finally {
+      await plugin.delete(type, made);
+    }
+  };
+  const [{ found, ...recorded }, other] = await Promise.all([find(both.published), find(both.standIn)]);
+  return { published: found, standIn: other.found, ...recorded };
 }
 
 /** What each finds of a resource that somebody has removed. @param remove takes one away by its id */

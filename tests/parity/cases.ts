@@ -14,6 +14,24 @@ export interface Case {
    * takes a property away.
    */
   readonly changes: Readonly<Record<string, (published: Plugin) => Wire | Promise<Wire>>>;
+  /** What somebody changes past Pulumi, of what is kept outside of the state. */
+  readonly byHand?: ByHand;
+}
+
+/** Changes with Docker's own tools, each by the properties that it changes, and after a comma what of them. */
+export interface ByHand {
+  /** Values by their paths in Docker's API, in the first of each list. */
+  readonly changes: Readonly<Record<string, (published: Plugin) => Wire | Promise<Wire>>>;
+  /** Changes that a refresh does not find, as the published plugin does not look there. */
+  readonly unseen?: readonly string[];
+  /** What Docker refuses, and what it says then. */
+  readonly refused?: Readonly<Record<string, { readonly change: Wire; readonly says: RegExp }>>;
+}
+
+/** The paths of properties that a change by hand is about: `labels.(label|value), none` is about two. */
+export function pathsByHand(key: string): string[] {
+  const [, place = "", properties = ""] = /^(.*?)\(?([^(]*?)\)?(?:,.*)?$/.exec(key) ?? [];
+  return properties.split("|").map((property) => place + property);
 }
 
 /** Inputs with a value where a path leads, in the first of each list; undefined takes away what is there. */

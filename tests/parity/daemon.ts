@@ -58,6 +58,17 @@ export class Daemon {
     return daemon;
   }
 
+  /** Keeps the Swarm from running anything: an update that fails would be rolled back, at some moment or other. */
+  async drain(): Promise<void> {
+    const { body } = await this.ask("GET", "/info");
+    const node = `/nodes/${(body.Swarm as { NodeID: string }).NodeID}`;
+    const { Version, Spec } = (await this.ask("GET", node)).body as {
+      Version: { Index: number };
+      Spec: object;
+    };
+    await this.ask("POST", `${node}/update?version=${Version.Index}`, { ...Spec, Availability: "drain" });
+  }
+
   /** A folder with an `ssh` that leads here, whatever it is asked. */
   ssh(): string {
     const file = path.join(this.folder, "ssh");

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { merged, without } from "../../lab/plugins/properties";
+import { standIn as docker } from "../../lab/plugins/docker";
+import { without } from "../../lab/plugins/properties";
 import {
+  beside,
   changesOf,
+  foundAfter,
   lives,
   lost,
   missingArchive,
@@ -12,9 +15,10 @@ import {
   type Both,
   type Pair,
 } from "./both";
-import { Daemon } from "./daemon";
+import { Daemon, type Answer } from "./daemon";
 import { dockerCases } from "./dockerCases";
-import type { Case } from "./cases";
+import { pathsByHand, put, type Case } from "./cases";
+import { differing } from "./paths";
 import type { Wire } from "./plugin";
 import { expectRefused, wrongDockerInputs } from "./wrong";
 
@@ -30,6 +34,7 @@ beforeAll(async () => {
   if ("missing" in both) return;
   await both.published.configure("docker", settings);
   await both.standIn.configure("docker", settings);
+  await daemon.drain();
 }, 180_000);
 afterAll(async () => {
   if (!("missing" in both)) both.stop();
@@ -61,63 +66,23 @@ async function look(type: string, id: string): Promise<unknown> {
   return without(body, "Id", "Created");
 }
 
-/** What can be changed of configs and secrets. */
-const labelsByHand: Wire = { Labels: { by: "hand" } };
+/** Changes a resource with nothing but Docker's API. @param change values by their paths there, in the first of each list */
+async function changeByHand(type: string, id: string, change: Wire): Promise<Answer> {
+  const place = placeOf(type, id);
+  const { body } = await (daemon as Daemon).ask("GET", place);
+  const { Index } = (body.Version ?? {}) as { Index?: number };
+  const spec = Object.entries(change).reduce(
+    (before, [path, value]) => put(before, path, value),
+    (body.Spec ?? {}) as Wire,
+  );
+  const answer = await (daemon as Daemon).ask("POST", `${place}/update?version=${Index}`, spec);
+  // The Swarm writes to a service, too.
+  return /out of sequence/.test(String(answer.body.message)) ? changeByHand(type, id, change) : answer;
+}
 
-/** What `docker service update` changes, as Docker's API has it, by steps of several flags. */
-const serviceByHand: readonly Wire[] = [
-  {
-    ...labelsByHand,
-    UpdateConfig: { Parallelism: 7 },
-    TaskTemplate: {
-      ContainerSpec: { Args: ["by hand"], Mounts: [], Env: ["BY=hand"], Hostname: "by-hand" },
-    },
-  },
-  {
-    ...labelsByHand,
-    TaskTemplate: {
-      ContainerSpec: {
-        Image: `sha256:${"c".repeat(64)}`,
-        User: "by-hand",
-        ReadOnly: false,
-        CapabilityDrop: ["NET_RAW"],
-        Healthcheck: { Test: ["CMD", "by-hand"], Interval: 7e9, Timeout: 6e9, Retries: 9, StartPeriod: 8e9 },
-      },
-      Placement: { Constraints: ["node.role==worker"] },
-      RestartPolicy: { Condition: "on-failure", Delay: 4e9, Window: 6e9 },
-    },
-  },
-  {
-    Labels: {},
-    TaskTemplate: {
-      ContainerSpec: {
-        ReadOnly: true,
-        CapabilityDrop: [],
-        Healthcheck: { Test: ["NONE"], Interval: 0, Timeout: 0, Retries: 0, StartPeriod: 0 },
-      },
-      Placement: { Constraints: [] },
-      RestartPolicy: { Condition: "none", Delay: 0, Window: 0 },
-    },
-  },
-];
-
-const replicasByHand: Wire = { Mode: { Replicated: { Replicas: 3 } } };
-
-/** How a resource is changed by hand, step by step; of a network nothing can be. */
-function spoilersOf(type: string) {
-  if (type.endsWith(":Network")) return [];
-  const changes = type.endsWith(":Service") ? serviceByHand : [labelsByHand];
-  return changes.map((change) => async (id: string) => {
-    const place = placeOf(type, id);
-    const { body } = await (daemon as Daemon).ask("GET", place);
-    const { Index } = body.Version as { Index: number };
-    const before = without(body.Spec as Wire, "Labels");
-    const hasReplicas = "Replicated" in ((before.Mode ?? {}) as Wire);
-    const after = merged(merged(before, change), hasReplicas ? replicasByHand : {});
-    const update = `${place}/update?version=${Index}`;
-    const { status, body: said } = await (daemon as Daemon).ask("POST", update, after);
-    expect(status, JSON.stringify(said)).toBe(200);
-  });
+async function mustChangeByHand(type: string, id: string, change: Wire): Promise<void> {
+  const { status, body } = await changeByHand(type, id, change);
+  expect(status, JSON.stringify(body)).toBe(200);
 }
 
 async function removeByHand(type: string, id: string): Promise<void> {
@@ -147,16 +112,15 @@ describe.each(dockerCases)("$title", (one: Case) => {
     inputs: base,
     own: one.own,
     look: (id: string) => look(one.type, id),
-    spoilers: spoilersOf(one.type),
   });
 
   test("lives as by the published plugin", async (context) => {
     const of = orSkip(both, context);
     base = await one.inputs(of.published);
     const update = await one.update?.(of.published);
-    const { published, standIn, pair: made } = await lives({ ...round(of), update });
+    const { pair: made, ...seen } = await lives({ ...round(of), update });
     pair = made;
-    expect(standIn).toEqual(published);
+    expect(seen.standIn).toEqual(seen.published);
   });
 
   test.for(Object.keys(one.changes))("a change of %s", async (property, context) => {
@@ -186,6 +150,57 @@ describe.each(dockerCases)("$title", (one: Case) => {
     const { published, standIn } = await refusedNames(round(orSkip(both, context)));
     expect(published).toMatch(/^Error response from daemon: .*(exist|conflict)/);
     expect(standIn).toBe(published);
+  });
+});
+
+describe.each(dockerCases)("$title, changed by hand:", (one: Case) => {
+  const { changes = {}, unseen = [], refused = {} } = one.byHand ?? {};
+  const properties = docker.types[one.type]?.properties ?? {};
+  const roundOf = async (of: Both) => ({
+    both: of,
+    type: one.type,
+    inputs: await one.inputs(of.published),
+    own: [...one.own, "name"],
+  });
+
+  test.concurrent.for(Object.keys(changes))("%s", async (key, context) => {
+    const of = orSkip(both, context);
+    const change = (await changes[key]?.(of.published)) ?? {};
+    const found = await foundAfter(await roundOf(of), (id) => mustChangeByHand(one.type, id, change));
+    expect(found.standIn).toEqual(found.published);
+    const differ = differing(properties, found.before, found.after);
+    if (unseen.includes(key)) expect(differ).toEqual([]);
+    else expect(differ).toEqual(expect.arrayContaining(pathsByHand(key)));
+  });
+
+  const lookAt = (id: string) => look(one.type, id);
+  // What an update would replace is not mended.
+  const inPlace = Object.keys(changes).filter(
+    (key) => /^[^,]*(, added)?$/.test(key) && !/Spec\.labels|sysctl|networks/.test(key),
+  );
+  if (one.update) {
+    test("all of it at once, and mended by an update", async (context) => {
+      const of = orSkip(both, context);
+      const parts = await Promise.all(inPlace.map((key) => changes[key]?.(of.published)));
+      const change = Object.assign({}, ...parts) as Wire;
+      const round = { ...(await roundOf(of)), look: lookAt };
+      const found = await foundAfter(round, (id) => mustChangeByHand(one.type, id, change));
+      expect(found.standIn).toEqual(found.published);
+      expect(found.published.diff.detailed.length).toBeGreaterThan(4);
+      expect(found.published.diff.replaces).toBe(false);
+    });
+  }
+
+  test.for(Object.keys(refused))("%s, which Docker refuses", async (key, context) => {
+    const { published } = orSkip(both, context);
+    const { inputs } = await published.check(one.type, await one.inputs(published));
+    const made = await published.create(one.type, beside(inputs));
+    const { change = {}, says = /^$/ } = refused[key] ?? {};
+    const { status, body } = await changeByHand(one.type, made.id, change).finally(() =>
+      published.delete(one.type, made),
+    );
+    expect(status, JSON.stringify(body)).toBeGreaterThanOrEqual(400);
+    expect(body.message).toMatch(says);
   });
 });
 

@@ -1,4 +1,5 @@
 import { without } from "../../lab/plugins/properties";
+import { contentByHand, networkByHand, plainServiceByHand, serviceByHand, type Others } from "./byHand";
 import { put, type Case } from "./cases";
 import { secretOf, type Plugin, type Wire } from "./plugin";
 
@@ -41,15 +42,25 @@ const change = {
 const port = { publishedPort: 443, targetPort: 8443, protocol: "tcp", publishMode: "host" };
 const healthcheck = { tests: ["CMD", "true"], interval: "5s", timeout: "3s", retries: 3, startPeriod: "10s" };
 
+const netOf = (name: string, subnet: number): Wire => ({
+  ...network,
+  name,
+  ipamConfigs: [{ subnet: `10.${subnet}.0.0/24`, gateway: `10.${subnet}.0.1` }],
+  options: { "com.docker.network.driver.overlay.vxlanid_list": `80${subnet}` },
+});
+
+async function others(plugin: Plugin): Promise<Others> {
+  return {
+    config: await once(plugin, "other-config", configType, { data: base64("other"), labels }),
+    secret: await once(plugin, "other-secret", secretType, { data: secretOf(base64("other")), labels }),
+    network: await once(plugin, "other-net", networkType, netOf("of-another-service", 23)),
+  };
+}
+
 async function service(plugin: Plugin): Promise<Wire> {
   const config = await once(plugin, "config", configType, { data: base64("config"), labels });
   const secret = await once(plugin, "secret", secretType, { data: secretOf(base64("secret")), labels });
-  const { id } = await once(plugin, "net", networkType, {
-    ...network,
-    name: "of-the-service",
-    ipamConfigs: [{ subnet: "10.21.0.0/24", gateway: "10.21.0.1" }],
-    options: { "com.docker.network.driver.overlay.vxlanid_list": "8021" },
-  });
+  const { id } = await once(plugin, "net", networkType, netOf("of-the-service", 21));
   const file = { fileMode: 0o444, fileUid: "65532", fileGid: "65532" };
   return {
     name: "of-every-property",
@@ -120,6 +131,7 @@ export const dockerCases: readonly Case[] = [
     type: networkType,
     own: ["id"],
     inputs: () => network,
+    byHand: networkByHand,
     changes: changesAt(() => network, {
       name: "another",
       "ipamConfigs.subnet": "10.22.0.0/24",
@@ -136,6 +148,7 @@ export const dockerCases: readonly Case[] = [
     type: secretType,
     own: ["id", "name"],
     inputs: () => ({ data: secretOf(base64("word")), labels }),
+    byHand: contentByHand({ unseen: true }),
     changes: changesAt(() => ({ data: secretOf(base64("word")), labels }), {
       data: secretOf(base64("another")),
       "labels.label": "another",
@@ -147,6 +160,7 @@ export const dockerCases: readonly Case[] = [
     type: configType,
     own: ["id", "name"],
     inputs: () => ({ data: base64("text"), labels }),
+    byHand: contentByHand({ unseen: false }),
     changes: changesAt(() => ({ data: base64("text"), labels }), {
       data: base64("another"),
       "labels.label": "another",
@@ -159,8 +173,13 @@ export const dockerCases: readonly Case[] = [
     own: ["id"],
     inputs: plainService,
     update: async (plugin) => ({ ...(await plainService(plugin)), labels: otherLabels }),
+    byHand: plainServiceByHand(others),
     changes: changesAt(plainService, {
       "taskSpec.containerSpec.healthcheck, added": healthcheck,
+      "taskSpec.containerSpec.hostname, added": "another",
+      "taskSpec.containerSpec.user, added": "another",
+      "taskSpec.containerSpec.commands, added": ["/bin/another"],
+      "taskSpec.containerSpec.args, added": ["another"],
       "mode, replicated": { replicated: { replicas: 1 } },
       "mode.global": false,
     }),
@@ -182,6 +201,7 @@ export const dockerCases: readonly Case[] = [
       };
       return put(await service(plugin), "taskSpec.containerSpec", containerSpec);
     },
+    byHand: serviceByHand(others),
     changes: changesAt(service, {
       name: "another",
       "labels.label": "another",
