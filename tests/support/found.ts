@@ -1,18 +1,22 @@
 /** How soon a task that was started anew gets requests. */
+import * as net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RegistryAccess } from "../../lab/journey/push";
+import { ensureForward, removeForward } from "../../lab/network";
+import { repositoriesOn } from "../chaos/probed";
 import { ask, eventually, type TestLab } from "./testLab";
 
 const PATIENCE = 30;
+const ASKED_EVERY_MS = 200;
 
 export interface Restart {
   /** A manager, where Swarm is asked and told. */
   readonly manager: string;
   /** Service of one task that is started anew. */
   readonly service: string;
-  /** Service whose task has to answer from the store again; the one that is started, or one that needs it. */
-  readonly registry: string;
-  /** Nodes whose fronts may have passed a request on. */
+  /** The node whose registry has to answer from the store again: it is started, or needs what is. */
+  readonly node: string;
+  /** Nodes whose fronts have to find it. */
   readonly fronts: readonly string[];
 }
 
@@ -34,80 +38,125 @@ async function runningTask(lab: TestLab, manager: string, service: string): Prom
   };
 }
 
-/** Asks for a repository after the other, ten times each second, so that each registry is somebody's first choice. */
+/** Asks the front of one node, past the address of all, for manifests that the registry has to ask its store for. */
 class Asking {
-  /** When a registry said that it has no such manifest, which it asks the store for. */
+  /** When a registry said that it has no such manifest. */
   readonly answered = new Map<string, number>();
-  readonly prefix = `found/at-${Date.now()}-`;
+  readonly prefix: string;
   private readonly sent: Promise<void>[] = [];
   private going = true;
   private readonly loop: Promise<void>;
 
-  constructor(
+  private constructor(
+    readonly front: string,
     private readonly lab: TestLab,
     private readonly access: RegistryAccess,
+    /** Of this machine; it leads to the front. */
+    private readonly port: number,
+    repository: string,
   ) {
+    this.prefix = `/v2/${repository}/manifests/found-${Date.now()}-`;
     this.loop = this.run();
+  }
+
+  /** @param repository one of which the front asks the registry first that is to be found */
+  static async begin(
+    lab: TestLab,
+    access: RegistryAccess,
+    front: string,
+    repository: string,
+  ): Promise<Asking> {
+    const port = await freePort();
+    await ensureForward(lab.instance, { port, address: lab.host(front).address, targetPort: 443 });
+    return new Asking(front, lab, access, port, repository);
   }
 
   async end(): Promise<void> {
     this.going = false;
     await this.loop;
     await Promise.all(this.sent);
+    removeForward(this.lab.instance, this.port);
   }
 
   private async run(): Promise<void> {
-    const { username: user, password } = this.access;
-    for (let number = 0; this.going && number < 2000; number++) {
-      const path = `/v2/${this.prefix}${number}/manifests/none`;
-      const answer = ask(this.lab, this.access, path, { user, password }).then(
+    const { port, access, lab } = this;
+    const { username: user, password } = access;
+    for (let number = 0; this.going && number < 1000; number++) {
+      const path = this.prefix + number;
+      const answer = ask(lab, access, path, { user, password, port }).then(
         ({ status }) => void (status === 404 && this.answered.set(path, Date.now())),
         () => undefined,
       );
       this.sent.push(answer);
-      await sleep(100);
+      await sleep(ASKED_EVERY_MS);
     }
   }
 }
 
-/** Seconds from when a restarted service's task runs until the registry has answered a request from the store. */
+function freePort(): Promise<number> {
+  const server = net.createServer();
+  return new Promise((resolve, reject) => {
+    server.once("error", reject).listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as net.AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/**
+ * Seconds from when a restarted service's task runs until the registry has answered a request from the store, by the
+ * node whose front passed that on.
+ */
 export async function secondsUntilFound(
   lab: TestLab,
   access: RegistryAccess,
-  { manager, service, registry, fronts }: Restart,
-): Promise<number> {
-  const asking = new Asking(lab, access);
+  { manager, service, node, fronts }: Restart,
+): Promise<Record<string, number>> {
+  const repository = repositoriesOn(lab.nodes.map(({ name }) => name)).get(node);
+  if (repository === undefined) throw new Error(`no repository is found for ${node}`);
+  const askings: Asking[] = [];
   try {
+    for (const front of fronts) askings.push(await Asking.begin(lab, access, front, repository));
     await lab.mustRoot(manager, `docker service update --detach=false --quiet --force ${service} >/dev/null`);
     const { since } = await runningTask(lab, manager, service);
-    const { addresses } = await runningTask(lab, manager, registry);
-    let found = Number.POSITIVE_INFINITY;
+    const { addresses } = await runningTask(lab, manager, `registry-${node}`);
+    const found: Record<string, number> = {};
     await eventually(PATIENCE, async () => {
-      const passed = await Promise.all(fronts.map((front) => passedOn(lab, front, asking.prefix)));
-      const times = passed
-        .flat()
-        .filter(({ upstream }) => addresses.some((address) => upstream.startsWith(`${address}:`)))
-        .flatMap(({ path }) => asking.answered.get(path) ?? [])
-        .filter((time) => time >= since);
-      found = Math.min(...times);
-      if (times.length === 0) throw new Error(`${service} runs, and ${registry} was not found`);
+      for (const asking of askings) {
+        found[asking.front] ??= (await foundAt(lab, asking, addresses, since)) - since;
+      }
     });
-    return (found - since) / 1000;
+    return Object.fromEntries(Object.entries(found).map(([front, ms]) => [front, ms / 1000]));
   } finally {
-    await asking.end();
+    await Promise.all(askings.map((asking) => asking.end()));
   }
+}
+
+/** When a front had an answer of the registry at one of these addresses first, in milliseconds. */
+async function foundAt(
+  lab: TestLab,
+  asking: Asking,
+  addresses: readonly string[],
+  since: number,
+): Promise<number> {
+  const passed = await passedOn(lab, asking);
+  const times = passed
+    .filter(({ upstream }) => addresses.some((address) => upstream.startsWith(`${address}:`)))
+    .flatMap(({ path }) => asking.answered.get(path) ?? [])
+    .filter((time) => time >= since);
+  if (times.length === 0) throw new Error(`${addresses.join(", ")} was not found by ${asking.front}`);
+  return Math.min(...times);
 }
 
 /** What a node's front has passed on, and to whom in the end. */
 async function passedOn(
   lab: TestLab,
-  front: string,
-  prefix: string,
+  { front, prefix }: Asking,
 ): Promise<{ path: string; upstream: string }[]> {
   const containers = "docker ps --quiet --filter label=com.docker.swarm.service.name=nginx";
   const log = await lab.mustRoot(
     front,
-    `for id in $(${containers}); do docker logs --since 5m $id 2>&1; done | grep '"path":"/v2/${prefix}' || :`,
+    `for id in $(${containers}); do docker logs --since 5m $id 2>&1; done | grep '"path":"${prefix}' || :`,
   );
   return log
     .trim()

@@ -1,4 +1,5 @@
 import type { ChildProcess } from "node:child_process";
+import { expect } from "vitest";
 import type { Ran } from "./testLab";
 
 /** The errors under `Diagnostics:` of what `pulumi` printed, indentation taken off. */
@@ -7,6 +8,30 @@ export function errorsOf(output: string): string[] {
   return [...diagnostics.matchAll(/^ {4}error: (.*(?:\n {4} *\S.*)*)/gm)]
     .map(([, text = ""]) => text.replace(/^ +/gm, ""))
     .filter((text) => text !== "update failed");
+}
+
+/** One resource of which an update says what it has done to it. */
+export interface Done {
+  readonly name: string;
+  readonly what: "created" | "updated" | "replaced" | "deleted";
+}
+
+/** What `pulumi` says that it has done, line by line; a replacement has three of them. */
+export function doneIn(output: string): Done[] {
+  const lines = output.matchAll(/^ *[-+~]{1,2} +\S+ +(\S+) (created|updated|replaced|deleted)\b/gm);
+  return [...lines].map(([, name = "", what]) => ({ name, what: what as Done["what"] }));
+}
+
+/** Names of the resources to which `pulumi` has done something. */
+export const changedIn = (output: string): string[] =>
+  [...new Set(doneIn(output).map(({ name }) => name))].sort();
+
+/** Nothing was made, replaced or deleted. */
+export function expectInPlace(output: string): void {
+  expect(
+    doneIn(output).filter(({ what }) => what !== "updated"),
+    output,
+  ).toEqual([]);
 }
 
 /** A started `pulumi`, followed to its end. */

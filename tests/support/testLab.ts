@@ -222,6 +222,8 @@ export function ask(
     body?: string | Buffer;
     headers?: Record<string, string>;
     timeoutMs?: number;
+    /** Of this machine. @default the one that leads to the address of all fronts */
+    port?: number;
   } = {},
 ): Promise<Answer> {
   const auth = options.user === undefined ? {} : { auth: `${options.user}:${options.password ?? ""}` };
@@ -229,7 +231,7 @@ export function ask(
     const request = https.request(
       {
         host: "127.0.0.1",
-        port: lab.instance.registryPort,
+        port: options.port ?? lab.instance.registryPort,
         path: pathname,
         method: options.method ?? "GET",
         headers: options.headers,
