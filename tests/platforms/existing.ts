@@ -11,6 +11,7 @@ import { up } from "../../lab/lab";
 import { ensureTools } from "../../toolchain";
 import { OrdinaryCheckout } from "../support/ordinary";
 import { OwnLab } from "../support/ownLab";
+import { commandLinesDuring, expectKept } from "../support/secrets";
 import { expectUnchanged } from "../support/service";
 
 const quiet = (): void => undefined;
@@ -138,9 +139,15 @@ describe("platform existing: hosts that already run Docker, with an ordinary ins
     for (const host of nodes()) expect(await stateOf(host), host.name).toBe(before[host.name]);
   });
 
-  test("become a registry in one update", async () => {
-    const { code, output } = await checkout.change("up");
+  test("become a registry in one update, which shows no secret in its output, a process list or a log", async () => {
+    const [{ code, output }, commandLines] = await commandLinesDuring(() => checkout.change("up"));
     expect(code, output).toBe(0);
+    const asked = {
+      nodes: nodes(),
+      mustRoot: (name: string, line: string) => root(hostNamed(lab.instance, name), line),
+      state: async () => (await checkout.pulumi("stack", "export", "--show-secrets")).output,
+    };
+    await expectKept(asked, commandLines, { output });
     expect(output).toMatch(/acceptance: \d+ checks passed/);
     expect(output).not.toMatch(/warning/i);
     expect(await checkout.outputs()).not.toHaveProperty("sshPrivateKey");

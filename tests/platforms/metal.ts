@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { must } from "../../lab/exec";
 import { journey, type Arrived } from "../../lab/journey/journey";
 import { pushAndPull } from "../../lab/journey/push";
 import { bootLive, makeInstallerKeys } from "../support/live";
 import { OwnLab } from "../support/ownLab";
 import { whileReading } from "../support/reading";
 import { expectOneAfterTheOther } from "../support/row";
+import { commandLinesDuring, expectKept } from "../support/secrets";
 import { expectInService, expectUnchanged } from "../support/service";
 import { mayWarn, needsPublished, StandInsBeside } from "../support/standIns";
 import { helloArchive, TestLab } from "../support/testLab";
@@ -20,10 +22,11 @@ describe("platform metal", () => {
   let own: OwnLab;
   let lab: TestLab;
   let arrived: Arrived;
+  let commandLines: string[];
 
   beforeAll(async () => {
     own = await OwnLab.begin();
-    arrived = await journey(say, "metal");
+    [arrived, commandLines] = await commandLinesDuring(() => journey(say, "metal"));
     lab = await TestLab.open("metal");
   });
 
@@ -36,6 +39,10 @@ describe("platform metal", () => {
     expect(arrived.digest).toMatch(/^sha256:[0-9a-f]{64}$/);
     const { report } = (await lab.outputs()) as { report: { name: string; status: string }[] };
     expect(report.filter((check) => check.status !== "ok")).toEqual([]);
+  });
+
+  test("no process list and no log of a host has shown a secret meanwhile", async () => {
+    await expectKept(lab, commandLines);
   });
 
   test("a second update and a refresh change nothing", async () => {
@@ -66,6 +73,29 @@ describe("platform metal", () => {
     }
     expect(await state()).toEqual(had);
     await expectInService(lab, tried);
+    lab.changeConfig(before);
+  });
+
+  test("the same network with a gateway that leads back to whoever updates is tried by a node, and kept", async () => {
+    const [node, gateway] = ["coreos4", "10.0.2.9"];
+    // It stays: the node's next installation has the first one again.
+    await must("ip", ["-n", lab.instance.netns, "address", "add", `${gateway}/24`, "dev", "br0"]);
+    const boot = () => lab.mustRoot(node, "cat /proc/sys/kernel/random/boot_id");
+    const [before, booted] = [lab.stackFile(), await boot()];
+    lab.changeConfig((config) => {
+      config.setIn(["config", "moorage:network", "subnet"], "10.0.2.8/29");
+      config.setIn(["config", "moorage:network", "gateway"], gateway);
+    });
+    const output = await lab.mustUp("--target", `**::${node}-network`);
+    expect(output).toMatch(
+      /coreos4: this update changes its network[^]*coreos4: has its new network after \d+ s/,
+    );
+    const way = `cat /etc/systemd/network/*; ip route show default; ip route get ${lab.instance.gateway}`;
+    expect(await lab.mustRoot(node, way)).toMatch(
+      /Gateway=10\.0\.2\.9\n[^]*^default via 10\.0\.2\.9 [^]*^10\.0\.2\.1 via 10\.0\.2\.9 /m,
+    );
+    expect(await boot()).toBe(booted);
+    await expectInService(lab, node);
     lab.changeConfig(before);
   });
 
@@ -126,7 +156,8 @@ describe("platform metal", () => {
       lab.changeConfig((config) => config.setIn(["config", "moorage:os", "format"], "cloud-config"));
     // The update that has just ended at its preflight made new keys for it; those of the others are the lab's.
     await bootLive(lab, "coreos4", "ignition");
-    const again = await journey(say, "metal", standIns.environment(lab));
+    const [again, seen] = await commandLinesDuring(() => journey(say, "metal", standIns.environment(lab)));
+    await expectKept(lab, seen);
     expect(lines.filter((line) => line.includes("booting its live installer"))).toHaveLength(3);
     expect(again.digest).toBe(arrived.digest);
     const image = `${again.access.host}/demo/hello@${arrived.digest}`;

@@ -3,22 +3,25 @@ import { expect } from "vitest";
 import { startTime } from "../../lab/exec";
 import type { TestLab } from "./testLab";
 
+/** What is asked of a lab and its stack here. */
+export type Asked = Pick<TestLab, "nodes" | "state" | "mustRoot">;
+
 /**
  * Every secret of the stack: those that its state marks, and the Swarm's own, by which a machine joins, that no state
  * has. Each is long enough that it does not occur by chance.
  */
-export async function secretsOf(lab: TestLab): Promise<string[]> {
+export async function secretsOf(lab: Asked): Promise<string[]> {
   return [...secretTextsIn(await stateOf(lab)), ...(await joinTokens(lab))];
 }
 
 /** Of these the ones that were made to be nothing else: passwords and names, private keys line by line, and the tokens. */
-export async function passwordsAndKeysOf(lab: TestLab): Promise<string[]> {
+export async function passwordsAndKeysOf(lab: Asked): Promise<string[]> {
   return [...madeSecretsIn(await stateOf(lab)), ...(await joinTokens(lab))];
 }
 
-const stateOf = async (lab: TestLab): Promise<State> => JSON.parse(await lab.state(true)) as State;
+const stateOf = async (lab: Asked): Promise<State> => JSON.parse(await lab.state(true)) as State;
 
-async function joinTokens(lab: TestLab): Promise<string[]> {
+async function joinTokens(lab: Asked): Promise<string[]> {
   const manager = lab.nodes[0]?.name ?? "";
   const tokens = await lab.mustRoot(
     manager,
@@ -95,34 +98,91 @@ export function expectNoSecret(secrets: readonly string[], places: Readonly<Reco
 }
 
 /** What a host has written down of what happened there: the journal, and what containers said. */
-export function logsOf(lab: TestLab, host: string): Promise<string> {
+export function logsOf(lab: Asked, host: string): Promise<string> {
   return lab.mustRoot(
     host,
-    "journalctl -b --no-pager; find /var/lib/docker/containers -name '*-json.log*' -exec cat {} +",
+    `journalctl -b --no-pager; find "$(docker info --format '{{.DockerRootDir}}')/containers" -name '*-json.log*' -exec cat {} +`,
   );
 }
 
 const LOOK_EVERY_MS = 40;
+/** At a new process: most are over before the next look at all of them. */
+const LOOK_AT_NEW_EVERY_MS = 1;
+/** A process is its parent's copy until it becomes another program. */
+const LOOKS_AT_NEW = 5;
 
 /**
  * Writes down the command line of every process of this machine and of all lab hosts, whose processes are among the
- * machine's, while `work` is under way.
+ * machine's, while `work` is under way. One that is over within a few milliseconds may be missed.
  */
 export async function commandLinesDuring<T>(work: () => Promise<T>): Promise<[T, string[]]> {
   const seen = new Map<string, string>();
-  const look = (): void => {
-    for (const pid of fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-      const line = commandLine(pid);
-      // A process keeps its number and start when it becomes another program.
-      if (line) seen.set(`${pid} ${startTime(Number(pid))} ${line}`, line);
-    }
+  const look = (pid: string): void => {
+    const line = commandLine(pid);
+    // A process keeps its number and start when it becomes another program.
+    if (line) seen.set(`${pid} ${startTime(Number(pid))} ${line}`, line);
   };
-  const timer = setInterval(look, LOOK_EVERY_MS);
+  const lookAtAll = (): void =>
+    fs
+      .readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name))
+      .forEach(look);
+  const timers = [
+    setInterval(lookAtAll, LOOK_EVERY_MS),
+    setInterval(lookerAtNew(look), LOOK_AT_NEW_EVERY_MS),
+  ];
   try {
     return [await work(), [...seen.values()]];
   } finally {
-    clearInterval(timer);
+    for (const timer of timers) clearInterval(timer);
   }
+}
+
+/** Gives a function that looks at the processes which have come since it was called last, and at those some times more. */
+function lookerAtNew(look: (pid: string) => void): () => void {
+  const left = new Map<number, number>();
+  let known = newestProcess();
+  return () => {
+    const newest = newestProcess();
+    // After the highest number they begin anew.
+    for (let pid = newest < known ? 1 : known + 1; pid <= newest; pid++) left.set(pid, LOOKS_AT_NEW);
+    known = newest;
+    for (const [pid, looks] of left) {
+      look(String(pid));
+      if (looks > 1) left.set(pid, looks - 1);
+      else left.delete(pid);
+    }
+  };
+}
+
+/** The number that was given last to a process, or to a thread. */
+const newestProcess = (): number => Number(fs.readFileSync("/proc/loadavg", "utf8").trim().split(" ").at(-1));
+
+/**
+ * Command lines without those by which Ignition and coreos-cloudinit make users, on a first boot, before anybody can log in:
+ * they hand users' password hashes to useradd.
+ */
+const exceptFirstBoots = (commandLines: readonly string[]): string[] =>
+  commandLines.filter((line) => !/^(\S*\/)?(user(add|mod) --root|useradd --password) /.test(line));
+
+/**
+ * An update that makes a stack shows no secret of it on its hosts: in no command line that was written down meanwhile,
+ * and in no log.
+ */
+export async function expectKept(
+  lab: Asked,
+  commandLines: readonly string[],
+  places: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const secrets = await secretsOf(lab);
+  expect(secrets.length).toBeGreaterThan(20);
+  expect(commandLines.filter((line) => line.includes("docker")).length).toBeGreaterThan(10);
+  const all: Record<string, string> = {
+    ...places,
+    "command lines": exceptFirstBoots(commandLines).join("\n"),
+  };
+  for (const { name } of lab.nodes) all[`logs of ${name}`] = await logsOf(lab, name);
+  expectNoSecret(secrets, all);
 }
 
 function commandLine(pid: string): string | undefined {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { madeSecretsIn, secretTextsIn } from "../../support/secrets";
+import { must } from "../../../lab/exec";
+import { commandLinesDuring, madeSecretsIn, secretTextsIn } from "../../support/secrets";
 
 const secret = (value: unknown) => ({
   "4dabf18193072939515e22adb298388d": "x",
@@ -39,4 +40,12 @@ test("passwords and keys are those of what is made of chance, private keys line 
     { type: "pulumi-nodejs:dynamic:Resource", outputs: { user: secret("told-to-docker") } },
   ];
   expect(madeSecretsIn({ deployment: { resources } })).toEqual(["a-password-1", line]);
+});
+
+test("command lines of processes that are soon over are written down", async () => {
+  const short = "for at in $(seq 60); do sleep 0.005 0.0000$at; done";
+  const [, lines] = await commandLinesDuring(() => must("sh", ["-c", short]));
+  const found = new Set(lines.filter((line) => line.startsWith("sleep 0.005 0.0000")));
+  // By looks at all of them alone it is one in five.
+  expect(found.size).toBeGreaterThan(30);
 });
