@@ -71,7 +71,9 @@ describe("nodes that are reinstalled", () => {
     expect(recorder.named("etcd-cluster").inputs).toMatchObject({
       installations: { coreos2: "boot of coreos2-installation" },
     });
-    expect(recorder.named("swarm-coreos2").inputs).toMatchObject({ storageService: "minio-coreos2" });
+    expect(recorder.named("swarm-coreos2").inputs).toMatchObject({
+      store: { services: { coreos2: "minio-coreos2" } },
+    });
     const { hosts } = recorder.named("fleet-preflight").inputs as { hosts: Record<string, object> };
     expect(hosts.coreos2).toMatchObject({
       installHash: recorder.named("coreos2-installation").inputs.installHash,
