@@ -93,7 +93,8 @@ export class ObjectStore extends pulumi.ComponentResource {
 
   /** Its URL. */
   endpointFor(node: string): string {
-    return `http://${balancerOf(node)}:${minioPort}`;
+    const { name, port } = this.balancerFor(node);
+    return `http://${name}:${port}`;
   }
 
   /** Removes what registries had for credentials before. @param registries all of them, with the ones of now */

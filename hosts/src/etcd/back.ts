@@ -3,7 +3,7 @@ import type { Connection } from "../contract";
 import { HostError } from "../errors";
 import { ETCD_CONTAINER, ETCD_SCRIPT, ETCD_UNIT } from "../rendered";
 import { brief } from "../ssh/connect";
-import { exec, runScript } from "../ssh/exec";
+import { anyCode, exec, runScript } from "../ssh/exec";
 import { Deadline, poll } from "../time";
 
 const SECONDS = 60;
@@ -11,7 +11,6 @@ const HEALTH = ["timeout", "5", "docker", "exec", ETCD_CONTAINER, "etcdctl", "en
 
 /** Whether a member runs here, and serves; not where there is none. */
 export async function memberServes(connection: Connection): Promise<boolean> {
-  const anyCode = Array.from({ length: 256 }, (_, code) => code);
   try {
     const { code } = await exec(connection, HEALTH, {
       sudo: true,

@@ -15,8 +15,6 @@ import type { Decision, ServiceView } from "./decide";
 
 /** How long a service may take before it is said what it waits for. */
 const QUIET_SECONDS = 15;
-/** How long MinIO may take to heal what it missed while one of its members was changed. */
-const SPARE_SECONDS = 600;
 /** How long Swarm may leave an update alone, pauses between tasks included, before it is started over. */
 const IDLE_SECONDS = 20;
 
@@ -103,7 +101,7 @@ export const converged: Operation<ConvergedInputs, ConvergedOutputs> = {
     if (state.fingerprint === fingerprint) return withoutProvider(inputs);
     const outs = await ensure(inputs);
     // Not where it is made: MinIO is whole once the last of its members is there.
-    if (storageNode !== undefined) await storageSpares(storageNode, store, SPARE_SECONDS);
+    if (storageNode !== undefined) await storageSpares(storageNode, store);
     return outs;
   },
   delete() {

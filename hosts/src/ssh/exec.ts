@@ -27,6 +27,9 @@ export interface ExecOptions {
   readonly patience?: Patience;
 }
 
+/** For `accept`, where whoever asks judges the exit code by itself. */
+export const anyCode: readonly number[] = Array.from({ length: 256 }, (_, code) => code);
+
 export interface ExecResult {
   readonly stdout: string;
   readonly stderr: string;

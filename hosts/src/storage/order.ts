@@ -9,9 +9,6 @@ import { exec } from "../ssh/exec";
 import { onSomeStorageNode, storageContainer } from "./mc";
 import { storageSpares } from "./spare";
 
-/** MinIO heals what it missed before it says that it can spare a drive. */
-const SPARE_SECONDS = 600;
-
 /** What is run in MinIO's image. A build that is no release calls itself the same whatever it was made of. */
 const asked = ["-c", 'minio --version; exec sha256sum "$(command -v minio)"'];
 
@@ -58,7 +55,7 @@ async function serves({ nodes, services }: StorageOrderInputs): Promise<boolean>
 /** The first of them may go when MinIO says that it can spare it; the others wait for the one before. */
 async function spareFirst({ nodes, services }: StorageOrderInputs): Promise<void> {
   const first = nodes[0];
-  if (first) await storageSpares(first.node, { storageNodes: nodes, services }, SPARE_SECONDS);
+  if (first) await storageSpares(first.node, { storageNodes: nodes, services });
 }
 
 export const storageOrder: Operation<StorageOrderInputs, StorageOrderOutputs> = {

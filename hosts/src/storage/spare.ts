@@ -4,10 +4,12 @@ import { execInContainer } from "../docker/exec";
 import { HostError, reasonOf } from "../errors";
 import { note } from "../log";
 import { HEALING_SCRIPT, STORE_PASSWORD_FILE, STORE_USER_FILE } from "../rendered";
-import { runScript } from "../ssh/exec";
+import { anyCode, runScript } from "../ssh/exec";
 import { Deadline, poll } from "../time";
 import { mc, storageContainer, type StorageContainer } from "./mc";
 
+/** How long members may take until all of them can do without a drive. */
+const SPARE_SECONDS = 600;
 /** How long one member is asked at a time. */
 const ASK_SECONDS = 15;
 /** How long it may take to bring to all drives what one of them has missed: that looks at every object. */
@@ -20,13 +22,13 @@ const PATIENCE_MS = 5000;
  * without its own, for which it has to reach all of them, and none of them may be filling a drive that was blank. A
  * drive that was away and came back as it was is none of these; so then what it has missed is healed, where the program
  * sees to that at all. Nothing is waited for where no MinIO runs on `node`.
- * @param timeoutSeconds for what members say
+ * @param timeoutSeconds for what members say. @default 600
  * @throws HostError with the last reason.
  */
 export async function storageSpares(
   node: string,
   store: Store | undefined,
-  timeoutSeconds: number,
+  timeoutSeconds = SPARE_SECONDS,
 ): Promise<void> {
   const own = store?.storageNodes.find((connection) => connection.node === node);
   if (store === undefined || own === undefined || !(await runs(own, store))) return;
@@ -99,7 +101,6 @@ const healsSomeObject = `export MC_CONFIG_DIR=/tmp/.mc MC_HOST_local="http://$(c
 some=$(timeout ${ASK_SECONDS} mc --quiet --json ls --recursive local | head -n 1 | sed -n 's/.*"key":"\\([^"]*\\)".*/\\1/p')
 [ -z "$some" ] || exec timeout ${ASK_SECONDS} mc --quiet --json admin heal --recursive "local/$some"`;
 
-const anyCode = Array.from({ length: 256 }, (_, code) => code);
 /** Of the command `timeout`. */
 const timedOut = 124;
 

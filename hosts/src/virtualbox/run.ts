@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import type { Connection } from "../contract";
 import { CommandError, HostError, lastLines } from "../errors";
 import type { Patience } from "../ssh/connect";
-import { exec } from "../ssh/exec";
+import { anyCode, exec } from "../ssh/exec";
 import type { ExecResult } from "../ssh/exec";
 import { within } from "../time";
 import type { Hypervisor } from "./contract";
@@ -32,8 +32,6 @@ export async function runOn(
   if (connection === undefined) return runHere(argv, options);
   return exec(connection, argv, { ...options, accept: anyCode });
 }
-
-const anyCode = Array.from({ length: 256 }, (_, code) => code);
 
 function runHere(argv: readonly string[], options: RunOptions): Promise<ExecResult> {
   const { timeoutSeconds = 60, purpose } = options;
