@@ -139,7 +139,7 @@ export async function commandLinesDuring<T>(work: () => Promise<T>): Promise<[T,
 }
 
 /** Gives a function that looks at the processes which have come since it was called last, and at those some times more. */
-function lookerAtNew(look: (pid: string) => void): () => void {
+export function lookerAtNew(look: (pid: string) => void): () => void {
   const left = new Map<number, number>();
   let known = newestProcess();
   return () => {

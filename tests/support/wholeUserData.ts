@@ -1,11 +1,12 @@
 /** All user data of a node of a lab, and what the lab's stack may have besides, for hosts that are installed by hand. */
-import { parse, type Document } from "yaml";
-import type { RecordedResource } from "@moorage/hosts";
+import { vi } from "vitest";
+import type { Document } from "yaml";
+import { recordedState } from "@moorage/hosts";
 import { renderUserData, type UserDataFormat, type UserDataModel } from "@moorage/render";
-import { parseStackConfig } from "../../config/stack";
 import { must } from "../../lab/exec";
 import { checkout } from "../../lab/instance";
 import { userDataOf } from "../../ops/render";
+import { stackConfig } from "../../ops/stack";
 import type { TestLab } from "./testLab";
 import type { Applied } from "./userData";
 import { wantedOf } from "./wanted";
@@ -22,19 +23,26 @@ export interface Whole {
  * the operator's command prints.
  */
 export async function wholeOf(lab: TestLab, node: string, format: UserDataFormat): Promise<Whole> {
-  const { config } = parse(lab.stackFile()) as { config: Record<string, unknown> };
-  const raw = Object.entries(config).map(([key, value]) => [key.replace(/^moorage:/, ""), value]);
-  const { deployment } = JSON.parse(await lab.state(true)) as {
-    deployment: { resources: RecordedResource[] };
-  };
   const options = { format, whole: true, secrets: true };
-  const stack = parseStackConfig(Object.fromEntries(raw));
-  const { model, args } = userDataOf(node, stack, deployment.resources, options);
+  const [config, state] = await inEnvironmentOf(lab, () =>
+    Promise.all([stackConfig(undefined, true), recordedState(undefined, true)]),
+  );
+  const { model, args } = userDataOf(node, config, state, options);
   const command = ["--no-install", "tsx", "ops/main.ts", "render", node, "--secrets", "--whole"];
   const text = await must("npx", [...command, "--format", format], { env: lab.env, cwd: checkout() });
   if (text !== renderUserData(model, args))
     throw new Error(`${node}: its user data is not that of the model`);
   return { model, text, wanted: wantedOf(model, args) };
+}
+
+/** Work of this process that runs `pulumi` finds the lab's stack. */
+async function inEnvironmentOf<T>(lab: TestLab, work: () => Promise<T>): Promise<T> {
+  for (const [name, value] of Object.entries(lab.env)) vi.stubEnv(name, value);
+  try {
+    return await work();
+  } finally {
+    vi.unstubAllEnvs();
+  }
 }
 
 /** A unit that nobody wants on, though a preset would have it so. */

@@ -1,6 +1,8 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { expect, test } from "vitest";
 import { must } from "../../../lab/exec";
-import { commandLinesDuring, madeSecretsIn, secretTextsIn } from "../../support/secrets";
+import { commandLinesDuring, lookerAtNew, madeSecretsIn, secretTextsIn } from "../../support/secrets";
 
 const secret = (value: unknown) => ({
   "4dabf18193072939515e22adb298388d": "x",
@@ -42,10 +44,28 @@ test("passwords and keys are those of what is made of chance, private keys line 
   expect(madeSecretsIn({ deployment: { resources } })).toEqual(["a-password-1", line]);
 });
 
-test("command lines of processes that are soon over are written down", async () => {
-  const short = "for at in $(seq 60); do sleep 0.005 0.0000$at; done";
-  const [, lines] = await commandLinesDuring(() => must("sh", ["-c", short]));
-  const found = new Set(lines.filter((line) => line.startsWith("sleep 0.005 0.0000")));
-  // By looks at all of them alone it is one in five.
-  expect(found.size).toBeGreaterThan(30);
+test("a new process is looked at several times, as it is its parent's copy at first, and then no more", async () => {
+  const looked: string[] = [];
+  const look = lookerAtNew((pid) => looked.push(pid));
+  const child = spawn("sleep", ["30"]);
+  try {
+    const looks = Array.from({ length: 8 }, () => {
+      looked.length = 0;
+      look();
+      return looked.includes(String(child.pid));
+    });
+    expect(looks).toEqual([true, true, true, true, true, false, false, false]);
+  } finally {
+    child.kill();
+    await once(child, "close");
+  }
+});
+
+test("command lines of processes that are over when the work is are written down", async () => {
+  const [, lines] = await commandLinesDuring(() =>
+    must("sh", ["-c", "for at in 1 2 3; do sleep 0.30$at; done"]),
+  );
+  expect(lines.map((line) => line.trim())).toEqual(
+    expect.arrayContaining(["sleep 0.301", "sleep 0.302", "sleep 0.303"]),
+  );
 });
