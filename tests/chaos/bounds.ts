@@ -15,7 +15,7 @@ export interface Row {
   readonly span: Span;
   readonly pushes: Counts;
   readonly pulls: Counts;
-  /** Pushes begun from 3 s after the fault on, before it was taken back or mended, that succeeded. */
+  /** Pushes begun from 3 s after the fault was done, before it was taken back or mended, that succeeded. */
   readonly pushed: number;
   /** All of the row that did not. */
   readonly failures: readonly PushFailure[];
@@ -36,7 +36,10 @@ export interface Row {
   readonly elsewhere: boolean;
   /** Milliseconds without an answer to `GET /v2/`. */
   readonly gapMs: number;
-  /** The slowest first byte of `GET /v2/` and a manifest, from 3 s after the fault, while it lasted. */
+  /**
+   * The slowest first byte of `GET /v2/` and a manifest while the fault lasted, from 3 s after it was done, or after it
+   * was begun where it hurts from then on.
+   */
   readonly slowestMs: number;
   /** The same, from when it was taken back until all was whole. */
   readonly slowestAfterMs: number;

@@ -9,22 +9,11 @@ import { reasonsOf } from "./causes";
 import type { Probe } from "./client/probe";
 import { askAll } from "./clients";
 import { writtenIn } from "./etcd";
+import { figures, GRACE_MS, lastingOf } from "./figures";
 import { begin, takeBack } from "./hurt";
 import type { LargePushes } from "./large";
 import type { Outcome } from "./load";
-import {
-  answeredFrom,
-  begunIn,
-  countIn,
-  countsOf,
-  longestGap,
-  lookedAt,
-  pushFailures,
-  secondsOfTwo,
-  slowestFirstByte,
-  wasElsewhere,
-  type Span,
-} from "./measure";
+import type { Span } from "./measure";
 import {
   holdSeconds,
   nameOf,
@@ -45,12 +34,10 @@ import {
   type Known,
   type Refusal,
 } from "./refusal";
-import { manifestOf, type Stage } from "./stage";
+import type { Stage } from "./stage";
 import { leaderOf } from "./strength";
 import { holdersOf } from "./vip";
 
-/** From when on first bytes have to be fast. */
-const GRACE_MS = 3000;
 /** By when pushes and pulls that were begun are in the middle of their layers. */
 const UNDER_WAY_MS = 1000;
 /** Soon enough for a request that must be refused to be asked again. */
@@ -176,7 +163,7 @@ export async function round(stage: Stage, step: Step): Promise<Row> {
   });
   const { from } = hurt;
   const mending = Date.now();
-  const lasting: Span = { from: hurt.at + GRACE_MS, to: mending };
+  const lasting = lastingOf({ hurt: hurt.at, mending });
   const [recovery, writes] = await Promise.all([recover(stage, step, places, from), written?.()]);
   const to = Date.now();
   const acknowledged = await large.acknowledged(lasting);
@@ -188,7 +175,7 @@ export async function round(stage: Stage, step: Step): Promise<Row> {
     step,
     nodes,
     roles,
-    ...figures(stage, nodes, { from, hurt: hurt.at, mending, to }),
+    ...figures(stage, step, nodes, { from, hurt: hurt.at, mending, to }),
     refusedSeconds: hurt.refusedSeconds,
     large: acknowledged,
     ...(writes ? { etcd: writtenIn(writes, lasting) } : {}),
@@ -242,40 +229,4 @@ async function reread(stage: Stage, withEtcd: boolean): Promise<Pick<Row, "lost"
   } catch (error) {
     return { lost: [], problems: [shortly(error)] };
   }
-}
-
-/** When a fault was begun, when it was done, when it was taken back, and when all was over. */
-interface Times {
-  readonly from: number;
-  readonly hurt: number;
-  readonly mending: number;
-  readonly to: number;
-}
-
-function figures(
-  { probes, load, vip, probed }: Stage,
-  nodes: readonly string[],
-  { from, hurt, mending, to }: Times,
-) {
-  const span: Span = { from, to };
-  const lasting: Span = { from: hurt + GRACE_MS, to: mending };
-  const returned = probed.map((one) => answeredFrom(probes, manifestOf(one), { from: mending, to }));
-  const hurtPaths = probed.filter(({ node }) => nodes.includes(node)).map(manifestOf);
-  const ofHurt = probes.filter(({ path }) => hurtPaths.includes(path));
-  return {
-    span,
-    pushes: countsOf(load.outcomes, "push", span),
-    pulls: countsOf(load.outcomes, "pull", span),
-    pushed: begunIn(load.outcomes, "push", lasting).ok,
-    failures: pushFailures(load.outcomes, span, lasting),
-    failedOnReturn: begunIn(load.outcomes, "pull", { from: Math.max(...returned), to }).failed,
-    probes: countIn(probes, span),
-    hurtProbes: countIn(ofHurt, lasting),
-    looks: lookedAt(vip.samples, span),
-    elsewhere: wasElsewhere(vip.samples, nodes, { from: hurt, to: mending }),
-    gapMs: longestGap(probes, "/v2/", span),
-    slowestMs: slowestFirstByte(probes, [{ from: from + GRACE_MS, to: mending }]),
-    slowestAfterMs: slowestFirstByte(probes, [{ from: mending, to }]),
-    secondsOfTwo: secondsOfTwo(vip.samples, span),
-  };
 }

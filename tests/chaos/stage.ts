@@ -15,7 +15,7 @@ import { LargePushes, sizesOf } from "./large";
 import { Ledger } from "./ledger";
 import { Load, type LoadOptions } from "./load";
 import { drawn, readsOf } from "./reading";
-import { repositoriesOn } from "./probed";
+import { manifestOf, repositoriesOn, type Probed } from "./probed";
 import { Skopeo } from "./skopeo";
 import { Strength, type Members } from "./strength";
 import { VipWatch } from "./vip";
@@ -31,15 +31,6 @@ export interface StageOptions {
   /** How much of it, where not as much as the load does by itself; the largest new layer of a row, in bytes. */
   readonly amount?: Pick<LoadOptions, "workers" | "budget"> & { readonly largest?: number };
 }
-
-/** An image whose manifest the prober asks for: that of one node's registry. */
-export interface Probed {
-  readonly node: string;
-  readonly repository: string;
-  readonly digest: string;
-}
-
-export const manifestOf = ({ repository, digest }: Probed): string => `/v2/${repository}/manifests/${digest}`;
 
 const PROBE_MS = 150;
 const PROBED_BYTES = 64 * 1024;

@@ -2,6 +2,7 @@
 import { brokenBetween, brokenBounds, type Between, type Row } from "./bounds";
 import { causeText } from "./causes";
 import { brokenChange, type ChangeRow } from "./changeRow";
+import { hurtingAtOnce } from "./figures";
 import { commitsIn, type Found } from "./kept";
 import type { Large } from "./large";
 import type { Counts } from "./measure";
@@ -261,8 +262,9 @@ const BOUNDS = `Bounds: nothing acknowledged is lost; no pull fails after the cl
 registry had answered again, where pulls are refused; the VIP leaves its holder where that is silent or without a front, and the
 longest gap is under 2 s then (but for \`drop-in\`, where the holder goes on saying that it lives, until its own check sees after
 some three seconds that it is cut off). With one node hurt, first bytes take less than 2 s from 3 s after the fault, of \`/v2/\` and of every
-registry's manifest; every push begun from then on while it lasts succeeds, a large one among them; and etcd takes writes, but for
-two at most. What may fail of these pushes: ${limitTexts().join("; ")}. Of pushes that were under way when the fault came, or begun
+registry's manifest: after the node has it, or has begun to have it by ${hurtingAtOnce.map((name) => `\`${name}\``).join(", ")},
+which hurt from then on. Every push begun from 3 s after it has it, while it lasts, succeeds, a large one among them; and etcd takes
+writes, but for two at most. What may fail of these pushes: ${limitTexts().join("; ")}. Of pushes that were under way when the fault came, or begun
 once it was over, three may fail, by a connection that ended with its front, no front or store, a failure inside, or slowness. Nothing
 may be refused with 401 or 403. Where two or three are gone, all that has to be refused is refused in the registry's words
 within 35 s, an upload that is open too, and from then on until the fault is taken back, looked at each 3 s; pushes of the load get 503
