@@ -43,7 +43,10 @@ export interface Row {
   readonly slowestMs: number;
   /** The same, from when it was taken back until all was whole. */
   readonly slowestAfterMs: number;
+  /** On end, by the clock's, in which more than one node had the VIP. */
   readonly secondsOfTwo: number;
+  /** The same as finer looks tell, which is never less than it was. */
+  readonly longestOfTwoMs: number;
   /** Acknowledged by the registry, or by etcd, and not there afterwards, or other than it was. */
   readonly lost: readonly string[];
   /** From when it was taken back, or from the fault where nothing takes it back; undefined where it did not come. */
@@ -131,7 +134,8 @@ export function brokenBounds(row: Row): string[] {
   if ((step.count ?? 1) === 1) broken.push(...brokenForOne(row));
   broken.push(...brokenPushes(step, row.failures));
   if (row.large.count === 0) broken.push("no new large layer was acknowledged");
-  if (row.secondsOfTwo > TWO_SECONDS) broken.push(`two holders of the VIP for ${row.secondsOfTwo} s`);
+  if (row.secondsOfTwo > TWO_SECONDS)
+    broken.push(`two holders of the VIP in ${row.secondsOfTwo} seconds on end`);
   if (row.strengthSeconds === undefined) broken.push("not at full strength");
   if (command !== undefined && step.remedy === undefined) broken.push(`not by itself, but by ${command}`);
   return [...broken, ...tooLittle(row), ...row.problems];

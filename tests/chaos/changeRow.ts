@@ -15,7 +15,10 @@ export interface ChangeRow {
   readonly gapMs: number;
   /** Slowest first byte of those that were answered. */
   readonly slowestMs: number;
+  /** On end, by the clock's, in which more than one node had the VIP. */
   readonly secondsOfTwo: number;
+  /** The same as finer looks tell, which is never less than it was. */
+  readonly longestOfTwoMs: number;
   /** Seconds in which it was looked who has the VIP. */
   readonly looks: Looked;
   /** New layers that MinIO keeps in files of their own. */
@@ -52,7 +55,8 @@ export function brokenChange(row: ChangeRow): string[] {
   if (row.pushesGoOn && row.pushes.after > 0) broken.push(`${row.pushes.after} pushes failed`);
   if (row.gapMs >= (pauseSeconds === undefined ? GAP_MS : PAUSE_SECONDS * 1000))
     broken.push(`a gap of ${(row.gapMs / 1000).toFixed(1)} s`);
-  if (row.secondsOfTwo > TWO_SECONDS) broken.push(`two holders of the VIP for ${row.secondsOfTwo} s`);
+  if (row.secondsOfTwo > TWO_SECONDS)
+    broken.push(`two holders of the VIP in ${row.secondsOfTwo} seconds on end`);
   if (row.large.count === 0) broken.push("no new large layer was acknowledged");
   else if (row.large.meanwhile === 0 && pauseSeconds === undefined)
     broken.push("no large layer begun meanwhile was acknowledged");

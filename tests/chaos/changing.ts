@@ -4,7 +4,15 @@ import { reasonsOf, unexpected } from "./causes";
 import { refusals, turnedAway, type ChangeRow } from "./changeRow";
 import { urnsOf, type Change, type Edit, type Later, type Watch } from "./changes";
 import { watchPause } from "./pause";
-import { countsOf, longestGap, lookedAt, secondsOfTwo, slowestFirstByte, type Span } from "./measure";
+import {
+  countsOf,
+  longestGap,
+  longestOfTwo,
+  lookedAt,
+  secondsOfTwo,
+  slowestFirstByte,
+  type Span,
+} from "./measure";
 import type { LargePushes } from "./large";
 import type { Stage } from "./stage";
 import { watchAll, watchRestarts } from "./turns";
@@ -133,6 +141,7 @@ function figures({ probes, load, vip, say }: Stage, change: Change, span: Span) 
     gapMs: longestGap(probes, "/v2/", span),
     slowestMs: slowestFirstByte(good, [span]),
     secondsOfTwo: secondsOfTwo(vip.samples, span),
+    longestOfTwoMs: longestOfTwo(vip.samples, span),
     looks: lookedAt(vip.samples, span),
     reasons: reasonsOf(outcomes),
     problems: [

@@ -8,6 +8,7 @@ import {
   countIn,
   countsOf,
   longestGap,
+  longestOfTwo,
   lookedAt,
   pushFailures,
   secondsOfTwo,
@@ -75,5 +76,6 @@ export function figures(
     slowestMs: slowestFirstByte(probes, [{ from: slowFrom, to: mending }]),
     slowestAfterMs: slowestFirstByte(probes, [{ from: mending, to }]),
     secondsOfTwo: secondsOfTwo(vip.samples, span),
+    longestOfTwoMs: longestOfTwo(vip.samples, span),
   };
 }

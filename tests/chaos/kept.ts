@@ -99,7 +99,9 @@ export function keptIn(file: string): Found {
   if (!fs.existsSync(file)) throw new LabError(`no run has kept anything in ${file}: leave --from out`);
   const text = fs.readFileSync(file, "utf8");
   const found = JSON.parse(text, (_key, value: unknown) => (value === NEVER ? Infinity : value)) as Found;
-  if ([...found.rows, ...found.changes].some((row) => (row as Partial<typeof row>).large === undefined))
+  if (
+    [...found.rows, ...found.changes].some((row) => (row as Partial<typeof row>).longestOfTwoMs === undefined)
+  )
     throw new LabError(`rows in ${file} are of another time, with fewer figures: leave --from out`);
   return { ...nothing, ...found };
 }

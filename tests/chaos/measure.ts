@@ -36,20 +36,47 @@ export interface Holders {
   readonly nodes: readonly string[];
 }
 
-/**
- * The most seconds on end, in tenths, that more than one node had the VIP, from when that was seen first until it was seen
- * no more: a machine with much to do looks less often.
- */
-export function secondsOfTwo(samples: readonly Holders[], { from, to }: Span): number {
-  const within = samples.filter(({ at }) => at >= from && at <= to).sort((one, other) => one.at - other.at);
-  let longest = 0;
-  let since: number | undefined;
-  for (const { at, nodes } of [...within, { at: to, nodes: [] }]) {
-    if (since !== undefined) longest = Math.max(longest, at - since);
-    since = nodes.length > 1 ? (since ?? at) : undefined;
-  }
-  return Math.ceil(longest / 100) / 10;
+/** Looks on end that saw more than one node with the VIP, from the first of them to the first that did not. */
+interface Two {
+  readonly first: number;
+  readonly last: number;
+  readonly over: number;
 }
+
+function twosIn(samples: readonly Holders[], { from, to }: Span): Two[] {
+  const within = samples.filter(({ at }) => at >= from && at <= to).sort((one, other) => one.at - other.at);
+  const found: Two[] = [];
+  let first: number | undefined;
+  let last = 0;
+  for (const { at, nodes } of [...within, { at: to, nodes: [] }]) {
+    if (nodes.length > 1) {
+      first ??= at;
+      last = at;
+    } else if (first !== undefined) {
+      found.push({ first, last, over: at });
+      first = undefined;
+    }
+  }
+  return found;
+}
+
+const secondOf = (at: number): number => Math.floor(at / 1000);
+
+/**
+ * The most seconds on end that more than one node had the VIP, counted by the clock's: those in which it was seen, and
+ * those after them without a look.
+ */
+export const secondsOfTwo = (samples: readonly Holders[], span: Span): number =>
+  Math.max(
+    0,
+    ...twosIn(samples, span).map(
+      ({ first, last, over }) => Math.max(secondOf(last), secondOf(over) - 1) - secondOf(first) + 1,
+    ),
+  );
+
+/** How long that can have been at most, as far as looks tell, which are late on a machine with much to do. */
+export const longestOfTwo = (samples: readonly Holders[], span: Span): number =>
+  Math.max(0, ...twosIn(samples, span).map(({ first, over }) => over - first));
 
 /** How many of a span's seconds were looked at. */
 export interface Looked {
@@ -59,7 +86,7 @@ export interface Looked {
 
 export function lookedAt(samples: readonly Holders[], { from, to }: Span): Looked {
   const within = samples.filter(({ at }) => at >= from && at <= to);
-  const seconds = new Set(within.map(({ at }) => Math.floor(at / 1000))).size;
+  const seconds = new Set(within.map(({ at }) => secondOf(at))).size;
   // Its first second and its last are no whole ones.
   return { seconds, of: Math.max(1, Math.floor((to - from) / 1000)) };
 }

@@ -68,7 +68,7 @@ export class Stage {
     const members: Members = { nodes, managers: 3, drive: "/var/lib/moorage/data/minio" };
     const strength = new Strength(members);
     const etcd = new EtcdLoad(nodes.slice(0, members.managers));
-    const vip = new VipWatch(instance);
+    const vip = await VipWatch.begin(instance);
     const stage = new Stage(options, members, clients, ledger, load, vip, strength, etcd);
     try {
       await stage.open();
@@ -158,7 +158,7 @@ export class Stage {
   async end(): Promise<void> {
     await this.stopProbe();
     await this.load.stop();
-    this.vip.stop();
+    await this.vip.stop();
     await this.etcd.clear();
     this.ledger.close();
   }

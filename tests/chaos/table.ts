@@ -27,7 +27,7 @@ const HEAD = [
   "longest gap",
   "slowest first byte from 3 s on",
   "the same on return",
-  "two holders",
+  "two holders: seconds, at most",
   "lost",
   "refused after",
   "full strength",
@@ -37,6 +37,8 @@ const HEAD = [
 
 const NONE = "-";
 const counts = ({ all, before, after }: Counts): string => `${all}, ${before}, ${after}`;
+const two = ({ secondsOfTwo, longestOfTwoMs }: Pick<Row, "secondsOfTwo" | "longestOfTwoMs">): string =>
+  `${secondsOfTwo}, ${(longestOfTwoMs / 1000).toFixed(1)} s`;
 const layers = ({ count, bytes, meanwhile }: Large): string =>
   `${count} (${Math.round(bytes / 1024 ** 2)} MiB), ${meanwhile}`;
 const time = (ms: number): string => (Number.isFinite(ms) ? `${(ms / 1000).toFixed(2)} s` : "no answer");
@@ -55,7 +57,7 @@ export function cellsOf(row: Row): string[] {
     time(row.gapMs),
     time(row.slowestMs),
     time(row.slowestAfterMs),
-    `${row.secondsOfTwo.toFixed(1)} s`,
+    two(row),
     String(lost.length),
     refusedSeconds === undefined ? NONE : `${refusedSeconds.toFixed(1)} s`,
     command === undefined ? strength : `${strength}, by ${command}`,
@@ -88,7 +90,7 @@ const CHANGE_HEAD = [
   "new connections: all, without success",
   "longest gap",
   "slowest first byte",
-  "two holders",
+  "two holders: seconds, at most",
   "lost",
   "update",
   "why not at the first try",
@@ -105,7 +107,7 @@ export function changeCells(row: ChangeRow): string[] {
     `${row.probes.all}, ${row.probes.unanswered}`,
     time(row.gapMs),
     time(row.slowestMs),
-    `${row.secondsOfTwo.toFixed(1)} s`,
+    two(row),
     String(row.lost.length),
     row.pauseSeconds === undefined
       ? `${Math.round(row.seconds)} s`
@@ -250,9 +252,9 @@ holder, then to Swarm's leader where that is another node, until each role has h
 const CHANGES = `Each is one \`pulumi up\` with one thing changed, while the same load runs. Bounds: nothing acknowledged is lost;
 no pull fails after the client's own retries, and no push but for what is said below, and none for another reason; nothing is refused
 with 401 or 403, or answered with 500, at the first try either; \`GET /v2/\` through the VIP is never without an answer for 2 s; no registry is
-refused by its store where its key is another one, and no connection where nginx is started anew; two nodes have the VIP for 2 s at
-most; nodes leave service, and nginx, registries, MinIO and keepalived are started anew, one after the other, each once the one before
-it is back; what does not become healthy goes back by itself, with one node touched. A changed configuration of keepalived comes on all
+refused by its store where its key is another one, and no connection where nginx is started anew; two nodes have the VIP for two
+seconds on end at most; nodes leave service, and nginx, registries, MinIO and keepalived are started anew, one after the other, each
+once the one before it is back; what does not become healthy goes back by itself, with one node touched. A changed configuration of keepalived comes on all
 nodes at once, as those that disagree about their virtual router both take the VIP ([decision 12](decisions/0012-changes-under-load.md)).
 Where MinIO's members change together, which the update says before, pulls may fail meanwhile, and pushes for 60 s. The last but one column
 counts the pushes and pulls that had to be tried again, and says why: where the VIP moves, what is under way on the front
@@ -268,8 +270,10 @@ writes, but for two at most. What may fail of these pushes: ${limitTexts().join(
 once it was over, three may fail, by a connection that ended with its front, no front or store, a failure inside, or slowness. Nothing
 may be refused with 401 or 403. Where two or three are gone, all that has to be refused is refused in the registry's words
 within 35 s, an upload that is open too, and from then on until the fault is taken back, looked at each 3 s; pushes of the load get 503
-then, and pulls where nothing can be read. With three hosts off nobody need answer; who does says 503. Two nodes have the VIP for 2 s at
-most, looked at in at least nine of ten seconds, and five times a second while there are two. And all comes back to full strength, by
+then, and pulls where nothing can be read. With three hosts off nobody need answer; who does says 503. Two nodes have the VIP for two
+seconds on end at most, counted each second: it is looked at as a second of the clock begins, so that three of them are 2 s or more,
+and five times a second while there are two. The finer figure beside it is by those looks, from the first that saw two to the first
+that did not. At least nine of ten seconds are looked at. And all comes back to full strength, by
 itself or by the one command that the runbook names: every node ready and none left over, every service with all its replicas,
 every front healthy, the VIP on one node, etcd with all its members, keepalived, its guard and the healing on their nodes, of every object
 the same version and all parts on all of MinIO's drives, and nothing to be healed, which is looked at each 15 s. Full strength counts from

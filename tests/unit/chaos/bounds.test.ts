@@ -16,6 +16,7 @@ const good: Row = {
   gapMs: 1234,
   slowestAfterMs: 100,
   secondsOfTwo: 1,
+  longestOfTwoMs: 1240,
   strengthSeconds: 31.4,
   reasons: ["2× pull: too slow"],
 };
@@ -38,7 +39,7 @@ describe("bounds", () => {
       "a gap of 2.5 s",
       "first byte: no answer",
       "first byte on return: 2.1 s",
-      "two holders of the VIP for 3 s",
+      "two holders of the VIP in 3 seconds on end",
     ]);
     expect(brokenBounds({ ...good, strengthSeconds: undefined, problems: ["missing: x"] })).toEqual([
       "not at full strength",
@@ -180,7 +181,7 @@ describe("bounds", () => {
   test("are the last column of the table", () => {
     const mended = { ...good, step: { ...good.step, remedy: "up" }, lost: ["x"], command: "`x`" } as const;
     expect(cellsOf({ ...mended, refusedSeconds: 12.34 }).slice(-6)).toEqual([
-      "1.0 s",
+      "1, 1.2 s",
       "1",
       "12.3 s",
       "31 s, by `x`",
@@ -191,7 +192,7 @@ describe("bounds", () => {
     expect(rowText({ ...good, refusedSeconds: 12.34 })).toContain(" · refused after: 12.3 s · ");
     const text = page(whole);
     expect(text).toContain(
-      "| power | the VIP's holder, MinIO node | 9, 2, 1 | 30, 2, 0 | 3 (22 MiB), 1 | - | 1.23 s | 0.09 s | 0.10 s | 1.0 s | 0 | - | 31 s | 2× pull: too slow | kept |",
+      "| power | the VIP's holder, MinIO node | 9, 2, 1 | 30, 2, 0 | 3 (22 MiB), 1 | - | 1.23 s | 0.09 s | 0.10 s | 1, 1.2 s | 0 | - | 31 s | 2× pull: too slow | kept |",
     );
     expect(text).toContain(
       "| between faults | - | 9, 1, 0 | 30, 0, 0 | - | - | - | - | - | - | - | - | - | 1× push: too slow | kept |",

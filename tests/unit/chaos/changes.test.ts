@@ -116,7 +116,7 @@ describe("changes", () => {
       "400, 3",
       "0.80 s",
       "0.09 s",
-      "0.0 s",
+      "0, 0.0 s",
       "0",
       "81 s",
       "2× pull: the connection ended with its front",
