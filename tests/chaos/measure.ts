@@ -154,8 +154,11 @@ export function answeredFrom(probes: readonly Probe[], path: string, { from, to 
 
 /** A push that failed for good. */
 export interface PushFailure {
-  /** `around`: begun before the fault had lasted for some seconds, or once it was taken back. */
-  readonly begun: "while it lasted" | "around";
+  /**
+   * `on return`: begun once a push had succeeded that was begun after the fault was taken back. `around`: begun before
+   * that, or before the fault had lasted for some seconds.
+   */
+  readonly begun: "while it lasted" | "on return" | "around";
   readonly cause: Cause;
 }
 
@@ -165,10 +168,14 @@ export function pushFailures(
   span: Span,
   lasting: Span,
 ): readonly PushFailure[] {
-  return outcomes
-    .filter((one) => one.kind === "push" && !one.ok && isUnderWay(one, span))
-    .map(({ start, error = "nothing said" }) => ({
-      begun: start >= lasting.from && start <= lasting.to ? "while it lasted" : "around",
-      cause: causeOf(error),
-    }));
+  const pushes = outcomes.filter(({ kind }) => kind === "push");
+  const again = pushes.filter(({ ok, start }) => ok && start > lasting.to).map(({ end }) => end);
+  const returned = Math.min(Infinity, ...again);
+  const begun = (start: number): PushFailure["begun"] => {
+    if (start > returned) return "on return";
+    return start >= lasting.from && start <= lasting.to ? "while it lasted" : "around";
+  };
+  return pushes
+    .filter((one) => !one.ok && isUnderWay(one, span))
+    .map(({ start, error = "nothing said" }) => ({ begun: begun(start), cause: causeOf(error) }));
 }

@@ -267,10 +267,11 @@ some three seconds that it is cut off). With one node hurt, first bytes take les
 registry's manifest: after the node has it, or has begun to have it by ${hurtingAtOnce.map((name) => `\`${name}\``).join(", ")},
 which hurt from then on. Every push begun from 3 s after it has it, while it lasts, succeeds, a large one among them; and etcd takes
 writes, but for two at most. What may fail of these pushes: ${limitTexts().join("; ")}. Of pushes that were under way when the fault came, or begun
-once it was over, three may fail, by a connection that ended with its front, no front or store, a failure inside, or slowness. Nothing
-may be refused with 401 or 403. Where two or three are gone, all that has to be refused is refused in the registry's words
+once it was over, three may fail, or any where any of those may, by a connection that ended with its front, no front or store, a failure
+inside, or slowness. Nothing may be refused with 401 or 403. Where two or three are gone, all that has to be refused is refused in the registry's words
 within 35 s, an upload that is open too, and from then on until the fault is taken back, looked at each 3 s; pushes of the load get 503
-then, and pulls where nothing can be read. With three hosts off nobody need answer; who does says 503. Two nodes have the VIP for two
+then, and pulls where nothing can be read. Once a push has succeeded that was begun after that, three more may fail, for the same
+reasons. With three hosts off nobody need answer; who does says 503. Two nodes have the VIP for two
 seconds on end at most, counted each second: it is looked at as a second of the clock begins, so that three of them are 2 s or more,
 and five times a second while there are two. The finer figure beside it is by those looks, from the first that saw two to the first
 that did not. At least nine of ten seconds are looked at. And all comes back to full strength, by

@@ -113,7 +113,31 @@ describe("bounds", () => {
     const two = (...those: Cause[]): string[] =>
       brokenBounds({ ...good, step, failures: failing("while it lasted", ...those) });
     expect(two(...Array<Cause>(20).fill("unavailable"))).toEqual([]);
-    expect(two("lostUpload")).toEqual(["1 pushes of the row failed: an upload begun before is unknown"]);
+    expect(two("lostUpload")).toEqual([]);
+    expect(two("refused")).toEqual(["1 pushes of the row failed: refused"]);
+  });
+
+  test("let any push fail under a full disk that takes none, also those that were under way", () => {
+    const step = { fault: "full-disk", role: "minio" } as const;
+    const failed = (...those: Cause[]): string[] =>
+      brokenBounds({ ...good, step, failures: failing("around", ...those) });
+    expect(failed(...Array<Cause>(5).fill("inside"))).toEqual([]);
+    expect(failed("refused")).toEqual(["1 pushes begun before or after that failed: refused"]);
+  });
+
+  test("let few pushes fail where several nodes were hurt, once one has succeeded again", () => {
+    const step = { fault: "power", role: "minio", count: 2, refuses: "pushes" } as const;
+    const failed = (...those: PushFailure[]): string[] => brokenBounds({ ...good, step, failures: those });
+    const before = failing("around", ...Array<Cause>(20).fill("unavailable"));
+    const again = (...those: Cause[]): PushFailure[] => failing("on return", ...those);
+    expect(failed(...before, ...again("inside", "slow", "cut"))).toEqual([]);
+    expect(failed(...before, ...again("inside", "slow", "cut", "inside"))).toEqual([
+      "4 pushes begun once one had succeeded again failed, 3 may",
+    ]);
+    // Of one node they count with the others.
+    expect(
+      brokenBounds({ ...good, failures: [...failing("around", "cut", "cut"), ...again("cut", "cut")] }),
+    ).toEqual(["4 pushes begun before or after that failed, 3 may"]);
   });
 
   test("want etcd to take writes while one of its members is hurt", () => {

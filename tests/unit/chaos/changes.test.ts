@@ -153,6 +153,7 @@ describe("changes", () => {
     expect(
       causeOf('Patch "https://…": write tcp 10.0.2.21:1->10.0.2.10:443: use of closed network connection'),
     ).toBe("cut");
+    expect(causeOf("dial tcp 10.0.2.10:443: connect: connection timed out")).toBe("slow");
     // A number in a name is no status.
     const named =
       'Put "https://10.0.2.10/v2/chaos/client2-again-403/manifests/t500": read: connection reset by peer';

@@ -194,4 +194,10 @@ test("pushes that failed for good are told by when they were begun, and why", ()
     { begun: "while it lasted", cause: "inside" },
     { begun: "around", cause: "other" },
   ]);
+  // Once one has succeeded that was begun after it.
+  const again = [push(16, 21), push(21, 24), push(23, 25, "EOF"), push(25, 26, "EOF"), push(35, 36, "EOF")];
+  expect(pushFailures(again, { from: 10, to: 30 }, { from: 13, to: 20 })).toEqual([
+    { begun: "around", cause: "cut" },
+    { begun: "on return", cause: "cut" },
+  ]);
 });
