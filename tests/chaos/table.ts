@@ -279,5 +279,5 @@ itself or by the one command that the runbook names: every node ready and none l
 every front healthy, the VIP on one node, etcd with all its members, keepalived, its guard and the healing on their nodes, of every object
 the same version and all parts on all of MinIO's drives, and nothing to be healed, which is looked at each 15 s. Full strength counts from
 when the fault was taken back (power given, packets passed), or from the fault where nothing takes it back. Each fault is seen to bite (the
-node is reached no more, the process is gone or frozen, the disk slow or not to be written), and a row with too few pulls, probes or looks
+node is reached no more, the process is gone or frozen, the disk slow, or not to be written, by MinIO either), and a row with too few pulls, probes or looks
 keeps no bound. Between faults no push and no pull fails.`;
