@@ -77,10 +77,16 @@ type Hurting = Pick<Row, "step" | "roles">;
 const isHolderAlone = ({ step, roles }: Hurting): boolean =>
   (step.count ?? 1) === 1 && roles.includes("holder");
 
+/** Programs without which a node is no front. */
+const ofFront: readonly (string | undefined)[] = ["keepalived", "nginx"];
+
 /** Whether the fault takes the VIP's holder away, for everybody and at once. */
 const takesHolder = (row: Hurting): boolean =>
   isHolderAlone(row) &&
-  (silencing.includes(row.step.fault) || row.step.choice === "keepalived" || row.step.choice === "nginx");
+  (silencing.includes(row.step.fault) || ofFront.includes(row.step.choice) || killsDocker(row.step));
+
+/** Docker that is frozen leaves its containers alone; one that is started again ends them. */
+const killsDocker = ({ fault, choice }: Step): boolean => fault === "kill" && choice === "docker";
 
 /**
  * Whether the VIP has to leave the node. One that hears nothing goes on saying that it lives, until its own check has it

@@ -247,7 +247,8 @@ the front has one registry for all of a repository. Where a member of etcd is hu
 After every row is read back and compared: every manifest by tag, every small layer, every byte of the large layers of the last three
 rows, and 64 MiB of the older ones, drawn anew each time; the rest is asked for (\`HEAD\`). What etcd acknowledged is read from each of its
 members. At the end of a run every byte is read that it has had acknowledged. A node has several roles: a fault is done to the VIP's
-holder, then to Swarm's leader where that is another node, until each role has had it.`;
+holder, then to Swarm's leader where that is another node, until each role has had it. Docker, whose end is that of all its containers
+once it is started again, is killed on a leader that has not got the VIP, and on the VIP's holder.`;
 
 const CHANGES = `Each is one \`pulumi up\` with one thing changed, while the same load runs. Bounds: nothing acknowledged is lost;
 no pull fails after the client's own retries, and no push but for what is said below, and none for another reason; nothing is refused
@@ -261,8 +262,8 @@ counts the pushes and pulls that had to be tried again, and says why: where the 
 that it leaves ends with its connections.`;
 
 const BOUNDS = `Bounds: nothing acknowledged is lost; no pull fails after the client's own retries, or none that was begun when the
-registry had answered again, where pulls are refused; the VIP leaves its holder where that is silent or without a front, and the
-longest gap is under 2 s then (but for \`drop-in\`, where the holder goes on saying that it lives, until its own check sees after
+registry had answered again, where pulls are refused; the VIP leaves its holder where that is silent or without a front, or
+its Docker is killed, and the longest gap is under 2 s then (but for \`drop-in\`, where the holder goes on saying that it lives, until its own check sees after
 some three seconds that it is cut off). With one node hurt, first bytes take less than 2 s from 3 s after the fault, of \`/v2/\` and of every
 registry's manifest: after the node has it, or has begun to have it by ${hurtingAtOnce.map((name) => `\`${name}\``).join(", ")},
 which hurt from then on. Every push begun from 3 s after it has it, while it lasts, succeeds, a large one among them; and etcd takes

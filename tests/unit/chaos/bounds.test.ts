@@ -159,6 +159,11 @@ describe("bounds", () => {
       expect(row({ fault, role: "holder" }, late), fault).toEqual(["a gap of 3.0 s"]);
     }
     expect(row({ fault: "kill", choice: "nginx", role: "holder" }, stays)).toEqual(["the VIP did not leave"]);
+    const docker: Step = { fault: "kill", choice: "docker", role: "holder" };
+    expect(row(docker, { ...stays, ...late })).toEqual(["a gap of 3.0 s", "the VIP did not leave"]);
+    const leader = { ...docker, role: "leader" } as const;
+    expect(row(leader, { ...stays, ...late, roles: ["leader"] })).toEqual([]);
+    expect(row({ ...docker, fault: "freeze" }, { ...stays, ...late })).toEqual([]);
     expect(row({ fault: "drop-in", role: "holder" }, stays)).toEqual(["the VIP did not leave"]);
     expect(row({ fault: "drop-in", role: "holder" }, late)).toEqual([]);
     expect(row({ fault: "slow-disk", role: "holder" }, { ...stays, ...late })).toEqual([]);
