@@ -147,16 +147,17 @@ export function brokenBounds(row: Row): string[] {
   return [...broken, ...tooLittle(row), ...row.problems];
 }
 
-/** How requests went while nothing was hurt or changed. */
+/** How requests went while nothing was hurt or changed, up to the beginning of a row. */
 export interface Between {
+  /** The row's name. */
+  readonly before: string;
   readonly pushes: Counts;
   readonly pulls: Counts;
   readonly reasons: readonly string[];
 }
 
-export function brokenBetween({ pushes, pulls }: Between): string[] {
-  return [
-    ...(pushes.after > 0 ? [`${pushes.after} pushes failed`] : []),
-    ...(pulls.after > 0 ? [`${pulls.after} pulls failed`] : []),
-  ];
-}
+export const brokenBetween = (between: readonly Between[]): string[] =>
+  between.flatMap(({ before, pushes, pulls }) => [
+    ...(pushes.after > 0 ? [`${pushes.after} pushes failed before "${before}"`] : []),
+    ...(pulls.after > 0 ? [`${pulls.after} pulls failed before "${before}"`] : []),
+  ]);

@@ -16,7 +16,7 @@ import { ownLab } from "../support/labSetup";
 import { TestLab } from "../support/testLab";
 import { changes, chosenChanges } from "./changes";
 import { commitOf } from "./commit";
-import { keptIn, nothing, type Found } from "./kept";
+import { changeName, keptIn, nothing, without, type Found } from "./kept";
 import { chosen, fullPlan, nameOf } from "./plan";
 import { Run, type Files, type Todo } from "./run";
 import { Stage } from "./stage";
@@ -55,8 +55,6 @@ function choose(only = ""): Todo {
   return { plan, steps, changing };
 }
 
-const changeName = ({ name }: { readonly name: string }): string => `change: ${name}`;
-
 /** What is left of it from the first that has a text in its name. @throws LabError where none has */
 function goingOn({ plan, steps, changing }: Todo, from: string): Todo {
   const names = [...changing.map(changeName), ...steps.map(nameOf)];
@@ -66,17 +64,8 @@ function goingOn({ plan, steps, changing }: Todo, from: string): Todo {
 }
 
 /** The rows of a former run, but for those that are done again. */
-function keptBefore(file: string, { steps, changing }: Todo): Found {
-  const found = keptIn(file);
-  const again = new Set([...changing.map(changeName), ...steps.map(nameOf)]);
-  return {
-    ...found,
-    rows: found.rows.filter(({ step }) => !again.has(nameOf(step))),
-    changes: found.changes.filter((row) => !again.has(changeName(row))),
-    notRun: found.notRun.filter(({ step }) => !again.has(nameOf(step))),
-    notChanged: found.notChanged.filter((one) => !again.has(changeName(one))),
-  };
-}
+const keptBefore = (file: string, { steps, changing }: Todo): Found =>
+  without(keptIn(file), [...changing.map(changeName), ...steps.map(nameOf)]);
 
 async function doIn(lab: TestLab, todo: Todo, files: Files, before: Found): Promise<Run> {
   const commit = await commitOf();

@@ -24,6 +24,21 @@ export function longestGap(probes: readonly Probe[], path: string, { from, to }:
   return Math.max(...points.slice(1).map((time, index) => time - (points[index] ?? time)));
 }
 
+/**
+ * The longest time in a span in which a path was asked for in vain, from the first to the last of requests on end without
+ * success: it is asked for too seldom to know more.
+ */
+export function longestInVain(probes: readonly Probe[], path: string, { from, to }: Span): number {
+  const those = probes.filter((probe) => probe.path === path && probe.at >= from && probe.at <= to);
+  let longest = 0;
+  let since: number | undefined;
+  for (const probe of those.sort((one, other) => one.at - other.at)) {
+    since = good(probe) ? undefined : (since ?? probe.at);
+    if (since !== undefined) longest = Math.max(longest, probe.at - since);
+  }
+  return longest;
+}
+
 /** The slowest first byte of those asked in the spans; one that failed counts as never answered. */
 export function slowestFirstByte(probes: readonly Probe[], spans: readonly Span[]): number {
   const within = ({ at }: Probe): boolean => spans.some(({ from, to }) => at >= from && at <= to);

@@ -3,7 +3,7 @@ import { brokenBetween, brokenBounds, type Between, type Row } from "./bounds";
 import { causeText } from "./causes";
 import { brokenChange, type ChangeRow } from "./changeRow";
 import { hurtingAtOnce } from "./figures";
-import { commitsIn, type Found } from "./kept";
+import { changeName, commitsIn, type Found, type Part } from "./kept";
 import type { Large } from "./large";
 import type { Counts } from "./measure";
 import { limitTexts } from "./pushes";
@@ -37,6 +37,19 @@ const HEAD = [
 
 const NONE = "-";
 const counts = ({ all, before, after }: Counts): string => `${all}, ${before}, ${after}`;
+const sumOf = (all: readonly Counts[]): Counts => ({
+  all: all.reduce((sum, one) => sum + one.all, 0),
+  before: all.reduce((sum, one) => sum + one.before, 0),
+  after: all.reduce((sum, one) => sum + one.after, 0),
+});
+/** Reasons of several rows, such as `2× pull: too slow`, each once. */
+function togetherOf(reasons: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const [count, reason] of reasons.map((one) => one.split(/× (.*)/s)))
+    counts.set(reason ?? "", (counts.get(reason ?? "") ?? 0) + Number(count));
+  return [...counts].map(([reason, count]) => `${count}× ${reason}`);
+}
+
 const two = ({ secondsOfTwo, longestOfTwoMs }: Pick<Row, "secondsOfTwo" | "longestOfTwoMs">): string =>
   `${secondsOfTwo}, ${(longestOfTwoMs / 1000).toFixed(1)} s`;
 const layers = ({ count, bytes, meanwhile }: Large): string =>
@@ -67,15 +80,15 @@ export function cellsOf(row: Row): string[] {
 }
 
 /** What was under way while nothing was hurt or changed, as the last row of the faults. */
-export function betweenCells(between: Between): string[] {
-  const { pushes, pulls, reasons } = between;
+export function betweenCells(between: readonly Between[]): string[] {
   const broken = brokenBetween(between);
+  const reasons = togetherOf(between.flatMap((one) => one.reasons));
   const figures = HEAD.slice(4, -2).map(() => NONE);
   return [
     "between faults",
     NONE,
-    counts(pushes),
-    counts(pulls),
+    counts(sumOf(between.map(({ pushes }) => pushes))),
+    counts(sumOf(between.map(({ pulls }) => pulls))),
     ...figures,
     reasons.join("; ") || NONE,
     broken.length === 0 ? "kept" : broken.join("; "),
@@ -89,6 +102,7 @@ const CHANGE_HEAD = [
   "new large layers: all, begun meanwhile",
   "new connections: all, without success",
   "longest gap",
+  "a manifest in vain",
   "slowest first byte",
   "two holders: seconds, at most",
   "lost",
@@ -106,6 +120,7 @@ export function changeCells(row: ChangeRow): string[] {
     layers(row.large),
     `${row.probes.all}, ${row.probes.unanswered}`,
     time(row.gapMs),
+    time(row.manifestsMs),
     time(row.slowestMs),
     two(row),
     String(row.lost.length),
@@ -135,10 +150,12 @@ const tableOf = (head: readonly string[], rows: readonly string[][]): string[] =
 ];
 
 /** How many rows there are with a bound that was not kept; what is lost at the end counts as one. */
-export const brokenRows = ({ rows, changes, between, atEnd }: Found): number =>
-  [...rows.map(brokenBounds), ...changes.map(brokenChange), brokenBetween(between), atEnd.lost].filter(
+export const brokenRows = ({ rows, changes, between, parts }: Found): number =>
+  [...rows.map(brokenBounds), ...changes.map(brokenChange), brokenBetween(between), lostAtEnd(parts)].filter(
     (broken) => broken.length > 0,
   ).length;
+
+const lostAtEnd = (parts: readonly Part[]): string[] => parts.flatMap((part) => part.lostAtEnd ?? []);
 
 const mebibytes = (bytes: number): number => Math.round(bytes / 1024 ** 2);
 
@@ -149,22 +166,37 @@ function origin(found: Found): string {
   const parts = commits.map((commit) => {
     const names = [
       ...found.rows.filter((row) => row.commit === commit).map(({ step }) => nameOf(step)),
-      ...found.changes.filter((row) => row.commit === commit).map(({ name }) => `change: ${name}`),
+      ...found.changes.filter((row) => row.commit === commit).map(changeName),
     ];
     return `Of ${commit}: ${names.join("; ")}`;
   });
   return `Of several commits. ${parts.join(". ")}.`;
 }
 
-function summaryOf(found: Page): string {
-  const { where, rows, changes, left, leftChanges, acknowledged, atEnd } = found;
-  const broken = brokenRows(found);
-  const { count, bytes } = acknowledged;
+const bytesOf = (parts: readonly Part[]): number =>
+  mebibytes(parts.reduce((sum, { bytes }) => sum + bytes, 0));
+
+/** What of all that was acknowledged was read back as a whole: by each run at its end. */
+function readingOf(parts: readonly Part[]): string {
+  const read = parts.filter((part) => part.lostAtEnd !== undefined);
+  const others = parts.filter((part) => part.lostAtEnd === undefined);
   return [
-    `${where}. ${rows.length} faults, ${changes.length} changes; ${count} pushes were acknowledged (${mebibytes(bytes)} MiB).`,
-    atEnd.bytes > 0
-      ? `At the end ${mebibytes(atEnd.bytes)} MiB were read back, every byte: ${atEnd.lost.length} lost.`
-      : "They were not yet read back as a whole.",
+    ...(read.length > 0
+      ? [`At the end ${bytesOf(read)} MiB were read back, every byte: ${lostAtEnd(read).length} lost.`]
+      : []),
+    ...(others.length > 0
+      ? [`${bytesOf(others)} MiB, of a run that has not come to its end, were not read back as a whole.`]
+      : []),
+  ].join(" ");
+}
+
+function summaryOf(found: Page): string {
+  const { where, rows, changes, left, leftChanges, parts } = found;
+  const broken = brokenRows(found);
+  const count = parts.reduce((sum, part) => sum + part.count, 0);
+  return [
+    `${where}. ${rows.length} faults, ${changes.length} changes; ${count} pushes were acknowledged (${bytesOf(parts)} MiB).`,
+    readingOf(parts),
     broken === 0
       ? "Every bound was kept."
       : `In ${broken} of them a bound was not kept: the last column says which.`,
@@ -252,14 +284,16 @@ once it is started again, is killed on a leader that has not got the VIP, and on
 
 const CHANGES = `Each is one \`pulumi up\` with one thing changed, while the same load runs. Bounds: nothing acknowledged is lost;
 no pull fails after the client's own retries, and no push but for what is said below, and none for another reason; nothing is refused
-with 401 or 403, or answered with 500, at the first try either; \`GET /v2/\` through the VIP is never without an answer for 2 s; no registry is
+with 401 or 403, or answered with 500, at the first try either; \`GET /v2/\` through the VIP is never without an answer for 2 s, and no
+registry's manifest is asked for in vain for as long, each 1.2 s; no registry is
 refused by its store where its key is another one, and no connection where nginx is started anew; two nodes have the VIP for two
 seconds on end at most; nodes leave service, and nginx, registries, MinIO and keepalived are started anew, one after the other, each
 once the one before it is back; what does not become healthy goes back by itself, with one node touched. A changed configuration of keepalived comes on all
 nodes at once, as those that disagree about their virtual router both take the VIP ([decision 12](decisions/0012-changes-under-load.md)).
 Where MinIO's members change together, which the update says before, pulls may fail meanwhile, and pushes for 60 s. The last but one column
 counts the pushes and pulls that had to be tried again, and says why: where the VIP moves, what is under way on the front
-that it leaves ends with its connections.`;
+that it leaves ends with its connections. A row ends five seconds after its update, or with its pause once all is whole again: while the
+rest is waited for, and everything read back, requests are between faults, and have to succeed.`;
 
 const BOUNDS = `Bounds: nothing acknowledged is lost; no pull fails after the client's own retries, or none that was begun when the
 registry had answered again, where pulls are refused; the VIP leaves its holder where that is silent or without a front, or

@@ -22,6 +22,7 @@ const good: Row = {
 };
 
 const between: Between = {
+  before: "power: the VIP's holder",
   pushes: { all: 9, before: 1, after: 0 },
   pulls: { all: 30, before: 0, after: 0 },
   reasons: ["1× push: too slow"],
@@ -191,20 +192,28 @@ describe("bounds", () => {
   });
 
   test("hold between faults, too", () => {
-    expect(brokenBetween(between)).toEqual([]);
+    expect(brokenBetween([between])).toEqual([]);
     const failed = {
-      ...between,
+      before: "change: x",
       pushes: { all: 9, before: 3, after: 2 },
       pulls: { all: 9, before: 1, after: 1 },
+      reasons: ["2× push: too slow", "1× pull: too slow"],
     };
-    expect(brokenBetween(failed)).toEqual(["2 pushes failed", "1 pulls failed"]);
-    expect(betweenCells(failed).at(-1)).toBe("2 pushes failed; 1 pulls failed");
-    expect(betweenCells(between)).toHaveLength(cellsOf(good).length);
-    expect(brokenRows({ ...nothing, rows: [dated], between })).toBe(0);
-    const found = { ...nothing, rows: [{ ...dated, probes: 0 }], between: failed };
+    const texts = ['2 pushes failed before "change: x"', '1 pulls failed before "change: x"'];
+    expect(brokenBetween([between, failed])).toEqual(texts);
+    const cells = betweenCells([between, failed]);
+    expect(cells).toHaveLength(cellsOf(good).length);
+    expect([...cells.slice(2, 4), ...cells.slice(-2)]).toEqual([
+      "18, 4, 2",
+      "39, 1, 1",
+      "3× push: too slow; 1× pull: too slow",
+      texts.join("; "),
+    ]);
+    expect(brokenRows({ ...nothing, rows: [dated], between: [between] })).toBe(0);
+    const found = { ...nothing, rows: [{ ...dated, probes: 0 }], between: [between, failed] };
     expect(brokenRows(found)).toBe(2);
     // What is lost at the end is a row's worth.
-    expect(brokenRows({ ...found, atEnd: { bytes: 1, lost: ["a", "b"] } })).toBe(3);
+    expect(brokenRows({ ...found, parts: [{ count: 1, bytes: 1, lostAtEnd: ["a", "b"] }] })).toBe(3);
   });
 
   test("are the last column of the table", () => {
@@ -238,11 +247,10 @@ const whole: Page = {
     { step: { fault: "slow-disk", role: "holder" }, because: "there is no io.max", commit: dated.commit },
   ],
   notChanged: [{ name: "rebooted", because: "it is for platform x", commit: dated.commit }],
-  between,
+  between: [between],
   left: [{ fault: "drop", role: "etcd" }],
   leftChanges: ["a user's password"],
-  acknowledged: { count: 7, bytes: 3 * 1024 ** 2 },
-  atEnd: { bytes: 3 * 1024 ** 2, lost: [] },
+  parts: [{ count: 7, bytes: 3 * 1024 ** 2, lostAtEnd: [] }],
 };
 
 describe("the page", () => {
@@ -256,7 +264,15 @@ describe("the page", () => {
     expect(text).toContain("Of 0123456789ab.");
     expect(text).toContain("Left out: drop (etcd).");
     expect(text).toContain("Left out: a user's password.");
-    expect(page({ ...whole, atEnd: nothing.atEnd })).toContain("They were not yet read back as a whole.");
+  });
+
+  test("says how much was not read back as a whole, as its run has not come to its end", () => {
+    const unread = { count: 8, bytes: 5 * 1024 ** 2 };
+    const notRead = "5 MiB, of a run that has not come to its end, were not read back as a whole.";
+    expect(page({ ...whole, parts: [unread] })).toContain(`8 pushes were acknowledged (5 MiB). ${notRead}`);
+    expect(page({ ...whole, parts: [unread, ...whole.parts] })).toContain(
+      `15 pushes were acknowledged (8 MiB). At the end 3 MiB were read back, every byte: 0 lost. ${notRead}`,
+    );
   });
 
   test("says of which commit each row is, where they are of several", () => {

@@ -7,6 +7,7 @@ import {
   countsOf,
   inNone,
   longestGap,
+  longestInVain,
   longestOfTwo,
   lookedAt,
   pushFailures,
@@ -42,6 +43,16 @@ describe("the longest gap", () => {
     expect(longestGap([probe(1100, 10, 0)], "/v2/", { from: 1000, to: 3000 })).toBe(2000);
     expect(longestGap([probe(1100, 10)], "/v2/other", { from: 1000, to: 3000 })).toBe(2000);
   });
+});
+
+test("a path is in vain from the first to the last request on end without success", () => {
+  const asked = (...statuses: number[]): Probe[] =>
+    statuses.map((status, index) => probe(1000 + index * 1200, 10, status));
+  const span = { from: 0, to: 60_000 };
+  expect(longestInVain(asked(200, 0, 200, 503, 503, 200), "/v2/", span)).toBe(1200);
+  expect(longestInVain(asked(200, 503, 0, 503, 200), "/v2/", span)).toBe(2400);
+  expect(longestInVain(asked(503, 503, 503), "/v2/other", span)).toBe(0);
+  expect(longestInVain(asked(503, 503, 503), "/v2/", { from: 2000, to: 60_000 })).toBe(1200);
 });
 
 test("the slowest first byte counts those asked in the spans, and one without success as never", () => {

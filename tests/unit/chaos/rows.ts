@@ -30,10 +30,12 @@ export const plainRow: Row = {
 
 export const plainChange: ChangeRow = {
   name: "",
+  span: { from: 1000, to: 86_000 },
   pushes: { all: 9, before: 0, after: 0 },
   pulls: { all: 30, before: 0, after: 0 },
   probes: { all: 400, unanswered: 0 },
   gapMs: 900,
+  manifestsMs: 0,
   slowestMs: 90,
   secondsOfTwo: 0,
   longestOfTwoMs: 0,
