@@ -43,6 +43,8 @@ import { holdersOf } from "./vip";
 
 /** By when pushes and pulls that were begun are in the middle of their layers. */
 const UNDER_WAY_MS = 1000;
+/** So many while a fault lasts, until one is acknowledged. */
+const LARGE_PUSHES = 3;
 /** Soon enough for a request that must be refused to be asked again. */
 const REFUSAL_MS = 5000;
 /** How long it may take until somebody has the VIP, and Swarm a leader. */
@@ -87,6 +89,16 @@ function asking({ stage, client }: Going): Ask {
     );
 }
 
+/** A layer that cannot be pushed, as a few may not, says nothing of the next: one is to be acknowledged. */
+async function pushMeanwhile(
+  large: LargePushes,
+  repository: string | undefined,
+  until: number,
+): Promise<void> {
+  for (let left = LARGE_PUSHES; left > 0 && Date.now() < until; left--)
+    if (await large.push(large.sizes[2], repository)) return;
+}
+
 /** What is asked of the registry while a fault lasts. @param known where something is to be refused */
 async function askMeanwhile(going: Going, known: Known | undefined, at: number): Promise<Refusal> {
   const { stage, step, places, large, client } = going;
@@ -96,7 +108,7 @@ async function askMeanwhile(going: Going, known: Known | undefined, at: number):
     stage.load.hurry();
     // To the registry that is hurt: the front takes it to another one where it is gone.
     const hurt = stage.probed.find(({ node }) => places.some(({ host }) => host.name === node));
-    void large.push(large.sizes[2], hurt?.repository);
+    void pushMeanwhile(large, hurt?.repository, at + holdSeconds(step) * 1000);
   }
   if (refuses === undefined || refuses === "silence" || !known) return { problems: [] };
   const until = at + holdSeconds(step) * 1000;

@@ -22,11 +22,19 @@ const named = (kind: string) => instance.hosts.filter((host) => host.kind === ki
 /** When the load was hurried, in seconds from when the fault was begun. */
 let hurried: number[];
 let readBacks: number;
+/** The large layers that were pushed, by their sizes; and how many of those while the fault lasts fail. */
+let pushed: number[];
+let failing: number;
 
 function stage(): Stage {
   const large = {
     sizes: [1, 2, 3],
-    push: () => Promise.resolve(undefined),
+    push: (bytes: number) => {
+      pushed.push(bytes);
+      return Promise.resolve(
+        bytes === 3 && pushed.filter((one) => one === 3).length <= failing ? undefined : {},
+      );
+    },
     acknowledged: () => Promise.resolve({ count: 3, bytes: 6, meanwhile: 1 }),
   };
   const of = {
@@ -55,6 +63,8 @@ beforeEach(() => {
   vi.useFakeTimers({ now: 1_000_000 });
   hurried = [];
   readBacks = 0;
+  pushed = [];
+  failing = 0;
   vi.mocked(holdersOf).mockResolvedValue(["coreos1"]);
   vi.mocked(leaderOf).mockResolvedValue("coreos2");
   vi.mocked(recover).mockResolvedValue({ seconds: 20, problems: [] });
@@ -84,6 +94,19 @@ describe("a row", () => {
     expect(await secondsOf(kill)).toEqual([-1, 3, 8]);
     hurried = [];
     expect(await secondsOf(drop)).toEqual([-1, 3]);
+  });
+
+  test("pushes large layers while the fault lasts until one is acknowledged, three at most", async () => {
+    await rowOf(kill);
+    expect(pushed).toEqual([1, 2, 3]);
+    pushed = [];
+    failing = 1;
+    await rowOf(kill);
+    expect(pushed).toEqual([1, 2, 3, 3]);
+    pushed = [];
+    failing = 9;
+    await rowOf(kill);
+    expect(pushed).toEqual([1, 2, 3, 3, 3]);
   });
 
   test("is read back where it is whole, or where somebody answers", async () => {
