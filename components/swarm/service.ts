@@ -1,10 +1,8 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { Store } from "@moorage/hosts";
 import { createHash } from "node:crypto";
 import { Converged } from "../../providers/converged";
 import { freeName } from "../../providers/unrecorded";
-import type { ArgsOf } from "../../providers/inputs";
 import { labelText, stackLabel } from "./label";
 import type { Swarm } from "./swarm";
 
@@ -30,8 +28,8 @@ export interface SwarmServiceArgs {
   readonly after?: pulumi.Resource[];
   /** What comes before a change of it besides, where that is known only then. */
   readonly turn?: pulumi.Output<pulumi.Resource[]>;
-  /** MinIO, where the service is its member on a node; it counts as changed once what it has missed is healed. */
-  readonly memberOf?: { readonly node: string; readonly store: ArgsOf<Store> };
+  /** What runs before a change of it that is to be made. */
+  readonly hooks?: pulumi.ResourceHookBinding;
   readonly image: string;
   /** Placement constraints. */
   readonly constraints: string[];
@@ -89,6 +87,7 @@ export class SwarmService extends pulumi.ComponentResource {
       {
         parent: this,
         provider: args.swarm.provider,
+        hooks: args.hooks,
         dependsOn: args.turn?.apply((turn) => [...before, ...turn]) ?? before,
       },
     );
@@ -100,7 +99,6 @@ export class SwarmService extends pulumi.ComponentResource {
         service: name,
         fingerprint: this.fingerprint,
         timeoutSeconds: convergeSeconds,
-        ...(args.memberOf && { storageNode: args.memberOf.node, store: args.memberOf.store }),
       },
       // There is nothing to wait for before the service's new spec is in the Swarm.
       { parent: this, dependsOn: service },

@@ -85,6 +85,10 @@ describe("the object store", () => {
       ["minio-coreos3-converged", "store-order"],
     ]);
     expect(secretPaths(recorder.named("store-order").inputs)).toContain("common");
+    for (const node of ["coreos1", "coreos2", "coreos3", "coreos4"]) {
+      expect(recorder.named(`minio-${node}`).beforeUpdate, node).toHaveLength(1);
+      expect(recorder.named(`s3-${node === "coreos4" ? "front" : node}`).beforeUpdate, node).toEqual([]);
+    }
   });
 
   test("gives MinIO its root user as Docker secrets", () => {

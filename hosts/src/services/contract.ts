@@ -1,5 +1,5 @@
 /** Inputs and outputs of what watches over services. */
-import type { Connection, Store } from "../contract";
+import type { Connection } from "../contract";
 
 // Waiting for a service: all tasks of this very spec healthy.
 
@@ -10,10 +10,6 @@ export interface ConvergedInputs {
   /** Changes whenever the service's spec does. */
   readonly fingerprint: string;
   readonly timeoutSeconds: number;
-  /** MinIO, of which the service is a member: it has to be whole again before the next one's turn. */
-  readonly store?: Store;
-  /** The node on which it is. */
-  readonly storageNode?: string;
 }
 export type ConvergedOutputs = ConvergedInputs;
 
