@@ -5,7 +5,6 @@ import type { StorageConfig } from "../../config/services";
 import { accessKeyOf, Bucket } from "../../providers/bucket";
 import { PreviousKeys } from "../../providers/previousKeys";
 import { RollingOrder } from "../../providers/rollingOrder";
-import { onceSpared } from "../../providers/spared";
 import { StorageOrder } from "../../providers/storageOrder";
 import type { ConnectionArgs } from "../machine/access";
 import { digestOf, shapeOf, SwarmService, turnAfter, type SwarmServiceArgs } from "../swarm/service";
@@ -141,7 +140,7 @@ export class ObjectStore extends pulumi.ComponentResource {
           },
           // Two of them away at once would cost the write quorum.
           turn: turnAfter(services.at(-1), order.oneByOne),
-          hooks: onceSpared(node, store, order.oneByOne),
+          memberOf: { node, store, oneByOne: order.oneByOne },
         },
         { parent: this },
       );

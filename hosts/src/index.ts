@@ -16,7 +16,6 @@ export { previousHashes } from "./previous-hashes";
 export { converged } from "./services/converged";
 export { rollingOrder } from "./services/rolling";
 export { swept } from "./services/swept";
-export { storageSpares } from "./storage/spare";
 export { removeUnrecorded } from "./services/unrecorded";
 export type { NamedKind } from "./services/unrecorded";
 export { bucket } from "./storage/bucket";

@@ -23,8 +23,6 @@ export interface Registered {
   readonly dependencies: readonly string[];
   readonly custom: boolean;
   readonly protect: boolean;
-  /** Names of what runs before it is changed. */
-  readonly beforeUpdate: readonly string[];
 }
 
 export interface RecorderOptions {
@@ -55,11 +53,6 @@ export class Recorder implements pulumi.runtime.Mocks {
     await pulumi.runtime.setMocks(this, "moorage", "dev", true, "organization");
     const monitor = pulumi.runtime.getMonitor() as unknown as MockMonitor;
     const { registerResource, registerResourceOutputs } = monitor;
-    // Pulumi's mocks know of hooks on resources, and of no way to register them.
-    Object.assign(monitor, {
-      registerResourceHook: (_request: unknown, callback: (error: null, answer: object) => void) =>
-        callback(null, {}),
-    });
     monitor.registerResource = (request: RegisterResourceRequest, callback) => {
       this.arriving = arrived(request);
       return registerResource.call(monitor, request, callback);
@@ -152,7 +145,6 @@ function arrived(request: RegisterResourceRequest) {
     dependencies: [...new Set(request.getDependenciesList().map(nameOf))].sort(),
     custom: request.getCustom(),
     protect: request.getProtect() ?? false,
-    beforeUpdate: request.getHooks()?.getBeforeUpdateList() ?? [],
   };
   return { registered, secretOutputs: request.getAdditionalsecretoutputsList() };
 }

@@ -1,5 +1,5 @@
 /** Inputs and outputs of what watches over services. */
-import type { Connection } from "../contract";
+import type { Connection, Store } from "../contract";
 
 // Waiting for a service: all tasks of this very spec healthy.
 
@@ -29,6 +29,21 @@ export interface StorageOrderInputs {
 export interface StorageOrderOutputs extends StorageOrderInputs {
   readonly oneByOne: boolean;
 }
+
+// When a member of MinIO is changed.
+
+export interface StorageTurnInputs {
+  /** The member's node. */
+  readonly node: string;
+  readonly store: Store;
+  /** Changes whenever the member's service does. */
+  readonly fingerprint: string;
+  /** The fingerprint of what the member was seen to run as last; absent in a preview, and before it ever ran. */
+  readonly recorded?: string;
+  /** Whether it is changed while the others serve. */
+  readonly oneByOne: boolean;
+}
+export type StorageTurnOutputs = StorageTurnInputs;
 
 // In which order services are changed that stand in for each other.
 

@@ -96,7 +96,9 @@ export const converged: Operation<ConvergedInputs, ConvergedOutputs> = {
     return diffOf(state, inputs, { replace: ["service"] });
   },
   update(_id, state, inputs) {
-    return state.fingerprint === inputs.fingerprint ? Promise.resolve(withoutProvider(inputs)) : ensure(inputs);
+    return state.fingerprint === inputs.fingerprint
+      ? Promise.resolve(withoutProvider(inputs))
+      : ensure(inputs);
   },
   delete() {
     return Promise.resolve();

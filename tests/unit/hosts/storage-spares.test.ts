@@ -1,7 +1,8 @@
 import * as fs from "node:fs";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { Cluster, Store } from "../../../hosts/src/contract";
+import type { Cluster, StorageTurnInputs, Store } from "../../../hosts/src/contract";
 import { storageSpares } from "../../../hosts/src/storage/spare";
+import { storageTurn } from "../../../hosts/src/storage/turn";
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { outOfService } from "../../../hosts/src/swarm/out-of-service";
 import { row } from "../../../hosts/src/swarm/turn";
@@ -216,6 +217,38 @@ describe.skipIf(!canSandbox)("a member of MinIO that is to be changed", () => {
     const store: Store = { storageNodes, services: { a: "store", b: "store", c: "store" } };
     return { all, store, minio: new Minio(all) };
   }
+
+  it("waits where it was not seen yet to run as what is wanted, and the others go on serving", async () => {
+    const { store, minio } = await members();
+    minio.says(refused);
+    const inputs = { node: "a", store, fingerprint: "f2", recorded: "f1", oneByOne: true };
+    const changes = (now: StorageTurnInputs) =>
+      storageTurn.diff({ ...inputs, fingerprint: "f2" }, now).changes;
+    const noWait: StorageTurnInputs[] = [
+      { ...inputs, oneByOne: false },
+      { ...inputs, recorded: "f2" },
+      { ...inputs, recorded: undefined },
+    ];
+    for (const each of noWait) {
+      await storageTurn.create(each);
+      await storageTurn.update("a", inputs, each);
+    }
+    expect(minio.asked).toEqual([]);
+    expect(noWait.map(changes)).toEqual([true, false, false]);
+    // An update was cut off after it had waited, and before the member was another one.
+    expect(changes(inputs)).toBe(true);
+    expect(changes({ ...inputs, recorded: undefined, fingerprint: "f3" })).toBe(true);
+    for (const turn of [() => storageTurn.create(inputs), () => storageTurn.update("a", inputs, inputs)]) {
+      minio.says(refused);
+      minio.asked.length = 0;
+      let done = false;
+      const waits = turn().then(() => (done = true));
+      await expect.poll(() => new Set(minio.asked).size, { timeout: 10_000 }).toBe(3);
+      expect(done).toBe(false);
+      minio.says(0);
+      await waits;
+    }
+  }, 40_000);
 
   it("waits for another that does not run, the first one included", async () => {
     const { all, store } = await members();

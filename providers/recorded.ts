@@ -31,5 +31,17 @@ export function freeName(
   return new Promise((resolve, reject) => void ready.apply(() => free().then(resolve, reject)));
 }
 
+/**
+ * The fingerprint of what a service was seen to run as last; none in a preview, which leaves the state alone, and before
+ * it ever ran.
+ */
+export async function recordedFingerprint(service: string): Promise<string | undefined> {
+  if (pulumi.runtime.isDryRun()) {
+    return undefined;
+  }
+  recorded ??= recordedSwarm(stackReference());
+  return (await recorded).converged.get(service);
+}
+
 /** Read once: every service asks. */
 let recorded: Promise<RecordedSwarm> | undefined;
