@@ -115,7 +115,7 @@ export class SwarmService extends pulumi.ComponentResource {
     const before = turn?.apply((turn) => [...known, ...turn]) ?? known;
     if (memberOf === undefined) return before;
     const { fingerprint, serviceName } = this;
-    const recorded = recordedFingerprint(serviceName);
+    const recorded = recordedFingerprint(serviceName, swarm.joined);
     const options = { parent: this, dependsOn: before };
     return [new StorageTurn(`${serviceName}-turn`, { ...memberOf, fingerprint, recorded }, options)];
   }

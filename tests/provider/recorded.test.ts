@@ -38,8 +38,9 @@ test("a name waits for the Swarm and depends on no member of it, with which its 
 test("what a service was seen to run as is told by the state, which a preview leaves alone", async () => {
   const mocks = { newResource: () => ({ id: "id", state: {} }), call: () => ({}) };
   await pulumi.runtime.setMocks(mocks, "moorage", "dev", false, "organization");
-  expect(await recordedFingerprint("known")).toBe("f1");
-  expect(await recordedFingerprint("new")).toBeUndefined();
+  const ready = pulumi.output(["n1"]);
+  expect(await recordedFingerprint("known", ready)).toBe("f1");
+  expect(await recordedFingerprint("new", ready)).toBeUndefined();
   await pulumi.runtime.setMocks(mocks, "moorage", "dev", true, "organization");
-  expect(await recordedFingerprint("known")).toBeUndefined();
+  expect(await recordedFingerprint("known", ready)).toBeUndefined();
 });
