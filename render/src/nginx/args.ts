@@ -31,7 +31,7 @@ export interface NginxArgs {
    * only one that one of them has. @default none is asked
    */
   readonly fronts?: readonly string[];
-  /** `rightsScript()`; beside it stand the users' module, `users.js`, and `pickScript()`, `pick.js`. */
+  /** `rightsScript()`; beside it stand the users' module, `users.js`, and `pickScript()` of the same registries, `pick.js`. */
   readonly rightsPath: string;
   /** Who may ask for the front's own health; others are told that there is no such path. */
   readonly healthFrom?: readonly string[];
