@@ -2,7 +2,7 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { disksOf, loopOf } from "../disks";
-import { LabError, must, readIf, run } from "../exec";
+import { LabError, must, readIf, run, waitFor, type Finished } from "../exec";
 import { consoleCommand, leaderPid } from "../hosts";
 import { groupOf, groupsBelow, handDown, isUnified, processesOf, setIn } from "./cgroups";
 import { shellIn, type Place } from "./place";
@@ -31,7 +31,8 @@ export async function dataFolder(place: Place): Promise<string> {
   const pid = await leaderPid(place.host);
   if (pid === undefined) throw new LabError(`${place.host.name} is off: switch it on first`);
   // Binds of folders in it have longer names.
-  const [folder] = mountsOf(pid, number).sort((one, other) => one.length - other.length);
+  const folders = mountsOf(pid, number).map(({ target }) => target);
+  const [folder] = folders.sort((one, other) => one.length - other.length);
   if (folder !== undefined) return folder;
   throw new LabError(`${place.host.name} has no file system of ${device} mounted`);
 }
@@ -85,6 +86,12 @@ export async function isSlow(place: Place): Promise<boolean> {
   }
 }
 
+/**
+ * What a full disk may have left, in MiB: a push that was under way gives its room back when it ends, after which nobody
+ * takes it again.
+ */
+export const LEFT_MIB = 48;
+
 /** Takes every byte of the data disk, also those kept for root. */
 export async function fillUp(place: Place): Promise<void> {
   const file = `${await dataFolder(place)}/${FILL}`;
@@ -92,7 +99,7 @@ export async function fillUp(place: Place): Promise<void> {
     `free=$(df --output=avail -B1 "$(dirname ${file})" | tail -n 1)`,
     `fallocate -l "$free" ${file}.1 || fallocate -l "$((free - 33554432))" ${file}.1`,
     `cat /dev/zero > ${file}.2`,
-    `[ "$(df --output=avail -B1 "$(dirname ${file})" | tail -n 1)" -lt 1048576 ]`,
+    `[ "$(df --output=avail -B1 "$(dirname ${file})" | tail -n 1)" -lt ${LEFT_MIB * 1024 ** 2} ]`,
   ].join("\n");
   const done = await shellIn(place, `{ ${line}\n} 2>/dev/null`, 60);
   if (done.code !== 0) throw new LabError(`the data disk of ${place.host.name} does not fill up`);
@@ -113,29 +120,60 @@ export async function setReadOnly(place: Place, readOnly: boolean): Promise<void
   const { number } = await dataDiskOf(place);
   const mode = readOnly ? "ro" : "rw";
   for (const pid of oneOfEachNamespace(processesOf(groupOf(place, "systemd")))) {
-    for (const target of mountsOf(pid, number)) {
-      await remount(pid, target, mode);
+    for (const mount of mountsOf(pid, number)) {
+      await remount(mount, mode, mountIn(pid));
     }
   }
 }
 
-const TRIES = 5;
+/** Whether a process sees the host's data disk, and can write through none of its mounts. */
+export async function isReadOnly(place: Place, pid: number): Promise<boolean> {
+  const mounts = mountsOf(pid, (await dataDiskOf(place)).number);
+  return mounts.length > 0 && mounts.every(({ readOnly }) => readOnly);
+}
 
-/** A mount through which a file is open for writing stays as it is: the kernel refuses, and so it says "busy". */
-async function remount(pid: number, target: string, mode: "ro" | "rw"): Promise<void> {
-  // With the processes' names too: what mounts reads /proc.
-  const enter = ["-t", String(pid), "-m", "-p"];
+/** How long a file may be open for writing, of a layer that is being pushed; and etcd's, which always is. */
+const BUSY_MS = 10_000;
+const ALWAYS_BUSY_MS = 1500;
+const ETCD = "/etcd";
+
+/** Runs a program that mounts, where the mount is; undefined where nobody is there any more. */
+type MountProgram = (args: readonly string[]) => Promise<Finished | undefined>;
+
+const mountIn =
+  (pid: number): MountProgram =>
+  async (args) => {
+    // With the processes' names too: what mounts reads /proc.
+    const done = await run("nsenter", ["-t", String(pid), "-m", "-p", ...args]);
+    return fs.existsSync(`/proc/${pid}`) ? done : undefined;
+  };
+
+/**
+ * A mount through which a file is open for writing stays as it is: the kernel refuses, and so it says "busy".
+ * @throws LabError where it stays so, and is not etcd's
+ */
+export async function remount(
+  { root, target }: Mount,
+  mode: "ro" | "rw",
+  inPlace: MountProgram,
+  busyMs = BUSY_MS,
+): Promise<void> {
   const command = ["mount", "-o", `remount,bind,${mode}`, target];
   let said = "";
-  for (let attempt = 0; attempt < TRIES; attempt++) {
+  const attempt = async (): Promise<true | undefined> => {
+    const words: string[] = [];
     for (const program of [[], ["busybox"]]) {
-      const done = await run("nsenter", [...enter, ...program, ...command]);
-      if (done.code === 0 || !fs.existsSync(`/proc/${pid}`)) return;
-      said = done.output;
+      const done = await inPlace([...program, ...command]);
+      if (done === undefined || done.code === 0) return true;
+      words.push(done.output.trim());
     }
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  if (!/busy/.test(said)) throw new LabError(`${target} cannot be remounted ${mode}: ${said.trim()}`);
+    said = words.join(" / ");
+    return undefined;
+  };
+  const isEtcds = root === ETCD;
+  if (await waitFor(attempt, isEtcds ? Math.min(ALWAYS_BUSY_MS, busyMs) : busyMs)) return;
+  if (!isEtcds || !/resource busy|is busy/i.test(said))
+    throw new LabError(`${target} cannot be remounted ${mode}: ${said}`);
 }
 
 /** One process of every mount namespace among them. */
@@ -152,14 +190,29 @@ function oneOfEachNamespace(pids: readonly number[]): number[] {
   return [...found.values()];
 }
 
-/** Where a process sees a device mounted. @param number `MAJOR:MINOR` */
-export function mountsIn(mountinfo: string, number: string): string[] {
-  const rows = mountinfo.split("\n").map((line) => line.split(" "));
-  const targets = rows.filter((row) => row[2] === number).map((row) => row[4] ?? "");
-  return [...new Set(targets)].map((target) =>
-    target.replace(/\\([0-7]{3})/g, (_all, octal: string) => String.fromCharCode(parseInt(octal, 8))),
-  );
+/** Where a device, or a folder of it, is mounted. */
+export interface Mount {
+  /** The folder. */
+  readonly root: string;
+  readonly target: string;
+  readonly readOnly: boolean;
 }
 
-const mountsOf = (pid: number, number: string): string[] =>
+const plain = (name: string): string =>
+  name.replace(/\\([0-7]{3})/g, (_all, octal: string) => String.fromCharCode(parseInt(octal, 8)));
+
+/** Where a process sees a device mounted; of several in one place, the uppermost. @param number `MAJOR:MINOR` */
+export function mountsIn(mountinfo: string, number: string): Mount[] {
+  const rows = mountinfo.split("\n").map((line) => line.split(" "));
+  const found = rows
+    .filter((row) => row[2] === number)
+    .map(([, , , root = "", target = "", options = ""]): Mount => ({
+      root: plain(root),
+      target: plain(target),
+      readOnly: options.split(",").includes("ro"),
+    }));
+  return [...new Map(found.map((mount) => [mount.target, mount])).values()];
+}
+
+const mountsOf = (pid: number, number: string): Mount[] =>
   mountsIn(readIf(`/proc/${pid}/mountinfo`) ?? "", number);

@@ -1,6 +1,6 @@
 /** Whether a fault does to its nodes what it says: a row in which nothing was hurt proves nothing. */
 import { run, startTime, waitFor } from "../../lab/exec";
-import { dataFolder, isSlow } from "../../lab/faults/dataDisk";
+import { dataFolder, isReadOnly, isSlow, LEFT_MIB } from "../../lab/faults/dataDisk";
 import { frozenIn } from "../../lab/faults/freezer";
 import { shellIn, type Place } from "../../lab/faults/place";
 import { processesOfProgram, programNamed, type ProgramName } from "../../lab/faults/processes";
@@ -59,10 +59,16 @@ async function looksAt(
     case "slow-disk":
       return [async () => ((await isSlow(place)) ? undefined : "small writes are fast")];
     case "full-disk":
-      return [() => writable(place, (file) => `dd if=/dev/zero of=${file} bs=1M count=2 conv=fsync`)];
+      return [
+        () => writable(place, (file) => `dd if=/dev/zero of=${file} bs=1M count=${LEFT_MIB} conv=fsync`),
+      ];
     case "read-only-disk": {
       const etcd = killsEtcd(fault, hurt) ? [await ended(place, "etcd")] : [];
-      return [() => writable(place, (file) => `touch ${file}`), ...etcd];
+      return [
+        () => writable(place, (file) => `touch ${file}`),
+        () => writtenThrough(place, "minio"),
+        ...etcd,
+      ];
     }
     case "corrupt":
       // Where no file of MinIO's was changed the fault has said so itself, also where none was there to be lost.
@@ -126,6 +132,15 @@ async function writable(place: Place, write: (file: string) => string): Promise<
   const line = `${write(file)} 2>/dev/null; code=$?; rm -f ${file} 2>/dev/null; exit $code`;
   const { code } = await shellIn(place, line);
   return code === 0 ? "its data disk can be written" : undefined;
+}
+
+/** A container has mounts of its own, which stay as they are while a file is open for writing. */
+async function writtenThrough(place: Place, program: ProgramName): Promise<string | undefined> {
+  const cannot = async (): Promise<boolean> => {
+    const [pid] = await processesOfProgram(place, program);
+    return pid !== undefined && isReadOnly(place, pid);
+  };
+  return (await within(AT_ONCE_MS, cannot)) ? undefined : `${program} can write to it`;
 }
 
 const etcdUnit = "moorage-etcd.service";

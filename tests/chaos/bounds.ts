@@ -15,7 +15,7 @@ export interface Row {
   readonly span: Span;
   readonly pushes: Counts;
   readonly pulls: Counts;
-  /** Pushes begun from 3 s after the fault on, before it was taken back or mended, that succeeded. */
+  /** Pushes begun from 3 s after the fault was done, before it was taken back or mended, that succeeded. */
   readonly pushed: number;
   /** All of the row that did not. */
   readonly failures: readonly PushFailure[];
@@ -36,11 +36,17 @@ export interface Row {
   readonly elsewhere: boolean;
   /** Milliseconds without an answer to `GET /v2/`. */
   readonly gapMs: number;
-  /** The slowest first byte of `GET /v2/` and a manifest, from 3 s after the fault, while it lasted. */
+  /**
+   * The slowest first byte of `GET /v2/` and a manifest while the fault lasted, from 3 s after it was done, or after it
+   * was begun where it hurts from then on.
+   */
   readonly slowestMs: number;
   /** The same, from when it was taken back until all was whole. */
   readonly slowestAfterMs: number;
+  /** On end, by the clock's, in which more than one node had the VIP. */
   readonly secondsOfTwo: number;
+  /** The same as finer looks tell, which is never less than it was. */
+  readonly longestOfTwoMs: number;
   /** Acknowledged by the registry, or by etcd, and not there afterwards, or other than it was. */
   readonly lost: readonly string[];
   /** From when it was taken back, or from the fault where nothing takes it back; undefined where it did not come. */
@@ -71,10 +77,16 @@ type Hurting = Pick<Row, "step" | "roles">;
 const isHolderAlone = ({ step, roles }: Hurting): boolean =>
   (step.count ?? 1) === 1 && roles.includes("holder");
 
+/** Programs without which a node is no front. */
+const ofFront: readonly (string | undefined)[] = ["keepalived", "nginx"];
+
 /** Whether the fault takes the VIP's holder away, for everybody and at once. */
 const takesHolder = (row: Hurting): boolean =>
   isHolderAlone(row) &&
-  (silencing.includes(row.step.fault) || row.step.choice === "keepalived" || row.step.choice === "nginx");
+  (silencing.includes(row.step.fault) || ofFront.includes(row.step.choice) || killsDocker(row.step));
+
+/** Docker that is frozen leaves its containers alone; one that is started again ends them. */
+const killsDocker = ({ fault, choice }: Step): boolean => fault === "kill" && choice === "docker";
 
 /**
  * Whether the VIP has to leave the node. One that hears nothing goes on saying that it lives, until its own check has it
@@ -128,22 +140,24 @@ export function brokenBounds(row: Row): string[] {
   if ((step.count ?? 1) === 1) broken.push(...brokenForOne(row));
   broken.push(...brokenPushes(step, row.failures));
   if (row.large.count === 0) broken.push("no new large layer was acknowledged");
-  if (row.secondsOfTwo > TWO_SECONDS) broken.push(`two holders of the VIP for ${row.secondsOfTwo} s`);
+  if (row.secondsOfTwo > TWO_SECONDS)
+    broken.push(`two holders of the VIP in ${row.secondsOfTwo} seconds on end`);
   if (row.strengthSeconds === undefined) broken.push("not at full strength");
   if (command !== undefined && step.remedy === undefined) broken.push(`not by itself, but by ${command}`);
   return [...broken, ...tooLittle(row), ...row.problems];
 }
 
-/** How requests went while nothing was hurt or changed. */
+/** How requests went while nothing was hurt or changed, up to the beginning of a row. */
 export interface Between {
+  /** The row's name. */
+  readonly before: string;
   readonly pushes: Counts;
   readonly pulls: Counts;
   readonly reasons: readonly string[];
 }
 
-export function brokenBetween({ pushes, pulls }: Between): string[] {
-  return [
-    ...(pushes.after > 0 ? [`${pushes.after} pushes failed`] : []),
-    ...(pulls.after > 0 ? [`${pulls.after} pulls failed`] : []),
-  ];
-}
+export const brokenBetween = (between: readonly Between[]): string[] =>
+  between.flatMap(({ before, pushes, pulls }) => [
+    ...(pushes.after > 0 ? [`${pushes.after} pushes failed before "${before}"`] : []),
+    ...(pulls.after > 0 ? [`${pulls.after} pulls failed before "${before}"`] : []),
+  ]);

@@ -21,7 +21,7 @@ const patterns: readonly [RegExp, Cause][] = [
   [/\b50[234]\b|service unavailable|bad gateway|unavailable/i, "unavailable"],
   [/connection refused|no route to host|(host|network) is unreachable/i, "noFront"],
   [/connection reset|broken pipe|\bEOF\b|use of closed network connection/i, "cut"],
-  [/timeout|deadline|not done after/i, "slow"],
+  [/timeout|timed out|deadline|not done after/i, "slow"],
 ];
 
 export function causeOf(error: string): Cause {

@@ -3,19 +3,26 @@ import type { Expected } from "./causes";
 import type { Probe } from "./client/probe";
 import type { Large } from "./large";
 import type { Outcome } from "./load";
-import { seldomLooked, type Counts, type Looked } from "./measure";
+import { seldomLooked, type Counts, type Looked, type Span } from "./measure";
 
 export interface ChangeRow {
   readonly name: string;
+  /** From before the update until it was over for what was under way then; where it takes a pause, until all was whole. */
+  readonly span: Span;
   readonly pushes: Counts;
   readonly pulls: Counts;
   /** Requests on new connections, and those of them that got nothing or an error. */
   readonly probes: { readonly all: number; readonly unanswered: number };
   /** Milliseconds without an answer to `GET /v2/`. */
   readonly gapMs: number;
+  /** For which a registry's manifest was asked for in vain on end. */
+  readonly manifestsMs: number;
   /** Slowest first byte of those that were answered. */
   readonly slowestMs: number;
+  /** On end, by the clock's, in which more than one node had the VIP. */
   readonly secondsOfTwo: number;
+  /** The same as finer looks tell, which is never less than it was. */
+  readonly longestOfTwoMs: number;
   /** Seconds in which it was looked who has the VIP. */
   readonly looks: Looked;
   /** New layers that MinIO keeps in files of their own. */
@@ -52,7 +59,10 @@ export function brokenChange(row: ChangeRow): string[] {
   if (row.pushesGoOn && row.pushes.after > 0) broken.push(`${row.pushes.after} pushes failed`);
   if (row.gapMs >= (pauseSeconds === undefined ? GAP_MS : PAUSE_SECONDS * 1000))
     broken.push(`a gap of ${(row.gapMs / 1000).toFixed(1)} s`);
-  if (row.secondsOfTwo > TWO_SECONDS) broken.push(`two holders of the VIP for ${row.secondsOfTwo} s`);
+  if (pauseSeconds === undefined && row.manifestsMs >= GAP_MS)
+    broken.push(`a manifest was asked for in vain for ${(row.manifestsMs / 1000).toFixed(1)} s`);
+  if (row.secondsOfTwo > TWO_SECONDS)
+    broken.push(`two holders of the VIP in ${row.secondsOfTwo} seconds on end`);
   if (row.large.count === 0) broken.push("no new large layer was acknowledged");
   else if (row.large.meanwhile === 0 && pauseSeconds === undefined)
     broken.push("no large layer begun meanwhile was acknowledged");

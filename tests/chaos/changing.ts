@@ -4,8 +4,18 @@ import { reasonsOf, unexpected } from "./causes";
 import { refusals, turnedAway, type ChangeRow } from "./changeRow";
 import { urnsOf, type Change, type Edit, type Later, type Watch } from "./changes";
 import { watchPause } from "./pause";
-import { countsOf, longestGap, lookedAt, secondsOfTwo, slowestFirstByte, type Span } from "./measure";
+import {
+  countsOf,
+  longestGap,
+  longestInVain,
+  longestOfTwo,
+  lookedAt,
+  secondsOfTwo,
+  slowestFirstByte,
+  type Span,
+} from "./measure";
 import type { LargePushes } from "./large";
+import { manifestOf } from "./probed";
 import type { Stage } from "./stage";
 import { watchAll, watchRestarts } from "./turns";
 import { holdersOf } from "./vip";
@@ -104,6 +114,11 @@ async function missingIn(stage: Stage): Promise<readonly string[]> {
   return whole === undefined ? missing : [];
 }
 
+/** The same, and when that was known. */
+async function missingUntil(stage: Stage): Promise<{ missing: readonly string[]; until: number }> {
+  return { missing: await missingIn(stage), until: Date.now() };
+}
+
 /** The one node that has the VIP. */
 async function holderOf(stage: Stage): Promise<string> {
   const one = async (): Promise<string | undefined> => {
@@ -116,7 +131,7 @@ async function holderOf(stage: Stage): Promise<string> {
 }
 
 /** What clients saw from before the update until it was over. */
-function figures({ probes, load, vip, say }: Stage, change: Change, span: Span) {
+function figures({ probes, probed, load, vip, say }: Stage, change: Change, span: Span) {
   const { from, to } = span;
   const within = probes.filter(({ at }) => at >= from && at <= to);
   const good = within.filter(({ status }) => status === 200);
@@ -131,8 +146,10 @@ function figures({ probes, load, vip, say }: Stage, change: Change, span: Span) 
     pulls: countsOf(outcomes, "pull", span),
     probes: { all: within.length, unanswered: within.length - good.length },
     gapMs: longestGap(probes, "/v2/", span),
+    manifestsMs: Math.max(0, ...probed.map((one) => longestInVain(probes, manifestOf(one), span))),
     slowestMs: slowestFirstByte(good, [span]),
     secondsOfTwo: secondsOfTwo(vip.samples, span),
+    longestOfTwoMs: longestOfTwo(vip.samples, span),
     looks: lookedAt(vip.samples, span),
     reasons: reasonsOf(outcomes),
     problems: [
@@ -196,13 +213,19 @@ async function measured(stage: Stage, lab: TestLab, change: Change): Promise<Mea
   // Nobody waits for it yet where the next change fails.
   const onLater: Later = (found) => later.push(found.catch((error: unknown) => [String(error)]));
   const over = await watched(stage, lab, change, onLater);
-  const [found, missing, read] = await Promise.all([over.ended(), missingIn(stage), readAfter(stage, over)]);
+  const [found, { missing, until }, read] = await Promise.all([
+    over.ended(),
+    missingUntil(stage),
+    readAfter(stage, over),
+  ]);
   // What was under way belongs to the row, however it ends.
   await stage.load.settled();
-  const seen = figures(stage, change, over.span);
+  const span = change.pauses ? { ...over.span, to: until } : over.span;
+  const seen = figures(stage, change, span);
   const { name, pushesGoOn, expects } = change;
   const row: ChangeRow = {
     name,
+    span,
     ...seen,
     ...read,
     pushesGoOn,

@@ -1,5 +1,5 @@
 /** Which state of the code a row is of. */
-import { run } from "../../lab/exec";
+import { LabError, run } from "../../lab/exec";
 import { checkout } from "../../lab/instance";
 
 /** What is not of one commit, and of which no two runs are known to be alike. */
@@ -23,3 +23,11 @@ export async function commitOf(folder = checkout()): Promise<string> {
 /** Whether rows of it are all of the same code. */
 export const isOneCommit = (commits: readonly string[]): boolean =>
   commits.length === 1 && commits.every((commit) => /^[0-9a-f]+$/.test(commit));
+
+/** @throws LabError where a run of that code would take hours, and could not be published */
+export function mustBePublishable(commit: string): void {
+  if (!isOneCommit([commit]))
+    throw new LabError(
+      `this is ${commit}, of which nothing is published: commit it, or give --only or --out, which write elsewhere`,
+    );
+}

@@ -6,6 +6,8 @@ import type { Place } from "../../lab/faults/place";
 
 /** The beginning of an `xl.meta`: when its latest version was written, and the checksum of what is noted about it. */
 const HEAD_BYTES = 64;
+/** After so many files whatever else waits has its turn. */
+const AT_A_TIME = 100;
 
 /** The head of each object's file, by its path below the drive's folder; one that is gone by now has none. */
 export async function headsOn(
@@ -16,7 +18,16 @@ export async function headsOn(
   const pid = await leaderPid(host);
   if (pid === undefined) return new Map();
   const root = path.join(`/proc/${pid}/root`, drive);
-  return new Map(objects.map((object) => [object, headOf(path.join(root, object))]));
+  return headsIn(root, objects);
+}
+
+export async function headsIn(folder: string, objects: readonly string[]): Promise<Map<string, string>> {
+  const heads = new Map<string, string>();
+  for (const object of objects) {
+    if (heads.size % AT_A_TIME === 0) await new Promise(setImmediate);
+    heads.set(object, headOf(path.join(folder, object)));
+  }
+  return heads;
 }
 
 export function headOf(file: string): string {

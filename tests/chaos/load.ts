@@ -147,18 +147,19 @@ export class Load {
   }
 
   /** An acknowledged image is in the ledger before this returns; one that was not is nothing. */
-  private async send(client: Host, image: Image): Promise<Entry | undefined> {
+  private send(client: Host, image: Image): Promise<Entry | undefined> {
     const { skopeo, ledger } = this.options;
     const { number, seed, sizes, repository = `chaos/${client.name}-${number % 8}` } = image;
     const folder = path.join(this.options.folder, `push-${number}`);
-    const made = writeImage(folder, seed, sizes);
-    const tag = `t${number}`;
-    const ok = await this.timed("push", client, () => skopeo.push(client, folder, `${repository}:${tag}`));
-    fs.rmSync(folder, { recursive: true, force: true });
-    if (!ok) return undefined;
-    const entry: Entry = { ...made, repository, tag, seed, at: Date.now() };
-    ledger.add(entry);
-    return entry;
+    return this.guarded("push", client, folder, async () => {
+      const made = writeImage(folder, seed, sizes);
+      const tag = `t${number}`;
+      const copy = (): Promise<Copied> => skopeo.push(client, folder, `${repository}:${tag}`);
+      if (!(await this.timed("push", client, copy))) return undefined;
+      const entry: Entry = { ...made, repository, tag, seed, at: Date.now() };
+      ledger.add(entry);
+      return entry;
+    });
   }
 
   /** By digest; every fourth one by its tag, which the repository's list of tags must have. */
@@ -168,7 +169,7 @@ export class Load {
     const { repository, tag, digest } = entry;
     const number = this.count++;
     const folder = path.join(this.options.folder, `pull-${number}`);
-    await this.timed("pull", client, async () => {
+    const copy = async (): Promise<Copied> => {
       const byTag = number % 4 === 0;
       const listed = byTag ? await skopeo.list(client, repository, tag) : undefined;
       if (listed?.ok === false) return listed;
@@ -177,8 +178,27 @@ export class Load {
       const retries = copied.retries + (listed?.retries ?? 0);
       const error = wrong.length > 0 ? wrong.join("; ") : (copied.error ?? listed?.error);
       return { ok: copied.ok && wrong.length === 0, retries, ...(error === undefined ? {} : { error }) };
-    });
-    fs.rmSync(folder, { recursive: true, force: true });
+    };
+    await this.guarded("pull", client, folder, () => this.timed("pull", client, copy));
+  }
+
+  /** What this machine cannot do, as on a full disk, must not end the run, nor be taken for a success. */
+  private async guarded<T>(
+    kind: Outcome["kind"],
+    client: Host,
+    folder: string,
+    work: () => Promise<T>,
+  ): Promise<T | undefined> {
+    try {
+      const done = await work();
+      fs.rmSync(folder, { recursive: true, force: true });
+      return done;
+    } catch (error) {
+      const now = Date.now();
+      const failed = { ok: false, retries: 0, error: String(error) };
+      this.outcomes.push({ ...failed, kind, client: client.name, start: now, end: now });
+      return undefined;
+    }
   }
 
   private timed(kind: Outcome["kind"], client: Host, work: () => Promise<Copied>): Promise<boolean> {

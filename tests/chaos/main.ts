@@ -4,7 +4,7 @@
  * `CHAOS="--only power,freeze minio"` takes some of them, `--only change` all changes, which go there alone; `--from "kill etcd"`
  * goes on from there with the rows that were kept before it; `--out FILE` writes elsewhere. With MOORAGE_LAB that lab is used,
  * and kept. Where anything of it was not done, or cannot be done here, that is a failure, but for what `--only` leaves out, or
- * the platform that MOORAGE_LAB_PLATFORM asks for.
+ * the platform that MOORAGE_LAB_PLATFORM asks for; and where it is not published, but for `--only` and `--out`.
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -15,12 +15,12 @@ import { checkout, platformNamed } from "../../lab/instance";
 import { ownLab } from "../support/labSetup";
 import { TestLab } from "../support/testLab";
 import { changes, chosenChanges } from "./changes";
-import { commitOf } from "./commit";
-import { keptIn, nothing, type Found } from "./kept";
+import { commitOf, mustBePublishable } from "./commit";
+import { changeName, keptIn, nothing, without, type Found } from "./kept";
 import { chosen, fullPlan, nameOf } from "./plan";
 import { Run, type Files, type Todo } from "./run";
 import { Stage } from "./stage";
-import { failures, unpublished } from "./verdict";
+import { verdictOf } from "./verdict";
 
 const reliabilityPage = path.join(checkout(), "docs", "reliability.md");
 /** An update that installs a node anew while others are busy. */
@@ -55,8 +55,6 @@ function choose(only = ""): Todo {
   return { plan, steps, changing };
 }
 
-const changeName = ({ name }: { readonly name: string }): string => `change: ${name}`;
-
 /** What is left of it from the first that has a text in its name. @throws LabError where none has */
 function goingOn({ plan, steps, changing }: Todo, from: string): Todo {
   const names = [...changing.map(changeName), ...steps.map(nameOf)];
@@ -66,20 +64,10 @@ function goingOn({ plan, steps, changing }: Todo, from: string): Todo {
 }
 
 /** The rows of a former run, but for those that are done again. */
-function keptBefore(file: string, { steps, changing }: Todo): Found {
-  const found = keptIn(file);
-  const again = new Set([...changing.map(changeName), ...steps.map(nameOf)]);
-  return {
-    ...found,
-    rows: found.rows.filter(({ step }) => !again.has(nameOf(step))),
-    changes: found.changes.filter((row) => !again.has(changeName(row))),
-    notRun: found.notRun.filter(({ step }) => !again.has(nameOf(step))),
-    notChanged: found.notChanged.filter((one) => !again.has(changeName(one))),
-  };
-}
+const keptBefore = (file: string, { steps, changing }: Todo): Found =>
+  without(keptIn(file), [...changing.map(changeName), ...steps.map(nameOf)]);
 
-async function doIn(lab: TestLab, todo: Todo, files: Files, before: Found): Promise<Run> {
-  const commit = await commitOf();
+async function doIn(lab: TestLab, todo: Todo, files: Files, before: Found, commit: string): Promise<Run> {
   const stage = await Stage.begin({
     instance: lab.instance,
     access: await lab.access(),
@@ -97,37 +85,39 @@ async function doIn(lab: TestLab, todo: Todo, files: Files, before: Found): Prom
   return run;
 }
 
+/** Publishes the page where all is there, and says how the run has ended. */
+function conclude({ found }: Run, wanted: Todo, out: string, isElsewhere: boolean): void {
+  const all = { steps: fullPlan(), changing: changes.map(({ name }) => name) };
+  const platform = (process.env.MOORAGE_LAB_PLATFORM ?? "") !== "";
+  const asked = { steps: wanted.steps, changing: wanted.changing.map(({ name }) => name), platform };
+  const { wrong, unpublished } = verdictOf(found, asked, all, isElsewhere);
+  if (unpublished === undefined) fs.renameSync(out, reliabilityPage);
+  const where = unpublished === undefined ? reliabilityPage : `${out}, as ${unpublished}`;
+  console.log(`${found.rows.length} faults and ${found.changes.length} changes: ${where}`);
+  for (const line of wrong.length > 0 ? wrong : ["every bound was kept"]) console.log(line);
+  if (wrong.length > 0) process.exitCode = 1;
+}
+
 async function main(): Promise<void> {
   const text = { type: "string" } as const;
   const { values } = parseArgs({ options: { only: text, from: text, out: text } });
   const wanted = choose(values.only);
   const todo = values.from === undefined ? wanted : goingOn(wanted, values.from);
   const out = path.resolve(checkout(), values.out ?? ".chaos.md");
+  const isElsewhere = values.out !== undefined || values.only !== undefined;
   const files = { page: out, rows: `${out.replace(/\.md$/, "")}.json`, style: reliabilityPage };
   const before = values.from === undefined ? nothing : keptBefore(files.rows, todo);
+  const commit = await commitOf();
+  say(commit);
+  if (!isElsewhere) mustBePublishable(commit);
   const leave = await ownLab();
-  let run: Run;
   try {
-    const lab = await standing();
-    run = await doIn(lab, todo, files, before);
+    const run = await doIn(await standing(), todo, files, before, commit);
+    // Before the lab is taken away, which may fail.
+    conclude(run, wanted, out, isElsewhere);
   } finally {
     await leave();
   }
-  const { found } = run;
-  const all = { steps: fullPlan(), changing: changes.map(({ name }) => name) };
-  const asked = { steps: wanted.steps, changing: wanted.changing.map(({ name }) => name) };
-  const platform = (process.env.MOORAGE_LAB_PLATFORM ?? "") !== "";
-  const wrong = failures(found, { ...asked, platform });
-  const isElsewhere = values.out !== undefined || values.only !== undefined;
-  const notPublished = isElsewhere ? "not all was asked for" : unpublished(found, all);
-  if (notPublished === undefined) fs.renameSync(out, reliabilityPage);
-  console.log(
-    [
-      `${found.rows.length} faults and ${found.changes.length} changes: ${notPublished ? `${out}, as ${notPublished}` : reliabilityPage}`,
-      ...(wrong.length > 0 ? wrong : ["every bound was kept"]),
-    ].join("\n"),
-  );
-  if (wrong.length > 0) process.exitCode = 1;
 }
 
 main().catch((error: unknown) => {

@@ -24,6 +24,21 @@ export function longestGap(probes: readonly Probe[], path: string, { from, to }:
   return Math.max(...points.slice(1).map((time, index) => time - (points[index] ?? time)));
 }
 
+/**
+ * The longest time in a span in which a path was asked for in vain, from the first to the last of requests on end without
+ * success: it is asked for too seldom to know more.
+ */
+export function longestInVain(probes: readonly Probe[], path: string, { from, to }: Span): number {
+  const those = probes.filter((probe) => probe.path === path && probe.at >= from && probe.at <= to);
+  let longest = 0;
+  let since: number | undefined;
+  for (const probe of those.sort((one, other) => one.at - other.at)) {
+    since = good(probe) ? undefined : (since ?? probe.at);
+    if (since !== undefined) longest = Math.max(longest, probe.at - since);
+  }
+  return longest;
+}
+
 /** The slowest first byte of those asked in the spans; one that failed counts as never answered. */
 export function slowestFirstByte(probes: readonly Probe[], spans: readonly Span[]): number {
   const within = ({ at }: Probe): boolean => spans.some(({ from, to }) => at >= from && at <= to);
@@ -36,20 +51,47 @@ export interface Holders {
   readonly nodes: readonly string[];
 }
 
-/**
- * The most seconds on end, in tenths, that more than one node had the VIP, from when that was seen first until it was seen
- * no more: a machine with much to do looks less often.
- */
-export function secondsOfTwo(samples: readonly Holders[], { from, to }: Span): number {
-  const within = samples.filter(({ at }) => at >= from && at <= to).sort((one, other) => one.at - other.at);
-  let longest = 0;
-  let since: number | undefined;
-  for (const { at, nodes } of [...within, { at: to, nodes: [] }]) {
-    if (since !== undefined) longest = Math.max(longest, at - since);
-    since = nodes.length > 1 ? (since ?? at) : undefined;
-  }
-  return Math.ceil(longest / 100) / 10;
+/** Looks on end that saw more than one node with the VIP, from the first of them to the first that did not. */
+interface Two {
+  readonly first: number;
+  readonly last: number;
+  readonly over: number;
 }
+
+function twosIn(samples: readonly Holders[], { from, to }: Span): Two[] {
+  const within = samples.filter(({ at }) => at >= from && at <= to).sort((one, other) => one.at - other.at);
+  const found: Two[] = [];
+  let first: number | undefined;
+  let last = 0;
+  for (const { at, nodes } of [...within, { at: to, nodes: [] }]) {
+    if (nodes.length > 1) {
+      first ??= at;
+      last = at;
+    } else if (first !== undefined) {
+      found.push({ first, last, over: at });
+      first = undefined;
+    }
+  }
+  return found;
+}
+
+const secondOf = (at: number): number => Math.floor(at / 1000);
+
+/**
+ * The most seconds on end that more than one node had the VIP, counted by the clock's: those in which it was seen, and
+ * those after them without a look.
+ */
+export const secondsOfTwo = (samples: readonly Holders[], span: Span): number =>
+  Math.max(
+    0,
+    ...twosIn(samples, span).map(
+      ({ first, last, over }) => Math.max(secondOf(last), secondOf(over) - 1) - secondOf(first) + 1,
+    ),
+  );
+
+/** How long that can have been at most, as far as looks tell, which are late on a machine with much to do. */
+export const longestOfTwo = (samples: readonly Holders[], span: Span): number =>
+  Math.max(0, ...twosIn(samples, span).map(({ first, over }) => over - first));
 
 /** How many of a span's seconds were looked at. */
 export interface Looked {
@@ -59,7 +101,7 @@ export interface Looked {
 
 export function lookedAt(samples: readonly Holders[], { from, to }: Span): Looked {
   const within = samples.filter(({ at }) => at >= from && at <= to);
-  const seconds = new Set(within.map(({ at }) => Math.floor(at / 1000))).size;
+  const seconds = new Set(within.map(({ at }) => secondOf(at))).size;
   // Its first second and its last are no whole ones.
   return { seconds, of: Math.max(1, Math.floor((to - from) / 1000)) };
 }
@@ -127,8 +169,11 @@ export function answeredFrom(probes: readonly Probe[], path: string, { from, to 
 
 /** A push that failed for good. */
 export interface PushFailure {
-  /** `around`: begun before the fault had lasted for some seconds, or once it was taken back. */
-  readonly begun: "while it lasted" | "around";
+  /**
+   * `on return`: begun once a push had succeeded that was begun after the fault was taken back. `around`: begun before
+   * that, or before the fault had lasted for some seconds.
+   */
+  readonly begun: "while it lasted" | "on return" | "around";
   readonly cause: Cause;
 }
 
@@ -138,10 +183,14 @@ export function pushFailures(
   span: Span,
   lasting: Span,
 ): readonly PushFailure[] {
-  return outcomes
-    .filter((one) => one.kind === "push" && !one.ok && isUnderWay(one, span))
-    .map(({ start, error = "nothing said" }) => ({
-      begun: start >= lasting.from && start <= lasting.to ? "while it lasted" : "around",
-      cause: causeOf(error),
-    }));
+  const pushes = outcomes.filter(({ kind }) => kind === "push");
+  const again = pushes.filter(({ ok, start }) => ok && start > lasting.to).map(({ end }) => end);
+  const returned = Math.min(Infinity, ...again);
+  const begun = (start: number): PushFailure["begun"] => {
+    if (start > returned) return "on return";
+    return start >= lasting.from && start <= lasting.to ? "while it lasted" : "around";
+  };
+  return pushes
+    .filter((one) => !one.ok && isUnderWay(one, span))
+    .map(({ start, error = "nothing said" }) => ({ begun: begun(start), cause: causeOf(error) }));
 }

@@ -74,6 +74,8 @@ export function fullPlan(): Step[] {
     ...each(["wipe"], { choice: "minio" }),
     ...each(forHosts),
     ...processes,
+    // Docker that is started again ends all containers that it finds, keepalived's and nginx's, too.
+    { fault: "kill", role: "holder", choice: "docker" },
     ...each(forDisks),
     { fault: "corrupt", choice: "etcd", role: "etcd", remedy: "up" },
     { fault: "wipe", choice: "etcd", role: "etcd", remedy: "up" },
@@ -135,6 +137,13 @@ export function nodesFor(
   const ordered = [...first].sort((one, other) => busy(one) - busy(other));
   return [...new Set([...ordered, ...nodes])].slice(0, count);
 }
+
+/**
+ * Whether a step is to be done to Swarm's leader where that has not got the VIP: with Docker its front and keepalived
+ * would go, which is the row of the VIP's holder.
+ */
+export const wantsPlainLeader = ({ fault, choice, role }: Step): boolean =>
+  fault === "kill" && choice === "docker" && role === "leader";
 
 /** Whether a step hurts one program of a node, and the node's other roles not at all. */
 const isOfOneProgram = ({ fault, choice }: Step): boolean =>

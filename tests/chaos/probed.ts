@@ -2,6 +2,15 @@
 import { createHash } from "node:crypto";
 import { pickOf } from "@moorage/render";
 
+/** An image whose manifest the prober asks for: that of one node's registry. */
+export interface Probed {
+  readonly node: string;
+  readonly repository: string;
+  readonly digest: string;
+}
+
+export const manifestOf = ({ repository, digest }: Probed): string => `/v2/${repository}/manifests/${digest}`;
+
 /** The node whose registry the front asks for a repository for as long as it is there. */
 export function nodeOf(repository: string, nodes: readonly string[]): string {
   const registries = nodes.map((node) => `registry-${node}`);

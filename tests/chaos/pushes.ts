@@ -81,14 +81,27 @@ function beyond(what: string, failures: readonly PushFailure[], limit: Limit): s
   ];
 }
 
+/** Where several nodes are hurt most pushes have to fail, and only how is looked at, until one succeeds again. */
+function brokenForSeveral(failures: readonly PushFailure[]): string[] {
+  // The end of an upload may meet a store that lists what is there without what the upload's beginning wrote.
+  const refused: Limit = { ...around, causes: [...around.causes, "lostUpload"], most: Infinity };
+  const onReturn = failures.filter(({ begun }) => begun === "on return");
+  const others = failures.filter(({ begun }) => begun !== "on return");
+  return [
+    ...beyond("of the row", others, refused),
+    ...beyond("begun once one had succeeded again", onReturn, around),
+  ];
+}
+
 /** The bounds that the pushes of a row do not keep. */
 export function brokenPushes(step: Step, failures: readonly PushFailure[]): string[] {
+  if ((step.count ?? 1) > 1) return brokenForSeveral(failures);
+  const limit = limitFor(step);
   const lasting = failures.filter(({ begun }) => begun === "while it lasted");
-  const others = failures.filter(({ begun }) => begun === "around");
-  // Where several nodes are hurt most pushes have to fail, and only how is looked at.
-  if ((step.count ?? 1) > 1) return beyond("of the row", failures, { ...around, most: Infinity });
+  const others = failures.filter(({ begun }) => begun !== "while it lasted");
   return [
-    ...beyond("begun while it lasted", lasting, limitFor(step)),
-    ...beyond("begun before or after that", others, around),
+    ...beyond("begun while it lasted", lasting, limit),
+    // Where any may fail, those fail too that were under way.
+    ...beyond("begun before or after that", others, { ...around, most: Math.max(around.most, limit.most) }),
   ];
 }

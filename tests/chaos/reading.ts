@@ -60,3 +60,33 @@ export function drawn(
 }
 
 export const isLarge = ({ size }: Blob): boolean => size >= LARGE;
+
+/** So much that is wrong is enough, and where nobody answers each of it takes minutes. */
+const ENOUGH = 50;
+
+/**
+ * Reads one after the other within each part, several parts at once, until enough is wrong.
+ * @param wrong what is wrong with what came
+ */
+export async function readParts(
+  parts: readonly (readonly Read[])[],
+  atOnce: number,
+  wrong: (read: Read) => Promise<string | undefined>,
+  onProblem: (problem: string) => void,
+): Promise<void> {
+  const queue = [...parts];
+  let problems = 0;
+  const work = async (): Promise<void> => {
+    for (let part = queue.shift(); part; part = queue.shift()) {
+      for (const read of part) {
+        if (problems >= ENOUGH) return;
+        const problem = await wrong(read);
+        if (problem === undefined || problems >= ENOUGH) continue;
+        problems += 1;
+        onProblem(problem);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  if (problems >= ENOUGH) onProblem("and maybe more: the rest was not read");
+}

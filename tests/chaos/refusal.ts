@@ -27,14 +27,19 @@ export interface Known {
 const EVERY_MS = 1500;
 const STAYS_MS = 3000;
 
-/** Begins an upload, which is to be refused in its middle. @throws LabError where it is not begun */
-export async function openUpload(repository: string, ask: Ask): Promise<string> {
+const OPENED = { times: 3, pauseMs: 1000 };
+
+/** Begins an upload, which is to be refused in its middle. @throws LabError where it is not begun, tried thrice */
+export async function openUpload(repository: string, ask: Ask, { times, pauseMs } = OPENED): Promise<string> {
   const [begun] = await ask([{ path: `/v2/${repository}/blobs/uploads/`, method: "POST" }]);
   const location = begun?.headers.location;
-  if (begun?.status !== 202 || typeof location !== "string")
-    throw new LabError(`no upload can be opened: ${begun?.error ?? `status ${begun?.status}`}`);
-  const { pathname, search } = new URL(location, "https://registry");
-  return `${pathname}${search}`;
+  if (begun?.status === 202 && typeof location === "string") {
+    const { pathname, search } = new URL(location, "https://registry");
+    return `${pathname}${search}`;
+  }
+  if (times <= 1) throw new LabError(`no upload can be opened: ${begun?.error ?? `status ${begun?.status}`}`);
+  await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  return openUpload(repository, ask, { times: times - 1, pauseMs });
 }
 
 /** Why an answer is no clear refusal; nothing where it is one. */

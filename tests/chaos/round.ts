@@ -9,32 +9,24 @@ import { reasonsOf } from "./causes";
 import type { Probe } from "./client/probe";
 import { askAll } from "./clients";
 import { writtenIn } from "./etcd";
+import { figures, GRACE_MS, lastingOf } from "./figures";
 import { begin, takeBack } from "./hurt";
 import type { LargePushes } from "./large";
 import type { Outcome } from "./load";
-import {
-  answeredFrom,
-  begunIn,
-  countIn,
-  countsOf,
-  longestGap,
-  lookedAt,
-  pushFailures,
-  secondsOfTwo,
-  slowestFirstByte,
-  wasElsewhere,
-  type Span,
-} from "./measure";
+import type { Span } from "./measure";
 import {
   holdSeconds,
+  isTakenBack,
   nameOf,
   nodesFor,
   REFUSAL_SECONDS,
   rolesHurt,
+  wantsPlainLeader,
   type Cast,
   type Role,
   type Step,
 } from "./plan";
+import { passLeadership } from "./leadership";
 import { recover, shortly } from "./recover";
 import {
   awaitRefusal,
@@ -45,14 +37,14 @@ import {
   type Known,
   type Refusal,
 } from "./refusal";
-import { manifestOf, type Stage } from "./stage";
+import type { Stage } from "./stage";
 import { leaderOf } from "./strength";
 import { holdersOf } from "./vip";
 
-/** From when on first bytes have to be fast. */
-const GRACE_MS = 3000;
 /** By when pushes and pulls that were begun are in the middle of their layers. */
 const UNDER_WAY_MS = 1000;
+/** So many while a fault lasts, until one is acknowledged. */
+const LARGE_PUSHES = 3;
 /** Soon enough for a request that must be refused to be asked again. */
 const REFUSAL_MS = 5000;
 /** How long it may take until somebody has the VIP, and Swarm a leader. */
@@ -97,15 +89,26 @@ function asking({ stage, client }: Going): Ask {
     );
 }
 
+/** A layer that cannot be pushed, as a few may not, says nothing of the next: one is to be acknowledged. */
+async function pushMeanwhile(
+  large: LargePushes,
+  repository: string | undefined,
+  until: number,
+): Promise<void> {
+  for (let left = LARGE_PUSHES; left > 0 && Date.now() < until; left--)
+    if (await large.push(large.sizes[2], repository)) return;
+}
+
 /** What is asked of the registry while a fault lasts. @param known where something is to be refused */
 async function askMeanwhile(going: Going, known: Known | undefined, at: number): Promise<Refusal> {
   const { stage, step, places, large, client } = going;
   const { refuses } = step;
   if (refuses === undefined) {
     await pause(at + GRACE_MS + 1 - Date.now());
+    stage.load.hurry();
     // To the registry that is hurt: the front takes it to another one where it is gone.
     const hurt = stage.probed.find(({ node }) => places.some(({ host }) => host.name === node));
-    void large.push(large.sizes[2], hurt?.repository);
+    void pushMeanwhile(large, hurt?.repository, at + holdSeconds(step) * 1000);
   }
   if (refuses === undefined || refuses === "silence" || !known) return { problems: [] };
   const until = at + holdSeconds(step) * 1000;
@@ -134,6 +137,8 @@ async function hold(going: Going): Promise<Hurt> {
   const at = Date.now();
   const [toothless, refused] = await Promise.all([bites(), askMeanwhile(going, known, at)]);
   await pause(at + holdSeconds(step) * 1000 - Date.now());
+  // Nothing is done to the node now, and without more requests a row of twenty seconds has too few.
+  if (!isTakenBack(step)) stage.load.hurry();
   return { from, at, refusedSeconds: refused.seconds, problems: [...toothless, ...refused.problems] };
 }
 
@@ -148,9 +153,20 @@ function silences(probes: readonly Probe[], from: number, to: number, zero: numb
   });
 }
 
+/** Who is what, once Swarm's leader has not got the VIP where the step wants that. */
+async function castFor(stage: Stage, step: Step): Promise<Cast> {
+  const cast = await castOf(stage);
+  if (!wantsPlainLeader(step) || cast.leader !== cast.holder) return cast;
+  stage.say(`    ${cast.leader} leads the Swarm and has the VIP: another one is to lead`);
+  await passLeadership(stage.members.nodes.slice(0, stage.members.managers), cast.leader);
+  const now = await castOf(stage);
+  if (now.leader !== now.holder) return now;
+  throw new LabError(`${now.leader} has the VIP, and leads the Swarm again`);
+}
+
 /** Who is what, and what is done to whom. */
 async function prepared(stage: Stage, step: Step): Promise<Going> {
-  const cast = await castOf(stage);
+  const cast = await castFor(stage, step);
   const nodes = nodesFor(step, cast);
   const [client] = stage.clients;
   if (!client) throw new LabError("the lab has no client");
@@ -176,11 +192,11 @@ export async function round(stage: Stage, step: Step): Promise<Row> {
   });
   const { from } = hurt;
   const mending = Date.now();
-  const lasting: Span = { from: hurt.at + GRACE_MS, to: mending };
+  const lasting = lastingOf({ hurt: hurt.at, mending });
   const [recovery, writes] = await Promise.all([recover(stage, step, places, from), written?.()]);
   const to = Date.now();
   const acknowledged = await large.acknowledged(lasting);
-  const { lost, problems } = await reread(stage, writes !== undefined);
+  const { lost, problems } = await reread(stage, recovery.seconds !== undefined, writes !== undefined);
   // What was under way belongs to the row, however it ends.
   await stage.load.settled();
   const failed = tell(stage, { from, to });
@@ -188,7 +204,7 @@ export async function round(stage: Stage, step: Step): Promise<Row> {
     step,
     nodes,
     roles,
-    ...figures(stage, nodes, { from, hurt: hurt.at, mending, to }),
+    ...figures(stage, step, nodes, { from, hurt: hurt.at, mending, to }),
     refusedSeconds: hurt.refusedSeconds,
     large: acknowledged,
     ...(writes ? { etcd: writtenIn(writes, lasting) } : {}),
@@ -233,49 +249,22 @@ function refusedMeanwhile(stage: Stage, { refuses }: Step, hurt: Hurt, mending: 
 }
 
 /** Reads back what was acknowledged, by etcd too where it was asked to keep something. */
-async function reread(stage: Stage, withEtcd: boolean): Promise<Pick<Row, "lost" | "problems">> {
+async function reread(
+  stage: Stage,
+  isWhole: boolean,
+  withEtcd: boolean,
+): Promise<Pick<Row, "lost" | "problems">> {
+  // Nobody answers, which says nothing of what is kept, and each of thousands of requests would wait for that.
+  const isServed = isWhole || (await holdersOf(stage.instance).catch(() => [])).length > 0;
   try {
-    const lost = await stage.readBack();
+    const lost = isServed ? await stage.readBack() : [];
     const ofEtcd = withEtcd ? await stage.etcd.lost() : [];
     for (const loss of ofEtcd.slice(0, 5)) stage.say(`    ${loss}`);
-    return { lost: [...lost, ...ofEtcd], problems: [] };
+    return {
+      lost: [...lost, ...ofEtcd],
+      problems: isServed ? [] : ["nothing was read back, as no node has the VIP"],
+    };
   } catch (error) {
     return { lost: [], problems: [shortly(error)] };
   }
-}
-
-/** When a fault was begun, when it was done, when it was taken back, and when all was over. */
-interface Times {
-  readonly from: number;
-  readonly hurt: number;
-  readonly mending: number;
-  readonly to: number;
-}
-
-function figures(
-  { probes, load, vip, probed }: Stage,
-  nodes: readonly string[],
-  { from, hurt, mending, to }: Times,
-) {
-  const span: Span = { from, to };
-  const lasting: Span = { from: hurt + GRACE_MS, to: mending };
-  const returned = probed.map((one) => answeredFrom(probes, manifestOf(one), { from: mending, to }));
-  const hurtPaths = probed.filter(({ node }) => nodes.includes(node)).map(manifestOf);
-  const ofHurt = probes.filter(({ path }) => hurtPaths.includes(path));
-  return {
-    span,
-    pushes: countsOf(load.outcomes, "push", span),
-    pulls: countsOf(load.outcomes, "pull", span),
-    pushed: begunIn(load.outcomes, "push", lasting).ok,
-    failures: pushFailures(load.outcomes, span, lasting),
-    failedOnReturn: begunIn(load.outcomes, "pull", { from: Math.max(...returned), to }).failed,
-    probes: countIn(probes, span),
-    hurtProbes: countIn(ofHurt, lasting),
-    looks: lookedAt(vip.samples, span),
-    elsewhere: wasElsewhere(vip.samples, nodes, { from: hurt, to: mending }),
-    gapMs: longestGap(probes, "/v2/", span),
-    slowestMs: slowestFirstByte(probes, [{ from: from + GRACE_MS, to: mending }]),
-    slowestAfterMs: slowestFirstByte(probes, [{ from: mending, to }]),
-    secondsOfTwo: secondsOfTwo(vip.samples, span),
-  };
 }

@@ -7,23 +7,23 @@ import { NotHere } from "../../lab/faults/cgroups";
 import { platformOf } from "../../lab/lab";
 import type { TestLab } from "../support/testLab";
 import type { Row } from "./bounds";
-import { reasonsOf } from "./causes";
 import type { ChangeRow } from "./changeRow";
 import { changes, type Change } from "./changes";
 import { changeRounds } from "./changing";
 import { expected, secondsFor, secondsForChanges, type Took } from "./estimate";
 import {
+  betweenRows,
+  changeName,
   joined,
   keep,
-  nothing,
-  type AtEnd,
+  type Begun,
   type Dated,
   type Found,
   type NotChanged,
   type NotRun,
 } from "./kept";
 import { bytesOnDrive, noLarge } from "./large";
-import { countsOf, inNone, type Span } from "./measure";
+import { inNone, type Span } from "./measure";
 import { isCovered, nameOf, type Step } from "./plan";
 import { restore, shortly } from "./recover";
 import { round } from "./round";
@@ -46,7 +46,6 @@ export interface Files {
   readonly style: string;
 }
 
-const always: Span = { from: 0, to: Infinity };
 const nobody = { all: 0, before: 0, after: 0 };
 const unseen = { seconds: 0, of: 0 };
 /** What the load itself adds to a drive, and what MinIO wants to be left. */
@@ -72,24 +71,28 @@ const failedRow = (step: Step, span: Span, error: unknown): Row => ({
   slowestMs: Infinity,
   slowestAfterMs: Infinity,
   secondsOfTwo: 0,
+  longestOfTwoMs: 0,
   lost: [],
   strengthSeconds: undefined,
   reasons: [],
   problems: [shortly(error)],
 });
 
-const failedChange = (name: string, seconds: number, error: unknown): ChangeRow => ({
+const failedChange = (name: string, span: Span, error: unknown): ChangeRow => ({
   name,
+  span,
   pushes: nobody,
   pulls: nobody,
   probes: { all: 0, unanswered: 0 },
   gapMs: Infinity,
+  manifestsMs: Infinity,
   slowestMs: Infinity,
   secondsOfTwo: 0,
+  longestOfTwoMs: 0,
   looks: unseen,
   large: noLarge,
   lost: [],
-  seconds,
+  seconds: (span.to - span.from) / 1000,
   reasons: [],
   problems: [shortly(error)],
 });
@@ -99,9 +102,10 @@ export class Run {
   private readonly changed: (ChangeRow & Dated)[] = [];
   private readonly notRun: NotRun[] = [];
   private readonly notChanged: NotChanged[] = [];
-  private atEnd: AtEnd = nothing.atEnd;
+  private lostAtEnd?: readonly string[];
   /** When something was changed, hurt or mended. */
   private readonly spans: Span[] = [];
+  private readonly begun: Begun[] = [];
   private readonly took: Took[] = [];
   private readonly changesTook: number[] = [];
 
@@ -121,19 +125,13 @@ export class Run {
   /** All that was found, by a former run too. */
   get found(): Found {
     const { ledger, load } = this.stage;
-    const outcomes = inNone(load.outcomes, this.spans);
     return joined(this.before, {
       rows: this.rows,
       changes: this.changed,
       notRun: this.notRun,
       notChanged: this.notChanged,
-      between: {
-        pushes: countsOf(outcomes, "push", always),
-        pulls: countsOf(outcomes, "pull", always),
-        reasons: reasonsOf(outcomes),
-      },
-      acknowledged: { count: ledger.entries.length, bytes: ledger.bytes },
-      atEnd: this.atEnd,
+      between: betweenRows(inNone(load.outcomes, this.spans), this.begun),
+      parts: [{ count: ledger.entries.length, bytes: ledger.bytes, lostAtEnd: this.lostAtEnd }],
     });
   }
 
@@ -170,8 +168,8 @@ export class Run {
     await this.stage.load.stop();
     const { bytes } = this.stage.ledger;
     this.stage.say(`all is read back: ${Math.round(bytes / 1024 ** 2)} MiB`);
-    this.atEnd = { bytes, lost: await this.stage.readBack("at the end") };
-    this.stage.say(`  ${this.atEnd.lost.length} lost`);
+    this.lostAtEnd = await this.stage.readBack("at the end");
+    this.stage.say(`  ${this.lostAtEnd.length} lost`);
     await this.write();
   }
 
@@ -180,8 +178,9 @@ export class Run {
     const rows = changeRounds(this.stage, this.lab, changing);
     for (const [index, { name }] of changing.entries()) {
       const from = Date.now();
-      const seconds = (): number => (Date.now() - from) / 1000;
-      const next = await rows.next().catch((error: unknown) => failedChange(name, seconds(), error));
+      const next = await rows
+        .next()
+        .catch((error: unknown) => failedChange(name, { from, to: Date.now() }, error));
       const failed = "name" in next;
       const row = failed ? next : next.value;
       if (!row) throw new LabError(`there is no row of "${name}"`);
@@ -194,13 +193,16 @@ export class Run {
   }
 
   private async changeDone(row: ChangeRow, from: number): Promise<void> {
+    const name = changeName(row);
     this.changed.push({ ...row, commit: this.commit });
+    // What comes after it, until all was read back, has to succeed.
+    this.spans.push(row.span);
+    this.begun.push({ name, from: row.span.from });
     this.changesTook.push((Date.now() - from) / 1000);
     this.stage.say(`  ${changeText(row)}`);
     // One that was not measured, or after which something is missing.
     if (row.probes.all === 0 || row.problems.some((one) => one.startsWith("missing: ")))
-      await this.restored(from, `change: ${row.name}`);
-    else this.spans.push({ from, to: Date.now() });
+      await this.restored(row.span.from, name);
   }
 
   private async hurt(step: Step): Promise<void> {
@@ -214,6 +216,7 @@ export class Run {
     }
     this.rows.push({ ...row, commit: this.commit });
     this.spans.push(row.span);
+    this.begun.push({ name: nameOf(step), from: row.span.from });
     this.took.push({ step, seconds: (Date.now() - from) / 1000 });
     this.stage.say(`  ${rowText(row)}`);
     if (row.strengthSeconds === undefined) await this.restored(row.span.to, nameOf(step));
@@ -226,7 +229,7 @@ export class Run {
 
   private cannotChange(name: string, because: string): void {
     this.notChanged.push({ name, because, commit: this.commit });
-    this.stage.say(`change: ${name}: not run, because ${because}`);
+    this.stage.say(`${changeName({ name })}: not run, because ${because}`);
   }
 
   /**

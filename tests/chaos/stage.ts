@@ -15,7 +15,7 @@ import { LargePushes, sizesOf } from "./large";
 import { Ledger } from "./ledger";
 import { Load, type LoadOptions } from "./load";
 import { drawn, readsOf } from "./reading";
-import { repositoriesOn } from "./probed";
+import { manifestOf, repositoriesOn, type Probed } from "./probed";
 import { Skopeo } from "./skopeo";
 import { Strength, type Members } from "./strength";
 import { VipWatch } from "./vip";
@@ -31,15 +31,6 @@ export interface StageOptions {
   /** How much of it, where not as much as the load does by itself; the largest new layer of a row, in bytes. */
   readonly amount?: Pick<LoadOptions, "workers" | "budget"> & { readonly largest?: number };
 }
-
-/** An image whose manifest the prober asks for: that of one node's registry. */
-export interface Probed {
-  readonly node: string;
-  readonly repository: string;
-  readonly digest: string;
-}
-
-export const manifestOf = ({ repository, digest }: Probed): string => `/v2/${repository}/manifests/${digest}`;
 
 const PROBE_MS = 150;
 const PROBED_BYTES = 64 * 1024;
@@ -77,7 +68,7 @@ export class Stage {
     const members: Members = { nodes, managers: 3, drive: "/var/lib/moorage/data/minio" };
     const strength = new Strength(members);
     const etcd = new EtcdLoad(nodes.slice(0, members.managers));
-    const vip = new VipWatch(instance);
+    const vip = await VipWatch.begin(instance);
     const stage = new Stage(options, members, clients, ledger, load, vip, strength, etcd);
     try {
       await stage.open();
@@ -167,7 +158,7 @@ export class Stage {
   async end(): Promise<void> {
     await this.stopProbe();
     await this.load.stop();
-    this.vip.stop();
+    await this.vip.stop();
     await this.etcd.clear();
     this.ledger.close();
   }

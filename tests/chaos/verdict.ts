@@ -31,6 +31,32 @@ export function failures(found: Found, { steps, changing, platform }: Asked): st
   ];
 }
 
+/** How a run has ended. */
+export interface Verdict {
+  /** Why it is a failure; nothing where it is none. */
+  readonly wrong: readonly string[];
+  /** Why its page does not become a part of the documentation; undefined where it does. */
+  readonly unpublished?: string;
+}
+
+/**
+ * @param all all that there is
+ * @param isElsewhere whether the page was asked for elsewhere, or only a part of it: otherwise it has to be published
+ */
+export function verdictOf(
+  found: Found,
+  asked: Asked,
+  all: Omit<Asked, "platform">,
+  isElsewhere: boolean,
+): Verdict {
+  const wrong = failures(found, asked);
+  if (isElsewhere) return { wrong, unpublished: "not all was asked for" };
+  const because = unpublished(found, all);
+  return because === undefined
+    ? { wrong }
+    : { wrong: [...wrong, `not published, as ${because}`], unpublished: because };
+}
+
 /** Why the page does not become a part of the documentation; nothing where it does. @param all all that there is */
 export function unpublished(found: Found, all: Omit<Asked, "platform">): string | undefined {
   const commits = commitsIn(found);

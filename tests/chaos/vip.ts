@@ -1,7 +1,8 @@
 /** Who has the VIP, counted each second on every node. */
-import { LabError, run, type Finished } from "../../lab/exec";
+import { LabError, run, waitFor, type Finished } from "../../lab/exec";
 import type { Instance } from "../../lab/instance";
 import type { Holders } from "./measure";
+import { startProgram, type Program } from "./programs";
 
 /** Whether a host has the address on a link that others can see. @param json of `ip -j addr show … to ADDRESS` */
 export function showsAddress(json: string): boolean {
@@ -41,31 +42,57 @@ export function showsOf({ code, stdout, stderr }: Pick<Finished, "code" | "stdou
 const EVERY_MS = 1000;
 /** While more than one has it: how long that lasts is to be known in tenths of a second. */
 const OFTEN_MS = 200;
+/** Into each second: a timer may be early, and would have the look counted for the one before. */
+const MARGIN_MS = 10;
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+/** When to look again after a look at some time, of which one may only come back to itself now. */
+export function nextLook(at: number, holders: number, now: number): number {
+  // By the clock's own seconds: by pauses alone there would be fewer looks than seconds.
+  const second = (Math.floor((at - MARGIN_MS) / EVERY_MS) + 1) * EVERY_MS + MARGIN_MS;
+  return holders > 1 ? Math.min(second, now + OFTEN_MS) : second;
+}
 
-/** Looks in each second, and again and again while more than one node has it. A look that failed is none. */
+/** Looks in each second, and again and again while more than one node has it, without an end. A look that failed is none. */
+export async function lookOn(
+  instance: Pick<Instance, "hosts" | "vip">,
+  onLook: (seen: Holders) => void,
+): Promise<never> {
+  for (;;) {
+    const at = Date.now();
+    const nodes = await holdersOf(instance).catch(() => undefined);
+    if (nodes) onLook({ at, nodes });
+    const now = Date.now();
+    await new Promise((resolve) =>
+      setTimeout(resolve, Math.max(0, nextLook(at, nodes?.length ?? 0, now) - now)),
+    );
+  }
+}
+
+const FIRST_LOOK_MS = 30_000;
+/** Each look is a process for each node, on a machine that may be busy with what is looked at. */
+const FIRST = ["nice", "-n", "-10"];
+
+/** Looks who has the VIP, by a program of its own: whatever keeps this process busy makes no look late. */
 export class VipWatch {
   readonly samples: Holders[] = [];
-  private over = false;
+  private readonly program: Program;
 
-  constructor(private readonly instance: Instance) {
-    void this.watch();
+  private constructor({ hosts, vip }: Pick<Instance, "hosts" | "vip">) {
+    const onLine = (line: unknown): unknown => this.samples.push(line as Holders);
+    this.program = startProgram("watchVip", { hosts, vip }, onLine, FIRST);
   }
 
-  stop(): void {
-    this.over = true;
+  /** @throws LabError where nothing can be seen */
+  static async begin(instance: Pick<Instance, "hosts" | "vip">): Promise<VipWatch> {
+    const watch = new VipWatch(instance);
+    const seen = async (): Promise<true | undefined> => (watch.samples.length > 0 ? true : undefined);
+    if (await waitFor(seen, FIRST_LOOK_MS)) return watch;
+    await watch.stop();
+    throw new LabError("nobody sees who has the VIP");
   }
 
-  private async watch(): Promise<void> {
-    while (!this.over) {
-      const at = Date.now();
-      const nodes = await holdersOf(this.instance).catch(() => undefined);
-      if (nodes) this.samples.push({ at, nodes });
-      // By the clock's own seconds: by pauses alone there would be fewer looks than seconds.
-      const next = (Math.floor(at / EVERY_MS) + 1) * EVERY_MS;
-      const often = Date.now() + OFTEN_MS;
-      await pause(Math.max(0, (nodes && nodes.length > 1 ? Math.min(next, often) : next) - Date.now()));
-    }
+  async stop(): Promise<void> {
+    this.program.stop();
+    await this.program.over;
   }
 }

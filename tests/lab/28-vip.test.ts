@@ -42,8 +42,8 @@ async function movesFrom(former: string, seconds: number): Promise<void> {
 describe("the address leaves a node", () => {
   let undo: () => Promise<unknown> = () => Promise.resolve();
   let watch: VipWatch;
-  beforeEach(() => {
-    watch = new VipWatch(lab.instance);
+  beforeEach(async () => {
+    watch = await VipWatch.begin(lab.instance);
     return () => watch.stop();
   });
   afterEach(async () => {
@@ -107,8 +107,8 @@ describe("a setting of keepalived", () => {
       return { connection, part: "edge", files, units };
     });
   });
-  beforeEach(() => {
-    watch = new VipWatch(lab.instance);
+  beforeEach(async () => {
+    watch = await VipWatch.begin(lab.instance);
     return () => watch.stop();
   });
   afterEach(async () => {

@@ -47,7 +47,7 @@ test("A node is off, or hangs", async () => {
   try {
     await passedOn(holder);
     await eventually(60, () => own.pulls(layer));
-    await eventually(60, async () => void (await own.push()));
+    await own.pushesWithin(60);
     await own.seen(`${holder} reached: `, "swarm nodes: 3 of 4 ready and active");
     const { code, output } = await lab.refresh();
     expect(code, output).toBe(0);
@@ -103,6 +103,14 @@ test("Docker is stopped, or hangs on a node", async () => {
   }
 });
 
+/** Another container of the service runs than that one. */
+const replaced = (node: string, service: string, before: string): Promise<number> =>
+  eventually(180, async () => {
+    const now = await own.containerOf(node, service);
+    expect(now).not.toBe("");
+    expect(now).not.toContain(before);
+  });
+
 /** Stops all of a container's processes: the first is Docker's own, or others would go on without it. */
 const freezeAll = (node: string, container: string): Promise<string> =>
   lab.mustRoot(node, `kill -STOP $(docker top ${container} -eo pid | tail -n +2)`);
@@ -116,15 +124,11 @@ test("A container hangs", async () => {
     on: { "a manager": "coreos1" },
     names: { SERVICE: `minio-${node}` },
   });
-  expect(await own.containerOf(node, `minio-${node}`)).not.toBe(minio);
+  await replaced(node, `minio-${node}`, minio);
   for (const service of [`registry-${node}`, `s3-${node}`, "nginx"]) {
     const before = await own.containerOf(node, service);
     await freezeAll(node, before);
-    await eventually(180, async () => {
-      const now = await own.containerOf(node, service);
-      expect(now).not.toBe("");
-      expect(now).not.toContain(before);
-    });
+    await replaced(node, service, before);
     await own.serves();
   }
   await own.whole();

@@ -17,7 +17,7 @@ afterEach(async ({ task }) => {
 /** What was pushed is pulled, and more is pushed, through an address that another node alone has. */
 async function servesWithout(node: string, layer: string): Promise<void> {
   await eventually(60, () => own.serves(`/v2/demo/layers/blobs/sha256:${layer}`));
-  await eventually(60, async () => void (await own.push()));
+  await own.pushesWithin(60);
   await eventually(30, async () => {
     const holders = await holdersOf(own.lab.instance);
     expect(holders).toHaveLength(1);

@@ -3,11 +3,19 @@ import { expect } from "vitest";
 import type { RegistryAccess } from "../../lab/journey/push";
 import { ask, type TestLab } from "./testLab";
 
-/** Uploads a layer that nobody has pushed before, and gives back its digest in hexadecimal. */
-export async function pushLayer(lab: TestLab, access: RegistryAccess, bytes = 300_000): Promise<string> {
+/**
+ * Uploads a layer that nobody has pushed before, and gives back its digest in hexadecimal.
+ * @param timeoutMs how long each of two answers may take
+ */
+export async function pushLayer(
+  lab: TestLab,
+  access: RegistryAccess,
+  bytes = 300_000,
+  timeoutMs = 60_000,
+): Promise<string> {
   const body = randomBytes(bytes);
   const hex = createHash("sha256").update(body).digest("hex");
-  const login = { user: access.username, password: access.password, timeoutMs: 60_000 };
+  const login = { user: access.username, password: access.password, timeoutMs };
   const begun = await ask(lab, access, "/v2/demo/layers/blobs/uploads/", { ...login, method: "POST" });
   expect(begun.status, begun.body).toBe(202);
   const { pathname, search } = new URL(String(begun.headers.location), "https://registry");

@@ -13,6 +13,8 @@ export const managers = ["coreos1", "coreos2", "coreos3"];
 const drive = "/var/lib/moorage/data/minio";
 /** Longer than anything waits before it refuses. */
 const ASKED_MS = 60_000;
+/** Of what is asked for again and again for a minute: one that hangs must not be all that was asked. */
+const ONE_OF_MANY_MS = 15_000;
 
 /** A lab in which the runbook's tests break one thing after the other, each of which leaves it whole. */
 export class RunbookLab {
@@ -60,27 +62,39 @@ export class RunbookLab {
     return pushLayer(this.lab, this.access, bytes);
   }
 
+  /** Pushes until one is taken. */
+  async pushesWithin(seconds: number): Promise<void> {
+    await eventually(
+      seconds,
+      async () => void (await pushLayer(this.lab, this.access, undefined, ONE_OF_MANY_MS)),
+    );
+  }
+
   /** A layer is pulled, to its last byte. @param hex its digest */
   async pulls(hex: string): Promise<void> {
-    const [heard] = await this.asks([{ path: `/v2/demo/layers/blobs/sha256:${hex}`, method: "GET" }]);
+    const [heard] = await this.asksFor(ONE_OF_MANY_MS)([
+      { path: `/v2/demo/layers/blobs/sha256:${hex}`, method: "GET" },
+    ]);
     expect(heard?.status, heard?.error).toBe(200);
     expect(heard?.digest).toBe(`sha256:${hex}`);
   }
 
-  /** What a client hears of each request; nobody's answer has status 0. */
-  readonly asks: Ask = (asked): Promise<Heard[]> => {
-    const { username, password, caCertificate: ca } = this.access;
-    const login = { host: `127.0.0.1:${this.lab.instance.registryPort}`, ca, username, password };
-    return Promise.all(
-      asked.map(({ path, method, body }) => request(login, path, ASKED_MS, method, false, body)),
-    );
-  };
+  /** What a client hears of each request; nobody's answer has status 0. @param ms how long it waits for one */
+  asksFor(ms: number): Ask {
+    return (asked): Promise<Heard[]> => {
+      const { username, password, caCertificate: ca } = this.access;
+      const login = { host: `127.0.0.1:${this.lab.instance.registryPort}`, ca, username, password };
+      return Promise.all(
+        asked.map(({ path, method, body }) => request(login, path, ms, method, false, body)),
+      );
+    };
+  }
 
   /** An image that was pushed, and an upload that is open. */
   async known(): Promise<Known> {
     const digest = await pushAndPull(this.lab.instance, this.access, helloArchive(this.lab));
     const repository = "demo/hello";
-    return { repository, digest, upload: await openUpload(repository, this.asks) };
+    return { repository, digest, upload: await openUpload(repository, this.asksFor(ASKED_MS)) };
   }
 
   /** Verifies until all of that is red, and gives back all that is. */

@@ -26,6 +26,9 @@ export interface PulumiOptions {
 const atOnce = ["--yes", "--skip-preview", "--suppress-outputs"];
 const forNobody = ["--non-interactive", "--color", "never"];
 
+/** The longest that is done on a host: a look at every byte of a drive, or Docker's restart. */
+const ROOT_SECONDS = 400;
+
 /** One planned or applied step of a preview. */
 export interface Step {
   readonly op: string;
@@ -109,7 +112,9 @@ export class TestLab {
     const done = await run("pulumi", ["preview", "--json", "--non-interactive", ...args], {
       env: this.env,
       cwd: checkout(),
+      timeoutMs: this.limitMs,
     });
+    if (done.timedOut) throw new Error(`pulumi preview has not ended after ${this.limitMs / 1000} s`);
     const parsed = JSON.parse(done.stdout) as { steps?: RawStep[]; diagnostics?: { message: string }[] };
     if (done.code !== 0) throw new Error(`pulumi preview failed: ${JSON.stringify(parsed.diagnostics)}`);
     return (parsed.steps ?? []).filter((step) => step.op !== "same").map(asStep);
@@ -159,9 +164,12 @@ export class TestLab {
     return this.instance.hosts.filter((host) => host.kind === "node");
   }
 
-  /** Runs a shell line as root inside a host, past SSH. */
+  /**
+   * Runs a shell line as root inside a host, past SSH. It ends in time also where what it asks hangs: a process there
+   * outlives the command that entered, and the test.
+   */
   root(name: string, line: string): Promise<Finished> {
-    return consoleRun(this.host(name), ["sh", "-c", line]);
+    return consoleRun(this.host(name), ["timeout", "-k", "1", String(ROOT_SECONDS), "sh", "-c", line]);
   }
 
   /** The same, which must succeed. */

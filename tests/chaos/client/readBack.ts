@@ -1,6 +1,6 @@
 /** Runs on a client: reads what was acknowledged, by tag and by digest, and says what is not as it was. */
 import * as https from "node:https";
-import type { Read } from "../reading";
+import { readParts, type Read } from "../reading";
 import { request, tell, told, type Login } from "./request";
 
 export interface Reading {
@@ -29,16 +29,7 @@ async function wrong(login: Login, { path, method, digest }: Read): Promise<stri
 
 async function main(): Promise<void> {
   const { login, reads } = await told<Reading>();
-  const queue = [...reads];
-  const work = async (): Promise<void> => {
-    for (let part = queue.shift(); part; part = queue.shift()) {
-      for (const read of part) {
-        const problem = await wrong(login, read);
-        if (problem !== undefined) tell(problem);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  await readParts(reads, AT_ONCE, (read) => wrong(login, read), tell);
   agent.destroy();
   tell("done");
 }

@@ -16,11 +16,13 @@ const good: Row = {
   gapMs: 1234,
   slowestAfterMs: 100,
   secondsOfTwo: 1,
+  longestOfTwoMs: 1240,
   strengthSeconds: 31.4,
   reasons: ["2× pull: too slow"],
 };
 
 const between: Between = {
+  before: "power: the VIP's holder",
   pushes: { all: 9, before: 1, after: 0 },
   pulls: { all: 30, before: 0, after: 0 },
   reasons: ["1× push: too slow"],
@@ -38,7 +40,7 @@ describe("bounds", () => {
       "a gap of 2.5 s",
       "first byte: no answer",
       "first byte on return: 2.1 s",
-      "two holders of the VIP for 3 s",
+      "two holders of the VIP in 3 seconds on end",
     ]);
     expect(brokenBounds({ ...good, strengthSeconds: undefined, problems: ["missing: x"] })).toEqual([
       "not at full strength",
@@ -112,7 +114,31 @@ describe("bounds", () => {
     const two = (...those: Cause[]): string[] =>
       brokenBounds({ ...good, step, failures: failing("while it lasted", ...those) });
     expect(two(...Array<Cause>(20).fill("unavailable"))).toEqual([]);
-    expect(two("lostUpload")).toEqual(["1 pushes of the row failed: an upload begun before is unknown"]);
+    expect(two("lostUpload")).toEqual([]);
+    expect(two("refused")).toEqual(["1 pushes of the row failed: refused"]);
+  });
+
+  test("let any push fail under a full disk that takes none, also those that were under way", () => {
+    const step = { fault: "full-disk", role: "minio" } as const;
+    const failed = (...those: Cause[]): string[] =>
+      brokenBounds({ ...good, step, failures: failing("around", ...those) });
+    expect(failed(...Array<Cause>(5).fill("inside"))).toEqual([]);
+    expect(failed("refused")).toEqual(["1 pushes begun before or after that failed: refused"]);
+  });
+
+  test("let few pushes fail where several nodes were hurt, once one has succeeded again", () => {
+    const step = { fault: "power", role: "minio", count: 2, refuses: "pushes" } as const;
+    const failed = (...those: PushFailure[]): string[] => brokenBounds({ ...good, step, failures: those });
+    const before = failing("around", ...Array<Cause>(20).fill("unavailable"));
+    const again = (...those: Cause[]): PushFailure[] => failing("on return", ...those);
+    expect(failed(...before, ...again("inside", "slow", "cut"))).toEqual([]);
+    expect(failed(...before, ...again("inside", "slow", "cut", "inside"))).toEqual([
+      "4 pushes begun once one had succeeded again failed, 3 may",
+    ]);
+    // Of one node they count with the others.
+    expect(
+      brokenBounds({ ...good, failures: [...failing("around", "cut", "cut"), ...again("cut", "cut")] }),
+    ).toEqual(["4 pushes begun before or after that failed, 3 may"]);
   });
 
   test("want etcd to take writes while one of its members is hurt", () => {
@@ -134,6 +160,11 @@ describe("bounds", () => {
       expect(row({ fault, role: "holder" }, late), fault).toEqual(["a gap of 3.0 s"]);
     }
     expect(row({ fault: "kill", choice: "nginx", role: "holder" }, stays)).toEqual(["the VIP did not leave"]);
+    const docker: Step = { fault: "kill", choice: "docker", role: "holder" };
+    expect(row(docker, { ...stays, ...late })).toEqual(["a gap of 3.0 s", "the VIP did not leave"]);
+    const leader = { ...docker, role: "leader" } as const;
+    expect(row(leader, { ...stays, ...late, roles: ["leader"] })).toEqual([]);
+    expect(row({ ...docker, fault: "freeze" }, { ...stays, ...late })).toEqual([]);
     expect(row({ fault: "drop-in", role: "holder" }, stays)).toEqual(["the VIP did not leave"]);
     expect(row({ fault: "drop-in", role: "holder" }, late)).toEqual([]);
     expect(row({ fault: "slow-disk", role: "holder" }, { ...stays, ...late })).toEqual([]);
@@ -161,26 +192,34 @@ describe("bounds", () => {
   });
 
   test("hold between faults, too", () => {
-    expect(brokenBetween(between)).toEqual([]);
+    expect(brokenBetween([between])).toEqual([]);
     const failed = {
-      ...between,
+      before: "change: x",
       pushes: { all: 9, before: 3, after: 2 },
       pulls: { all: 9, before: 1, after: 1 },
+      reasons: ["2× push: too slow", "1× pull: too slow"],
     };
-    expect(brokenBetween(failed)).toEqual(["2 pushes failed", "1 pulls failed"]);
-    expect(betweenCells(failed).at(-1)).toBe("2 pushes failed; 1 pulls failed");
-    expect(betweenCells(between)).toHaveLength(cellsOf(good).length);
-    expect(brokenRows({ ...nothing, rows: [dated], between })).toBe(0);
-    const found = { ...nothing, rows: [{ ...dated, probes: 0 }], between: failed };
+    const texts = ['2 pushes failed before "change: x"', '1 pulls failed before "change: x"'];
+    expect(brokenBetween([between, failed])).toEqual(texts);
+    const cells = betweenCells([between, failed]);
+    expect(cells).toHaveLength(cellsOf(good).length);
+    expect([...cells.slice(2, 4), ...cells.slice(-2)]).toEqual([
+      "18, 4, 2",
+      "39, 1, 1",
+      "3× push: too slow; 1× pull: too slow",
+      texts.join("; "),
+    ]);
+    expect(brokenRows({ ...nothing, rows: [dated], between: [between] })).toBe(0);
+    const found = { ...nothing, rows: [{ ...dated, probes: 0 }], between: [between, failed] };
     expect(brokenRows(found)).toBe(2);
     // What is lost at the end is a row's worth.
-    expect(brokenRows({ ...found, atEnd: { bytes: 1, lost: ["a", "b"] } })).toBe(3);
+    expect(brokenRows({ ...found, parts: [{ count: 1, bytes: 1, lostAtEnd: ["a", "b"] }] })).toBe(3);
   });
 
   test("are the last column of the table", () => {
     const mended = { ...good, step: { ...good.step, remedy: "up" }, lost: ["x"], command: "`x`" } as const;
     expect(cellsOf({ ...mended, refusedSeconds: 12.34 }).slice(-6)).toEqual([
-      "1.0 s",
+      "1, 1.2 s",
       "1",
       "12.3 s",
       "31 s, by `x`",
@@ -191,7 +230,7 @@ describe("bounds", () => {
     expect(rowText({ ...good, refusedSeconds: 12.34 })).toContain(" · refused after: 12.3 s · ");
     const text = page(whole);
     expect(text).toContain(
-      "| power | the VIP's holder, MinIO node | 9, 2, 1 | 30, 2, 0 | 3 (22 MiB), 1 | - | 1.23 s | 0.09 s | 0.10 s | 1.0 s | 0 | - | 31 s | 2× pull: too slow | kept |",
+      "| power | the VIP's holder, MinIO node | 9, 2, 1 | 30, 2, 0 | 3 (22 MiB), 1 | - | 1.23 s | 0.09 s | 0.10 s | 1, 1.2 s | 0 | - | 31 s | 2× pull: too slow | kept |",
     );
     expect(text).toContain(
       "| between faults | - | 9, 1, 0 | 30, 0, 0 | - | - | - | - | - | - | - | - | - | 1× push: too slow | kept |",
@@ -208,11 +247,10 @@ const whole: Page = {
     { step: { fault: "slow-disk", role: "holder" }, because: "there is no io.max", commit: dated.commit },
   ],
   notChanged: [{ name: "rebooted", because: "it is for platform x", commit: dated.commit }],
-  between,
+  between: [between],
   left: [{ fault: "drop", role: "etcd" }],
   leftChanges: ["a user's password"],
-  acknowledged: { count: 7, bytes: 3 * 1024 ** 2 },
-  atEnd: { bytes: 3 * 1024 ** 2, lost: [] },
+  parts: [{ count: 7, bytes: 3 * 1024 ** 2, lostAtEnd: [] }],
 };
 
 describe("the page", () => {
@@ -226,7 +264,15 @@ describe("the page", () => {
     expect(text).toContain("Of 0123456789ab.");
     expect(text).toContain("Left out: drop (etcd).");
     expect(text).toContain("Left out: a user's password.");
-    expect(page({ ...whole, atEnd: nothing.atEnd })).toContain("They were not yet read back as a whole.");
+  });
+
+  test("says how much was not read back as a whole, as its run has not come to its end", () => {
+    const unread = { count: 8, bytes: 5 * 1024 ** 2 };
+    const notRead = "5 MiB, of a run that has not come to its end, were not read back as a whole.";
+    expect(page({ ...whole, parts: [unread] })).toContain(`8 pushes were acknowledged (5 MiB). ${notRead}`);
+    expect(page({ ...whole, parts: [unread, ...whole.parts] })).toContain(
+      `15 pushes were acknowledged (8 MiB). At the end 3 MiB were read back, every byte: 0 lost. ${notRead}`,
+    );
   });
 
   test("says of which commit each row is, where they are of several", () => {

@@ -27,6 +27,7 @@ const good: ChangeRow = {
   pulls: { all: 30, before: 2, after: 0 },
   probes: { all: 400, unanswered: 3 },
   gapMs: 800,
+  manifestsMs: 1200,
   seconds: 81.4,
   reasons: ["2× pull: the connection ended with its front"],
 };
@@ -105,6 +106,10 @@ describe("changes", () => {
     expect(brokenChange({ ...good, large: { ...large, count: 0 } })).toEqual([
       "no new large layer was acknowledged",
     ]);
+    expect(brokenChange({ ...good, manifestsMs: 2400 })).toEqual([
+      "a manifest was asked for in vain for 2.4 s",
+    ]);
+    expect(brokenChange({ ...good, manifestsMs: 2400, pauseSeconds: 31 })).toEqual([]);
     expect(brokenChange({ ...good, looks: { seconds: 70, of: 85 } })).toEqual([
       "the VIP was looked for in 70 of 85 seconds only",
     ]);
@@ -115,8 +120,9 @@ describe("changes", () => {
       "5 (30 MiB), 4",
       "400, 3",
       "0.80 s",
+      "1.20 s",
       "0.09 s",
-      "0.0 s",
+      "0, 0.0 s",
       "0",
       "81 s",
       "2× pull: the connection ended with its front",
@@ -153,6 +159,7 @@ describe("changes", () => {
     expect(
       causeOf('Patch "https://…": write tcp 10.0.2.21:1->10.0.2.10:443: use of closed network connection'),
     ).toBe("cut");
+    expect(causeOf("dial tcp 10.0.2.10:443: connect: connection timed out")).toBe("slow");
     // A number in a name is no status.
     const named =
       'Put "https://10.0.2.10/v2/chaos/client2-again-403/manifests/t500": read: connection reset by peer';

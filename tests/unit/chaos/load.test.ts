@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { describeInstance } from "../../../lab/instance";
 import { Ledger } from "../../chaos/ledger";
 import { Load, pauseMs } from "../../chaos/load";
@@ -89,6 +89,24 @@ describe("a load", () => {
     await load.stop();
     expect(load.outcomes).toHaveLength(4);
     expect(load.outcomes[0]).toMatchObject({ ok: false, error: "Error: cannot run ip" });
+  });
+
+  test("goes on where this machine cannot make an image, or note what was acknowledged, which are failures", async () => {
+    const load = loadOf(() => Promise.resolve({ ok: true, retries: 0 }));
+    const [client] = clients;
+    if (!client) throw new Error("no client");
+    fs.writeFileSync(path.join(folder, "push-0"), "in the way");
+    expect(await load.push(client)).toBeUndefined();
+    expect(load.outcomes).toMatchObject([
+      { kind: "push", ok: false, error: expect.stringContaining("EEXIST") },
+    ]);
+    const full = (): never => {
+      throw new Error("no space left");
+    };
+    vi.spyOn(ledger, "add").mockImplementation(full);
+    expect(await load.push(client)).toBeUndefined();
+    expect(load.outcomes.at(-1)).toMatchObject({ kind: "push", ok: false, error: "Error: no space left" });
+    await load.stop();
   });
 
   test("pulls every fourth time by tag, which the list of tags must have before", async () => {

@@ -7,6 +7,8 @@ import {
   countsOf,
   inNone,
   longestGap,
+  longestInVain,
+  longestOfTwo,
   lookedAt,
   pushFailures,
   secondsOfTwo,
@@ -15,7 +17,7 @@ import {
   wasElsewhere,
 } from "../../chaos/measure";
 import { outcomeOf } from "../../chaos/skopeo";
-import { holdersOf, showsAddress, showsOf } from "../../chaos/vip";
+import { holdersOf, nextLook, showsAddress, showsOf } from "../../chaos/vip";
 
 const probe = (at: number, firstByteMs: number, status = 200): Probe => ({
   path: "/v2/",
@@ -43,6 +45,16 @@ describe("the longest gap", () => {
   });
 });
 
+test("a path is in vain from the first to the last request on end without success", () => {
+  const asked = (...statuses: number[]): Probe[] =>
+    statuses.map((status, index) => probe(1000 + index * 1200, 10, status));
+  const span = { from: 0, to: 60_000 };
+  expect(longestInVain(asked(200, 0, 200, 503, 503, 200), "/v2/", span)).toBe(1200);
+  expect(longestInVain(asked(200, 503, 0, 503, 200), "/v2/", span)).toBe(2400);
+  expect(longestInVain(asked(503, 503, 503), "/v2/other", span)).toBe(0);
+  expect(longestInVain(asked(503, 503, 503), "/v2/", { from: 2000, to: 60_000 })).toBe(1200);
+});
+
 test("the slowest first byte counts those asked in the spans, and one without success as never", () => {
   const probes = [probe(100, 5000), probe(1000, 30), probe(1500, 80), probe(2500, 10, 503)];
   expect(slowestFirstByte(probes, [{ from: 900, to: 2000 }])).toBe(80);
@@ -50,29 +62,34 @@ test("the slowest first byte counts those asked in the spans, and one without su
   expect(slowestFirstByte(probes, [])).toBe(0);
 });
 
-test("two holders count while they last on end", () => {
-  const counts = [1, 2, 2, 1, 2, 3, 2, 0];
-  const samples = counts.map((count, second) => ({
-    at: second * 1000,
-    nodes: Array.from({ length: count }, (_, index) => `n${index}`),
-  }));
-  expect(secondsOfTwo(samples, { from: 0, to: 9000 })).toBe(3);
-  expect(secondsOfTwo(samples, { from: 0, to: 3500 })).toBe(2);
-  // By tenths, and what is over counts as one.
-  const two = ["n1", "n2"];
-  const often = [0, 1000, 1200, 2240].map((at) => ({ at, nodes: two }));
-  expect(secondsOfTwo([...often, { at: 2430, nodes: ["n1"] }], { from: 0, to: 9000 })).toBe(2.5);
-});
+describe("two holders", () => {
+  const of = (count: number): string[] => Array.from({ length: count }, (_, index) => `n${index}`);
+  const looks = (...those: [number, number][]) => those.map(([at, count]) => ({ at, nodes: of(count) }));
 
-test("two holders count by the clock, where some looks are missing or late", () => {
-  const two = ["n1", "n2"];
-  const samples = [
-    { at: 9000, nodes: ["n1"] },
-    { at: 1000, nodes: two },
-    { at: 4000, nodes: two },
-  ];
-  expect(secondsOfTwo(samples, { from: 0, to: 20_000 })).toBe(8);
-  expect(secondsOfTwo([{ at: 1000, nodes: two }], { from: 0, to: 6000 })).toBe(5);
+  test("count while they last on end", () => {
+    const counts = [1, 2, 2, 1, 2, 3, 2, 0];
+    const samples = looks(...counts.map((count, second): [number, number] => [second * 1000, count]));
+    expect(secondsOfTwo(samples, { from: 0, to: 9000 })).toBe(3);
+    expect(longestOfTwo(samples, { from: 0, to: 9000 })).toBe(3000);
+    expect(secondsOfTwo(samples, { from: 0, to: 3500 })).toBe(2);
+    expect(secondsOfTwo(looks([0, 1], [1000, 1]), { from: 0, to: 3500 })).toBe(0);
+  });
+
+  test("count by the clock's seconds, however long they last beyond the last of them", () => {
+    const short = looks([1010, 2], [1210, 2], [2010, 2], [2990, 2], [3010, 1]);
+    expect(secondsOfTwo(short, { from: 0, to: 9000 })).toBe(2);
+    expect(longestOfTwo(short, { from: 0, to: 9000 })).toBe(2000);
+    // A look that is late makes them no longer.
+    expect(secondsOfTwo(looks([1010, 2], [2010, 2], [3800, 1]), { from: 0, to: 9000 })).toBe(2);
+    expect(secondsOfTwo(looks([1010, 2], [2010, 2], [3010, 2], [3210, 1]), { from: 0, to: 9000 })).toBe(3);
+  });
+
+  test("count in seconds without a look, too, as long as nobody saw one alone", () => {
+    const seldom = looks([9000, 1], [1000, 2], [4000, 2]);
+    expect(secondsOfTwo(seldom, { from: 0, to: 20_000 })).toBe(8);
+    expect(longestOfTwo(seldom, { from: 0, to: 20_000 })).toBe(8000);
+    expect(secondsOfTwo(looks([1000, 2]), { from: 0, to: 6000 })).toBe(5);
+  });
 });
 
 test("the VIP is elsewhere once another node has it, and none that was hurt", () => {
@@ -116,6 +133,15 @@ test("seconds count as looked at once, however often that was", () => {
   expect(lookedAt(samples, { from: 1000, to: 5500 })).toEqual({ seconds: 3, of: 4 });
   expect(seldomLooked({ seconds: 9, of: 10 })).toEqual([]);
   expect(seldomLooked({ seconds: 8, of: 10 })).toEqual(["the VIP was looked for in 8 of 10 seconds only"]);
+});
+
+test("who has the VIP is looked at as each second begins, and more often while several have it", () => {
+  expect(nextLook(1010, 1, 1090)).toBe(2010);
+  expect(nextLook(1010, 2, 1090)).toBe(1290);
+  expect(nextLook(1900, 2, 1990)).toBe(2010);
+  // It was a look of the second before, by a timer that was early.
+  expect(nextLook(1999, 1, 1999)).toBe(2010);
+  expect(nextLook(2010, 1, 4300)).toBe(3010);
 });
 
 test("an address counts on a link that others can see", () => {
@@ -178,5 +204,11 @@ test("pushes that failed for good are told by when they were begun, and why", ()
     { begun: "around", cause: "cut" },
     { begun: "while it lasted", cause: "inside" },
     { begun: "around", cause: "other" },
+  ]);
+  // Once one has succeeded that was begun after it.
+  const again = [push(16, 21), push(21, 24), push(23, 25, "EOF"), push(25, 26, "EOF"), push(35, 36, "EOF")];
+  expect(pushFailures(again, { from: 10, to: 30 }, { from: 13, to: 20 })).toEqual([
+    { begun: "around", cause: "cut" },
+    { begun: "on return", cause: "cut" },
   ]);
 });

@@ -11,6 +11,7 @@ import {
   nodesFor,
   roles,
   rolesHurt,
+  wantsPlainLeader,
   type Cast,
   type Step,
 } from "../../chaos/plan";
@@ -92,12 +93,24 @@ describe("the plan", () => {
       "power: the VIP's holder",
       "power: Swarm's leader",
     ]);
-    expect(two.filter((name) => /^(kill|freeze) /.test(name))).toHaveLength(16);
+    expect(two.filter((name) => /^(kill|freeze) /.test(name))).toHaveLength(17);
     expect(doneFor({ ...cast, leader: "n2" }).filter((name) => name.startsWith("power:"))).toHaveLength(1);
     // The worker has no member of etcd: the leader's node has.
     expect(doneFor({ ...cast, holder: "n4" }).filter((name) => name.startsWith("power:"))).toHaveLength(2);
     const one: Step = { fault: "power", role: "holder" };
     expect(isCovered({ ...one, role: "minio", count: 2 }, [{ step: one, roles }])).toBe(false);
+  });
+
+  test("kills Docker on a leader that has not got the VIP, and on the VIP's holder, each in a row of its own", () => {
+    const kills = chosen(fullPlan(), "kill docker");
+    expect(kills.map(nameOf)).toEqual(["kill docker: Swarm's leader", "kill docker: the VIP's holder"]);
+    expect(kills.map(wantsPlainLeader)).toEqual([true, false]);
+    const both = { ...cast, leader: "n2" };
+    const [leader, holder] = kills as [Step, Step];
+    expect(rolesHurt(holder, nodesFor(holder, both), both)).toEqual(["holder"]);
+    expect(isCovered(holder, [{ step: leader, roles: rolesHurt(leader, ["n2"], both) }])).toBe(false);
+    const others = fullPlan().filter((step) => step.choice !== "docker" || step.fault !== "kill");
+    expect(others.filter(wantsPlainLeader)).toEqual([]);
   });
 
   test("looks shortly at what is not taken back, and long at what has to be refused", () => {
@@ -150,7 +163,7 @@ describe("what is left of a run", () => {
     const done = [{ step: drop[0] as Step, roles: ["holder", "minio", "registry"] as const }];
     expect(expected(drop, done).map(({ role }) => role)).toEqual(["leader"]);
     expect(expected(drop, [{ step: drop[0] as Step, roles }])).toEqual([]);
-    expect(expected(plan, [])).toHaveLength(12 + 14 + 6 + 4 + 2 + 4 + 2 + 1);
+    expect(expected(plan, [])).toHaveLength(12 + 15 + 6 + 4 + 2 + 4 + 2 + 1);
   });
 
   test("takes as long as what was like it, or as is usual", () => {

@@ -104,7 +104,14 @@ test("an upload is open by what the registry says of it, with its state", async 
   expect(await openUpload("a/b", () => Promise.resolve([begun]))).toBe(location);
   const whole = { ...begun, headers: { location: `https://10.0.2.10${location}` } };
   expect(await openUpload("a/b", () => Promise.resolve([whole]))).toBe(location);
-  await expect(openUpload("a/b", () => Promise.resolve([refusedAnswer]))).rejects.toThrow(/status 503/);
+  // A moment in which nobody answers is none in which everything is refused.
+  let tries = 0;
+  const after = (refused: number) => () => Promise.resolve([tries++ < refused ? refusedAnswer : begun]);
+  const soon = { times: 3, pauseMs: 1 };
+  expect(await openUpload("a/b", after(2), soon)).toBe(location);
+  tries = 0;
+  await expect(openUpload("a/b", after(3), soon)).rejects.toThrow(/status 503/);
+  expect(tries).toBe(3);
 });
 
 test("pushes that begin and end while all is refused get 503, and nothing else", () => {

@@ -21,6 +21,7 @@ export const plainRow: Row = {
   slowestMs: 90,
   slowestAfterMs: 90,
   secondsOfTwo: 0,
+  longestOfTwoMs: 0,
   lost: [],
   strengthSeconds: 31,
   reasons: [],
@@ -29,12 +30,15 @@ export const plainRow: Row = {
 
 export const plainChange: ChangeRow = {
   name: "",
+  span: { from: 1000, to: 86_000 },
   pushes: { all: 9, before: 0, after: 0 },
   pulls: { all: 30, before: 0, after: 0 },
   probes: { all: 400, unanswered: 0 },
   gapMs: 900,
+  manifestsMs: 0,
   slowestMs: 90,
   secondsOfTwo: 0,
+  longestOfTwoMs: 0,
   looks: { seconds: 85, of: 85 },
   large: { count: 5, bytes: 30 * 1024 ** 2, meanwhile: 4 },
   lost: [],

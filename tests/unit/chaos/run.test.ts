@@ -8,6 +8,7 @@ import type { Row } from "../../chaos/bounds";
 import type { Change } from "../../chaos/changes";
 import { changeRounds } from "../../chaos/changing";
 import { keptIn, nothing } from "../../chaos/kept";
+import type { Span } from "../../chaos/measure";
 import { nameOf, type Step } from "../../chaos/plan";
 import { recover, restore } from "../../chaos/recover";
 import { round } from "../../chaos/round";
@@ -89,7 +90,7 @@ describe("a run", () => {
       expect.stringMatching(/ for 2 rows$/),
     ]);
     // Those of the good row are that row's.
-    expect(between.pulls).toEqual({ all: 1, before: 0, after: 0 });
+    expect(between.map(({ pulls }) => pulls)).toEqual([{ all: 1, before: 0, after: 0 }]);
   });
 
   test("has each row on disk before the next step is begun", async () => {
@@ -126,9 +127,21 @@ describe("a run", () => {
     expect(restore).toHaveBeenCalledTimes(1);
   });
 
+  test("counts what fails between the end of a change's row and the next one as between", async () => {
+    const spans: Record<string, Span> = { one: { from: 1000, to: 1500 }, two: { from: 65_000, to: 66_000 } };
+    vi.mocked(changeRounds).mockImplementation(async function* (_stage, _lab, those) {
+      for (const { name } of those)
+        yield await Promise.resolve({ ...plainChange, name, span: spans[name] ?? plainChange.span });
+    });
+    run = runOf({ plan, steps: [], changing: [{ name: "one" }, { name: "two" }] });
+    await run.go();
+    const failed = run.found.between.filter(({ pulls }) => pulls.after > 0);
+    expect(failed.map(({ before, pulls }) => [before, pulls.after])).toEqual([["change: two", 1]]);
+  });
+
   test("reads everything back at its end", async () => {
     await run.go();
-    expect(run.found.atEnd).toEqual({ bytes: 20, lost: ["x at the end"] });
+    expect(run.found.parts).toEqual([{ count: 2, bytes: 20, lostAtEnd: ["x at the end"] }]);
   });
 
   test("says which changes this lab cannot have", async () => {
@@ -154,7 +167,7 @@ describe("a run", () => {
     await expect(run.go()).rejects.toThrow(/not whole after "drop: the VIP's holder": go on with --from/);
     expect(run.found.rows).toHaveLength(1);
     expect(undone(plan, run.found)).toEqual([slow, power, leader]);
-    expect(run.found.atEnd).toEqual(nothing.atEnd);
+    expect(run.found.parts).toEqual([{ count: 2, bytes: 20 }]);
   });
 });
 

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { describe, expect, test } from "vitest";
-import { headOf, unlike } from "../../chaos/drives";
+import { headOf, headsIn, unlike } from "../../chaos/drives";
 import {
   missingHealth,
   missingInSwarm,
@@ -131,6 +131,18 @@ test("an object is of one version where the beginning of its notes is the same o
     expect(headOf(path.join(folder, "gone"))).toBe("");
   } finally {
     fs.rmSync(folder, { recursive: true });
+  }
+});
+
+test("whoever waits has a turn while objects are looked at, however many there are", async () => {
+  let turns = 0;
+  const waiting = setInterval(() => turns++, 0);
+  try {
+    const objects = Array.from({ length: 20_000 }, (_, index) => `${index}/xl.meta`);
+    expect((await headsIn("/no/such/folder", objects)).size).toBe(objects.length);
+    expect(turns).toBeGreaterThan(5);
+  } finally {
+    clearInterval(waiting);
   }
 });
 

@@ -3,10 +3,10 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { commitOf, isOneCommit } from "../../chaos/commit";
+import { commitOf, isOneCommit, mustBePublishable } from "../../chaos/commit";
 import { nothing, type Found } from "../../chaos/kept";
 import type { Step } from "../../chaos/plan";
-import { failures, unpublished } from "../../chaos/verdict";
+import { failures, unpublished, verdictOf } from "../../chaos/verdict";
 import { plainChange, plainRow } from "./rows";
 
 const commit = "0123456789ab";
@@ -47,6 +47,33 @@ describe("a run", () => {
     expect(unpublished(other, asked)).toBe("its rows are of 0123456789ab, and of ba9876543210");
     const notRun = [{ step: slow, because: "x", commit }];
     expect(unpublished({ ...whole, rows: [row(power)], notRun }, asked)).toBeUndefined();
+  });
+});
+
+describe("a run that is to be published", () => {
+  const all = { steps: asked.steps, changing: asked.changing };
+  const uncommitted = " and uncommitted changes";
+  const dirty: Found = {
+    ...whole,
+    rows: whole.rows.map((one) => ({ ...one, commit: `${commit}${uncommitted}` })),
+  };
+
+  test("is a failure where it cannot be, though every bound was kept", () => {
+    expect(verdictOf(whole, asked, all, false)).toEqual({ wrong: [] });
+    const because = `its rows are of ${commit}${uncommitted}, and of ${commit}`;
+    expect(verdictOf(dirty, asked, all, false)).toEqual({
+      wrong: [`not published, as ${because}`],
+      unpublished: because,
+    });
+    expect(verdictOf(dirty, asked, all, true)).toEqual({ wrong: [], unpublished: "not all was asked for" });
+  });
+
+  test("is not begun of code that is not committed, or not known", () => {
+    expect(() => mustBePublishable(commit)).not.toThrow();
+    expect(() => mustBePublishable(`${commit}${uncommitted}`)).toThrow(
+      /^this is 0123456789ab and uncommitted changes, .* give --only or --out/,
+    );
+    expect(() => mustBePublishable("no known commit")).toThrow(/commit it/);
   });
 });
 

@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { describe, expect, test } from "vitest";
 import { faultList, faultNamed, faultNames, faults, mend, type Fault } from "../../../lab/faults";
 import { groupsBelow, processesOf, setIn } from "../../../lab/faults/cgroups";
-import { mountsIn } from "../../../lab/faults/dataDisk";
+import { mountsIn, remount } from "../../../lab/faults/dataDisk";
 import { canRot } from "../../../lab/faults/files";
 import { lossRules } from "../../../lab/faults/packets";
 import { describeInstance, hostNamed } from "../../../lab/instance";
@@ -51,9 +51,61 @@ test("the mounts of a device are found by its number", () => {
     "22 1 0:20 / / rw - overlay overlay rw",
     "30 22 7:3 / /var/lib/moorage/data rw,relatime - xfs /dev/loop3 rw",
     "31 22 7:31 / /other rw - xfs /dev/loop31 rw",
-    "40 22 7:3 /minio /with\\040blank rw - xfs /dev/loop3 rw",
+    "40 22 7:3 /minio /with\\040blank rw,relatime - xfs /dev/loop3 rw",
+    "41 40 7:3 /minio /with\\040blank ro,relatime - xfs /dev/loop3 rw",
   ].join("\n");
-  expect(mountsIn(mountinfo, "7:3")).toEqual(["/var/lib/moorage/data", "/with blank"]);
+  expect(mountsIn(mountinfo, "7:3")).toEqual([
+    { root: "/", target: "/var/lib/moorage/data", readOnly: false },
+    { root: "/minio", target: "/with blank", readOnly: true },
+  ]);
+});
+
+describe("a mount that is to be read-only", () => {
+  const mount = { root: "/minio", target: "/data", readOnly: false };
+  const busy = {
+    util: "mount: /data: mount point is busy.",
+    box: "mounting x on /data failed: Resource busy",
+  };
+
+  /** What each of two programs says, one try after the other; after those it succeeds. */
+  function programs(...tries: (typeof busy)[]) {
+    const said: string[] = [];
+    const inPlace = (args: readonly string[]) => {
+      said.push(args.join(" "));
+      const now = tries[Math.floor((said.length - 1) / 2)];
+      const output = args[0] === "busybox" ? now?.box : now?.util;
+      return Promise.resolve({
+        code: now ? 1 : 0,
+        stdout: "",
+        stderr: "",
+        output: output ?? "",
+        timedOut: false,
+      });
+    };
+    return { said, inPlace };
+  }
+
+  test("is tried again while a file is open for writing", async () => {
+    const { said, inPlace } = programs(busy, busy);
+    await remount(mount, "ro", inPlace);
+    const command = "mount -o remount,bind,ro /data";
+    expect(said).toEqual([command, `busybox ${command}`, command, `busybox ${command}`, command]);
+  });
+
+  test("and stays busy is none, unless it is etcd's", async () => {
+    const always = () => programs(...Array<typeof busy>(99).fill(busy)).inPlace;
+    await expect(remount(mount, "ro", always(), 1)).rejects.toThrow(
+      "/data cannot be remounted ro: mount: /data: mount point is busy. / mounting x on /data failed: Resource busy",
+    );
+    await remount({ ...mount, root: "/etcd" }, "ro", always(), 1);
+  });
+
+  test("where no program mounts anything, is told as that", async () => {
+    const none = "nsenter: failed to execute mount: No such file or directory";
+    const other = "nsenter: failed to execute busybox: No such file or directory";
+    const { inPlace } = programs(...Array<typeof busy>(99).fill({ util: none, box: other }));
+    await expect(remount({ ...mount, root: "/etcd" }, "ro", inPlace, 1)).rejects.toThrow(/ mount: No such /);
+  });
 });
 
 test("processes of a cgroup are those of all groups below it", () => {
