@@ -133,7 +133,7 @@ const image = z.union(
 export const imageNames = ["minio", "registry", "nginx", "haproxy", "keepalived", "etcd"] as const;
 
 export const images = z.strictObject({
-  minio: image.describe("MinIO, with `mc`, `sh`, `cat`, `head`, `sed` and `timeout`."),
+  minio: image.describe("MinIO, with `mc`, `sh`, `cat` and `timeout`."),
   registry: image.describe("CNCF Distribution 3.1, with `sh`, and one of `curl`, `wget` and `bash`."),
   nginx: image.describe(
     "nginx 1.27.3 or later with its module for JavaScript (njs 0.8.1 or later), `curl` and `sh`.",

@@ -3,7 +3,7 @@ import type { Input } from "@pulumi/pulumi";
 type Plain = string | number | boolean | undefined;
 
 /** A plain type with an output allowed wherever a value may stand. */
-export type Inputs<T> = T extends Plain
+export type Inputs<T> = [T] extends [Plain]
   ? Input<T>
   : T extends readonly (infer Item)[]
     ? Input<readonly Inputs<Item>[]>

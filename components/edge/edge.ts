@@ -96,7 +96,7 @@ export class Edge extends pulumi.ComponentResource {
             registry.previous.until.apply((until) => nginxConfig(args, until)),
           ),
           "rights-script": file("rights.js", render.rightsScript()),
-          "pick-script": file(render.pickScriptName, render.pickScript()),
+          "pick-script": file(render.pickScriptName, render.pickScript(args.registry.backends)),
           rights: file(render.rightsDataName, render.renderRights(registry.users)),
           users: secret("users.htpasswd", users.apply(htpasswd)),
           // Fronts change one after the other, and clients come to one that has the new passwords or to one that has not.

@@ -27,27 +27,31 @@ export class UserPasswords extends pulumi.ComponentResource {
         { length: passwordLength, special: false },
         { parent: this },
       );
-      return [
-        user,
-        result,
-        this.hash(`${name}-${user}-hash`, result, args.insecureMd5.includes(user)),
-      ] as const;
+      return [user, result, this.hash(`${name}-${user}`, result, args.insecureMd5.includes(user))] as const;
     });
     this.passwords = Object.fromEntries(made.map(([user, password]) => [user, password]));
     this.hashes = Object.fromEntries(made.map(([user, , hash]) => [user, hash]));
     this.registerOutputs({});
   }
 
-  /** Its salt is random: the hash is made once, and again only when the password is another. */
+  /**
+   * Its salt is random: the hash is made once, and again only when the password is another, or the kind of hash; not when the
+   * command is written otherwise. It is another resource then, as an update would run the command that is recorded.
+   */
   private hash(name: string, password: pulumi.Output<string>, md5: boolean): pulumi.Output<string> {
     const made = new command.local.Command(
-      name,
+      `${name}-hash${md5 ? "-md5" : ""}`,
       {
         create: hashCommand(md5),
         stdin: password,
         logging: "none",
       },
-      { parent: this, additionalSecretOutputs: ["stdout", "stderr"] },
+      {
+        parent: this,
+        additionalSecretOutputs: ["stdout", "stderr"],
+        ignoreChanges: ["create"],
+        replaceOnChanges: ["stdin"],
+      },
     );
     return pulumi.secret(made.stdout.apply((text) => text.trim()));
   }

@@ -140,7 +140,7 @@ export class ObjectStore extends pulumi.ComponentResource {
           },
           // Two of them away at once would cost the write quorum.
           turn: turnAfter(services.at(-1), order.oneByOne),
-          memberOf: { node, store },
+          memberOf: { node, store, oneByOne: order.oneByOne },
         },
         { parent: this },
       );

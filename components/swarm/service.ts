@@ -1,10 +1,11 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { Store } from "@moorage/hosts";
+import type { StorageTurnInputs } from "@moorage/hosts";
 import { createHash } from "node:crypto";
 import { Converged } from "../../providers/converged";
-import { freeName } from "../../providers/unrecorded";
 import type { ArgsOf } from "../../providers/inputs";
+import { freeName, recordedFingerprint } from "../../providers/recorded";
+import { StorageTurn } from "../../providers/storageTurn";
 import { labelText, stackLabel } from "./label";
 import type { Swarm } from "./swarm";
 
@@ -30,8 +31,8 @@ export interface SwarmServiceArgs {
   readonly after?: pulumi.Resource[];
   /** What comes before a change of it besides, where that is known only then. */
   readonly turn?: pulumi.Output<pulumi.Resource[]>;
-  /** MinIO, where the service is its member on a node; it counts as changed once what it has missed is healed. */
-  readonly memberOf?: { readonly node: string; readonly store: ArgsOf<Store> };
+  /** MinIO, where the service is its member on a node: it is not changed before the others can do without it. */
+  readonly memberOf?: MemberOf;
   readonly image: string;
   /** Placement constraints. */
   readonly constraints: string[];
@@ -55,6 +56,8 @@ export interface SwarmServiceArgs {
   readonly healthcheck?: HealthcheckArgs;
   readonly stopGraceSeconds?: number;
 }
+
+export type MemberOf = ArgsOf<Pick<StorageTurnInputs, "node" | "store" | "oneByOne">>;
 
 /** Each look starts a process in the container, by Docker: that costs more than most tests do. */
 export interface HealthcheckArgs {
@@ -81,7 +84,8 @@ export class SwarmService extends pulumi.ComponentResource {
     super("moorage:swarm:SwarmService", name, {}, options);
     this.serviceName = name;
     const spec = this.spec(args);
-    const before = [...args.swarm.ready, ...(args.after ?? [])];
+    this.fingerprint = pulumi.output(spec).apply(digestOf);
+    const before = this.before(args);
     const service = new docker.Service(
       name,
       { name: freeName("services", name, labelText(), args.swarm.joined), ...spec },
@@ -89,10 +93,9 @@ export class SwarmService extends pulumi.ComponentResource {
       {
         parent: this,
         provider: args.swarm.provider,
-        dependsOn: args.turn?.apply((turn) => [...before, ...turn]) ?? before,
+        dependsOn: before,
       },
     );
-    this.fingerprint = pulumi.output(spec).apply(digestOf);
     this.converged = new Converged(
       `${name}-converged`,
       {
@@ -100,12 +103,21 @@ export class SwarmService extends pulumi.ComponentResource {
         service: name,
         fingerprint: this.fingerprint,
         timeoutSeconds: convergeSeconds,
-        ...(args.memberOf && { storageNode: args.memberOf.node, store: args.memberOf.store }),
       },
       // There is nothing to wait for before the service's new spec is in the Swarm.
       { parent: this, dependsOn: service },
     );
     this.registerOutputs({ serviceName: name });
+  }
+
+  private before({ swarm, after = [], turn, memberOf }: SwarmServiceArgs) {
+    const known = [...swarm.ready, ...after];
+    const before = turn?.apply((turn) => [...known, ...turn]) ?? known;
+    if (memberOf === undefined) return before;
+    const { fingerprint, serviceName } = this;
+    const recorded = recordedFingerprint(serviceName, swarm.joined);
+    const options = { parent: this, dependsOn: before };
+    return [new StorageTurn(`${serviceName}-turn`, { ...memberOf, fingerprint, recorded }, options)];
   }
 
   private spec(args: SwarmServiceArgs): Omit<docker.ServiceArgs, "name"> {

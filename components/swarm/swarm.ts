@@ -8,7 +8,7 @@ import { underlayMtu } from "../../config/underlay";
 import { firstAddress } from "../../config/values";
 import { stackReference } from "../../providers/stack";
 import { SwarmMember } from "../../providers/swarmMember";
-import { freeName } from "../../providers/unrecorded";
+import { freeName } from "../../providers/recorded";
 import type { ConnectionArgs } from "../machine/access";
 import type { CoreOsNode } from "../machine/coreOsNode";
 import { managersFirst, type ReinstallationRow } from "../machine/row";

@@ -16,6 +16,7 @@ import { swept } from "./services/swept";
 import { bucket } from "./storage/bucket";
 import { storageOrder } from "./storage/order";
 import { previousKeys } from "./storage/previous-keys";
+import { storageTurn } from "./storage/turn";
 import { swarmMember } from "./swarm/member";
 import { guest, isoImage, natNetwork } from "./virtualbox";
 
@@ -39,6 +40,7 @@ const operations = {
   bucket: [bucket],
   previousKeys: [previousKeys],
   storageOrder: [storageOrder, "oneByOne"],
+  storageTurn: [storageTurn],
   acceptance: [acceptance, "report"],
   natNetwork: [natNetwork],
   isoImage: [isoImage, "file", "resolvedVersion", "fileSha256", "checked"],

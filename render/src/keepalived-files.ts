@@ -49,11 +49,13 @@ export function keepalivedFiles(args: KeepalivedFilesArgs): NodeFiles {
     witnesses: args.witnesses ?? args.peers,
   };
   const conf = { ...args, scriptFolder: folder };
+  // Without peers keepalived would speak to all of the network, and heed anybody. Nodes without one say nothing to it.
+  const peers = args.peers.length > 0 ? args.peers : check.witnesses;
   const reload = { action: "reload", unit: keepalivedUnit } as const;
   return {
     files: {
       [`${folder}/${routerName}`]: {
-        content: renderRouter(conf),
+        content: renderRouter({ ...conf, peers }),
         mode: 0o644,
         apply: reload,
         agreed: true,

@@ -11,7 +11,7 @@ export interface KeepalivedArgs {
   readonly vip: string;
   /** Prefix length the VIP is set with; 32 keeps it from ever being chosen as a source address. @default 32 */
   readonly prefixLength?: number;
-  /** Addresses of the other edge nodes. */
+  /** Addresses of the other edge nodes. Without any, keepalived speaks by multicast, and heeds whoever does. */
   readonly peers: readonly string[];
   /** 1 to 254. Decides between nodes that start together only: who has the VIP keeps it. */
   readonly priority: number;

@@ -22,6 +22,18 @@ function fileOf(recorder: Recorder, node: string, name: string): string {
   return found?.[1].content ?? "";
 }
 
+function peersOf(recorder: Recorder, node: string): string[] {
+  const peers = /unicast_peer \{([^}]*)\}/.exec(fileOf(recorder, node, "router.conf"))?.[1] ?? "";
+  return peers.trim().split(/\s+/);
+}
+
+function leaveEdge({ nodes = {} }: RawConfig, ...names: string[]): void {
+  for (const name of names) {
+    const { roles } = nodes[name] as { roles: string[] };
+    roles.splice(roles.indexOf("edge"), 1);
+  }
+}
+
 describe("the front", () => {
   let recorder: Recorder;
   beforeAll(async () => void (recorder = await edge()));
@@ -94,6 +106,10 @@ describe("the front", () => {
     expect(contentOf(recorder.named("nginx-config"))).toContain(
       'set $fronts "10.0.2.11:443 10.0.2.12:443 10.0.2.13:443 10.0.2.14:443";',
     );
+    for (const node of ["coreos1", "coreos2", "coreos3", "coreos4"])
+      expect(contentOf(recorder.named("nginx-pick-script"))).toContain(
+        `{"name":"registry-${node}","urls":["http://registry-${node}:5000/","http://s3-${node}:9000/healthz"]}`,
+      );
     expect(contentOf(recorder.named("nginx-rights"))).toContain("public/");
     expect(contentOf(recorder.named("nginx-rights"))).not.toContain("private");
   });
@@ -103,10 +119,14 @@ describe("the front", () => {
     expect(inputs).toMatchObject({ part: "edge", connection: { node: "coreos2", host: "10.0.2.12" } });
     expect(secretPaths(inputs)).toEqual(["connection.privateKey"]);
     expect(dependencies).toContain("nginx-converged");
-    const router = fileOf(recorder, "coreos2", "router.conf");
-    expect(router).toMatch(/unicast_src_ip 10\.0\.2\.12\n/);
-    const peers = /unicast_peer \{([^}]*)\}/.exec(router)?.[1] ?? "";
-    expect(peers.trim().split(/\s+/)).toEqual(["10.0.2.11", "10.0.2.13", "10.0.2.14"]);
+    expect(fileOf(recorder, "coreos2", "router.conf")).toMatch(/unicast_src_ip 10\.0\.2\.12\n/);
+    expect(peersOf(recorder, "coreos2")).toEqual(["10.0.2.11", "10.0.2.13", "10.0.2.14"]);
+  });
+
+  test("gives the only edge node all other nodes as peers, as without any it would heed everybody", async () => {
+    const only = await edge((raw) => leaveEdge(raw, "coreos1", "coreos3", "coreos4"));
+    expect(peersOf(only, "coreos2")).toEqual(["10.0.2.11", "10.0.2.13", "10.0.2.14"]);
+    expect(fileOf(only, "coreos2", "check-front")).toContain('peers=""\n');
   });
 
   test("has a file of its own for what nodes have to agree on, which comes on all of them at once", async () => {
@@ -131,12 +151,7 @@ describe("the front", () => {
   });
 
   test("lets each edge node tell by all other nodes whether it is cut off, and ask its neighbours alone for more", async () => {
-    const two = await edge((raw) => {
-      for (const [name, node] of Object.entries(raw.nodes ?? {})) {
-        const { roles } = node as { roles: string[] };
-        if (["coreos3", "coreos4"].includes(name)) roles.splice(roles.indexOf("edge"), 1);
-      }
-    });
+    const two = await edge((raw) => leaveEdge(raw, "coreos3", "coreos4"));
     const check = fileOf(two, "coreos2", "check-front");
     expect(check).toContain('peers="10.0.2.11"\n');
     expect(check).toContain('witnesses="10.0.2.11 10.0.2.13 10.0.2.14"\n');

@@ -42,6 +42,7 @@ describe("the object store", () => {
       "Secret minio-coreos2-root-password",
       "Secret minio-coreos2-root-user",
       "Service minio-coreos2",
+      "StorageTurn minio-coreos2-turn",
     ]);
     expect(recorder.children("s3-front")).toEqual([
       "Converged s3-front-converged",
@@ -73,7 +74,7 @@ describe("the object store", () => {
 
   test("changes one member of MinIO after the other, where that is how it may be done", () => {
     const after = (node: string) =>
-      recorder.named(`minio-${node}`).dependencies.filter((name) => /^(minio-|store-order)/.test(name));
+      recorder.named(`minio-${node}-turn`).dependencies.filter((name) => /^(minio-|store-order)/.test(name));
     expect(
       ["coreos1", "coreos2", "coreos3", "coreos4"]
         .map(after)
@@ -84,6 +85,8 @@ describe("the object store", () => {
       ["minio-coreos2-converged", "store-order"],
       ["minio-coreos3-converged", "store-order"],
     ]);
+    expect(recorder.named("minio-coreos2").dependencies).toContain("minio-coreos2-turn");
+    expect(recorder.named("minio-coreos2-turn").inputs).toMatchObject({ node: "coreos2", oneByOne: true });
     expect(secretPaths(recorder.named("store-order").inputs)).toContain("common");
   });
 

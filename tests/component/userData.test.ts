@@ -24,6 +24,10 @@ function fleetOf(change?: (raw: RawConfig) => void): Promise<Recorder> {
 }
 
 const withPassword = (raw: RawConfig) => void (raw.os = { ...raw.os, users: { usera: { password: true } } });
+const withMd5 = (raw: RawConfig) => {
+  const users = { usera: { password: true, insecureMd5Password: true } };
+  raw.os = { ...raw.os, distribution: "coreos", users };
+};
 const withoutPassword = (raw: RawConfig) => void (raw.os = { ...raw.os, users: { usera: {} } });
 
 describe("a user's password", () => {
@@ -42,6 +46,15 @@ describe("a user's password", () => {
       logging: "none",
     });
     expect(secretPaths(inputs)).toEqual(["stdin"]);
+  });
+
+  test("keeps its hash while it is the same, however the command is written, and has another by the command of now", async () => {
+    const hash = recorder.named("fleet-user-usera-hash");
+    expect(hash.ignoreChanges).toEqual(["create"]);
+    expect(hash.replaceOnChanges).toContain("stdin");
+    // The kind of hash is told by the command alone, so each has a name of its own.
+    const names = (await fleetOf(withMd5)).children("fleet-user");
+    expect(names).toEqual(["Command fleet-user-usera-hash-md5", "RandomPassword fleet-user-usera"]);
   });
 
   test("reaches every node by its hash, in user data and afterwards, and stays secret", () => {
@@ -74,11 +87,8 @@ describe("a user's password", () => {
   });
 
   test("is made with MD5 where Container Linux is told so", async () => {
-    const old = await fleetOf((raw) => {
-      const users = { usera: { password: true, insecureMd5Password: true } };
-      raw.os = { ...raw.os, distribution: "coreos", users };
-    });
-    expect(old.named("fleet-user-usera-hash").inputs.create).toBe("openssl passwd -1 -stdin");
+    const old = await fleetOf(withMd5);
+    expect(old.named("fleet-user-usera-hash-md5").inputs.create).toBe("openssl passwd -1 -stdin");
   });
 
   test("is an output of the stack, secret, where somebody has one", async () => {

@@ -3,6 +3,7 @@ import {
   minioStart,
   minioSysctls,
   minioEnvironment,
+  pickScript,
   renderNginx,
   renderRegistryConfig,
   renderRights,
@@ -41,6 +42,15 @@ it("nginx", () => {
     healthFrom: ["127.0.0.0/8", "172.16.0.0/12", ...nodes.map(({ address }) => address)],
   });
   expectGolden("nginx.conf", text);
+});
+
+it("which registry nginx asks", () => {
+  const registries = nodes.map(({ name }) => ({
+    name: `registry-${name}`,
+    port: 5000,
+    balancer: { name: `s3-${name}`, port: 9000 },
+  }));
+  expectGolden("pick.js", pickScript(registries));
 });
 
 it("users and rights", () => {

@@ -23,6 +23,9 @@ export interface Registered {
   readonly dependencies: readonly string[];
   readonly custom: boolean;
   readonly protect: boolean;
+  /** Inputs that are no reason for a change, and those that are for a new resource. */
+  readonly ignoreChanges: readonly string[];
+  readonly replaceOnChanges: readonly string[];
 }
 
 export interface RecorderOptions {
@@ -145,6 +148,8 @@ function arrived(request: RegisterResourceRequest) {
     dependencies: [...new Set(request.getDependenciesList().map(nameOf))].sort(),
     custom: request.getCustom(),
     protect: request.getProtect() ?? false,
+    ignoreChanges: request.getIgnorechangesList(),
+    replaceOnChanges: request.getReplaceonchangesList(),
   };
   return { registered, secretOutputs: request.getAdditionalsecretoutputsList() };
 }

@@ -5,7 +5,7 @@ import { HostError, PartialFailure, reasonOf } from "../errors";
 import { note, warn } from "../log";
 import { withoutProvider } from "../operation";
 import { couldNotAsk } from "../ssh/pool";
-import { dockerInfo } from "../swarm/managers";
+import { dockerIfThere } from "../swarm/managers";
 import { endAbsence } from "../swarm/out-of-service";
 import { beforeTurns, inTurn, mayGo, orStop } from "../swarm/turn";
 import { inTrial, WentBack } from "../trial";
@@ -85,7 +85,7 @@ async function afterOthers(
   const { connection, cluster } = inputs;
   const { node } = connection;
   // Those before it may wait for its Docker in their turn, and this change be what starts it.
-  if (!(await hasDocker(inputs))) {
+  if ((await dockerIfThere(connection)) instanceof HostError) {
     mayGo(node);
     return orStop(node, () => orBack(inputs, before, atOnce), whyStopped);
   }
@@ -96,16 +96,6 @@ async function afterOthers(
     () => Promise.resolve(),
     () => orBack(inputs, before, inItsTurn),
     whyStopped,
-  );
-}
-
-function hasDocker({ connection }: NodeFilesInputs): Promise<boolean> {
-  return dockerInfo(connection).then(
-    () => true,
-    (error: unknown) => {
-      if (error instanceof HostError) return false;
-      throw error;
-    },
   );
 }
 

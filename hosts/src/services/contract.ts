@@ -10,10 +10,6 @@ export interface ConvergedInputs {
   /** Changes whenever the service's spec does. */
   readonly fingerprint: string;
   readonly timeoutSeconds: number;
-  /** MinIO, of which the service is a member: it has to be whole again before the next one's turn. */
-  readonly store?: Store;
-  /** The node on which it is. */
-  readonly storageNode?: string;
 }
 export type ConvergedOutputs = ConvergedInputs;
 
@@ -33,6 +29,21 @@ export interface StorageOrderInputs {
 export interface StorageOrderOutputs extends StorageOrderInputs {
   readonly oneByOne: boolean;
 }
+
+// When a member of MinIO is changed.
+
+export interface StorageTurnInputs {
+  /** The member's node. */
+  readonly node: string;
+  readonly store: Store;
+  /** Changes whenever the member's service does. */
+  readonly fingerprint: string;
+  /** The fingerprint of what the member was seen to run as last; absent in a preview, and before it ever ran. */
+  readonly recorded?: string;
+  /** Whether it is changed while the others serve. */
+  readonly oneByOne: boolean;
+}
+export type StorageTurnOutputs = StorageTurnInputs;
 
 // In which order services are changed that stand in for each other.
 

@@ -6,7 +6,6 @@ import { DockerError, HostError, messageOf } from "../errors";
 import { note, warn } from "../log";
 import { withoutProvider } from "../operation";
 import { onManager } from "../swarm/managers";
-import { storageSpares } from "../storage/spare";
 import { Deadline, sleep } from "../time";
 import type { SwarmNode, SwarmService, SwarmTask } from "../swarm/types";
 import { decide } from "./decide";
@@ -94,15 +93,12 @@ export const converged: Operation<ConvergedInputs, ConvergedOutputs> = {
     return Promise.resolve({ id, outs: state });
   },
   diff(state, inputs) {
-    return diffOf(state, inputs, { replace: ["service"], ignored: ["store", "storageNode"] });
+    return diffOf(state, inputs, { replace: ["service"] });
   },
-  async update(_id, state, inputs) {
-    const { fingerprint, store, storageNode } = inputs;
-    if (state.fingerprint === fingerprint) return withoutProvider(inputs);
-    const outs = await ensure(inputs);
-    // Not where it is made: MinIO is whole once the last of its members is there.
-    if (storageNode !== undefined) await storageSpares(storageNode, store);
-    return outs;
+  update(_id, state, inputs) {
+    return state.fingerprint === inputs.fingerprint
+      ? Promise.resolve(withoutProvider(inputs))
+      : ensure(inputs);
   },
   delete() {
     return Promise.resolve();

@@ -20,6 +20,16 @@ export interface StorageContainer {
 
 /** The running MinIO container of a storage node. @throws HostError when there is none. */
 export async function storageContainer(connection: Connection, service: string): Promise<StorageContainer> {
+  const found = await findStorageContainer(connection, service);
+  if (!found) throw new HostError(connection.node, `no container of ${service} runs here`);
+  return found;
+}
+
+/** The same, where there is one. @throws HostError where that cannot be told. */
+export async function findStorageContainer(
+  connection: Connection,
+  service: string,
+): Promise<StorageContainer | undefined> {
   const containers = await dockerApi(connection).get<{ Id: string; Created: number }[]>("/containers/json", {
     query: { filters: { label: [`com.docker.swarm.service.name=${service}`], status: ["running"] } },
     purpose: `looking for a container of ${service}`,
@@ -27,8 +37,7 @@ export async function storageContainer(connection: Connection, service: string):
     timeoutSeconds: 10,
   });
   const newest = [...containers].sort((a, b) => b.Created - a.Created)[0];
-  if (!newest) throw new HostError(connection.node, `no container of ${service} runs here`);
-  return { connection, container: newest.Id };
+  return newest && { connection, container: newest.Id };
 }
 
 /** Runs `work` on the first storage node where it succeeds; fails with every node's reason. */

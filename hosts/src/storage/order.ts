@@ -6,8 +6,7 @@ import { HostError, reasonOf } from "../errors";
 import { note } from "../log";
 import { withoutProvider } from "../operation";
 import { exec } from "../ssh/exec";
-import { onSomeStorageNode, storageContainer } from "./mc";
-import { storageSpares } from "./spare";
+import { storageContainer } from "./mc";
 
 /** What is run in MinIO's image. A build that is no release calls itself the same whatever it was made of. */
 const asked = ["-c", 'minio --version; exec sha256sum "$(command -v minio)"'];
@@ -17,50 +16,55 @@ export function programIn(output: string): string | undefined {
   return /version (RELEASE\.\S+)/.exec(output)?.[1] ?? /^([0-9a-f]{64}) /m.exec(output)?.[1];
 }
 
-/** Asks the program itself, as the name of an image says nothing. */
-async function programs({ nodes, services, image }: StorageOrderInputs): Promise<[string?, string?]> {
-  return onSomeStorageNode(nodes, services, async ({ connection, container }) => {
-    const purpose = "asking MinIO's version";
-    const before = await execInContainer(connection, { container, argv: ["sh", ...asked], purpose });
-    const argv = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "sh", image, ...asked];
-    const after = await exec(connection, argv, { sudo: true, purpose, timeoutSeconds: 300 });
-    return [programIn(before.stdout), programIn(after.stdout)];
-  });
+/**
+ * Asks the programs themselves, as the name of an image says nothing: those of the members that run, of which some may be
+ * others after a change that failed, and the one of the wanted image.
+ */
+async function programs({ nodes, services, image }: StorageOrderInputs): Promise<(string | undefined)[]> {
+  const purpose = "asking MinIO's version";
+  const members = await membersOf({ nodes, services });
+  const [one] = members;
+  if (one === undefined) throw new HostError("storage", "no storage node serves");
+  const before = members.map(({ connection, container }) =>
+    execInContainer(connection, { container, argv: ["sh", ...asked], purpose }),
+  );
+  const argv = ["docker", "run", "--rm", "--network", "none", "--entrypoint", "sh", image, ...asked];
+  const after = exec(one.connection, argv, { sudo: true, purpose, timeoutSeconds: 300 });
+  const said = await Promise.all([...before, after]);
+  return said.map(({ stdout }) => programIn(stdout));
 }
 
 /** Why all of them have to be changed at the same time; nothing where they need not be. */
 async function together(state: StorageOrderOutputs, inputs: StorageOrderInputs): Promise<string | undefined> {
   if (state.common !== inputs.common) return "members with other settings do not serve together";
   if (state.image === inputs.image) return undefined;
-  const [before, after] = await programs(inputs).catch((error: unknown): [undefined, undefined] => {
+  const found = await programs(inputs).catch((error: unknown) => {
     if (!(error instanceof HostError)) throw error;
     note("storage", `cannot tell the version of MinIO's image: ${reasonOf(error, error.node)}`);
-    return [undefined, undefined];
+    return [undefined];
   });
-  if (before !== undefined && before === after) return undefined;
-  const name = (program = "unknown"): string => program.slice(0, 40);
-  return `versions of MinIO do not serve together (${name(before)}, now ${name(after)})`;
+  const different = [...new Set(found)];
+  if (different.length === 1 && different[0] !== undefined) return undefined;
+  const names = different.map((program = "unknown") => program.slice(0, 40));
+  return `versions of MinIO do not serve together (${names.join(", ")})`;
 }
 
-/** Whether MinIO runs on one of the nodes: a stack that makes it has nobody to be kept serving. */
-async function serves({ nodes, services }: StorageOrderInputs): Promise<boolean> {
+/** The members that run. */
+async function membersOf({ nodes, services }: Pick<StorageOrderInputs, "nodes" | "services">) {
   const found = await Promise.all(
     nodes.map((connection) =>
       storageContainer(connection, services[connection.node] ?? "").catch(() => undefined),
     ),
   );
-  return found.some((one) => one !== undefined);
-}
-
-/** The first of them may go when MinIO says that it can spare it; the others wait for the one before. */
-async function spareFirst({ nodes, services }: StorageOrderInputs): Promise<void> {
-  const first = nodes[0];
-  if (first) await storageSpares(first.node, { storageNodes: nodes, services });
+  return found.filter((one) => one !== undefined);
 }
 
 export const storageOrder: Operation<StorageOrderInputs, StorageOrderOutputs> = {
   async create(inputs) {
-    return { id: "storage-order", outs: { ...withoutProvider(inputs), oneByOne: await serves(inputs) } };
+    return {
+      id: "storage-order",
+      outs: { ...withoutProvider(inputs), oneByOne: (await membersOf(inputs)).length > 0 },
+    };
   },
   read(id, state) {
     return Promise.resolve({ id, outs: state });
@@ -83,8 +87,7 @@ export const storageOrder: Operation<StorageOrderInputs, StorageOrderOutputs> = 
   },
   async update(_id, state, inputs) {
     const reason = await together(state, inputs);
-    if (reason === undefined) await spareFirst(inputs);
-    else note("storage", `MinIO is changed on all nodes at once: ${reason}`);
+    if (reason !== undefined) note("storage", `MinIO is changed on all nodes at once: ${reason}`);
     return { ...withoutProvider(inputs), oneByOne: reason === undefined };
   },
   delete() {

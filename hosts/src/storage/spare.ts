@@ -1,19 +1,18 @@
 /** When a node of MinIO may go: no object is left that one more fault would cost. */
 import type { Connection, Store } from "../contract";
 import { execInContainer } from "../docker/exec";
-import { HostError, reasonOf } from "../errors";
+import { HostError, reasonOf, UnreachableError } from "../errors";
 import { note } from "../log";
-import { HEALING_SCRIPT, STORE_PASSWORD_FILE, STORE_USER_FILE } from "../rendered";
-import { anyCode, runScript } from "../ssh/exec";
-import { Deadline, poll } from "../time";
-import { mc, storageContainer, type StorageContainer } from "./mc";
+import { STORE_PASSWORD_FILE, STORE_USER_FILE } from "../rendered";
+import { anyCode } from "../ssh/exec";
+import { Deadline, poll, told } from "../time";
+import { settle } from "./healing";
+import { findStorageContainer, mc, storageContainer, type StorageContainer } from "./mc";
 
 /** How long members may take until all of them can do without a drive. */
 const SPARE_SECONDS = 600;
 /** How long one member is asked at a time. */
 const ASK_SECONDS = 15;
-/** How long it may take to bring to all drives what one of them has missed: that looks at every object. */
-const HEALING_SECONDS = 3600;
 /** How long a wait may be before it is said what for. */
 const PATIENCE_MS = 5000;
 
@@ -21,9 +20,10 @@ const PATIENCE_MS = 5000;
  * Waits until the store can do without the drive of `node`, or of any other one: each member says that the others can do
  * without its own, for which it has to reach all of them, and none of them may be filling a drive that was blank. A
  * drive that was away and came back as it was is none of these; so then what it has missed is healed, where the program
- * sees to that at all. Nothing is waited for where no MinIO runs on `node`.
+ * sees to that at all. Nothing is waited for where no MinIO runs on `node`, or where it cannot be reached: what is not
+ * there cannot go.
  * @param timeoutSeconds for what members say. @default 600
- * @throws HostError with the last reason.
+ * @throws HostError with the last reason, and what to do if it is the drive of `node` itself.
  */
 export async function storageSpares(
   node: string,
@@ -33,12 +33,20 @@ export async function storageSpares(
   const own = store?.storageNodes.find((connection) => connection.node === node);
   if (store === undefined || own === undefined || !(await runs(own, store))) return;
   const deadline = new Deadline(timeoutSeconds);
-  await patiently(node, "waits for MinIO, whose members do not all reach each other, or fill a drive", () =>
-    Promise.all(store.storageNodes.map((member) => spares(node, member, store, deadline))),
-  );
-  await patiently(node, "waits until all of MinIO's drives hold what was written while one was away", () =>
-    heals(node, store),
-  );
+  try {
+    await patiently(node, "waits for MinIO, whose members do not all reach each other, or fill a drive", () =>
+      Promise.all(store.storageNodes.map((member) => untilSpared(node, member, store, deadline))),
+    );
+    await patiently(node, "waits until all of MinIO's drives hold what was written while one was away", () =>
+      untilSettled(node, store, timeoutSeconds),
+    );
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    const remedy =
+      "Mend that (docs/runbook.md), and run again; where it is this node's own drive that is not well, take it away first: " +
+      `\`docker service scale --detach ${store.services[node]}=0\` on a manager`;
+    throw new HostError(node, `${reasonOf(error, node)}. ${remedy}`);
+  }
 }
 
 async function patiently(node: string, why: string, work: () => Promise<unknown>): Promise<void> {
@@ -46,27 +54,47 @@ async function patiently(node: string, why: string, work: () => Promise<unknown>
   await work().finally(() => clearTimeout(patience));
 }
 
+/** One that cannot be asked counts as running. */
 async function runs(own: Connection, { services }: Store): Promise<boolean> {
-  const found = await storageContainer(own, services[own.node] ?? "").catch(() => undefined);
-  return found !== undefined;
+  try {
+    return (await findStorageContainer(own, services[own.node] ?? "")) !== undefined;
+  } catch (error) {
+    if (error instanceof HostError) return !(error instanceof UnreachableError);
+    throw error;
+  }
 }
 
 /** One member's word. It may be starting: its container may come, and go again. */
-async function spares(node: string, member: Connection, store: Store, deadline: Deadline): Promise<void> {
+async function untilSpared(
+  node: string,
+  member: Connection,
+  store: Store,
+  deadline: Deadline,
+): Promise<void> {
+  const reason = await untilNone(member.node, deadline, () => reasonNotTo(member, store));
+  if (reason === undefined) return;
+  const asked = member.node === node ? "" : ` on ${member.node}`;
+  throw new HostError(
+    node,
+    `MinIO${asked} cannot do without a drive, for ${told(deadline.seconds)} s now: ${reason}`,
+  );
+}
+
+/** What `reasons` said last, if that was not nothing until the deadline passed; what fails is a reason, too. */
+async function untilNone(
+  node: string,
+  deadline: Deadline,
+  reasons: () => Promise<string>,
+): Promise<string | undefined> {
   let reason = "";
-  const spare = await poll(deadline, 2, async () => {
-    reason = await reasonNotTo(member, store).catch((error: unknown) => {
-      if (error instanceof HostError) return reasonOf(error, member.node);
+  const none = await poll(deadline, 2, async () => {
+    reason = await reasons().catch((error: unknown) => {
+      if (error instanceof HostError) return reasonOf(error, node);
       throw error;
     });
     return reason === "" ? true : undefined;
   });
-  if (spare) return;
-  const asked = member.node === node ? "" : ` on ${member.node}`;
-  throw new HostError(
-    node,
-    `MinIO${asked} cannot do without a drive, for ${deadline.seconds} s now: ${reason}`,
-  );
+  return none ? undefined : reason;
 }
 
 async function reasonNotTo(member: Connection, { services, storageNodes: [first] }: Store): Promise<string> {
@@ -75,53 +103,51 @@ async function reasonNotTo(member: Connection, { services, storageNodes: [first]
   const purpose = "asking MinIO whether the others can do without it";
   const ready = await mc(storage, { argv, purpose, endsAfter: ASK_SECONDS, accept: anyCode });
   if (ready.code === timedOut) return "it needs every drive, or heals one";
-  if (ready.code !== 0) return ready.stderr.trim();
-  // The first one looks by itself before it heals, as it can do but one of these at a time.
-  return member === first || (await reachesAll(storage)) ? "" : "it does not reach every drive yet";
+  if (ready.code !== 0) return ready.stderr.trim() || `\`mc ready\` ended with exit code ${ready.code}`;
+  // Where the first one heals, it looks by itself before that: it can do but one of these at a time.
+  return member === first ? "" : missesDrives(storage);
+}
+
+/** Where the first storage node sees to healing, it does so here; otherwise it has only to reach all drives, as the others. */
+async function untilSettled(node: string, store: Store, timeoutSeconds: number): Promise<void> {
+  const [first] = store.storageNodes;
+  if (first === undefined || (await settle(node, first, timeoutSeconds))) return;
+  const deadline = new Deadline(timeoutSeconds);
+  const reason = await untilNone(first.node, deadline, async () =>
+    missesDrives(await storageContainer(first, store.services[first.node] ?? "")),
+  );
+  if (reason !== undefined) throw new HostError(node, `MinIO on ${first.node}: ${reason}`);
 }
 
 /**
  * What a server writes large objects by can be away for up to 30 s longer than any of its checks says (the client of
  * MinIO's `internal/rest` beside the grid's), but it heals by that. So it is asked to heal some object that is there, and
  * says on which drives it was. In an empty store there is nothing that anybody could miss.
+ * @returns why it does not count as reaching all of them, or nothing.
  */
-async function reachesAll({ connection, container }: StorageContainer): Promise<boolean> {
-  const { code, stdout } = await execInContainer(connection, {
+async function missesDrives({ connection, container }: StorageContainer): Promise<string> {
+  const { code, stdout, stderr } = await execInContainer(connection, {
     container,
-    argv: ["sh", "-c", healsSomeObject],
+    argv: ["sh", "-c", healSomeObject],
     purpose: "asking MinIO which drives it reaches",
     accept: anyCode,
   });
+  if (code !== 0) return `it does not say which drives it reaches (exit code ${code}): ${stderr.trim()}`;
   const states = stdout.match(/"state": *"[^"]*"/g) ?? [];
-  return code === 0 && states.every((state) => state.endsWith('"ok"'));
+  return states.every((state) => state.endsWith('"ok"')) ? "" : "it does not reach every drive yet";
 }
 
-/** Its login is in the environment there, and on no command line. */
-const healsSomeObject = `export MC_CONFIG_DIR=/tmp/.mc MC_HOST_local="http://$(cat ${STORE_USER_FILE}):$(cat ${STORE_PASSWORD_FILE})@127.0.0.1:9000"
-some=$(timeout ${ASK_SECONDS} mc --quiet --json ls --recursive local | head -n 1 | sed -n 's/.*"key":"\\([^"]*\\)".*/\\1/p')
-[ -z "$some" ] || exec timeout ${ASK_SECONDS} mc --quiet --json admin heal --recursive "local/$some"`;
+/**
+ * Its login is in the environment there, and on no command line. A store counts as empty once a list of it ends well.
+ * MinIO's own image has no more than the shell and coreutils.
+ */
+const healSomeObject = `export MC_CONFIG_DIR=/tmp/.mc MC_HOST_local="http://$(cat ${STORE_USER_FILE}):$(cat ${STORE_PASSWORD_FILE})@127.0.0.1:9000"
+some=$(timeout ${ASK_SECONDS} mc --quiet --json ls --recursive local | { IFS= read -r line; printf %s "$line"; })
+case $some in
+*'"key":"'*) some=\${some#*'"key":"'} ;;
+*) exec timeout ${ASK_SECONDS} mc --quiet ls --recursive local >/dev/null ;;
+esac
+exec timeout ${ASK_SECONDS} mc --quiet --json admin heal --recursive "local/\${some%%'"'*}"`;
 
 /** Of the command `timeout`. */
 const timedOut = 124;
-
-/** The first storage node sees to healing; where it is switched off there is no script, and MinIO's own ways have to do. */
-async function heals(node: string, { storageNodes: [first] }: Store): Promise<void> {
-  if (first === undefined) return;
-  const deadline = new Deadline(HEALING_SECONDS);
-  let reason = "";
-  const healed = await poll(deadline, 5, async () => {
-    try {
-      await runScript(first, '[ ! -x "$1" ] || exec "$1" settle', [HEALING_SCRIPT], {
-        sudo: true,
-        timeoutSeconds: deadline.left(10),
-        purpose: "healing what a drive has missed",
-      });
-      return true;
-    } catch (error) {
-      if (!(error instanceof HostError)) throw error;
-      reason = reasonOf(error, first.node);
-      return undefined;
-    }
-  });
-  if (!healed) throw new HostError(node, `MinIO on ${first.node}: ${reason}; it goes on by itself`);
-}

@@ -25,6 +25,17 @@ export function dockerInfo(
   return dockerApi(connection).get<DockerInfo>("/info", { patience, timeoutSeconds, purpose: "docker info" });
 }
 
+/** How long a Docker may take that has much to do, before it is believed not to be there. */
+const SLOW_SECONDS = 30;
+
+/** The same, with the error as a value where Docker is not there, and so nothing runs that would have to leave. */
+export function dockerIfThere(connection: Connection): Promise<DockerInfo | HostError> {
+  return dockerInfo(connection, brief, SLOW_SECONDS).catch((error: unknown) => {
+    if (error instanceof HostError) return error;
+    throw error;
+  });
+}
+
 /** Until Docker answers; a node of a Swarm must be in it again too, before another one's Docker goes down. */
 export async function awaitDocker(connection: Connection): Promise<void> {
   const deadline = new Deadline(DOCKER_SECONDS);

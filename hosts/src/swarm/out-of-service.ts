@@ -11,7 +11,7 @@ import { isFor } from "../services/placement";
 import { storageSpares } from "../storage/spare";
 import { Deadline, poll } from "../time";
 import { forgetNode, isOut } from "./join";
-import { awaitDocker, dockerInfo, listNodes, onManager } from "./managers";
+import { awaitDocker, dockerIfThere, dockerInfo, listNodes, onManager } from "./managers";
 import { awaitNode, findNode, isDown, isReady, nameOf, setAvailability } from "./nodes";
 import { forgetAbsence, readAbsence, recordAbsence } from "./absence";
 import type { Absence } from "./absence";
@@ -21,6 +21,8 @@ import type { DockerInfo, SwarmNode, SwarmService, SwarmTask } from "./types";
 
 /** How long the others may take to be strong enough to do without this node. */
 const GATE_SECONDS = 600;
+/** How old their answers may be when it goes. */
+const FRESH_MS = 60_000;
 const DRAIN_SECONDS = 120;
 const READY_SECONDS = 180;
 /** How long its tasks may take to run again, and its drive to be healed. */
@@ -46,10 +48,7 @@ export async function outOfService(
   work: () => Promise<void>,
   unasked: (error: HostError) => Promise<void> = () => withMember(connection, work),
 ): Promise<void> {
-  const info = await dockerInfo(connection).catch((error: unknown) => {
-    if (error instanceof HostError) return error;
-    throw error;
-  });
+  const info = await dockerIfThere(connection);
   if (info instanceof HostError) return unasked(info);
   const member = await membership(connection, cluster, info);
   if (member === undefined) return withMember(connection, work);
@@ -136,12 +135,23 @@ export function memberOf(connection: Connection, cluster: Cluster, { Swarm }: Do
 /** What a node is needed for, in words; nothing where the others can do without it. */
 export type Needs = (member: Member) => Promise<string | undefined>;
 
-/** Waits until the others can do without the node, as `needs` says, and until MinIO can. */
+/**
+ * Waits until the others can do without the node, as `needs` says, and until MinIO can. That may take MinIO an hour: so
+ * nobody goes by an answer that is older than a minute.
+ */
 export async function gate(member: Member, needs: Needs): Promise<void> {
+  let asked: number;
+  do {
+    await untilNotNeeded(member, needs);
+    asked = performance.now();
+    await storageSpares(member.connection.node, member.cluster.store);
+  } while (performance.now() - asked > FRESH_MS);
+}
+
+async function untilNotNeeded(member: Member, needs: Needs): Promise<void> {
   const { node } = member.connection;
-  const deadline = new Deadline(GATE_SECONDS);
   let reason = "";
-  const open = await poll(deadline, 3, async () => {
+  const open = await poll(new Deadline(GATE_SECONDS), 3, async () => {
     const found = await needs(member).catch((error: unknown) => {
       if (error instanceof RefusedError) throw error;
       return messageOf(error);
@@ -151,13 +161,11 @@ export async function gate(member: Member, needs: Needs): Promise<void> {
     reason = found;
     return undefined;
   });
-  if (!open) {
-    throw new HostError(
-      node,
-      `cannot be taken out of service, for ${GATE_SECONDS} s now: ${reason}. Mend that, and run again`,
-    );
-  }
-  await storageSpares(node, member.cluster.store, deadline.left(10));
+  if (open) return;
+  throw new HostError(
+    node,
+    `cannot be taken out of service, for ${GATE_SECONDS} s now: ${reason}. Mend that, and run again`,
+  );
 }
 
 /** Why the managers' quorum needs the node. One that is down, and not configured any more, is given up for it. */

@@ -74,7 +74,7 @@ export function refuseOtherController(guest: string, info: VmInfo): void {
     guest,
     `its disk controller ${CONTROLLER} is a ${controllerType}, and no ${CONTROLLER_TYPE}, and is left as it is. ` +
       `Switch the guest off, remove it by \`VBoxManage storagectl ${guest} --name ${CONTROLLER} --remove\` (its disks stay where ` +
-      "they are, as files), and run `pulumi up`, which makes another one and puts them in",
+      "they are, as files), run `pulumi up`, which makes another one and puts them in, and start it again",
   );
 }
 

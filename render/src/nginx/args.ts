@@ -27,11 +27,11 @@ export interface NginxArgs {
   /** Until when each is, by user, in seconds since 1970. @default as long as they are there */
   readonly previousUntil?: Readonly<Record<string, number>>;
   /**
-   * Every front as `host:port`. What is a former password here is right past its time, too, for as long as it is the
-   * only one that one of them has. @default none is asked
+   * Every front as `address:port`. What is a former password here is right past its time, too, for as long as it is the
+   * only one that one of them has. They alone are told what is the one of now here. @default none is asked
    */
   readonly fronts?: readonly string[];
-  /** `rightsScript()`; beside it stand the users' module, `users.js`, and `pickScript()`, `pick.js`. */
+  /** `rightsScript()`; beside it stand the users' module, `users.js`, and `pickScript()` of the same registries, `pick.js`. */
   readonly rightsPath: string;
   /** Who may ask for the front's own health; others are told that there is no such path. */
   readonly healthFrom?: readonly string[];

@@ -88,6 +88,10 @@ function previousPasswords(args: Settings, file: string): string {
 
 const fronts = (args: Settings): string[] => (args.fronts ?? []).map((front) => word(front, "front"));
 
+/** By which fronts ask each other. */
+export const addressesOfFronts = (args: Settings): string[] =>
+  fronts(args).map((front) => front.slice(0, front.lastIndexOf(":")));
+
 /** The question that fronts ask each other, whether a former password is still the only one that one of them has. */
 export function passwordQuestion(args: Settings): string[] {
   return [`set $users_file ${word(args.htpasswdPath, "htpasswd path")};`, "js_content rights.current;"];

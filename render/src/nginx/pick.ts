@@ -24,24 +24,20 @@ export function pickOf(names: readonly string[], key: string, digest: (text: str
  * long as it hangs, and one without its balancer answers what it can with 500: neither is found by requests alone before
  * one of them has waited, or failed. What is not known counts as well, and where none is well all are asked.
  */
-export function pickScript(): string {
+export function pickScript(registries: readonly RegistryBackend[]): string {
   return `// Which registry is asked for a request.
 import crypto from "crypto";
 
 ${pickOf.toString()}
 
-/** The registries by name, with what each of them has to answer with 200. */
-function known(variables) {
-  return variables.registries.split(" ").map((one) => {
-    const parts = one.split("=");
-    return { name: parts[0], urls: parts[1].split(",") };
-  });
-}
+/** With what each of them has to answer with 200. */
+const registries = [
+${registries.map((one) => `  ${JSON.stringify(probed(one))},\n`).join("")}];
 
-async function look(session) {
+async function look() {
   const well = ngx.shared.registries;
   await Promise.all(
-    known(session.variables).map(async (registry) => {
+    registries.map(async (registry) => {
       const answers = await Promise.all(
         registry.urls.map((url) => ngx.fetch(url).then((answer) => answer.status === 200, () => false)),
       );
@@ -56,7 +52,7 @@ async function look(session) {
 }
 
 function registry(r) {
-  const names = known(r.variables).map((one) => one.name);
+  const names = registries.map((one) => one.name);
   const well = names.filter((name) => ngx.shared.registries.get(name) !== 0);
   return pickOf(well.length > 0 ? well : names, r.variables.registry_affinity, (text) =>
     crypto.createHash("sha256").update(text).digest("hex"),
@@ -67,12 +63,10 @@ export default { look, registry };
 `;
 }
 
-/** An upstream for each registry, which it is the first of. */
+/** An upstream for each registry, which it is the first of. Nothing here grows into one long word: nginx reads none of 4096 bytes. */
 export function upstreams({ registries }: Settings): string {
-  const probes = registries.map((one) => `${word(one.name, "registry's name")}=${urlsOf(one).join(",")}`);
   return lines(
     `js_import pick from ${pickScriptName};`,
-    `js_var $registries "${probes.join(" ")}";`,
     "# What nobody has looked at for a while is not known.",
     "js_shared_dict_zone zone=registries:64k timeout=5s type=number;",
     "js_set $registry pick.registry;",
@@ -81,10 +75,13 @@ export function upstreams({ registries }: Settings): string {
   );
 }
 
-function urlsOf({ name, port, balancer }: RegistryBackend): string[] {
+function probed({ name, port, balancer }: RegistryBackend): { name: string; urls: string[] } {
   const store =
     balancer && `http://${word(balancer.name, "balancer's name")}:${balancer.port}${balancerHealthPath}`;
-  return [`http://${name}:${port}/`, ...(store ? [store] : [])];
+  return {
+    name: word(name, "registry's name"),
+    urls: [`http://${name}:${port}/`, ...(store ? [store] : [])],
+  };
 }
 
 /** Nothing is remembered of a failure here, as looks know better: what always fails would take one after the other away. */
@@ -101,11 +98,16 @@ function upstream(registries: readonly RegistryBackend[], first: number): string
   ];
 }
 
-/** In the server, as nginx has it for what runs by itself. A look that is still at it when the next one begins is ended. */
+/**
+ * In the server, as nginx has it for what runs by itself. A look that is still at it when the next one begins is ended, and has
+ * said nothing: what it may wait for, a name and an answer, is less than that. A name that is not known is not always said to
+ * be so: Docker asks the host's name servers, and where they are silent, it is.
+ */
 export function looks(): string {
   return lines(
     "location @looks {",
     "    js_periodic pick.look interval=1200ms;",
+    "    resolver_timeout 400ms;",
     "    js_fetch_timeout 700ms;",
     "}",
   );

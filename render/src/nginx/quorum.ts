@@ -10,7 +10,8 @@ import type { Settings } from "./args";
 export function balancers(args: Settings): string {
   return lines(
     "upstream balancers {",
-    "    zone balancers 64k;",
+    "    # For some hundreds of them.",
+    "    zone balancers 1m;",
     ...args.balancers.map(
       ({ name, port }) =>
         `    server ${word(name, "balancer's name")}:${port} resolve max_fails=1 fail_timeout=2s;`,

@@ -2,7 +2,7 @@
 import { indent, lines, word } from "../text";
 import { headersAndErrors } from "./answers";
 import type { Settings } from "./args";
-import { passwordQuestion } from "./password";
+import { addressesOfFronts, passwordQuestion } from "./password";
 import { looks } from "./pick";
 import { quorumLocations } from "./quorum";
 import { entry, routes, towardsRegistries } from "./routes";
@@ -57,12 +57,7 @@ function tls(args: Settings): string {
 
 /** For the node itself and its neighbours: whether this nginx runs, and whether it reaches a registry that works. */
 function health(args: Settings): string {
-  const access = [
-    "access_log off;",
-    ...args.health.map((source) => `allow ${word(source, "health source")};`),
-    "deny all;",
-    "error_page 403 =404 @unknown;",
-  ].map((directive) => `    ${directive}`);
+  const access = onlyFor(args.health);
   return lines(
     "location = /healthz {",
     ...access,
@@ -90,11 +85,21 @@ function health(args: Settings): string {
     "}",
     "# From other fronts: whether what is a former password with them is the one of now here.",
     "location = /healthz/password {",
-    ...access,
+    ...onlyFor(addressesOfFronts(args)),
     ...passwordQuestion(args).map((directive) => `    ${directive}`),
     "}",
     "location / {",
     "    return 404;",
     "}",
   );
+}
+
+/** To everybody else a location does not exist. */
+function onlyFor(sources: readonly string[]): string[] {
+  return [
+    "access_log off;",
+    ...sources.map((source) => `allow ${word(source, "source")};`),
+    "deny all;",
+    "error_page 403 =404 @unknown;",
+  ].map((directive) => `    ${directive}`);
 }

@@ -206,7 +206,7 @@ describe("loading images", () => {
     async function hangs(load: Promise<unknown>, seconds: number): Promise<string> {
       let told = "nothing yet";
       load.catch((error: Error) => (told = error.message));
-      for (let passed = 0; passed < seconds; passed += 5) {
+      for (let passed = 0; passed < seconds && told === "nothing yet"; passed += 5) {
         vi.advanceTimersByTime(5000);
         await new Promise((resolve) => setTimeout(resolve, 1));
       }
@@ -246,7 +246,8 @@ describe("loading images", () => {
       appendFileSync(file, Buffer.alloc(32 * 2 ** 20));
       const load = loadedImages.create({ connection, images: { web: { archive: file, imageId } } });
       await vi.waitFor(() => expect(docker.calls("POST", /load/)).toHaveLength(1));
-      expect(await hangs(load, 150)).toContain(`image.tar: nothing was taken for 120 s${advice}`);
+      // What fits into buffers on the way is taken first, however long this machine needs for that.
+      expect(await hangs(load, 10_000)).toContain(`image.tar: nothing was taken for 120 s${advice}`);
     });
 
     it("but not where it takes its time, and says so", async () => {

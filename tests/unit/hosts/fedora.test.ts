@@ -102,11 +102,12 @@ const chcon = `#!/bin/sh
 printf '%s\\n' "$*" >> "$FAKE/chcon.log"
 `;
 
-const enforced = { "/sys/fs": { "selinux/enforce": "1" } };
+const selinux = (enforce: string) => ({ "/sys/fs": { "selinux/enforce": enforce } });
 
 describe.skipIf(!canSandbox)("a member of etcd where SELinux is enforced", () => {
-  const renewed = async (over: Record<string, Record<string, string>>): Promise<string | undefined> => {
-    const sandbox = await Sandbox.start({ chcon }, {}, over);
+  /** A node with the member's files, where `docker` says what the container is started with. */
+  const node = async (over: Record<string, Record<string, string>>, label = chcon): Promise<Sandbox> => {
+    const sandbox = await Sandbox.start({ chcon: label, docker: "#!/bin/sh\necho docker $*\n" }, {}, over);
     const { files } = etcdFiles({
       ...{ node: "a", image: "etcd", clientAddress: "10.0.2.11", peerAddress: "10.0.2.11" },
       ...{ clientPort: 2379, peerPort: 2380, token: "t", dataFolder: "/var/lib/moorage/etcd" },
@@ -114,6 +115,10 @@ describe.skipIf(!canSandbox)("a member of etcd where SELinux is enforced", () =>
       compaction: { mode: "periodic", retention: "1h" },
     });
     for (const [path, { content }] of Object.entries(files)) sandbox.write(path.slice(1), content);
+    return sandbox;
+  };
+  const renewed = async (over: Record<string, Record<string, string>>): Promise<string | undefined> => {
+    const sandbox = await node(over);
     await exec(sandbox.server.connection(), ["sh", etcdScriptPath, "reload"]);
     expect(sandbox.read("run/moorage-etcd/tls/member.pem")).toBe("cert");
     return sandbox.read("chcon.log");
@@ -124,10 +129,25 @@ describe.skipIf(!canSandbox)("a member of etcd where SELinux is enforced", () =>
     const labelled = ["ca.pem", "member.pem", "member-key.pem"].map(
       (name) => `--reference=${folder} ${folder}/.${name}\n`,
     );
-    expect(await renewed(enforced)).toBe(labelled.join(""));
+    expect(await renewed(selinux("1"))).toBe(labelled.join(""));
   });
 
   it("is given them as they are elsewhere", async () => {
     expect(await renewed({})).toBeUndefined();
+    expect(await renewed(selinux("0"))).toBeUndefined();
+  });
+
+  it("starts where they cannot have it, as Docker gives it to all, and keeps those that it has where it runs", async () => {
+    const sandbox = await node(selinux("1"), '#!/bin/sh\necho "chcon: no policy" >&2\nexit 1\n');
+    sandbox.write("var/lib/moorage/etcd/store/member/wal/0.wal", "");
+    const started = await exec(sandbox.server.connection(), ["sh", etcdScriptPath, "start"]);
+    expect(started.stdout).toContain("docker run --rm --name moorage-etcd");
+    expect(started.stderr).toContain("/run/moorage-etcd/tls/.member.pem does not get the label");
+    expect(sandbox.read("run/moorage-etcd/tls/member.pem")).toBe("cert");
+    sandbox.write("etc/moorage/etcd/member.pem", "renewed");
+    await expect(exec(sandbox.server.connection(), ["sh", etcdScriptPath, "reload"])).rejects.toThrow(
+      "label",
+    );
+    expect(sandbox.read("run/moorage-etcd/tls/member.pem")).toBe("cert");
   });
 });

@@ -4,7 +4,7 @@ import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Connection } from "../../../hosts/src/contract";
 import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
-import { managersIn } from "../../../hosts/src/proxy/managers";
+import { convergedIn, managersIn } from "../../../hosts/src/proxy/managers";
 import { sleep } from "../../../hosts/src/time";
 import { startDocker, startManager } from "./support/fake-docker";
 import { afterwards, startServer, temporaryFolder } from "./support/stop";
@@ -222,6 +222,19 @@ describe("managers in a stack's state", () => {
     expect(managers.map(({ node, privateKey }) => [node, privateKey])).toEqual([
       ["a", "key"],
       ["c", "key"],
+    ]);
+  });
+
+  it("are beside what services were seen to run as", () => {
+    const converged = (service: string, fingerprint: string, rest: object = {}) => ({
+      type: "pulumi-nodejs:dynamic/moorage:Converged",
+      outputs: { service, fingerprint, timeoutSeconds: 300 },
+      ...rest,
+    });
+    const resources = [converged("old", "f0", { delete: true }), converged("a", "f1"), converged("b", "f2")];
+    expect([...convergedIn([member("a", "manager", secret), ...resources])]).toEqual([
+      ["a", "f1"],
+      ["b", "f2"],
     ]);
   });
 

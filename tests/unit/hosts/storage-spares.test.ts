@@ -1,17 +1,16 @@
 import * as fs from "node:fs";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { Cluster, ConvergedInputs, StorageOrderInputs } from "../../../hosts/src/contract";
-import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
-import { converged } from "../../../hosts/src/services/converged";
-import { storageOrder } from "../../../hosts/src/storage/order";
+import type { Cluster, StorageTurnInputs, Store } from "../../../hosts/src/contract";
+import { storageSpares } from "../../../hosts/src/storage/spare";
+import { storageTurn } from "../../../hosts/src/storage/turn";
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { outOfService } from "../../../hosts/src/swarm/out-of-service";
 import { row } from "../../../hosts/src/swarm/turn";
 import { sleep } from "../../../hosts/src/time";
-import { frame, startManager } from "./support/fake-docker";
+import { frame } from "./support/fake-docker";
 import { canSandbox } from "./support/sandbox";
 import { engines, memberInputs, type Engine } from "./support/sim-swarm";
-import { logged, startServer } from "./support/stop";
+import { logged } from "./support/stop";
 
 /** As if eleven minutes had passed. */
 const hurry = (): unknown => vi.spyOn(performance, "now").mockReturnValue(performance.now() + 660_000);
@@ -24,15 +23,20 @@ class Minio {
   readonly asked: string[] = [];
   /** The state of a drive of which each member says whether it reaches it. */
   reaches = "ok";
+  /** Whether it says what it stores. */
+  lists = true;
 
   constructor(readonly on: readonly Engine[]) {
     for (const engine of on) {
       engine.containers.add(`store-${engine.name}`);
+      const heals = () => commands(engine).at(-1)?.includes("admin heal") === true;
       engine.docker.onUpgrade = (_seen, socket) => {
         this.asked.push(engine.name);
-        const heals = commands(engine).at(-1)?.includes("admin heal") === true;
-        socket.end(heals ? frame(1, `{ "state": "ok" }, { "state": "${this.reaches}" }`) : undefined);
+        socket.end(heals() ? frame(1, `{ "state": "ok" }, { "state": "${this.reaches}" }`) : undefined);
       };
+      engine.docker.on("GET", /^\/exec\/exec\/json$/, () => ({
+        json: { ExitCode: heals() && !this.lists ? 1 : engine.mcEnds },
+      }));
     }
   }
 
@@ -47,9 +51,11 @@ const refused = 124;
 const commands = ({ docker }: Engine): string[] =>
   docker.calls("POST", /\/exec$/).map(({ body }) => (JSON.parse(body) as { Cmd: string[] }).Cmd.join(" "));
 
+/** As the renderer writes it, with another way to settle. */
+const healingScript = (settle: string): string => `#!/bin/sh\nsettle() {\n    ${settle}\n}\n"$1"\n`;
+
 const question = "timeout 15 mc --quiet --no-color ready local --maintenance";
-const limit =
-  "cannot do without a drive, for (600|5\\d\\d(\\.\\d+)?) s now: it needs every drive, or heals one";
+const limit = "cannot do without a drive, for (600|5\\d\\d) s now: it needs every drive, or heals one";
 
 /** Three managers with MinIO on each. */
 async function whole() {
@@ -113,7 +119,7 @@ describe.skipIf(!canSandbox)("a node in the row", () => {
     const [a, b] = all;
     const script = (ends: number) =>
       a.sandbox.tool("healing", `#!/bin/sh\necho "$1" >> "$0.log"; exit ${ends}\n`);
-    a.sandbox.write("etc/moorage/healing", '#!/bin/sh\nexec healing "$@"\n');
+    a.sandbox.write("etc/moorage/healing", healingScript("healing settle"));
     fs.chmodSync(a.sandbox.at("etc/moorage/healing"), 0o755);
     script(1);
     let done = false;
@@ -130,13 +136,35 @@ describe.skipIf(!canSandbox)("a node in the row", () => {
     const { all, cluster, swarm, minio } = await whole();
     minio.says(refused, [all[2]]);
     const fails = outOfService(all[1].connection, cluster, () => Promise.reject(new Error("touched")));
-    const refusal = expect(fails).rejects.toThrow(new RegExp(`^b: MinIO on c ${limit}$`));
+    const refusal = expect(fails).rejects.toThrow(new RegExp(`^b: MinIO on c ${limit}`));
     await expect.poll(() => minio.asked, { timeout: 10_000 }).toContain("c");
     hurry();
     await refusal;
     expect(swarm.moves).toEqual([]);
     expect(all[1].sandbox.read("etc/moorage/out-of-service")).toBeUndefined();
   }, 20_000);
+
+  it("goes by what managers said last where MinIO took its time", async () => {
+    const { all, cluster, swarm, minio } = await whole();
+    const [, b, c] = all;
+    minio.says(refused);
+    const goes = outOfService(b.connection, cluster, () => Promise.resolve());
+    await expect.poll(() => minio.asked, { timeout: 10_000 }).toContain("c");
+    const away = c.member();
+    if (!away) throw new Error("it is no member");
+    away.down = true;
+    // Two minutes have passed since the managers were asked.
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, "now").mockImplementation(() => now() + 120_000);
+    minio.says(0);
+    await expect
+      .poll(() => logged.join("\n"), { timeout: 10_000 })
+      .toMatch(/b: waits to be changed: .*as c is not there/);
+    expect(swarm.moves).toEqual([]);
+    away.down = false;
+    await goes;
+    expect(swarm.moves).toEqual(["b drain", "b active"]);
+  }, 30_000);
 
   it("that MinIO heals for too long stops the row", async () => {
     const { all, cluster, swarm, minio } = await whole();
@@ -147,7 +175,7 @@ describe.skipIf(!canSandbox)("a node in the row", () => {
       gone = true;
       return Promise.resolve();
     });
-    const stopped = expect(heals).rejects.toThrow(new RegExp(`^b: MinIO ${limit}$`));
+    const stopped = expect(heals).rejects.toThrow(new RegExp(`^b: MinIO ${limit}`));
     await expect.poll(() => gone && minio.asked.includes("b"), { timeout: 15_000 }).toBe(true);
     hurry();
     await stopped;
@@ -163,7 +191,7 @@ describe.skipIf(!canSandbox)("a node in the row", () => {
     all[2].containers.clear();
     const fails = outOfService(all[1].connection, cluster, () => Promise.reject(new Error("touched")));
     const refusal = expect(fails).rejects.toThrow(
-      /^b: MinIO on c cannot do without a drive, for [\d.]+ s now: no container of store runs here$/,
+      /^b: MinIO on c cannot do without a drive, for 600 s now: no container of store runs here\. Mend that/,
     );
     const looks = () => all[2].docker.calls("GET", /^\/containers\/json$/).length;
     await expect.poll(looks, { timeout: 10_000 }).toBeGreaterThan(0);
@@ -182,104 +210,111 @@ describe.skipIf(!canSandbox)("a node in the row", () => {
   }, 20_000);
 });
 
-describe.skipIf(!canSandbox)("a member of MinIO that was changed", () => {
-  const template = { ContainerSpec: { Image: "minio:2" }, ForceUpdate: 0 };
-  const task = {
-    ID: "t1",
-    NodeID: "n1",
-    Spec: template,
-    DesiredState: "running",
-    Status: { State: "running", Timestamp: "2026-01-01T00:00:00Z" },
-  };
-  const node = {
-    ID: "n1",
-    Spec: { Role: "manager", Availability: "active", Labels: {} },
-    Description: { Hostname: "a" },
-    Status: { State: "ready" },
-    ManagerStatus: { Reachability: "reachable" },
-  };
-  const Spec = { Name: "store", Mode: { Replicated: { Replicas: 1 } }, TaskTemplate: template };
-
-  async function service() {
-    const docker = await startManager("a");
-    docker
-      .on("GET", /^\/nodes$/, () => ({ json: [node] }))
-      .on("GET", /^\/services\/store$/, () => ({ json: { ID: "s1", Spec } }))
-      .on("GET", /^\/tasks$/, () => ({ json: [task] }));
-    const manager = await startServer({ sockets: { [DOCKER_SOCKET]: docker.path } });
-    const [storage] = (await engines("a")) as [Engine];
-    const inputs: ConvergedInputs = {
-      managers: [manager.connection()],
-      service: "store",
-      fingerprint: "f2",
-      timeoutSeconds: 10,
-      store: { storageNodes: [storage.connection], services: { a: "store" } },
-      storageNode: "a",
-    };
-    return { inputs, state: { ...inputs, fingerprint: "f1" }, minio: new Minio([storage]) };
+describe.skipIf(!canSandbox)("a member of MinIO that is to be changed", () => {
+  async function members() {
+    const all = (await engines("a", "b", "c")) as [Engine, Engine, Engine];
+    const storageNodes = all.map(({ connection }) => connection);
+    const store: Store = { storageNodes, services: { a: "store", b: "store", c: "store" } };
+    return { all, store, minio: new Minio(all) };
   }
 
-  it("is done once MinIO can do without a drive, and not where it is new or the same", async () => {
-    const { inputs, state, minio } = await service();
+  it("waits where it was not seen yet to run as what is wanted, and the others go on serving", async () => {
+    const { store, minio } = await members();
     minio.says(refused);
-    await converged.create(inputs);
-    await converged.update("store", inputs, inputs);
+    const inputs = { node: "a", store, fingerprint: "f2", recorded: "f1", oneByOne: true };
+    const changes = (now: StorageTurnInputs) =>
+      storageTurn.diff({ ...inputs, fingerprint: "f2" }, now).changes;
+    const noWait: StorageTurnInputs[] = [
+      { ...inputs, oneByOne: false },
+      { ...inputs, recorded: "f2" },
+      { ...inputs, recorded: undefined },
+    ];
+    for (const each of noWait) {
+      await storageTurn.create(each);
+      await storageTurn.update("a", inputs, each);
+    }
     expect(minio.asked).toEqual([]);
-    let done = false;
-    const update = converged.update("store", state, inputs).then(() => (done = true));
-    await expect.poll(() => minio.asked, { timeout: 10_000 }).toContain("a");
-    await sleep(500);
-    expect(done).toBe(false);
-    minio.says(0);
-    await update;
-  }, 30_000);
+    expect(noWait.map(changes)).toEqual([true, false, false]);
+    // An update was cut off after it had waited, and before the member was another one.
+    expect(changes(inputs)).toBe(true);
+    expect(changes({ ...inputs, recorded: undefined, fingerprint: "f3" })).toBe(true);
+    for (const turn of [() => storageTurn.create(inputs), () => storageTurn.update("a", inputs, inputs)]) {
+      minio.says(refused);
+      minio.asked.length = 0;
+      let done = false;
+      const waits = turn().then(() => (done = true));
+      await expect.poll(() => new Set(minio.asked).size, { timeout: 10_000 }).toBe(3);
+      expect(done).toBe(false);
+      minio.says(0);
+      await waits;
+    }
+  }, 40_000);
 
-  it("fails with its node's name where that takes too long", async () => {
-    const { inputs, state, minio } = await service();
+  it("waits for another that does not run, the first one included", async () => {
+    const { all, store } = await members();
+    all[0].containers.clear();
+    const fails = expect(storageSpares("b", store)).rejects.toThrow(
+      /^b: MinIO on a cannot do without a drive, for 600 s now: no container of store runs here\. Mend that/,
+    );
+    const looks = () => all[0].docker.calls("GET", /^\/containers\/json$/).length;
+    await expect.poll(looks, { timeout: 10_000 }).toBeGreaterThan(0);
+    hurry();
+    await fails;
+  }, 20_000);
+
+  it("is taken for running where its Docker does not say", async () => {
+    const { all, store, minio } = await members();
     minio.says(refused);
-    const fails = expect(converged.update("store", state, inputs)).rejects.toThrow(
-      new RegExp(`^a: MinIO ${limit}$`),
+    all[1].docker.on("GET", /^\/containers\/json$/, () => ({ status: 500, json: { message: "busy" } }));
+    const fails = expect(storageSpares("b", store)).rejects.toThrow(
+      /^b: MinIO cannot do without a drive, for 600 s now: Docker, looking for a container of store: busy/,
     );
     await expect.poll(() => minio.asked, { timeout: 10_000 }).toContain("a");
     hurry();
     await fails;
   }, 20_000);
-});
 
-describe.skipIf(!canSandbox)("the first member of MinIO to be changed", () => {
-  async function order() {
-    const all = await engines("a", "b");
-    const inputs: StorageOrderInputs = {
-      nodes: all.map(({ connection }) => connection),
-      services: { a: "store", b: "store" },
-      shape: "t",
-      common: "c",
-      image: "sha256:1",
-    };
-    return { inputs, state: { ...inputs, shape: "s", oneByOne: false }, minio: new Minio(all) };
-  }
-
-  it("is waited for until all members can spare one", async () => {
-    const { inputs, state, minio } = await order();
-    minio.says(refused, minio.on.slice(1));
-    let done = false;
-    const update = storageOrder.update("", state, inputs).finally(() => (done = true));
-    await expect.poll(() => new Set(minio.asked), { timeout: 10_000 }).toEqual(new Set(["a", "b"]));
-    await sleep(500);
-    expect(done).toBe(false);
+  it("does not go by an answer that was cut off, or by a list that failed", async () => {
+    const { all, store, minio } = await members();
+    minio.says(137, [all[1]]);
+    const cut = expect(storageSpares("a", store)).rejects.toThrow(/`mc ready` ended with exit code 137/);
+    await expect.poll(() => minio.asked, { timeout: 10_000 }).toContain("b");
+    hurry();
+    await cut;
+    vi.restoreAllMocks();
     minio.says(0);
-    expect(await update).toMatchObject({ oneByOne: true });
+    minio.lists = false;
+    for (const { docker } of all) docker.seen.length = 0;
+    const unlisted = expect(storageSpares("a", store)).rejects.toThrow(
+      /it does not say which drives it reaches \(exit code 1\)/,
+    );
+    await expect.poll(() => all.flatMap(commands).join(), { timeout: 10_000 }).toContain("ls --recursive");
+    hurry();
+    await unlisted;
+  }, 30_000);
+
+  it("asks the first one, too, whether it reaches all drives where nothing heals there, or by an earlier script", async () => {
+    const { all, store } = await members();
+    const asksFirst = () => commands(all[0]).some((line) => line.includes("admin heal"));
+    await storageSpares("b", store);
+    expect(asksFirst()).toBe(true);
+    for (const [script, asks] of [
+      ["#!/bin/sh\nexit 64\n", true],
+      [healingScript("exit 0"), false],
+    ] as const) {
+      all[0].docker.seen.length = 0;
+      all[0].sandbox.write("etc/moorage/healing", script);
+      fs.chmodSync(all[0].sandbox.at("etc/moorage/healing"), 0o755);
+      await storageSpares("b", store);
+      expect(asksFirst(), script).toBe(asks);
+    }
   }, 20_000);
 
-  it("fails with its name where that takes too long, and is not asked where all go together", async () => {
-    const { inputs, state, minio } = await order();
+  it("says what to do where it is its own drive that is not well", async () => {
+    const { store, minio } = await members();
     minio.says(refused);
-    expect(await storageOrder.update("", { ...state, common: "d" }, inputs)).toMatchObject({
-      oneByOne: false,
-    });
-    expect(minio.asked).toEqual([]);
-    const fails = expect(storageOrder.update("", state, inputs)).rejects.toThrow(
-      new RegExp(`^a: MinIO (on b )?${limit}$`),
+    const fails = expect(storageSpares("b", store)).rejects.toThrow(
+      /own drive that is not well, take it away first: `docker service scale --detach store=0` on a manager$/,
     );
     await expect.poll(() => minio.asked, { timeout: 10_000 }).toContain("a");
     hurry();

@@ -23,8 +23,7 @@ beforeAll(async () => {
   front.listen(0, "127.0.0.1");
   await once(front, "listening");
   port = (front.address() as net.AddressInfo).port;
-  const check = { port, peers: [edge], witnesses: [edge, witness], seenFolder: folder };
-  fs.writeFileSync(script, renderFrontCheck(check), { mode: 0o755 });
+  write([edge, witness]);
   await silent(edge, port, gossip);
 });
 afterAll(() => {
@@ -32,6 +31,11 @@ afterAll(() => {
   fs.rmSync(folder, { recursive: true });
   for (const one of silents) one.stop();
 });
+
+function write(witnesses: string[]): void {
+  const check = { port, peers: [edge], witnesses, seenFolder: folder };
+  fs.writeFileSync(script, renderFrontCheck(check), { mode: 0o755 });
+}
 
 const silents: SilentAddress[] = [];
 async function silent(host: string, ...ports: number[]): Promise<void> {
@@ -76,4 +80,24 @@ it("is not where a node that drops that takes connections for Swarm, which hears
   expect((await check()).may).toBe(true);
   expect(connections).toBeGreaterThan(0);
   expect(Buffer.concat(heard).toString()).toBe("");
+});
+
+it("is asked about by all of dozens of nodes at once", async () => {
+  const busy = "127.0.7.3";
+  const nodes = 40;
+  let connected = 0;
+  let most = 0;
+  const servers = [port, gossip].map((at) =>
+    net
+      .createServer((socket) => {
+        most = Math.max(most, ++connected);
+        socket.on("error", () => undefined).on("close", () => connected--);
+      })
+      .listen(at, busy),
+  );
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  write(Array.from({ length: nodes }, () => busy));
+  expect((await check()).may).toBe(true);
+  expect(most).toBe(2 * nodes);
+  for (const server of servers) server.close();
 });

@@ -48,6 +48,20 @@ it("settles nothing before its server reaches all drives by what it writes with,
   expect(told("settle").code).toBe(0);
 });
 
+it("takes a store that does not say what it has for one that it does not reach", async () => {
+  write("some", JSON.stringify({ status: "error", error: { message: "Unable to list folder." } }));
+  write("list", "1");
+  expect(told("settle")).toEqual({ code: 1, output: "this server does not reach all drives\n" });
+  expect(heals()).toBe(0);
+});
+
+it("settles what a healing had begun that was cut off, though nobody has looked since", async () => {
+  expect(told("settle").code).toBe(0);
+  write("state/doing", read("state/healed"));
+  expect(told("settle").output).toMatch(/^to be healed: a healing was cut off\n[^]*healed: 1 of 3 objects\n$/);
+  expect([heals(), read("state/doing")]).toEqual([2, ""]);
+});
+
 it("settles after a healing that is under way, whose beginning may be before what is missing", async () => {
   write("heal", `sleep 2\n${healed}`);
   watch();

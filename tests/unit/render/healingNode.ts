@@ -29,7 +29,7 @@ esac
 
 /**
  * Stands for MinIO's client: drives by `drives`, their servers' age by `uptime`, how a server sees another by
- * `reached`, `failed` and `reconnected`, a healing's end by `heal`.
+ * `reached`, `failed` and `reconnected`, a healing's end by `heal`, and a list's, after `some`, by `list`.
  */
 const mc = `#!/bin/sh
 echo "$*" >> "$FAKE/mc.log"
@@ -46,7 +46,7 @@ case "$*" in
     printf 'minio_inter_node_traffic_errors_total{server="a"} %s\\n' "$(cat "$FAKE/failed")" ;;
   *"top rpc"*) printf '{\\n "connected": %s,\\n "reconnectCount": %s\\n}\\n' "$(date +%s%N)" "$(cat "$FAKE/reconnected")" ;;
   *--force-stop*) ;;
-  *"ls --recursive local"*) cat "$FAKE/some" ;;
+  *"ls --recursive local"*) cat "$FAKE/some"; exit "$(cat "$FAKE/list")" ;;
   *"admin heal --recursive local/registry/a b"*) . "$FAKE/reach" ;;
   *"admin heal"*) . "$FAKE/heal" ;;
 esac
@@ -111,6 +111,7 @@ beforeEach(() => {
   write("reconnected", "0");
   write("heal", healed);
   write("some", JSON.stringify({ status: "success", type: "file", size: 9, key: "registry/a b" }));
+  write("list", "0");
   write("reach", reached("ok"));
   render();
 });

@@ -14,6 +14,7 @@ import { appliedCloudConfig } from "../../support/userData";
 const chpasswd = `#!/bin/sh
 [ "$*" = -e ] || exit 64
 while IFS=: read -r user hash; do
+  if [ "$user" = "$(cat "$FAKE/locked" 2>/dev/null)" ]; then echo "cannot lock" >&2; exit 1; fi
   grep -q "^$user:" "$FAKE/shadow" || { echo "no user $user" >&2; exit 1; }
   awk -F : -v OFS=: -v user="$user" -v hash="$hash" '$1 == user { $2 = hash } { print }' "$FAKE/shadow" > "$FAKE/shadow.new"
   mv "$FAKE/shadow.new" "$FAKE/shadow"
@@ -21,6 +22,10 @@ done
 `;
 const systemctl =
   '#!/bin/sh\n[ "$1" = is-system-running ] && cat "$FAKE/system"\n[ "$(cat "$FAKE/system")" = running ]\n';
+
+/** Notes what everybody can read while it runs. */
+const grep = '#!/bin/sh\necho "$*" >> "$FAKE/command-lines"\nexec /bin/grep "$@"\n';
+const sleep = "#!/bin/sh\n";
 
 let folder: string;
 const at = (name: string): string => path.join(folder, name);
@@ -36,8 +41,19 @@ const hashes = (): Record<string, string | undefined> =>
 
 function run(verb: "give" | "take"): void {
   execFileSync("sh", [at("set-passwords"), verb], {
+    stdio: "pipe",
     env: { FAKE: folder, PATH: `${at("bin")}:${process.env["PATH"] ?? ""}` },
   });
+}
+
+/** What it says when it fails. */
+function failing(verb: "give" | "take"): string {
+  try {
+    run(verb);
+  } catch (error) {
+    return String((error as { stderr?: unknown }).stderr);
+  }
+  throw new Error(`${verb} did not fail`);
 }
 
 const hash = (name: string): string => `$6$salt$${name}/x.`;
@@ -46,7 +62,7 @@ const others = "core:*:1::::::\nusera:!:1::::::\nuserb:!:1::::::\n";
 beforeEach(() => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-passwords-"));
   fs.mkdirSync(at("bin"));
-  for (const [name, text] of Object.entries({ chpasswd, systemctl }))
+  for (const [name, text] of Object.entries({ chpasswd, systemctl, grep, sleep }))
     fs.writeFileSync(at(`bin/${name}`), text, { mode: 0o755 });
   const script = renderSetPasswords({
     passwords: at("passwords"),
@@ -99,6 +115,44 @@ describe("a node's passwords", () => {
   it("are noted where root alone reads them", () => {
     run("give");
     expect(fs.statSync(at("run/given")).mode & 0o777).toBe(0o600);
+    run("take");
+    expect(read("command-lines")).toContain("-qFf -");
+    expect(read("command-lines")).not.toContain("$6$");
+  });
+
+  it("that cannot be taken keep none of the others, are told, and taken before new ones are given", () => {
+    run("give");
+    write("locked", "usera");
+    const told = "passwords that could not be taken: usera \n";
+    expect(failing("take")).toContain(told);
+    expect(hashes()).toMatchObject({ usera: hash("a"), userb: "*" });
+    expect(read("run/given")).toBe(`usera:${hash("a")}\n`);
+    expect(fs.statSync(at("run/given")).mode & 0o777).toBe(0o600);
+    write("passwords", `userb:${hash("c")}\n`);
+    expect(failing("give")).toContain(told);
+    expect(hashes()).toMatchObject({ usera: hash("a"), userb: "*" });
+    fs.rmSync(at("locked"));
+    run("give");
+    expect(hashes()).toMatchObject({ usera: "*", userb: hash("c") });
+    expect(read("run/given")).toBe(`userb:${hash("c")}\n`);
+  });
+
+  it("are tried again where the users' files are locked for a moment", () => {
+    run("give");
+    write("locked", "usera");
+    fs.writeFileSync(at("bin/sleep"), '#!/bin/sh\nrm -f "$FAKE/locked"\n', { mode: 0o755 });
+    run("take");
+    expect(hashes()).toMatchObject({ usera: "*", userb: "*" });
+    expect(fs.readdirSync(at("run"))).toEqual([]);
+  });
+
+  it("stay noted where nobody can tell whether they are set", () => {
+    run("give");
+    fs.renameSync(at("shadow"), at("elsewhere"));
+    expect(failing("take")).toContain("could not be taken: usera userb \n");
+    fs.renameSync(at("elsewhere"), at("shadow"));
+    run("take");
+    expect(hashes()).toMatchObject({ usera: "*", userb: "*" });
   });
 
   it.each([flatcar, { ...flatcar, distribution: "coreos" as const, timeZone: undefined }])(

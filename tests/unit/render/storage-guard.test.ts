@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -8,7 +9,12 @@ import { eventually } from "../../support/testLab";
 import { OwnNetwork, type Said } from "./ownNetwork";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-guard-"));
-const script = path.join(folder, "storage-guard");
+/** How members are asked, each with a script that could not do it in the other way. */
+const text = renderStorageGuard({ service: "minio-a", others: 3 });
+const withoutCurl = text.replaceAll("curl -q", "no-curl -q");
+/** As Flatcar's bash takes it. */
+const withoutDevTcp = text.replaceAll("/dev/tcp/", "/dev/no-tcp/");
+const script = (way: string): string => path.join(folder, way);
 const members = ["10.9.0.2", "10.9.0.3", "10.9.0.4"];
 /** Of one that moves. */
 const another = "10.9.0.5";
@@ -45,32 +51,41 @@ const addresses = [
   "ip rule add priority 100 lookup local",
   "ip rule del priority 0 lookup local",
 ];
-const network = new OwnNetwork();
 
-beforeAll(async () => {
-  fs.writeFileSync(script, renderStorageGuard({ service: "minio-a", others: 3 }), { mode: 0o755 });
-  await network.start(addresses);
+beforeAll(() => {
+  fs.writeFileSync(script("curl"), withoutDevTcp);
+  fs.writeFileSync(script("bash"), withoutCurl);
+  fs.writeFileSync(script("none"), withoutCurl.replaceAll("/dev/tcp/", "/dev/no-tcp/"));
 });
 
-afterAll(() => {
-  network.end();
-  fs.rmSync(folder, { recursive: true });
-});
+afterAll(() => fs.rmSync(folder, { recursive: true }));
 
-describe("connections to members of MinIO", () => {
+/** The processes by which an address is asked. */
+const askers = (address: string): string[] =>
+  fs
+    .readdirSync("/proc")
+    .map((pid) => readIf(`/proc/${pid}/cmdline`) ?? "")
+    .filter((line) => line.endsWith(`ask ${address}\0`) || line.includes(`//${address}:9000/`));
+const isAsked = (address: string): boolean => askers(address).length > 0;
+
+describe.each(["curl", "bash"])("connections to members of MinIO, which are asked by %s,", (way) => {
+  const network = new OwnNetwork();
+  const guarded = (): Said => network.run("bash", script(way), "guard", String(minio.child.pid));
   let servers: Said[];
   let minio: Said;
   let guard: Said;
 
   beforeAll(async () => {
+    await network.start(addresses);
     servers = members.map((address) => network.node(member, address));
     await eventually(20, async () =>
       expect(servers.map(({ text }) => text.trim())).toEqual(members.map(() => "listens")),
     );
     minio = network.node(waiting, ...members);
     await eventually(20, async () => expect(minio.text).toBe("waits\n"));
-    guard = network.run("bash", script, "guard", String(minio.child.pid));
+    guard = guarded();
   });
+  afterAll(() => network.end());
 
   /** Whether the kernel refuses MinIO a new connection at once, which it accepts for a frozen process. */
   const refusedNow = async (address: string): Promise<boolean> => {
@@ -80,9 +95,6 @@ describe("connections to members of MinIO", () => {
   };
   const signal = (at: number, name: NodeJS.Signals): unknown => servers[at]?.child.kill(name);
 
-  /** Whether the guard has a process that asks that address. */
-  const isAsked = (address: string): boolean =>
-    fs.readdirSync("/proc").some((pid) => readIf(`/proc/${pid}/cmdline`)?.endsWith(`ask ${address}\0`));
   /** Freezes the first member until it is refused. Where the others are too busy to answer in time, none is: then once more. */
   const firstIsRefused = async (times: number, check: () => void): Promise<void> => {
     await new Promise((resolve) => setTimeout(resolve, 2000));
@@ -135,7 +147,8 @@ describe("connections to members of MinIO", () => {
     await eventually(10, async () => expect(guard.child.exitCode).not.toBeNull());
     expect(await refusedNow("10.9.0.4")).toBe(false);
     signal(2, "SIGCONT");
-    guard = network.run("bash", script, "guard", String(minio.child.pid));
+    await eventually(5, async () => expect(members.flatMap(askers)).toEqual([]));
+    guard = guarded();
   });
 
   it("are ended though another address is silent for good, as its member has left it", async () => {
@@ -162,8 +175,31 @@ describe("connections to members of MinIO", () => {
     expect(await refusedNow(another)).toBe(false);
   }, 120_000);
 
+  it("are asked about by nobody once the guard is gone, however it went", async () => {
+    expect(members.some(isAsked)).toBe(true);
+    guard.child.kill("SIGKILL");
+    await eventually(10, async () => expect([...members, another].flatMap(askers)).toEqual([]));
+    minio = network.node(waiting, ...members);
+    guard = guarded();
+    await eventually(10, async () => expect(members.some(isAsked)).toBe(true));
+  });
+
   it("are looked after as long as MinIO's process lives", async () => {
     minio.child.kill("SIGKILL");
     await eventually(10, async () => expect(guard.child.exitCode).toBe(0));
+    await eventually(5, async () => expect([...members, another].flatMap(askers)).toEqual([]));
+  });
+});
+
+describe("the storage guard", () => {
+  it("says that it can ask nobody, once, and then does nothing", async () => {
+    const guard = spawn("bash", [script("none"), "watch"]);
+    let said = "";
+    guard.stdout.setEncoding("utf8").on("data", (text: string) => (said += text));
+    await eventually(10, async () =>
+      expect(said).toMatch(/^a silent member is not refused: .*curl 7\.84.*\n$/),
+    );
+    await eventually(10, async () => expect(readIf(`/proc/${guard.pid}/cmdline`)).toBe("sleep\0infinity\0"));
+    guard.kill();
   });
 });

@@ -6,6 +6,8 @@ export class NameServer {
   readonly names = new Map<string, string>();
   /** No answers at all, as a black hole gives none. */
   silent = false;
+  /** Names about which it says nothing, not even that it does not know them. */
+  readonly untold = new Set<string>();
   private readonly socket = dgram.createSocket("udp4");
 
   static async start(): Promise<NameServer> {
@@ -26,7 +28,7 @@ export class NameServer {
     this.socket.close();
   }
 
-  private answer(query: Buffer): Buffer {
+  private answer(query: Buffer): Buffer | undefined {
     const labels: string[] = [];
     let at = 12;
     while (query[at] !== 0) {
@@ -35,7 +37,9 @@ export class NameServer {
     }
     const question = query.subarray(12, at + 5);
     const isA = query.readUInt16BE(at + 1) === 1;
-    const known = this.names.get(labels.join("."));
+    const name = labels.join(".");
+    if (this.untold.has(name)) return undefined;
+    const known = this.names.get(name);
     const header = Buffer.alloc(12);
     query.copy(header, 0, 0, 2);
     header.writeUInt16BE(known === undefined ? 0x8583 : 0x8580, 2);

@@ -56,7 +56,7 @@ export class Front {
     for (const name of ["htpasswd", "previous"]) fs.writeFileSync(at(name), "");
     for (const [name, { password }] of Object.entries(users)) this.addPassword("htpasswd", name, password);
     fs.writeFileSync(at("rights.js"), rightsScript());
-    fs.writeFileSync(at(pickScriptName), pickScript());
+    fs.writeFileSync(at(pickScriptName), pickScript(args.registries));
     const models = Object.entries(users).map(([name, { rights }]) => ({ name, rights }));
     fs.writeFileSync(at(rightsDataName), renderRights(models));
     fs.symlinkSync(inRoot("usr/lib/nginx/modules"), at("modules"));

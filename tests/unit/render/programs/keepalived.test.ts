@@ -266,6 +266,20 @@ describe("keepalived", () => {
     expect(await one.hasVip()).toBe(true);
   });
 
+  it("heeds nobody where it is the only edge node, whatever others say on its network", async () => {
+    // Another site's, by multicast: with the same router and more to say.
+    two.give({ vip: "10.0.2.20", peers: [], witnesses: [], priority: 250 });
+    await two.begin();
+    await vi.waitFor(() => expect(two.log).toContain("Entering MASTER STATE"), within);
+    one.give({ peers: [], witnesses: ["10.0.2.13", "10.0.2.14"] });
+    await one.begin();
+    await holds(one);
+    expect(await one.alive()).toEqual(good);
+    expect(await two.run("ip", "-o", "addr", "show", "dev", "eth0", "to", "10.0.2.20")).toMatchObject({
+      said: expect.stringContaining("10.0.2.20") as string,
+    });
+  });
+
   it("is found not to work on an interface that is down", async () => {
     await both();
     await one.run("ip", "link", "add", "eth1", "type", "veth", "peer", "name", "eth2");

@@ -20,7 +20,7 @@ describe("the password before the last change", () => {
   });
 
   it("is right past its end for as long as a front has no other", async () => {
-    const behind = await fronts.start();
+    const behind = await fronts.start({ fronts: ["127.0.0.1:1"] });
     const front = await fronts.start({
       previousUntil: { admin: inSeconds(-1) },
       // One of them is off.
@@ -40,13 +40,16 @@ describe("the password before the last change", () => {
     expect(await status()).toBe(200);
   });
 
-  it("is told by no front, to nobody but its neighbours", async () => {
-    const front = await fronts.start({ healthFrom: ["127.0.0.1"] });
+  it("is told by no front, to nobody but other fronts", async () => {
+    const front = await fronts.start({ fronts: ["127.0.0.3:1", "127.0.0.1:1"] });
     const line = fs.readFileSync(path.join(front.folder, "htpasswd"), "utf8").split("\n")[0] ?? "";
     const digest = createHash("sha256").update(line).digest("hex");
     const status = async (query: string, from?: string): Promise<number> =>
       (await front.ask(`/healthz/password?${query}`, { from })).status;
     expect(await status(`user=admin&digest=${digest}`)).toBe(204);
+    expect(await status(`user=admin&digest=${digest}`, "127.0.0.3")).toBe(204);
+    // Who may ask for the front's health, as any client of a site whose network is one of those that Docker chooses from.
+    expect((await front.ask("/healthz", { from: "127.0.0.2" })).status).toBe(200);
     expect(await status(`user=admin&digest=${digest}`, "127.0.0.2")).toBe(404);
     for (const query of [`user=team&digest=${digest}`, "user=stranger&digest=", "user=admin&digest=", ""])
       expect(await status(query)).toBe(404);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { NameServer } from "./dns";
 import { Front } from "./front";
@@ -45,6 +46,7 @@ beforeEach(async () => {
   );
 });
 afterEach(() => {
+  names.untold.clear();
   [...registries, ...balancers].forEach(
     (upstream, index) => (upstream.reply = whole[index] ?? upstream.reply),
   );
@@ -106,6 +108,24 @@ describe.each([
     });
     first.reply = whole[0] ?? first.reply;
     await vi.waitFor(async () => expect(await asked()).toEqual(before), { timeout: 20_000, interval: 500 });
+  });
+});
+
+describe("a registry that is gone", () => {
+  it("is asked by nobody, though the name server has no word about it any more", async () => {
+    const [gone] = registries;
+    if (!gone) throw new Error("no registry");
+    const times = missed(gone.name);
+    gone.reply = () => undefined;
+    await vi.waitFor(() => expect(missed(gone.name), front.log.slice(-3000)).toBe(times + 1), {
+      timeout: 5000,
+    });
+    names.untold.add(gone.name);
+    // Longer than what was seen before counts.
+    await sleep(7000);
+    gone.seen.length = 0;
+    expect(new Set(await asked())).toEqual(new Set(registries.slice(1).map(({ name }) => name)));
+    expect(gone.seen).toEqual([]);
   });
 });
 

@@ -1,10 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { expect, test, vi } from "vitest";
-import { freeName } from "../../providers/unrecorded";
+import { freeName, recordedFingerprint } from "../../providers/recorded";
 
-const removed = vi.hoisted(() => [] as string[]);
+const [removed, converged] = vi.hoisted(() => [[] as string[], new Map([["known", "f1"]])]);
 vi.mock("@moorage/hosts", () => ({
-  recordedSwarm: () => Promise.resolve({ managers: [], names: new Set(["known"]) }),
+  recordedSwarm: () => Promise.resolve({ managers: [], names: new Set(["known"]), converged }),
   removeUnrecorded: (_managers: unknown, kind: string, name: string) => {
     removed.push(`${kind} ${name}`);
     return Promise.resolve();
@@ -33,4 +33,14 @@ test("a name waits for the Swarm and depends on no member of it, with which its 
     expect([...(await allResources.call(output))]).toEqual([]);
   }
   expect(removed).toEqual(["services left-behind"]);
+});
+
+test("what a service was seen to run as is told by the state, which a preview leaves alone", async () => {
+  const mocks = { newResource: () => ({ id: "id", state: {} }), call: () => ({}) };
+  await pulumi.runtime.setMocks(mocks, "moorage", "dev", false, "organization");
+  const ready = pulumi.output(["n1"]);
+  expect(await recordedFingerprint("known", ready)).toBe("f1");
+  expect(await recordedFingerprint("new", ready)).toBeUndefined();
+  await pulumi.runtime.setMocks(mocks, "moorage", "dev", true, "organization");
+  expect(await recordedFingerprint("known", ready)).toBeUndefined();
 });

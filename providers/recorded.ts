@@ -19,8 +19,7 @@ export function freeName(
     return name;
   }
   const free = async (): Promise<string> => {
-    recorded ??= recordedSwarm(stackReference());
-    const { managers, names } = await recorded;
+    const { managers, names } = await recordedOnce(ready);
     if (!names.has(name)) {
       await removeUnrecorded(managers, kind, name, label);
     }
@@ -28,8 +27,28 @@ export function freeName(
   };
   // No output: what depends on a resource by a property that cannot change is replaced with it, and all services would
   // go with any member of the Swarm that gets another address.
-  return new Promise((resolve, reject) => void ready.apply(() => free().then(resolve, reject)));
+  return free();
 }
 
-/** Read once: every service asks. */
+/**
+ * The fingerprint of what a service was seen to run as last; none in a preview, which leaves the state alone, and before
+ * it ever ran.
+ */
+export async function recordedFingerprint(
+  service: string,
+  ready: pulumi.Output<string[]>,
+): Promise<string | undefined> {
+  if (pulumi.runtime.isDryRun()) {
+    return undefined;
+  }
+  return (await recordedOnce(ready)).converged.get(service);
+}
+
+/** Every service asks. Before the Swarm is there its managers are not recorded. */
+function recordedOnce(ready: pulumi.Output<string[]>): Promise<RecordedSwarm> {
+  return new Promise((resolve, reject) => {
+    ready.apply(() => (recorded ??= recordedSwarm(stackReference())).then(resolve, reject));
+  });
+}
+
 let recorded: Promise<RecordedSwarm> | undefined;

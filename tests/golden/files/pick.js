@@ -1,0 +1,43 @@
+// Which registry is asked for a request.
+import crypto from "crypto";
+
+function pickOf(names, key, digest) {
+    const ranked = names.map((name) => ({ name, rank: digest(`${name} ${key}`) }));
+    // njs knows no loops over a list's values.
+    return ranked.reduce((best, one) => (one.rank > best.rank ? one : best), { name: "", rank: "" }).name;
+}
+
+/** With what each of them has to answer with 200. */
+const registries = [
+  {"name":"registry-coreos1","urls":["http://registry-coreos1:5000/","http://s3-coreos1:9000/healthz"]},
+  {"name":"registry-coreos2","urls":["http://registry-coreos2:5000/","http://s3-coreos2:9000/healthz"]},
+  {"name":"registry-coreos3","urls":["http://registry-coreos3:5000/","http://s3-coreos3:9000/healthz"]},
+  {"name":"registry-coreos4","urls":["http://registry-coreos4:5000/","http://s3-coreos4:9000/healthz"]},
+];
+
+async function look() {
+  const well = ngx.shared.registries;
+  await Promise.all(
+    registries.map(async (registry) => {
+      const answers = await Promise.all(
+        registry.urls.map((url) => ngx.fetch(url).then((answer) => answer.status === 200, () => false)),
+      );
+      const now = answers.every((isGood) => isGood) ? 1 : 0;
+      const before = well.get(registry.name);
+      if (now !== (before === undefined ? 1 : before)) {
+        ngx.log(ngx.WARN, registry.name + (now ? " serves again" : " does not serve: " + registry.urls[answers.indexOf(false)]));
+      }
+      well.set(registry.name, now);
+    }),
+  );
+}
+
+function registry(r) {
+  const names = registries.map((one) => one.name);
+  const well = names.filter((name) => ngx.shared.registries.get(name) !== 0);
+  return pickOf(well.length > 0 ? well : names, r.variables.registry_affinity, (text) =>
+    crypto.createHash("sha256").update(text).digest("hex"),
+  );
+}
+
+export default { look, registry };
