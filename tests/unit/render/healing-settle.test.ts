@@ -58,7 +58,9 @@ it("takes a store that does not say what it has for one that it does not reach",
 it("settles what a healing had begun that was cut off, though nobody has looked since", async () => {
   expect(told("settle").code).toBe(0);
   write("state/doing", read("state/healed"));
-  expect(told("settle").output).toMatch(/^to be healed: a healing was cut off\n[^]*healed: 1 of 3 objects\n$/);
+  expect(told("settle").output).toMatch(
+    /^to be healed: a healing was cut off\n[^]*healed: 1 of 3 objects\n$/,
+  );
   expect([heals(), read("state/doing")]).toEqual([2, ""]);
 });
 
