@@ -43,8 +43,9 @@ import { holdersOf } from "./vip";
 
 /** By when pushes and pulls that were begun are in the middle of their layers. */
 const UNDER_WAY_MS = 1000;
-/** So many while a fault lasts, until one is acknowledged. */
-const LARGE_PUSHES = 3;
+/** So many while a fault lasts, until one is acknowledged: no more than may fail. */
+const LARGE_PUSHES = 2;
+const LARGE_PAUSE_MS = 2000;
 /** Soon enough for a request that must be refused to be asked again. */
 const REFUSAL_MS = 5000;
 /** How long it may take until somebody has the VIP, and Swarm a leader. */
@@ -95,8 +96,10 @@ async function pushMeanwhile(
   repository: string | undefined,
   until: number,
 ): Promise<void> {
-  for (let left = LARGE_PUSHES; left > 0 && Date.now() < until; left--)
+  for (let left = LARGE_PUSHES; left > 0 && Date.now() < until; left--) {
     if (await large.push(large.sizes[2], repository)) return;
+    await pause(LARGE_PAUSE_MS);
+  }
 }
 
 /** What is asked of the registry while a fault lasts. @param known where something is to be refused */

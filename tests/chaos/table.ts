@@ -271,7 +271,7 @@ pushes all four pause for longer, and go on together when a fault begins, and on
 
 Besides, every row pushes large layers that nobody has seen before, which each of MinIO's drives keeps its part of in a file of its own: one
 of 2 to 8 MiB that is acknowledged just before the fault, one of 16 to 64 MiB that is under way as it begins, and one of 2 to 8 MiB from 3 s
-after it on, to the repository whose registry is hurt, which is tried three times where it may fail; a change has some more, each 20 s.
+after it on, to the repository whose registry is hurt, which is tried once more where it fails; a change has some more, each 20 s.
 
 One client asks \`GET /v2/\` and a manifest in turn, six times a second, on a new connection each: one manifest for each registry, since the
 front has one registry for all of a repository. Where a member of etcd is hurt, a value is written by the others each 2 s.
