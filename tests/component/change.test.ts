@@ -76,6 +76,7 @@ describe("a change of one setting touches what depends on it, and nothing else:"
           `~ LoadedImages ${node}-images`,
           `~ Converged minio-${node}-converged`,
           `~ Service minio-${node}`,
+          `~ StorageTurn minio-${node}-turn`,
         ]),
         "~ StorageOrder store-order",
         // No node may be installed anew meanwhile.

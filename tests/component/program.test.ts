@@ -70,6 +70,7 @@ describe("the program", () => {
       "pulumi-nodejs:dynamic/moorage:PreviousKeys",
       "pulumi-nodejs:dynamic/moorage:RollingOrder",
       "pulumi-nodejs:dynamic/moorage:StorageOrder",
+      "pulumi-nodejs:dynamic/moorage:StorageTurn",
       "pulumi-nodejs:dynamic/moorage:SwarmMember",
       "pulumi-nodejs:dynamic/moorage:Swept",
     ]);
@@ -145,6 +146,8 @@ describe("secrets of the program", () => {
       "fleet-user-usera-hash stdin",
       "minio-NODE-root-password data",
       "minio-NODE-root-user data",
+      "minio-NODE-turn fingerprint",
+      "minio-NODE-turn oneByOne",
       "nginx-key data",
       "nginx-previous-users data",
       "nginx-users data",

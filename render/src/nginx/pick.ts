@@ -87,7 +87,7 @@ function probed({ name, port, balancer }: RegistryBackend): { name: string; urls
 /** Nothing is remembered of a failure here, as looks know better: what always fails would take one after the other away. */
 function upstream(registries: readonly RegistryBackend[], first: number): string[] {
   const ring = [...registries.slice(first), ...registries.slice(0, first)].slice(0, others + 1);
-  const name = registries[first]?.name ?? "";
+  const name = word(registries[first]?.name ?? "", "registry's name");
   return [
     `upstream ${name} {`,
     `    zone ${name} 256k;`,
