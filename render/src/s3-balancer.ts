@@ -6,7 +6,7 @@ export interface S3BalancerArgs {
   /** MinIO's members by DNS name, resolved while HAProxy runs. */
   readonly backends: readonly { readonly name: string; readonly port: number }[];
   /**
-   * The member on the balancer's own node. It is used while it works, the others otherwise: so a member that fails
+   * The member on the balancer's own node. It is used while it works, another one otherwise: so a member that fails
    * takes no request of another node's registry with it.
    */
   readonly preferred?: string;
@@ -72,9 +72,9 @@ function defaults(): string {
     "    timeout connect 1s",
     "    timeout queue 5s",
     "    timeout check 1s",
-    "    retries 3",
+    "    retries 1",
     "    option redispatch 1",
-    "    retry-on conn-failure empty-response",
+    "    retry-on conn-failure empty-response 404 503",
     "    option srvtcpka",
     "    srvtcpka-idle 5s",
     "    srvtcpka-intvl 1s",
@@ -132,22 +132,28 @@ function quorumAnswers(quorum: Quorum): string[] {
  * `/minio/health/live` answers for the member alone. The cluster's own checks ask every drive first, so with one node
  * off they can be slow on all members at once, and without a write quorum they would end reads that still work. A
  * member that has not found its cluster yet answers "alive" with a header that says offline.
+ *
+ * One that was started or cut off is alive as well, and may not reach the others for half a minute more by what it reads
+ * with. Of what its own drive has missed it then says 404, as one other drive that has it counts for nothing
+ * (`pickLatestQuorumFilesInfo` in MinIO's `cmd/erasure-object.go`). So whatever is not there is asked for once more,
+ * elsewhere.
  */
 function backend(args: S3BalancerArgs): string {
-  const preferred = args.backends.some(({ name }) => name === args.preferred) ? args.preferred : undefined;
+  const first = args.backends.findIndex(({ name }) => name === args.preferred);
+  const fromThere = [
+    ...args.backends.slice(Math.max(first, 0)),
+    ...args.backends.slice(0, Math.max(first, 0)),
+  ];
   return lines(
     "backend minio",
-    "    balance leastconn",
-    preferred !== undefined && "    option allbackups",
+    first >= 0 && "    # The first that works, and the one after it for what is asked for once more.",
+    `    balance ${first >= 0 ? "first" : "leastconn"}`,
     "    option httpchk",
     "    http-check send meth GET uri /minio/health/live ver HTTP/1.1 hdr Host minio",
     "    http-check expect status 200",
     '    http-check expect ! hdr name "x-minio-server-status"',
     "    default-server init-addr none resolvers docker resolve-prefer ipv4 check inter 1s fastinter 300ms downinter 1s fall 2 rise 1 observe layer4 error-limit 1 on-error fastinter on-marked-down shutdown-sessions",
-    ...args.backends.map((member) => {
-      const role = preferred === undefined || member.name === preferred ? "" : " backup";
-      return `${server(member)}${role}`;
-    }),
+    ...fromThere.map(server),
   );
 }
 

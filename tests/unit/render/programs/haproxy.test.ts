@@ -1,5 +1,5 @@
 import { balancerStoragePath } from "@moorage/render";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { Balancer } from "./balancer";
 import { NameServer } from "./dns";
 import { Upstream } from "./upstream";
@@ -53,6 +53,46 @@ describe("the S3 balancer", () => {
     names.names.set("minio-near", "127.0.2.1");
     expect(await secondsUntil("near")).toBeLessThan(3);
     for (let i = 0; i < 10; i++) expect((await balancer.ask("/registry/x")).from).toBe("near");
+  });
+
+  describe("where the member beside it has missed something, and reaches the others too little to know it,", () => {
+    const good = near.reply;
+    const says = (status: number): void => {
+      near.reply = (request, response) => {
+        if (request.url.startsWith("/minio/health/")) return void good(request, response);
+        response.writeHead(status, { "X-Upstream": "near" });
+        response.end();
+      };
+    };
+    afterEach(() => void (near.reply = good));
+    const asked = ({ seen }: Upstream): string[] =>
+      seen.filter(({ url }) => url.startsWith("/registry/")).map(({ method }) => method);
+
+    it.each([404, 503])("asks another one for what it answers with %i", async (status) => {
+      says(status);
+      for (let i = 0; i < 5; i++) {
+        expect(await balancer.ask("/registry/x")).toMatchObject({ status: 200, from: "far" });
+        expect(await balancer.ask("/registry/x", {}, "HEAD")).toMatchObject({ status: 200, from: "far" });
+      }
+    });
+
+    it("asks two of them for what is nowhere, and one for what cannot be asked for twice", async () => {
+      says(404);
+      const goodFar = far.reply;
+      far.reply = near.reply;
+      try {
+        near.seen.length = far.seen.length = 0;
+        expect((await balancer.ask("/registry/x")).status).toBe(404);
+        expect((await balancer.ask("/registry/x?uploadId=1", {}, "POST", Buffer.from("<a/>"))).status).toBe(
+          404,
+        );
+        expect((await balancer.ask("/registry/x", {}, "PUT", Buffer.alloc(3_000_000, 7))).status).toBe(404);
+        expect(asked(near)).toEqual(["GET", "POST", "PUT"]);
+        expect(asked(far)).toEqual(["GET"]);
+      } finally {
+        far.reply = goodFar;
+      }
+    });
   });
 
   it("passes host, path and body as they came", async () => {
