@@ -1,6 +1,6 @@
 /** The way from a registry to the store: HAProxy, one for each registry node. */
 import { httpHealthTest } from "./health-test";
-import { lines, word } from "./text";
+import { lines, startingAt, word } from "./text";
 
 export interface S3BalancerArgs {
   /** MinIO's members by DNS name, resolved while HAProxy runs. */
@@ -140,10 +140,6 @@ function quorumAnswers(quorum: Quorum): string[] {
  */
 function backend(args: S3BalancerArgs): string {
   const first = args.backends.findIndex(({ name }) => name === args.preferred);
-  const fromThere = [
-    ...args.backends.slice(Math.max(first, 0)),
-    ...args.backends.slice(0, Math.max(first, 0)),
-  ];
   return lines(
     "backend minio",
     first >= 0 && "    # The first that works, and the one after it for what is asked for once more.",
@@ -153,7 +149,7 @@ function backend(args: S3BalancerArgs): string {
     "    http-check expect status 200",
     '    http-check expect ! hdr name "x-minio-server-status"',
     "    default-server init-addr none resolvers docker resolve-prefer ipv4 check inter 1s fastinter 300ms downinter 1s fall 2 rise 1 observe layer4 error-limit 1 on-error fastinter on-marked-down shutdown-sessions",
-    ...fromThere.map(server),
+    ...startingAt(args.backends, Math.max(first, 0)).map(server),
   );
 }
 

@@ -10,6 +10,11 @@ export function indent(text: string, spaces: number): string {
   return text.replace(/^(?=.)/gm, " ".repeat(spaces));
 }
 
+/** All of them, from the one at `first` on, and then those before it. */
+export function startingAt<T>(items: readonly T[], first: number): T[] {
+  return [...items.slice(first), ...items.slice(0, first)];
+}
+
 export function sha256(text: string): string {
   return createHash("sha256").update(text).digest("hex");
 }

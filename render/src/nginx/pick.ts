@@ -1,5 +1,5 @@
 /** Which registry the front asks: the one of the repository, among those that are well. */
-import { lines, word } from "../text";
+import { lines, startingAt, word } from "../text";
 import { balancerHealthPath } from "../s3-balancer";
 import type { RegistryBackend, Settings } from "./args";
 
@@ -86,7 +86,7 @@ function probed({ name, port, balancer }: RegistryBackend): { name: string; urls
 
 /** Nothing is remembered of a failure here, as looks know better: what always fails would take one after the other away. */
 function upstream(registries: readonly RegistryBackend[], first: number): string[] {
-  const ring = [...registries.slice(first), ...registries.slice(0, first)].slice(0, others + 1);
+  const ring = startingAt(registries, first).slice(0, others + 1);
   const name = word(registries[first]?.name ?? "", "registry's name");
   return [
     `upstream ${name} {`,
