@@ -13,7 +13,7 @@ export interface StorageGuardArgs {
   readonly nodes: Readonly<Record<string, { readonly machine: CoreOsNode }>>;
 }
 
-/** Keeps a storage node that has fallen silent from holding up the reads of the others, by a unit on each of them. */
+/** Keeps a storage node that has fallen silent, or whose drive takes nothing, from holding up the others, by a unit on each. */
 export class StorageGuard extends pulumi.ComponentResource {
   /** The unit, by node. */
   readonly units: Readonly<Record<string, NodeFilesPart>>;
@@ -22,10 +22,11 @@ export class StorageGuard extends pulumi.ComponentResource {
     super("moorage:storage:StorageGuard", name, {}, options);
     const nodes = Object.entries(args.nodes);
     this.units = Object.fromEntries(
-      nodes.map(([node, { machine }]) => {
+      nodes.map(([node, { machine }], place) => {
         const rendered = render.storageGuardFiles({
           service: storageServiceOf(node),
           others: nodes.length - 1,
+          place,
           port: minioPort,
         });
         const unit = new NodeFilesPart(

@@ -1,5 +1,6 @@
-/** The unit that keeps a member of MinIO that has fallen silent from holding up the others. */
+/** The unit that keeps a member of MinIO that has fallen silent, or whose drive takes nothing, from holding up the others. */
 import type { NodeFiles } from "./model";
+import { ownDrive } from "./storage-guard-drive";
 import { lines, word } from "./text";
 import { besideDocker, renderUnit, unitCommand } from "./unit";
 
@@ -8,6 +9,10 @@ export interface StorageGuardArgs {
   readonly service: string;
   /** How many other members there are. */
   readonly others: number;
+  /** This member's place in the list of all, from 0: where two drives fail at once, the first one is left out. */
+  readonly place: number;
+  /** Folder of the drive in MinIO's container. @default "/data" */
+  readonly drive?: string;
   /** @default 9000 */
   readonly port?: number;
 }
@@ -33,16 +38,21 @@ export function renderStorageGuard(args: StorageGuardArgs): string {
     `service=${word(args.service, "service")}`,
     `others=${args.others}`,
     `port=${args.port ?? 9000}`,
+    `folder=${word(args.drive ?? "/data", "folder")}`,
     "# In half seconds: without an answer a member is silent, without a connection it is forgotten, refused ones are tried.",
     "limit=4 memory=40 trial=600",
+    "# In half seconds, too, for a drive that takes nothing: twice as long as the others need to see that a member is gone.",
+    `patience=${2 + 6 * args.place}`,
     "# Who asks.",
     "nobody=65534",
-    "# Of the rule that refuses.",
-    "priority=5",
+    "# Of the rules that refuse another one, and all.",
+    "priority=5 own_priority=4",
     "",
     ...asking,
     "",
     ...refusing,
+    "",
+    ...ownDrive,
     "",
     ...guarding,
     "",
@@ -107,14 +117,15 @@ const asking = [
   '    [ -z "${asker[$1]-}" ] || kill -- "-${asker[$1]}" 2>/dev/null',
   '    unset "seen[$1]" "asker[$1]" "missed[$1]"',
   "}",
-  "# Those that have answered within half a second.",
+  "# Those that have answered within half a second, and what is said of the drive.",
   "listen() {",
-  "    local end=$((${EPOCHREALTIME/[.,]/} + 500000)) left address",
+  "    local end=$((${EPOCHREALTIME/[.,]/} + 500000)) left about",
   '    heard=" "',
   "    # A clock that is set back would make that long.",
   '    while left=$((end - ${EPOCHREALTIME/[.,]/})); ((left > 0 && left <= 500000)) && [ -z "$ended" ]; do',
   '        printf -v left "0.%06d" "$left"',
-  '        if read -r -t "$left" address <&4; then heard+="$address "; fi',
+  '        read -r -t "$left" about <&4 || continue',
+  '        if [[ $about == drive=* ]]; then drive=${about#drive=}; else heard+="$about "; fi',
   "    done",
   "}",
 ];
@@ -135,12 +146,17 @@ const guarding = [
   "# In the network of MinIO's container, as long as its process lives.",
   "guard() {",
   "    local -A seen=() missed=() asker=()",
-  "    local address answering silent refused= since=0 now=0 user ended=",
+  "    local address answering silent refused= since=0 now=0 user ended= drive= aside= ill=0 few=0 tester=",
   '    user=$(stat -c %u "/proc/$1" 2>/dev/null) || return 0',
   "    accept",
+  "    come_back",
   "    # To exit in a trap would end a bash that reads with a time limit by a fault of its own.",
   "    trap ended=yes TERM INT",
   "    exec 4<> <(:)",
+  "    if type iptables >/dev/null; then",
+  '        setsid bash -c "$(declare -f test_drive); nobody=$nobody; test_drive /proc/$1/root$folder" >&4 &',
+  "        tester=$!",
+  "    fi",
   '    while [ -z "$ended" ] && [ -d "/proc/$1" ]; do',
   "        ((now++ % 10)) || look",
   "        listen",
@@ -159,6 +175,9 @@ const guarding = [
   "            # Half a second late is late, and not silent.",
   "            ((missed[$address] > 1)) || answering=$((answering + 1))",
   "        done",
+  "        weigh_drive",
+  "        # Whoever stands aside has no connections.",
+  '        [ -z "$aside" ] || continue',
   "        # Where all members answer, nobody has an address that does not.",
   "        if ((answering >= others)); then",
   '            for address in $silent $refused; do forget "$address"; done',
@@ -174,6 +193,8 @@ const guarding = [
   '        echo "$address is silent: its connections are ended, new ones refused"',
   "    done",
   "    accept",
+  "    come_back",
+  '    [ -z "$tester" ] || kill -- "-$tester" 2>/dev/null',
   '    for address in "${!seen[@]}"; do forget "$address"; done',
   "}",
 ];
@@ -207,7 +228,7 @@ export function storageGuardFiles(args: StorageGuardArgs): NodeFiles {
 function serviceUnit(): string {
   return renderUnit({
     Unit: {
-      Description: "Keeps MinIO from waiting for a member that is silent",
+      Description: "Keeps MinIO from waiting for a member that is silent, or whose drive takes nothing",
       ...besideDocker,
     },
     Service: {

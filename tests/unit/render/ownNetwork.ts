@@ -26,8 +26,13 @@ export class OwnNetwork {
     await new Promise((resolve) => child.stdout?.once("data", resolve));
   }
 
+  /** Of a process that is in it, for `ip link … netns`. */
+  get pid(): number | undefined {
+    return this.holder?.pid;
+  }
+
   run(...command: string[]): Said {
-    const child = spawn("nsenter", ["--net", `--target=${this.holder?.pid}`, "--", ...command], {
+    const child = spawn("nsenter", ["--net", `--target=${this.pid}`, "--", ...command], {
       env: this.env,
     });
     this.running.push(child);

@@ -7,10 +7,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readIf } from "../../../lab/exec";
 import { eventually } from "../../support/testLab";
 import { OwnNetwork, type Said } from "./ownNetwork";
+import { asking, member } from "./storageMembers";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-guard-"));
 /** How members are asked, each with a script that could not do it in the other way. */
-const text = renderStorageGuard({ service: "minio-a", others: 3 });
+const text = renderStorageGuard({ service: "minio-a", others: 3, place: 0 });
 const withoutCurl = text.replaceAll("curl -q", "no-curl -q");
 /** As Flatcar's bash takes it. */
 const withoutDevTcp = text.replaceAll("/dev/tcp/", "/dev/no-tcp/");
@@ -19,27 +20,14 @@ const members = ["10.9.0.2", "10.9.0.3", "10.9.0.4"];
 /** Of one that moves. */
 const another = "10.9.0.5";
 
-/** A member of MinIO: it answers when asked for its health, and keeps everything else waiting. */
-const member = `
-  require("node:http")
-    .createServer((request, response) => request.url.startsWith("/minio/") && response.end())
-    .listen(9000, process.argv[1], () => console.log("listens"));`;
-
-/** This node's MinIO: it waits for something of each member, and says whose connection has ended. */
+/** This node's MinIO: it waits for something of each member, says whose connection has ended, and stays when all have. */
 const waiting = `
   for (const address of process.argv.slice(1)) {
     const socket = require("node:net").connect(9000, address, () => socket.write("GET /object HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"));
     socket.on("error", () => undefined).on("close", () => console.log(address));
   }
-  console.log("waits");`;
-
-/** Another member's question to this one, from that member's address. */
-const asking = `
-  const [localAddress, host] = process.argv.slice(1);
-  require("node:http")
-    .get({ host, port: 9000, path: "/minio/health/live", localAddress, timeout: 1500 }, ({ statusCode }) => console.log(statusCode))
-    .on("timeout", function () { this.destroy(new Error("silent")); })
-    .on("error", ({ message }) => console.log(message));`;
+  console.log("waits");
+  setInterval(() => undefined, 60_000);`;
 
 /** A network with the members' addresses, for which rules count as they do for those of other hosts, and one to ask from. */
 const addresses = [

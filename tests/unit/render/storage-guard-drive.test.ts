@@ -1,0 +1,145 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { renderStorageGuard } from "@moorage/render";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventually } from "../../support/testLab";
+import { OwnNetwork, type Said } from "./ownNetwork";
+import { asking, member } from "./storageMembers";
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-drive-"));
+const drive = path.join(folder, "drive");
+const members = ["10.9.1.2", "10.9.1.3", "10.9.1.4"];
+const own = "10.9.1.1";
+
+/** This node's MinIO: it answers, and is connected to each member. */
+const minio = `${member}
+  for (const address of process.argv.slice(2)) {
+    const connect = () => {
+      const socket = require("node:net").connect(9000, address);
+      socket.on("error", () => undefined).on("close", () => setTimeout(connect, 300));
+    };
+    connect();
+  }`;
+
+/** Written by the place in the list of members. */
+const script = (place: number): string => {
+  const file = path.join(folder, `guard-${place}`);
+  fs.writeFileSync(file, renderStorageGuard({ service: "minio-a", others: 3, place, drive }));
+  return file;
+};
+
+describe("a member of MinIO", () => {
+  const network = new OwnNetwork();
+  /** Where the others are. */
+  const outside = new OwnNetwork();
+  let servers: Said[];
+  let self: Said;
+  let guard: Said;
+
+  const done = async (said: Said): Promise<string> => {
+    await new Promise((resolve) => said.child.once("close", resolve));
+    expect(said.child.exitCode, said.text).toBe(0);
+    return said.text.trim();
+  };
+  /** On the drive, which is a file system of MinIO's own. */
+  const onDrive = (...command: string[]): Promise<string> =>
+    done(network.run("nsenter", `--target=${self.child.pid}`, "--mount", "--", ...command));
+  const remount = (how: "ro" | "rw"): Promise<string> => onDrive("mount", "-o", `remount,${how}`, drive);
+  /** What this node's MinIO says to another one's question. */
+  const answer = (): Promise<string> => done(outside.node(asking, members[0] as string, own));
+  /** What it says to whom asks on the node itself. */
+  const answerHere = (): Promise<string> => done(network.node(asking, own, own));
+  const guarded = (place: number): Said =>
+    network.run("bash", script(place), "guard", String(self.child.pid));
+
+  beforeAll(async () => {
+    fs.mkdirSync(drive);
+    await network.start([]);
+    await outside.start([
+      `ip link add eth0 type veth peer name eth0 netns ${network.pid}`,
+      ...members.map((address) => `ip address add ${address}/24 dev eth0`),
+      "ip link set eth0 up",
+    ]);
+    await done(network.run("sh", "-ec", `ip address add ${own}/24 dev eth0; ip link set eth0 up`));
+    servers = members.map((address) => outside.node(member, address));
+    const start = `mount -t tmpfs -o size=4m drive ${drive} && mkdir -p ${drive}/.minio.sys/tmp && exec "$0" "$@"`;
+    self = network.run(
+      "unshare",
+      "--mount",
+      "sh",
+      "-c",
+      start,
+      process.execPath,
+      "--eval",
+      minio,
+      "--",
+      own,
+      ...members,
+    );
+    await eventually(20, async () =>
+      expect([...servers, self].map(({ text }) => text.trim())).toEqual(Array(4).fill("listens")),
+    );
+    guard = guarded(0);
+  });
+  afterAll(() => {
+    network.end();
+    outside.end();
+    fs.rmSync(folder, { recursive: true });
+  });
+
+  it("stays while its drive takes what is written", async () => {
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    expect(await answer()).toBe("200");
+    expect(guard.text).toBe("");
+  });
+
+  it.each([
+    ["read-only", "Read-only file system", () => remount("ro"), () => remount("rw")],
+    [
+      "full",
+      "No space left on device",
+      () => onDrive("sh", "-c", `! cat /dev/zero 2>&1 >${drive}/fill | grep -v 'No space'`),
+      () => onDrive("rm", `${drive}/fill`),
+    ],
+  ])("stands aside as long as its drive is %s", async (_, reason, hurt, mend) => {
+    await hurt();
+    await eventually(15, async () => expect(await answer()).toMatch(/ECONNREFUSED|ECONNRESET/));
+    await eventually(5, async () => expect(guard.text).toContain(`takes nothing (${reason})`));
+    expect(await answerHere()).toBe("200");
+    await mend();
+    await eventually(15, async () => expect(await answer()).toBe("200"));
+    await eventually(5, async () =>
+      expect(guard.text).toMatch(/takes something again: this member is back\n$/),
+    );
+  });
+
+  it("is there for whoever needs it once another one is silent", async () => {
+    await remount("ro");
+    await eventually(15, async () => expect(await answer()).not.toBe("200"));
+    servers[2]?.child.kill("SIGSTOP");
+    await eventually(15, async () => expect(await answer()).toBe("200"));
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    expect(await answer()).toBe("200");
+    servers[2]?.child.kill("SIGCONT");
+    await eventually(15, async () => expect(await answer()).not.toBe("200"));
+  });
+
+  it("is back once nobody guards it", async () => {
+    guard.child.kill("SIGTERM");
+    await eventually(10, async () => expect(guard.child.exitCode).not.toBeNull());
+    expect(await answer()).toBe("200");
+  });
+
+  it("waits for those before it in the list of all", async () => {
+    guard = guarded(1);
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    expect(await answer()).toBe("200");
+    await eventually(15, async () => expect(await answer()).not.toBe("200"));
+    guard.child.kill("SIGKILL");
+    guard = guarded(0);
+    await eventually(5, async () => expect(guard.text).toContain("takes nothing (Read-only file system)"));
+    await remount("rw");
+    await eventually(15, async () => expect(await answer()).toBe("200"));
+  });
+});
