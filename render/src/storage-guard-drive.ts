@@ -7,24 +7,25 @@
  * they do, and it is healed afterwards.
  *
  * Only while all others answer: else it is wanted, as what is on a drive that takes nothing can still be read. Where two
- * fail at once, the later one waits until it would have seen that the other one stands aside.
+ * stand aside at once, both are soon back, and then the later one waits until it would have seen that the other is gone.
  */
 export const ownDrive: readonly string[] = [
-  "# Why this node's drive takes nothing, every two seconds. By another user than root, for whom a file system keeps some",
-  "# room back. What is gone again at once is not written to the disk, as a rule.",
+  "# Why this node's drive takes nothing, every two seconds; once it has not, it has to take more, as a little is soon full",
+  "# again. By another user than root, for whom a file system keeps some room back. What is gone again at once is not",
+  "# written to the disk, as a rule.",
   "test_drive() {",
   "    export LC_ALL=C",
-  "    local said why file=$1/.minio.sys/tmp/moorage-storage-guard idle",
+  "    local said why mebibytes=1 file=$1/.minio.sys/tmp/moorage-storage-guard idle",
   "    exec {idle}<> <(:)",
   '    while [ -d "/proc/$PPID" ]; do',
-  '        said=$({ chroot --userspec="$nobody:$nobody" --groups= / dd if=/dev/zero bs=1M count=1 status=none >"$file"; } 2>&1)',
+  '        said=$({ chroot --userspec="$nobody:$nobody" --groups= / dd if=/dev/zero bs=1M count=$mebibytes status=none >"$file"; } 2>&1)',
   '        rm -f "$file" 2>/dev/null',
   "        # Whatever else fails says nothing about the drive: MinIO may not have made its folders yet.",
   "        why=${said##*: }",
   "        case $why in",
-  '            "Read-only file system" | "No space left on device" | "Disk quota exceeded") ;;',
-  '            "Input/output error" | "Structure needs cleaning") ;;',
-  "            *) why= ;;",
+  '            "Read-only file system" | "No space left on device" | "Disk quota exceeded") mebibytes=64 ;;',
+  '            "Input/output error" | "Structure needs cleaning") mebibytes=64 ;;',
+  "            *) why= mebibytes=1 ;;",
   "        esac",
   '        echo "drive=$why"',
   '        read -r -t 2 -u "$idle"',
@@ -58,8 +59,8 @@ export const ownDrive: readonly string[] = [
   "weigh_drive() {",
   '    if [ -n "$aside" ]; then',
   "        ((answering >= others)) && few=0 || few=$((few + 1))",
-  '        if [ -z "$drive" ]; then come_back; echo "its own drive takes something again: this member is back"',
-  '        elif ((few >= limit)); then come_back; echo "the others do not all answer: this member is back, with a drive that takes nothing"; fi',
+  '        if [ -z "$drive" ]; then come_back; patience=$soon; echo "its own drive takes something again: this member is back"',
+  '        elif ((few >= limit)); then come_back; patience=$later; echo "the others do not all answer: this member is back, with a drive that takes nothing"; fi',
   "    elif [[ -z $drive || -n $silent$refused ]]; then ill=0",
   "    elif ((answering >= others && ++ill > patience)); then stand_aside; fi",
   "}",

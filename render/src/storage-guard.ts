@@ -9,7 +9,7 @@ export interface StorageGuardArgs {
   readonly service: string;
   /** How many other members there are. */
   readonly others: number;
-  /** This member's place in the list of all, from 0: where two drives fail at once, the first one is left out. */
+  /** This member's place in the list of all, from 0: where two drives take nothing, the first one is left out. */
   readonly place: number;
   /** Folder of the drive in MinIO's container. @default "/data" */
   readonly drive?: string;
@@ -41,8 +41,8 @@ export function renderStorageGuard(args: StorageGuardArgs): string {
     `folder=${word(args.drive ?? "/data", "folder")}`,
     "# In half seconds: without an answer a member is silent, without a connection it is forgotten, refused ones are tried.",
     "limit=4 memory=40 trial=600",
-    "# In half seconds, too, for a drive that takes nothing: twice as long as the others need to see that a member is gone.",
-    `patience=${2 + 6 * args.place}`,
+    "# A drive that takes nothing is waited for, and longer where two members stood aside at once: the others need as long.",
+    `soon=2 later=${2 + 6 * args.place}`,
     "# Who asks.",
     "nobody=65534",
     "# Of the rules that refuse another one, and all.",
@@ -146,7 +146,7 @@ const guarding = [
   "# In the network of MinIO's container, as long as its process lives.",
   "guard() {",
   "    local -A seen=() missed=() asker=()",
-  "    local address answering silent refused= since=0 now=0 user ended= drive= aside= ill=0 few=0 tester=",
+  "    local address answering silent refused= since=0 now=0 user ended= drive= aside= ill=0 few=0 patience=$soon tester=",
   '    user=$(stat -c %u "/proc/$1" 2>/dev/null) || return 0',
   "    accept",
   "    come_back",

@@ -63,7 +63,7 @@ describe("a member of MinIO", () => {
     ]);
     await done(network.run("sh", "-ec", `ip address add ${own}/24 dev eth0; ip link set eth0 up`));
     servers = members.map((address) => outside.node(member, address));
-    const start = `mount -t tmpfs -o size=4m drive ${drive} && mkdir -p ${drive}/.minio.sys/tmp && exec "$0" "$@"`;
+    const start = `mount -t tmpfs -o size=80m drive ${drive} && mkdir -p ${drive}/.minio.sys/tmp && exec "$0" "$@"`;
     self = network.run(
       "unshare",
       "--mount",
@@ -100,7 +100,13 @@ describe("a member of MinIO", () => {
       "full",
       "No space left on device",
       () => onDrive("sh", "-c", `! cat /dev/zero 2>&1 >${drive}/fill | grep -v 'No space'`),
-      () => onDrive("rm", `${drive}/fill`),
+      // A little room is none.
+      async () => {
+        await onDrive("truncate", "--size=-20M", `${drive}/fill`);
+        await new Promise((resolve) => setTimeout(resolve, 4000));
+        expect(await answer()).not.toBe("200");
+        await onDrive("rm", `${drive}/fill`);
+      },
     ],
   ])("stands aside as long as its drive is %s", async (_, reason, hurt, mend) => {
     await hurt();
@@ -131,14 +137,23 @@ describe("a member of MinIO", () => {
     expect(await answer()).toBe("200");
   });
 
-  it("waits for those before it in the list of all", async () => {
-    guard = guarded(1);
-    await new Promise((resolve) => setTimeout(resolve, 3000));
+  it("waits for those before it in the list once both have stood aside", async () => {
+    guard = guarded(2);
+    await eventually(15, async () => expect(await answer()).not.toBe("200"));
+    servers[0]?.child.kill("SIGSTOP");
+    await eventually(15, async () => expect(await answer()).toBe("200"));
+    servers[0]?.child.kill("SIGCONT");
+    await new Promise((resolve) => setTimeout(resolve, 5000));
     expect(await answer()).toBe("200");
     await eventually(15, async () => expect(await answer()).not.toBe("200"));
+  });
+
+  it("is taken over by who guards it next", async () => {
     guard.child.kill("SIGKILL");
+    await eventually(5, async () => expect(guard.child.exitCode ?? guard.child.signalCode).not.toBeNull());
+    expect(await answer()).not.toBe("200");
     guard = guarded(0);
-    await eventually(5, async () => expect(guard.text).toContain("takes nothing (Read-only file system)"));
+    await eventually(15, async () => expect(guard.text).toContain("takes nothing (Read-only file system)"));
     await remount("rw");
     await eventually(15, async () => expect(await answer()).toBe("200"));
   });
