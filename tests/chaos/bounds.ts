@@ -113,13 +113,10 @@ function tooLittle({ step, span, pulls, probes, hurtProbes, looks }: Row): strin
 }
 
 /** What has to work while one node alone is hurt. */
-function brokenForOne({ step, pushed, large, etcd, slowestMs, slowestAfterMs }: Row): string[] {
+function brokenForOne({ pushed, large, etcd, slowestMs, slowestAfterMs }: Row): string[] {
   const broken: string[] = [];
-  // MinIO takes nothing while one of its drives is full.
-  const isFull = step.fault === "full-disk";
-  if (pushed === 0 && !isFull) broken.push("no push begun while it lasted succeeded");
-  else if (large.meanwhile === 0 && !isFull)
-    broken.push("no large layer begun while it lasted was acknowledged");
+  if (pushed === 0) broken.push("no push begun while it lasted succeeded");
+  else if (large.meanwhile === 0) broken.push("no large layer begun while it lasted was acknowledged");
   if (slowestMs >= FIRST_BYTE_MS) broken.push(`first byte: ${seconds(slowestMs)}`);
   if (slowestAfterMs >= FIRST_BYTE_MS) broken.push(`first byte on return: ${seconds(slowestAfterMs)}`);
   if (etcd?.ok === 0) broken.push("etcd took no write while it lasted");

@@ -45,7 +45,7 @@ const whileItLasts: Partial<Record<FaultName, Limit>> = {
   "slow-disk": illDrive,
   "read-only-disk": illDrive,
   corrupt: illDrive,
-  "full-disk": { ...illDrive, most: Infinity, because: "MinIO takes nothing while one drive is full" },
+  "full-disk": illDrive,
 };
 
 const dockerAnew: Limit = {
@@ -66,8 +66,7 @@ export function limitTexts(): string[] {
   const all: [string, Limit][] = [...Object.entries(whileItLasts), ["kill docker", dockerAnew]];
   return limits.map((limit) => {
     const names = all.filter(([, one]) => one === limit).map(([name]) => `\`${name}\``);
-    const count = Number.isFinite(limit.most) ? `${limit.most} at most` : "any";
-    return `${count} under ${names.join(", ")}, as ${limit.because}`;
+    return `${limit.most} at most under ${names.join(", ")}, as ${limit.because}`;
   });
 }
 
@@ -101,7 +100,6 @@ export function brokenPushes(step: Step, failures: readonly PushFailure[]): stri
   const others = failures.filter(({ begun }) => begun !== "while it lasted");
   return [
     ...beyond("begun while it lasted", lasting, limit),
-    // Where any may fail, those fail too that were under way.
-    ...beyond("begun before or after that", others, { ...around, most: Math.max(around.most, limit.most) }),
+    ...beyond("begun before or after that", others, around),
   ];
 }
