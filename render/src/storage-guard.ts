@@ -33,7 +33,8 @@ const path = "/etc/moorage/storage-guard";
 export function renderStorageGuard(args: StorageGuardArgs): string {
   return lines(
     "#!/bin/bash",
-    "# Keeps MinIO from waiting for a member that is silent, as long as all others answer. The unit runs `watch`.",
+    "# Keeps MinIO from waiting for a member that is silent, and from a drive of this node that takes nothing, as long as all",
+    "# others answer. The unit runs `watch`.",
     "set -u",
     `service=${word(args.service, "service")}`,
     `others=${args.others}`,
@@ -41,8 +42,9 @@ export function renderStorageGuard(args: StorageGuardArgs): string {
     `folder=${word(args.drive ?? "/data", "folder")}`,
     "# In half seconds: without an answer a member is silent, without a connection it is forgotten, refused ones are tried.",
     "limit=4 memory=40 trial=600",
-    "# A drive that takes nothing is waited for, and longer where two members stood aside at once: the others need as long.",
-    `soon=2 later=${2 + 6 * args.place}`,
+    "# As long, in half seconds too, its own drive may take nothing; and where two members stood aside at once, until the one",
+    "# before it in the list would be missed.",
+    `soon=0 later=${6 * args.place}`,
     "# Who asks.",
     "nobody=65534",
     "# Of the rules that refuse another one, and all.",

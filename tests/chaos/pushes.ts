@@ -21,6 +21,13 @@ const around: Limit = {
   because: "what was under way there ends with it",
 };
 
+/** The same where one node's fault is everybody's until that node stands aside. */
+export const aroundFull: Limit = {
+  ...around,
+  most: 6,
+  because: "MinIO takes nothing until that drive's member stands aside",
+};
+
 const none: Limit = { most: 0, causes: [], because: "" };
 
 const apart: Limit = {
@@ -100,6 +107,6 @@ export function brokenPushes(step: Step, failures: readonly PushFailure[]): stri
   const others = failures.filter(({ begun }) => begun !== "while it lasted");
   return [
     ...beyond("begun while it lasted", lasting, limit),
-    ...beyond("begun before or after that", others, around),
+    ...beyond("begun before or after that", others, step.fault === "full-disk" ? aroundFull : around),
   ];
 }

@@ -6,7 +6,7 @@ import { hurtingAtOnce } from "./figures";
 import { changeName, commitsIn, type Found, type Part } from "./kept";
 import type { Large } from "./large";
 import type { Counts } from "./measure";
-import { limitTexts } from "./pushes";
+import { aroundFull, limitTexts } from "./pushes";
 import { nameOf, roleNames, titleOf, type Step } from "./plan";
 
 export interface Page extends Found {
@@ -303,8 +303,8 @@ three seconds that it is cut off). Between faults no push and no pull fails.
 With one node hurt, first bytes of \`/v2/\` and of every registry's manifest take less than 2 s from 3 s after the fault was done, or, under
 ${hurtingAtOnce.map((name) => `\`${name}\``).join(", ")}, which hurt from their beginning, after it was begun. Every push begun from 3 s after
 the fault was done, while it lasts, succeeds, a large one among them; and etcd takes writes, but for two at most. What may fail of these
-pushes: ${limitTexts().join("; ")}. Of pushes that were under way when the fault came, or begun once it was over, three may fail, or any
-where any of those may, by a connection that ended with its front, no front or store, a failure inside, or slowness. Nothing may be refused
+pushes: ${limitTexts().join("; ")}. Of pushes that were under way when the fault came, or begun once it was over, three may fail, six
+where a disk was full (${aroundFull.because}), by a connection that ended with its front, no front or store, a failure inside, or slowness. Nothing may be refused
 with 401 or 403.
 
 Where two or three are gone, all that has to be refused is refused in the registry's words within 35 s, an upload that is open too, and from

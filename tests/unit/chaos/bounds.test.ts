@@ -114,6 +114,14 @@ describe("bounds", () => {
     expect(failed("cut", "slow", "inside")).toEqual([]);
     expect(failed("cut", "cut", "cut", "cut")).toEqual(["4 pushes begun before or after that failed, 3 may"]);
     expect(failed("refused")).toEqual(["1 pushes begun before or after that failed: refused"]);
+    const full = { ...good, step: { fault: "full-disk", role: "minio" } } as const;
+    for (const [count, broken] of [
+      [6, 0],
+      [7, 1],
+    ] as const)
+      expect(
+        brokenBounds({ ...full, failures: failing("around", ...Array<Cause>(count).fill("inside")) }),
+      ).toHaveLength(broken);
     const step = { fault: "power", role: "minio", count: 2, refuses: "pushes" } as const;
     const two = (...those: Cause[]): string[] =>
       brokenBounds({ ...good, step, failures: failing("while it lasted", ...those) });
