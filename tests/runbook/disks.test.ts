@@ -64,7 +64,7 @@ test("A data disk is full", async () => {
   const { begin: fill, end: empty } = faults["full-disk"];
   await fill(own.place(node));
   try {
-    await standsAside(node, "No space left on device");
+    await standsAside(node, "too little room is left");
     const [largest] = await follow(lab, "A data disk is full", { on: { NODE: node } });
     expect(largest).toContain("/var/lib/moorage/data/.lab-fill");
   } finally {

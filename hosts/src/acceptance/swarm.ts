@@ -1,6 +1,7 @@
 /** Checks of what carries the registry: nodes, services, MinIO's quorum. */
-import type { AcceptanceInputs, CheckResult } from "../contract";
-import { mc, onSomeStorageNode, storageContainer } from "../storage/mc";
+import type { AcceptanceInputs, CheckResult, Connection } from "../contract";
+import { HostError, messageOf } from "../errors";
+import { mc, noneServes, storageContainer } from "../storage/mc";
 import { listNodes, onManager } from "../swarm/managers";
 import type { SwarmNode, SwarmService } from "../swarm/types";
 
@@ -42,33 +43,33 @@ export function judgeServices(services: readonly SwarmService[]): CheckResult {
     : { name: "services", status: "warning", detail: short.join(", ") };
 }
 
-/** MinIO's own health answer: without write quorum no push is kept. */
+/** What keeps a node's MinIO from taking part in writes, by MinIO's own answer; undefined where nothing does. */
+async function unwilling(node: Connection, service: string): Promise<string | undefined> {
+  try {
+    await mc(await storageContainer(node, service), {
+      argv: ["ready", "local"],
+      purpose: "asking MinIO for its write quorum",
+      timeoutSeconds: 20,
+    });
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    return messageOf(error);
+  }
+}
+
+/** Without write quorum no push is kept. It takes all but one of the members, and each is asked for itself. */
 export async function checkStorage({ nodes, storageServices }: AcceptanceInputs): Promise<CheckResult> {
   const storageNodes = nodes.filter((node) => storageServices[node.node] !== undefined);
   if (storageNodes.length === 0)
     return { name: "storage", status: "ok", detail: "an object store of the site's own" };
-  await onSomeStorageNode(storageNodes, storageServices, (storage) =>
-    mc(storage, {
-      argv: ["ready", "local"],
-      purpose: "asking MinIO for its write quorum",
-      timeoutSeconds: 20,
-    }),
+  const reasons = await Promise.all(
+    storageNodes.map((node) => unwilling(node, storageServices[node.node] ?? "")),
   );
-  const running = await Promise.allSettled(
-    storageNodes.map((node) => storageContainer(node, storageServices[node.node] ?? "")),
-  );
-  const missing = storageNodes
-    .filter((_node, index) => running[index]?.status === "rejected")
-    .map(({ node }) => node);
-  return missing.length === 0
-    ? {
-        name: "storage",
-        status: "ok",
-        detail: `write quorum, ${storageNodes.length} of ${storageNodes.length} nodes serve`,
-      }
-    : {
-        name: "storage",
-        status: "warning",
-        detail: `write quorum, but no MinIO runs on ${missing.join(", ")}`,
-      };
+  const wrong = reasons.filter((reason) => reason !== undefined);
+  if (wrong.length === storageNodes.length) throw noneServes(wrong);
+  const quorum = `write quorum, ${storageNodes.length - wrong.length} of ${storageNodes.length} nodes serve`;
+  return wrong.length === 0
+    ? { name: "storage", status: "ok", detail: quorum }
+    : { name: "storage", status: "warning", detail: `${quorum}: ${wrong.join("; ")}` };
 }

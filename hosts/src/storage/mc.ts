@@ -57,10 +57,13 @@ export async function onSomeStorageNode<T>(
       reasons.push(messageOf(error));
     }
   }
-  throw new HostError(
-    "storage",
-    `no storage node serves:${reasons.map((reason) => `\n  ${reason}`).join("") || " none is configured"}`,
-  );
+  throw noneServes(reasons);
+}
+
+/** What is said where no storage node does what it is asked to, with each one's reason. */
+export function noneServes(reasons: readonly string[]): HostError {
+  const each = reasons.map((reason) => `\n  ${reason}`).join("");
+  return new HostError("storage", `no storage node serves:${each || " none is configured"}`);
 }
 
 /** The same, tried until it succeeds; gives the seconds that it took. */

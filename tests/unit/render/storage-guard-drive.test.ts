@@ -1,14 +1,19 @@
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { renderStorageGuard } from "@moorage/render";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readIf } from "../../../lab/exec";
 import { eventually } from "../../support/testLab";
 import { OwnNetwork, type Said } from "./ownNetwork";
 import { asking, member } from "./storageMembers";
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-drive-"));
 const drive = path.join(folder, "drive");
+const fill = path.join(drive, "fill");
+/** While it is there, another program holds iptables' lock. */
+const lock = path.join(folder, "lock");
 const members = ["10.9.1.2", "10.9.1.3", "10.9.1.4"];
 const own = "10.9.1.1";
 
@@ -30,7 +35,7 @@ const script = (place: number): string => {
 };
 
 describe("a member of MinIO", () => {
-  const network = new OwnNetwork();
+  const network = new OwnNetwork({ ...process.env, PATH: `${folder}:${process.env.PATH}` });
   /** Where the others are. */
   const outside = new OwnNetwork();
   let servers: Said[];
@@ -53,8 +58,25 @@ describe("a member of MinIO", () => {
   const guarded = (place: number): Said =>
     network.run("bash", script(place), "guard", String(self.child.pid));
 
+  /** Whatever tries this drive. */
+  const testers = (): number[] =>
+    fs
+      .readdirSync("/proc")
+      .filter((pid) =>
+        readIf(`/proc/${pid}/cmdline`)?.endsWith(`test_drive /proc/${self.child.pid}/root${drive}\0`),
+      )
+      .map(Number);
+
   beforeAll(async () => {
     fs.mkdirSync(drive);
+    const iptables = execFileSync("which", ["iptables"], { encoding: "utf8" }).trim();
+    fs.writeFileSync(
+      path.join(folder, "iptables"),
+      `#!/bin/sh\n[ ! -e ${lock} ] || exit 4\nexec ${iptables} "$@"\n`,
+      {
+        mode: 0o755,
+      },
+    );
     await network.start([]);
     await outside.start([
       `ip link add eth0 type veth peer name eth0 netns ${network.pid}`,
@@ -63,7 +85,7 @@ describe("a member of MinIO", () => {
     ]);
     await done(network.run("sh", "-ec", `ip address add ${own}/24 dev eth0; ip link set eth0 up`));
     servers = members.map((address) => outside.node(member, address));
-    const start = `mount -t tmpfs -o size=80m drive ${drive} && mkdir -p ${drive}/.minio.sys/tmp && exec "$0" "$@"`;
+    const start = `mount -t tmpfs -o size=300m drive ${drive} && mkdir -p ${drive}/.minio.sys/tmp && exec "$0" "$@"`;
     self = network.run(
       "unshare",
       "--mount",
@@ -98,14 +120,14 @@ describe("a member of MinIO", () => {
     ["read-only", "Read-only file system", () => remount("ro"), () => remount("rw")],
     [
       "full",
-      "No space left on device",
-      () => onDrive("sh", "-c", `! cat /dev/zero 2>&1 >${drive}/fill | grep -v 'No space'`),
-      // A little room is none.
+      "too little room is left",
+      () => onDrive("fallocate", "--length=250M", fill),
+      // A little room is soon full again.
       async () => {
-        await onDrive("truncate", "--size=-20M", `${drive}/fill`);
+        await onDrive("truncate", "--size=150M", fill);
         await new Promise((resolve) => setTimeout(resolve, 4000));
         expect(await answer()).not.toBe("200");
-        await onDrive("rm", `${drive}/fill`);
+        await onDrive("rm", fill);
       },
     ],
   ])("stands aside as long as its drive is %s", async (_, reason, hurt, mend) => {
@@ -131,15 +153,45 @@ describe("a member of MinIO", () => {
     await eventually(15, async () => expect(await answer()).not.toBe("200"));
   });
 
+  it("comes back once it can, though another program held the lock", async () => {
+    fs.writeFileSync(lock, "");
+    await remount("rw");
+    await new Promise((resolve) => setTimeout(resolve, 4000));
+    expect(await answer()).not.toBe("200");
+    expect(guard.text).not.toMatch(/this member is back\n$/);
+    fs.rmSync(lock);
+    await eventually(15, async () => expect(await answer()).toBe("200"));
+    await remount("ro");
+    await eventually(15, async () => expect(await answer()).not.toBe("200"));
+  });
+
+  it("has its drive tried again where the process that does it was killed", async () => {
+    for (const pid of testers()) process.kill(pid, "SIGKILL");
+    await remount("rw");
+    await eventually(30, async () => expect(await answer()).toBe("200"));
+    await remount("ro");
+    await eventually(15, async () => expect(await answer()).not.toBe("200"));
+  });
+
   it("is back once nobody guards it", async () => {
     guard.child.kill("SIGTERM");
     await eventually(10, async () => expect(guard.child.exitCode).not.toBeNull());
     expect(await answer()).toBe("200");
+    await eventually(5, async () => expect(testers()).toEqual([]));
   });
 
-  it("waits for those before it in the list once both have stood aside", async () => {
+  it("waits for those before it in the list of all", async () => {
     guard = guarded(2);
+    await new Promise((resolve) => setTimeout(resolve, 6000));
+    expect(await answer()).toBe("200");
     await eventually(15, async () => expect(await answer()).not.toBe("200"));
+    await remount("rw");
+    await eventually(30, async () => expect(await answer()).toBe("200"));
+  });
+
+  it("waits for nobody while its drive is full, but where two did so at once", async () => {
+    await onDrive("fallocate", "--length=250M", fill);
+    await eventually(4, async () => expect(await answer()).not.toBe("200"));
     servers[0]?.child.kill("SIGSTOP");
     await eventually(15, async () => expect(await answer()).toBe("200"));
     servers[0]?.child.kill("SIGCONT");
@@ -153,8 +205,8 @@ describe("a member of MinIO", () => {
     await eventually(5, async () => expect(guard.child.exitCode ?? guard.child.signalCode).not.toBeNull());
     expect(await answer()).not.toBe("200");
     guard = guarded(0);
-    await eventually(15, async () => expect(guard.text).toContain("takes nothing (Read-only file system)"));
-    await remount("rw");
+    await eventually(15, async () => expect(guard.text).toContain("takes nothing (too little room is left)"));
+    await onDrive("rm", fill);
     await eventually(15, async () => expect(await answer()).toBe("200"));
   });
 });
