@@ -147,7 +147,7 @@ const guarding = [
   "# In the network of MinIO's container, as long as its process lives.",
   "guard() {",
   "    local -A seen=() missed=() asker=()",
-  "    local address answering silent refused= since=0 now=0 user ended= drive= aside= together= ill=0 few=0 tester=",
+  "    local address answering silent refused= since=0 now=0 user ended= drive= aside= together= ill=0 few=0 leaving=0 tester=",
   '    user=$(stat -c %u "/proc/$1" 2>/dev/null) || return 0',
   "    accept",
   "    come_back || aside=yes",

@@ -16,6 +16,16 @@ const fill = path.join(drive, "fill");
 const lock = path.join(folder, "lock");
 const members = ["10.9.1.2", "10.9.1.3", "10.9.1.4"];
 const own = "10.9.1.1";
+const client = "10.9.1.5";
+
+/** Waits for something of a member, and says when its connection has ended. */
+const waiting = `
+  const [localAddress, host] = process.argv.slice(1);
+  const socket = require("node:net").connect({ host, port: 9000, localAddress }, () => {
+    socket.write("GET /object HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n");
+    console.log("waits");
+  });
+  socket.on("error", () => undefined).on("close", () => console.log("ended"));`;
 
 /** This node's MinIO: it answers, and is connected to each member. */
 const minio = `${member}
@@ -80,7 +90,7 @@ describe("a member of MinIO", () => {
     await network.start([]);
     await outside.start([
       `ip link add eth0 type veth peer name eth0 netns ${network.pid}`,
-      ...members.map((address) => `ip address add ${address}/24 dev eth0`),
+      ...[...members, client].map((address) => `ip address add ${address}/24 dev eth0`),
       "ip link set eth0 up",
     ]);
     await done(network.run("sh", "-ec", `ip address add ${own}/24 dev eth0; ip link set eth0 up`));
@@ -142,6 +152,19 @@ describe("a member of MinIO", () => {
     );
   });
 
+  it("lets clients come to an end, and other members not", async () => {
+    const reader = outside.node(waiting, client, own);
+    const other = outside.node(waiting, members[1] as string, own);
+    await eventually(10, async () => expect([reader.text, other.text]).toEqual(["waits\n", "waits\n"]));
+    await remount("ro");
+    await eventually(5, async () => expect(other.text).toBe("waits\nended\n"));
+    expect(reader.text).toBe("waits\n");
+    expect(await answer()).not.toBe("200");
+    await eventually(6, async () => expect(reader.text).toBe("waits\nended\n"));
+    await remount("rw");
+    await eventually(30, async () => expect(await answer()).toBe("200"));
+  });
+
   it("is there for whoever needs it once another one is silent", async () => {
     await remount("ro");
     await eventually(15, async () => expect(await answer()).not.toBe("200"));
@@ -160,7 +183,7 @@ describe("a member of MinIO", () => {
     expect(await answer()).not.toBe("200");
     expect(guard.text).not.toMatch(/this member is back\n$/);
     fs.rmSync(lock);
-    await eventually(15, async () => expect(await answer()).toBe("200"));
+    await eventually(40, async () => expect(await answer()).toBe("200"));
     await remount("ro");
     await eventually(15, async () => expect(await answer()).not.toBe("200"));
   });
