@@ -99,6 +99,12 @@ test("so is a part, of another version or length too", () => {
   expect([...unhealed([[meta, second], [meta, second], [meta, second], short])]).toEqual([second]);
 });
 
+test("notes about an object are missing or there, of whatever length", () => {
+  const notes = "registry/a/xl.meta";
+  expect([...unhealed([[`${notes} 364`], [`${notes} 364`], [`${notes} 399`], [`${notes} 364`]])]).toEqual([]);
+  expect([...unhealed([[`${notes} 364`], [`${notes} 364`], [`${notes} 399`], []])]).toEqual([notes]);
+});
+
 test("objects are what has notes about it, but for uploads, which end", () => {
   expect(
     objectsIn([
