@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { ensureTools, pulumiEnvironment, type Tools } from "../../toolchain";
 import { LabError, must } from "../exec";
 import { checkout, stackName, type Instance } from "../instance";
-import { backendFolder, hasStack, passphraseFile, stackFile } from "./stack";
+import { backendFolder, backendIn, hasStack, passphraseFile, stackFile } from "./stack";
 import { releaseStaleLock } from "./stackLock";
 
 /** Settings for some other stack that a caller's shell may have, and that would win over the lab's own. */
@@ -15,7 +15,7 @@ export function environmentOf(instance: Instance, tools: Tools): Record<string, 
   for (const name of foreignSettings) delete process.env[name];
   return {
     ...pulumiEnvironment(tools, {
-      backendUrl: `file://${backendFolder(instance)}`,
+      backendUrl: backendIn(backendFolder(instance)),
       passphraseFile: passphraseFile(instance),
       configFile: stackFile(instance),
     }),

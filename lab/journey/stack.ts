@@ -15,6 +15,12 @@ export const passphraseFile = (instance: Instance): string => path.join(instance
 
 export const backendFolder = (instance: Instance): string => path.join(instance.dir, "backend");
 
+/**
+ * Where Pulumi keeps a state in a folder. Without the files of attributes that it would write beside each other one: they are
+ * written in place (`setAttrs` in gocloud's `blob/fileblob`), and an empty one makes the state unreadable.
+ */
+export const backendIn = (folder: string): string => `file://${folder}?metadata=skip`;
+
 /** Whether Pulumi has a stack there; folders that it makes for one come before it. */
 export function hasStack(instance: Instance): boolean {
   const folder = path.join(backendFolder(instance), ".pulumi", "stacks", projectName);

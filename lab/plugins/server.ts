@@ -183,7 +183,7 @@ function structOf(values: Values): Struct {
 /** Only stack `dev` of this project whose state lies in a lab's folder is the lab's. @throws for any other */
 function refuseOtherStacks(urn: string): void {
   const { PULUMI_BACKEND_URL: backend = "", MOORAGE_STAND_INS_FOR: named } = process.env;
-  const folder = path.resolve(/^file:\/\/(\/.*)$/.exec(backend)?.[1] ?? "/");
+  const folder = path.resolve(/^file:\/\/(\/[^?]*)/.exec(backend)?.[1] ?? "/");
   const isIn = (root: string): boolean => folder.startsWith(`${path.resolve(root)}/`);
   if (isIn(labRoot()) && urn.startsWith(`urn:pulumi:${stackName}::${projectName}::`)) return;
   // Tests and measurements name a backend of theirs, which lies where nobody keeps a stack.

@@ -64,6 +64,7 @@ describe("a stand-in", () => {
 
     test.each([
       "file:///another/folder",
+      "file:///another/folder?the=/the/labs/0/backend",
       "file:///the/labs",
       `file://${os.tmpdir()}`,
       `file://${os.tmpdir()}/../another/folder`,
@@ -83,12 +84,13 @@ describe("a stand-in", () => {
       expect((await asked(lab)).failures).toEqual([]);
     });
 
-    test.each([`file://${os.tmpdir()}/some/test`, "file:///the/labs/0/empty/backend"])(
-      "serves any stack in %s",
-      async (backend) => {
-        expect((await asked(await named(backend), "urn:pulumi:prod::another")).failures).toEqual([]);
-      },
-    );
+    test.each([
+      `file://${os.tmpdir()}/some/test`,
+      "file:///the/labs/0/empty/backend",
+      `file://${os.tmpdir()}/some/test?metadata=skip`,
+    ])("serves any stack in %s", async (backend) => {
+      expect((await asked(await named(backend), "urn:pulumi:prod::another")).failures).toEqual([]);
+    });
   });
 
   test("refuses a type that it does not have, by name", async () => {

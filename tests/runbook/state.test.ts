@@ -74,6 +74,18 @@ test("The passphrase is wrong, or lost", async () => {
   expect(await lab.plan()).toEqual([]);
 });
 
+test("The stack's state cannot be read", async () => {
+  // As Pulumi leaves it that is killed right after it has begun the file, where it writes such.
+  fs.writeFileSync(`${stateFile()}.attrs`, "");
+  const { code, output } = await lab.pulumi(["preview"]);
+  expect(code).not.toBe(0);
+  expect(output).toContain("failed to load checkpoint: EOF");
+  await follow(lab, "The stack's state cannot be read", { names: { BACKEND: backend } });
+  expect(await lab.plan()).toEqual([]);
+  await lab.mustUp();
+  expect(fs.readdirSync(path.dirname(stateFile())).filter((name) => name.endsWith(".attrs"))).toEqual([]);
+});
+
 test("The stack's state is lost", async () => {
   for (const file of [stateFile(), `${stateFile()}.bak`]) fs.rmSync(file, { force: true });
   await expectNoStack();
