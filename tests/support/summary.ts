@@ -8,12 +8,17 @@ export const notRun = "not run, because ";
 export interface Summary {
   /** Seconds by group of tests, which is a folder of tests/. */
   readonly seconds: Readonly<Record<string, number>>;
+  /** Seconds by file. */
+  readonly files: Readonly<Record<string, number>>;
   readonly passed: number;
   /** A line for each test that failed, or that should have run. */
   readonly failures: readonly string[];
   /** Why tests were not run, and how many. */
   readonly reasons: Readonly<Record<string, number>>;
 }
+
+/** Files that take as many seconds are named, so many of them. */
+const slow = { from: 60, most: 20 };
 
 /** The longest reason that a line gives, in characters. */
 const reasonLength = 300;
@@ -36,12 +41,15 @@ function failuresAround(module: TestModule): string[] {
 
 export function summaryOf(modules: readonly TestModule[], errors: readonly unknown[]): Summary {
   const seconds: Record<string, number> = {};
+  const files: Record<string, number> = {};
   const reasons: Record<string, number> = {};
   let passed = 0;
   const failures = errors.map((error) => failure("outside the tests", error));
   for (const module of modules) {
     const group = /tests\/([^/]+)\//.exec(module.moduleId)?.[1] ?? "other";
-    seconds[group] = (seconds[group] ?? 0) + module.diagnostic().duration / 1000;
+    const took = module.diagnostic().duration / 1000;
+    seconds[group] = (seconds[group] ?? 0) + took;
+    files[fileOf(module)] = took;
     failures.push(...failuresAround(module));
     for (const test of module.children.allTests()) {
       const result = test.result();
@@ -58,7 +66,7 @@ export function summaryOf(modules: readonly TestModule[], errors: readonly unkno
         );
     }
   }
-  return { seconds, passed, failures, reasons };
+  return { seconds, files, passed, failures, reasons };
 }
 
 function sum(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {
@@ -72,6 +80,7 @@ function sum(all: readonly Readonly<Record<string, number>>[]): Record<string, n
 export function together(summaries: readonly Summary[]): Summary {
   return {
     seconds: sum(summaries.map(({ seconds }) => seconds)),
+    files: sum(summaries.map(({ files }) => files)),
     passed: summaries.reduce((total, { passed }) => total + passed, 0),
     failures: summaries.flatMap(({ failures }) => failures),
     reasons: sum(summaries.map(({ reasons }) => reasons)),
@@ -79,15 +88,24 @@ export function together(summaries: readonly Summary[]): Summary {
 }
 
 /**
- * The seconds of each group, what failed, and a last line `N passed, N failed`, which goes on with what was not run, and why.
+ * The seconds of each group, the slowest files, what failed, and a last line `N passed, N failed`, which goes on with what was not run, and why.
  * A log's last lines are all that some see of it.
  */
-export function summaryText({ seconds, passed, failures, reasons }: Summary): string {
+export function summaryText({ seconds, files, passed, failures, reasons }: Summary): string {
   const groups = Object.entries(seconds).map(
     ([group, took]) => `${group.padEnd(10)} ${took.toFixed(1).padStart(7)} s`,
   );
+  const slowest = Object.entries(files)
+    .filter(([, took]) => took >= slow.from)
+    .sort(([, one], [, other]) => other - one)
+    .slice(0, slow.most)
+    .map(([file, took]) => `${file.replace(/^tests\/|\.test\.ts$/g, "")} ${took.toFixed(0)} s`);
+  const named = slowest.length > 0 ? [`slowest: ${slowest.join(", ")}`] : [];
   const left = Object.entries(reasons).map(([reason, count]) => `${count} ${reason}`);
-  return [...groups, ...failures, [`${passed} passed`, `${failures.length} failed`, ...left].join(", ")].join(
-    "\n",
-  );
+  return [
+    ...groups,
+    ...named,
+    ...failures,
+    [`${passed} passed`, `${failures.length} failed`, ...left].join(", "),
+  ].join("\n");
 }
