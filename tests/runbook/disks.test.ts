@@ -52,6 +52,8 @@ async function standsAside(node: string, reason: string): Promise<void> {
     const said = await lab.mustRoot(node, "journalctl -u moorage-storage-guard --since=-2min -o cat");
     expect(said.trim().split("\n").at(-1)).toContain(`its own drive takes nothing (${reason})`);
   });
+  // The others ask for room no more often than each second.
+  await eventually(5, async () => void (await own.push(2_000_000)));
   for (let layers = 0; layers < 3; layers++) await own.pulls(await own.push(2_000_000));
   await eventually(90, async () => {
     const said = await lab.mustRoot(firstStorageNode, "sh /etc/moorage/healing say");
