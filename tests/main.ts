@@ -14,7 +14,7 @@ const checkout = path.join(__dirname, "..");
 const thisRun = String(process.pid);
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-tests-"));
 
-const none: Summary = { seconds: {}, files: {}, passed: 0, failures: [], reasons: {} };
+const none: Summary = { seconds: {}, passed: 0, failures: [], reasons: {} };
 
 /** Options of vitest for each. Those without a lab are soon done, and run one by one: labs need the cores more. */
 const runs: Readonly<Record<string, readonly string[]>> = {

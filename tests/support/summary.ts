@@ -6,10 +6,8 @@ import type { TestModule } from "vitest/node";
 export const notRun = "not run, because ";
 
 export interface Summary {
-  /** Seconds by group of tests, which is a folder of tests/. */
-  readonly seconds: Readonly<Record<string, number>>;
   /** Seconds by file. */
-  readonly files: Readonly<Record<string, number>>;
+  readonly seconds: Readonly<Record<string, number>>;
   readonly passed: number;
   /** A line for each test that failed, or that should have run. */
   readonly failures: readonly string[];
@@ -41,15 +39,11 @@ function failuresAround(module: TestModule): string[] {
 
 export function summaryOf(modules: readonly TestModule[], errors: readonly unknown[]): Summary {
   const seconds: Record<string, number> = {};
-  const files: Record<string, number> = {};
   const reasons: Record<string, number> = {};
   let passed = 0;
   const failures = errors.map((error) => failure("outside the tests", error));
   for (const module of modules) {
-    const group = /tests\/([^/]+)\//.exec(module.moduleId)?.[1] ?? "other";
-    const took = module.diagnostic().duration / 1000;
-    seconds[group] = (seconds[group] ?? 0) + took;
-    files[fileOf(module)] = took;
+    seconds[fileOf(module)] = module.diagnostic().duration / 1000;
     failures.push(...failuresAround(module));
     for (const test of module.children.allTests()) {
       const result = test.result();
@@ -66,7 +60,7 @@ export function summaryOf(modules: readonly TestModule[], errors: readonly unkno
         );
     }
   }
-  return { seconds, files, passed, failures, reasons };
+  return { seconds, passed, failures, reasons };
 }
 
 function sum(all: readonly Readonly<Record<string, number>>[]): Record<string, number> {
@@ -80,22 +74,25 @@ function sum(all: readonly Readonly<Record<string, number>>[]): Record<string, n
 export function together(summaries: readonly Summary[]): Summary {
   return {
     seconds: sum(summaries.map(({ seconds }) => seconds)),
-    files: sum(summaries.map(({ files }) => files)),
     passed: summaries.reduce((total, { passed }) => total + passed, 0),
     failures: summaries.flatMap(({ failures }) => failures),
     reasons: sum(summaries.map(({ reasons }) => reasons)),
   };
 }
 
+/** A folder of tests/. */
+const groupOf = (file: string): string => /^tests\/([^/]+)\//.exec(file)?.[1] ?? "other";
+
 /**
- * The seconds of each group, the slowest files, what failed, and a last line `N passed, N failed`, which goes on with what was not run, and why.
- * A log's last lines are all that some see of it.
+ * The seconds of each group, the slowest files, what failed, and a last line `N passed, N failed`, which goes on with what
+ * was not run, and why. A log's last lines are all that some see of it.
  */
-export function summaryText({ seconds, files, passed, failures, reasons }: Summary): string {
-  const groups = Object.entries(seconds).map(
+export function summaryText({ seconds, passed, failures, reasons }: Summary): string {
+  const files = Object.entries(seconds);
+  const groups = Object.entries(sum(files.map(([file, took]) => ({ [groupOf(file)]: took })))).map(
     ([group, took]) => `${group.padEnd(10)} ${took.toFixed(1).padStart(7)} s`,
   );
-  const slowest = Object.entries(files)
+  const slowest = files
     .filter(([, took]) => took >= slow.from)
     .sort(([, one], [, other]) => other - one)
     .slice(0, slow.most)

@@ -1,7 +1,7 @@
 /** Checks of what carries the registry: nodes, services, MinIO's quorum. */
 import type { AcceptanceInputs, CheckResult, Connection } from "../contract";
 import { HostError, messageOf } from "../errors";
-import { mc, noneServes, storageContainer } from "../storage/mc";
+import { askForWriteQuorum, noneServes, storageContainer } from "../storage/mc";
 import { listNodes, onManager } from "../swarm/managers";
 import type { SwarmNode, SwarmService } from "../swarm/types";
 
@@ -46,11 +46,7 @@ export function judgeServices(services: readonly SwarmService[]): CheckResult {
 /** What keeps a node's MinIO from taking part in writes, by MinIO's own answer; undefined where nothing does. */
 async function unwilling(node: Connection, service: string): Promise<string | undefined> {
   try {
-    await mc(await storageContainer(node, service), {
-      argv: ["ready", "local"],
-      purpose: "asking MinIO for its write quorum",
-      timeoutSeconds: 20,
-    });
+    await askForWriteQuorum(await storageContainer(node, service));
     return undefined;
   } catch (error) {
     if (!(error instanceof HostError)) throw error;

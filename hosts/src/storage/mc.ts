@@ -148,3 +148,12 @@ function plain(what: string, value: string): string {
   }
   return value;
 }
+
+/** Asks a member of MinIO whether it reaches enough others to write. @throws HostError where it does not */
+export async function askForWriteQuorum(storage: StorageContainer): Promise<void> {
+  await mc(storage, {
+    argv: ["ready", "local"],
+    purpose: "asking MinIO for its write quorum",
+    timeoutSeconds: 20,
+  });
+}

@@ -1,7 +1,7 @@
 /** The Swarm: its nodes, its services, the object store on it, and whether all see one overlay. */
 import type { AcceptanceInputs, Connection } from "../contract";
 import { HostError } from "../errors";
-import { mc, storageContainer } from "../storage/mc";
+import { askForWriteQuorum, storageContainer } from "../storage/mc";
 import { listNodes, onManager } from "../swarm/managers";
 import type { SwarmNode, SwarmService } from "../swarm/types";
 import { asked, attempt } from "./attempt";
@@ -85,13 +85,7 @@ export function verifyStorage({ nodes, storageServices }: AcceptanceInputs): Pro
     storageNodes.map((node) =>
       attempt(node.node, async () => {
         const container = await storageContainer(node, storageServices[node.node] ?? "");
-        const trouble = await asked(() =>
-          mc(container, {
-            argv: ["ready", "local"],
-            purpose: "asking MinIO for its write quorum",
-            timeoutSeconds: 20,
-          }),
-        );
+        const trouble = await asked(() => askForWriteQuorum(container));
         if (trouble !== undefined)
           throw new HostError(node.node, `MinIO runs, but has no write quorum: ${trouble}`);
         return { name: node.node, green: true, detail: "MinIO runs, write quorum" };

@@ -81,15 +81,11 @@ it("counts files that nobody came to as failed", () => {
 });
 
 it("names the slowest files of all runs", () => {
-  const of = (files: Summary["files"]): Summary => ({
-    seconds: {},
-    files,
-    passed: 1,
-    failures: [],
-    reasons: {},
-  });
+  const of = (seconds: Summary["seconds"]): Summary => ({ seconds, passed: 1, failures: [], reasons: {} });
   const others = of({ "tests/lab/b.test.ts": 300.4, "tests/unit/fast.test.ts": 59 });
   expect(summaryText(together([of({ "tests/lab/a.test.ts": 61 }), others])).split("\n")).toEqual([
+    "lab          361.4 s",
+    "unit          59.0 s",
     "slowest: lab/b 300 s, lab/a 61 s",
     "2 passed, 0 failed",
   ]);
@@ -98,15 +94,13 @@ it("names the slowest files of all runs", () => {
 it("tells of several runs as of one", () => {
   const reason = `${notRun}there is no archive`;
   const one: Summary = {
-    seconds: { lab: 2, unit: 1 },
-    files: {},
+    seconds: { "tests/lab/a.test.ts": 2, "tests/unit/a.test.ts": 1 },
     passed: 3,
     failures: [],
     reasons: { [reason]: 1 },
   };
   const other: Summary = {
-    seconds: { unit: 4.25 },
-    files: {},
+    seconds: { "tests/unit/b.test.ts": 4.25 },
     passed: 2,
     failures: ["failed: b"],
     reasons: { [reason]: 2 },
