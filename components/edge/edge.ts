@@ -107,7 +107,11 @@ export class Edge extends pulumi.ComponentResource {
         tmpfs: ["/tmp"],
         sysctls: deadPeerSysctls,
         ports: [{ published: edge.port, target: listenPort }],
-        healthcheck: { test: render.nginxHealthTest(listenPort), intervalSeconds: 5, timeoutSeconds: 20 },
+        healthcheck: {
+          test: render.nginxHealthTest(listenPort),
+          intervalSeconds: 5,
+          timeoutSeconds: render.lookTimeoutSeconds,
+        },
       },
       { parent: this },
     );

@@ -154,7 +154,11 @@ function replicaArgs(
     user: unprivileged,
     environment: { OTEL_TRACES_EXPORTER: "none" },
     tmpfs: ["/tmp"],
-    healthcheck: { test: render.registryHealthTest(registryPort), intervalSeconds: 1, timeoutSeconds: 20 },
+    healthcheck: {
+      test: render.registryHealthTest(registryPort),
+      intervalSeconds: 1,
+      timeoutSeconds: render.lookTimeoutSeconds,
+    },
   };
   return { shape, config };
 }

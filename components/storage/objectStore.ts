@@ -211,7 +211,11 @@ function balancerArgs(node: string, { nodes, images }: ObjectStoreArgs): MemberA
       },
     },
     tmpfs: ["/tmp", "/run"],
-    healthcheck: { test: render.balancerHealthTest(minioPort), intervalSeconds: 1, timeoutSeconds: 20 },
+    healthcheck: {
+      test: render.balancerHealthTest(minioPort),
+      intervalSeconds: 1,
+      timeoutSeconds: render.lookTimeoutSeconds,
+    },
   };
 }
 

@@ -33,6 +33,8 @@ cgroups() {
   done
 }
 
+# A lab is one group beside single processes of this machine. With the share of one of those, a busy machine would keep
+# its hosts waiting until they take each other for gone.
 enter_cgroups() {
   local folder parent file
   for folder in $(cgroups); do
@@ -43,6 +45,8 @@ enter_cgroups() {
       [[ -n $(<"$parent/$file") ]] || cat "$parent/../$file" >"$parent/$file"
       [[ -n $(<"$folder/$file") ]] || cat "$parent/$file" >"$folder/$file"
     done
+    [[ ! -f $parent/cpu.shares ]] || echo 8192 >"$parent/cpu.shares"
+    [[ ! -f $parent/cpu.weight ]] || echo 800 >"$parent/cpu.weight"
     echo "$BASHPID" >"$folder/cgroup.procs" || return 1
   done
 }

@@ -13,14 +13,17 @@ export interface HealthTestArgs {
   readonly runPath?: string;
   /** Seconds that a new one has for its first answer, in one look. @default 10 */
   readonly firstSeconds?: number;
-  /** Seconds until the question, in each later look. @default 10 */
+  /** Seconds before each question of a later look. @default 10 */
   readonly pauseSeconds?: number;
 }
 
+/** How long Docker has to let a look take, with the defaults. */
+export const lookTimeoutSeconds = 60;
+
 /**
  * A new one counts once it has done its work; afterwards it only has to be alive, as what it works with may be what is
- * gone, and a restart would not mend that. A process in the container costs more than what it asks: so a first look
- * asks until it knows, and a later one takes its time. Needs `sh`, and one of `curl`, `wget` and `bash`.
+ * gone, and a restart would not mend that. To start a look in the container costs Docker many times what a question does:
+ * so a first one asks until it knows, and a later one asks three times, and ends at the first question without an answer. Needs `sh`, and one of `curl`, `wget` and `bash`.
  */
 export function httpHealthTest(args: HealthTestArgs): string[] {
   const { port, path, statuses, laterPath = path, firstSeconds = 10, pauseSeconds = 10 } = args;
@@ -38,9 +41,11 @@ export function httpHealthTest(args: HealthTestArgs): string[] {
     "}",
     `served=${args.runPath ?? "/tmp"}/served`,
     'if [ -e "$served" ]; then',
-    `    sleep ${pauseSeconds}`,
-    `    [ -n "$(status ${laterPath} 5)" ]`,
-    "    exit",
+    "    for _ in 1 2 3; do",
+    `        sleep ${pauseSeconds}`,
+    `        [ -n "$(status ${laterPath} 5)" ] || exit 1`,
+    "    done",
+    "    exit 0",
     "fi",
     `ends=$(($(date +%s) + ${firstSeconds}))`,
     "while :; do",

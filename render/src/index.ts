@@ -24,6 +24,7 @@ export {
   type MinioArgs,
   type MinioEnvironmentArgs,
 } from "./minio";
+export { lookTimeoutSeconds } from "./health-test";
 export { registryHealthTest, renderRegistryConfig, type RegistryConfigArgs } from "./registry";
 export {
   defaultHealthFrom,

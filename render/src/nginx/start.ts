@@ -42,19 +42,20 @@ export function nginxStart(configPath: string, runPath = "/tmp"): string[] {
 }
 
 /**
- * Docker's look at nginx, as a Dockerfile has it. To start a process in the container costs several times what that
- * asks. So one that is new is told of at once, and afterwards a look asks three times within ten seconds. It ends at
- * the first no.
+ * Docker's look at nginx, as a Dockerfile has it. To start a process in the container costs many times what that
+ * asks. So one that is new is told of at once, and afterwards a look asks six times in half a minute. It ends at the
+ * first no.
  * @param runPath the folder that `renderNginx` was given. @default "/tmp"
+ * @param pauseSeconds seconds before each question of a later look. @default 5
  */
-export function nginxHealthTest(port: number, runPath = "/tmp"): string[] {
+export function nginxHealthTest(port: number, runPath = "/tmp", pauseSeconds = 5): string[] {
   const well = `${word(runPath, "run path")}/well`;
   const script = lines(
     `well() { curl -fsk --max-time 3 -o /dev/null "https://127.0.0.1:${port}/healthz"; }`,
     "well || exit 1",
     `[ -e ${well} ] || { : > ${well}; exit 0; }`,
-    "for _ in 2 3; do",
-    "    sleep 5",
+    "for _ in 1 2 3 4 5 6; do",
+    `    sleep ${pauseSeconds}`,
     "    well || exit 1",
     "done",
   );
