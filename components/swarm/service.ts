@@ -65,7 +65,7 @@ export interface HealthcheckArgs {
   readonly test: string[];
   /** From the container's start to the first look, and from the end of one to the next. */
   readonly intervalSeconds: number;
-  /** How long a look may take. @default 3 */
+  /** How long a look may take, less than 60: Docker's provider reads `1m0s` back for `60s`, and takes it for a change. @default 3 */
   readonly timeoutSeconds?: number;
 }
 

@@ -18,7 +18,7 @@ export interface HealthTestArgs {
 }
 
 /** How long Docker has to let a look take, with the defaults. */
-export const lookTimeoutSeconds = 60;
+export const lookTimeoutSeconds = 50;
 
 /**
  * A new one counts once it has done its work; afterwards it only has to be alive, as what it works with may be what is
