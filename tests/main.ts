@@ -1,7 +1,6 @@
 /**
- * `make test`: every test. Those without a lab come first, as a lab takes much of the machine even at rest; those on labs
- * wait a good part of the time, so two labs are at work side by side. Each of the two runs is a vitest of its own; what both
- * come to is told at the end.
+ * `make test`: every test. Those on a lab come one after the other, and those that have none run beside them, as far as that
+ * one leaves them room. Each of the two runs is a vitest of its own; what both come to is told at the end.
  */
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
@@ -17,23 +16,56 @@ const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-tests-"));
 
 const none: Summary = { seconds: {}, passed: 0, failures: [], reasons: {} };
 
-/** Options of vitest for each. Those without a lab wait for what they have started, too: more of them run than there are cores. */
-const runs: Readonly<Record<string, readonly string[]>> = {
-  others: ["--project=setup", "--project=quick", "--project=parity", "--poolOptions.forks.maxForks=4"],
-  labs: ["--project=platforms", "--project=lab"],
+interface Run {
+  /** Options of vitest. */
+  readonly options: readonly string[];
+  /** As `nice` has it. */
+  readonly niceness: number;
+}
+
+/**
+ * A lab is some hundred processes that wait for each other: two at once on two cores took five times as long as one after the
+ * other, and took their own hosts for gone.
+ */
+const runs: Readonly<Record<string, Run>> = {
+  labs: { options: ["--project=platforms", "--project=lab", "--poolOptions.forks.maxForks=1"], niceness: 0 },
+  others: {
+    options: ["--project=setup", "--project=quick", "--project=parity", "--poolOptions.forks.maxForks=2"],
+    niceness: 5,
+  },
 };
 
+/** Writes whole lines, so that those of two runs do not end up in each other. */
+function lineByLine(write: (lines: string) => void): { add(text: string): void; end(): void } {
+  let rest = "";
+  return {
+    add(text) {
+      const end = text.lastIndexOf("\n") + 1;
+      if (end > 0) write(rest + text.slice(0, end));
+      rest = end > 0 ? text.slice(end) : rest + text;
+    },
+    end: () => rest && write(`${rest}\n`),
+  };
+}
+
 /** Runs vitest with these options. @returns what it came to, with a failure where it did not come to its end */
-function run(name: string, options: readonly string[]): Promise<Summary> {
+function run(name: string, { options, niceness }: Run): Promise<Summary> {
   const file = path.join(folder, `${name}.json`);
   const child = spawn(path.join(checkout, "node_modules/.bin/vitest"), ["run", ...options], {
     cwd: checkout,
     env: { ...process.env, [summaryVariable]: file, [runVariable]: thisRun },
-    stdio: ["ignore", "inherit", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
+  if (child.pid !== undefined) os.setPriority(child.pid, niceness);
+  const out = lineByLine((lines) => process.stdout.write(lines));
+  const errors = lineByLine((lines) => process.stderr.write(lines));
+  child.stdout.setEncoding("utf8").on("data", out.add);
+  child.stderr.setEncoding("utf8").on("data", errors.add);
   return new Promise((resolve) => {
-    child.on("error", (error) => console.error(`vitest: ${error.message}`));
+    child.on("error", (error) => errors.add(`vitest: ${error.message}\n`));
     child.on("close", (code) => {
+      out.end();
+      errors.end();
       const found = fs.existsSync(file) ? (JSON.parse(fs.readFileSync(file, "utf8")) as Summary) : none;
       const silent = (code !== 0 || found === none) && found.failures.length === 0;
       resolve(silent ? { ...found, failures: [`failed: ${name}: vitest ended with ${code}`] } : found);
@@ -42,14 +74,9 @@ function run(name: string, options: readonly string[]): Promise<Summary> {
 }
 
 async function main(): Promise<void> {
-  // Whoever interrupts this one interrupts the run; its end is waited for, and what it leaves is taken away.
-  let interrupted = false;
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => (interrupted = true));
-  const summaries: Summary[] = [];
-  for (const [name, options] of Object.entries(runs))
-    summaries.push(
-      interrupted ? { ...none, failures: [`failed: ${name}: interrupted`] } : await run(name, options),
-    );
+  // Whoever interrupts this one interrupts both; their ends are waited for, and what they leave is taken away.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined);
+  const summaries = await Promise.all(Object.entries(runs).map(([name, one]) => run(name, one)));
   fs.rmSync(folder, { recursive: true });
   const left = await giveBackAll(thisRun).then(
     () => [],
