@@ -65,8 +65,8 @@ export interface HealthcheckArgs {
   readonly test: string[];
   /** From the container's start to the first look, and from the end of one to the next. */
   readonly intervalSeconds: number;
-  /** How long a look may take, less than 60: Docker's provider reads `1m0s` back for `60s`, and takes it for a change. @default 3 */
-  readonly timeoutSeconds?: number;
+  /** How long a look may take, less than 60: Docker's provider reads `1m0s` back for `60s`, and takes it for a change. */
+  readonly timeoutSeconds: number;
 }
 
 /**
@@ -215,7 +215,7 @@ function containerSpecOf(args: SpecArgs, mounted: Mounted): ContainerSpec {
     healthcheck: args.healthcheck && {
       tests: args.healthcheck.test,
       interval: `${args.healthcheck.intervalSeconds}s`,
-      timeout: `${args.healthcheck.timeoutSeconds ?? 3}s`,
+      timeout: `${args.healthcheck.timeoutSeconds}s`,
       retries: 3,
       startPeriod: "10s",
     },

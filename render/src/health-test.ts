@@ -23,7 +23,8 @@ export const lookTimeoutSeconds = 50;
 /**
  * A new one counts once it has done its work; afterwards it only has to be alive, as what it works with may be what is
  * gone, and a restart would not mend that. To start a look in the container costs Docker many times what a question does:
- * so a first one asks until it knows, and a later one asks three times, and ends at the first question without an answer. Needs `sh`, and one of `curl`, `wget` and `bash`.
+ * so a first one asks until it knows, and a later one asks three times, and ends at the first question without an answer.
+ * Needs `sh`, and one of `curl`, `wget` and `bash`.
  */
 export function httpHealthTest(args: HealthTestArgs): string[] {
   const { port, path, statuses, laterPath = path, firstSeconds = 10, pauseSeconds = 10 } = args;
