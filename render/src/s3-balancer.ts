@@ -169,13 +169,21 @@ function unchecked(args: S3BalancerArgs): string {
   );
 }
 
+interface QuorumCheck {
+  readonly uri: string;
+  /** How often each member is asked. */
+  readonly every: string;
+  /** How soon one is asked again that has refused. */
+  readonly again: string;
+}
+
 /**
  * A pull that is refused in vain has failed; one that is refused late has only waited. Between the two refusals that
- * count there is time for members to find each other again.
+ * count there is time for members to find each other again. An answer costs MinIO a question to every drive.
  */
-const quorumChecks: Readonly<Record<Quorum, { readonly uri: string; readonly again: string }>> = {
-  write: { uri: "/minio/health/cluster", again: "500ms" },
-  read: { uri: "/minio/health/cluster/read", again: "2s" },
+const quorumChecks: Readonly<Record<Quorum, QuorumCheck>> = {
+  write: { uri: "/minio/health/cluster", every: "2s", again: "500ms" },
+  read: { uri: "/minio/health/cluster/read", every: "6s", again: "2s" },
 };
 
 /**
@@ -183,14 +191,14 @@ const quorumChecks: Readonly<Record<Quorum, { readonly uri: string; readonly aga
  * refusals to count as one that does not. A member waits up to 10 s for the drives of a node that is silent.
  */
 function quorumBackend(quorum: Quorum, args: S3BalancerArgs): string {
-  const { uri, again } = quorumChecks[quorum];
+  const { uri, every, again } = quorumChecks[quorum];
   return lines(
     `backend ${quorum}-quorum`,
     "    timeout check 12s",
     "    option httpchk",
     `    http-check send meth GET uri ${uri} ver HTTP/1.1 hdr Host minio`,
     "    http-check expect status 200",
-    `    default-server init-addr none resolvers docker resolve-prefer ipv4 check inter 2s fastinter ${again} downinter 1s fall 2 rise 1`,
+    `    default-server init-addr none resolvers docker resolve-prefer ipv4 check inter ${every} fastinter ${again} downinter 1s fall 2 rise 1`,
     ...args.backends.map(server),
   );
 }
