@@ -1,6 +1,7 @@
 /**
- * `make test`: every test. Those on a lab come one after the other, and those that have none run beside them, as far as that
- * one leaves them room. Each of the two runs is a vitest of its own; what both come to is told at the end.
+ * `make test`: every test. Those on a lab wait a good part of their time, so two labs are at work side by side; those that have
+ * none run beside them, as far as labs leave them room. Each of the two runs is a vitest of its own; what both come to is told
+ * at the end.
  */
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
@@ -23,15 +24,11 @@ interface Run {
   readonly niceness: number;
 }
 
-/**
- * A lab is some hundred processes that wait for each other: two at once on two cores took several times as long as one after
- * the other.
- */
 const runs: Readonly<Record<string, Run>> = {
   labs: { options: ["--project=platforms", "--project=lab"], niceness: 0 },
   others: {
     options: ["--project=setup", "--project=quick", "--project=parity", "--poolOptions.forks.maxForks=2"],
-    niceness: 5,
+    niceness: 10,
   },
 };
 

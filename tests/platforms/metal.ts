@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { must } from "../../lab/exec";
+import type { Host } from "../../lab/instance";
 import { journey, type Arrived } from "../../lab/journey/journey";
 import { pushAndPull } from "../../lab/journey/push";
 import { bootLive, makeInstallerKeys } from "../support/live";
@@ -13,6 +14,12 @@ import { helloArchive, TestLab } from "../support/testLab";
 import { cloudinitFor, hasCloudinit } from "../support/validators";
 
 const userData = "/var/lib/flatcar-install/user_data";
+
+/** Gives a host a second network card, until its next boot. */
+async function addCard({ netns }: Host): Promise<void> {
+  await must("ip", ["-n", netns, "link", "add", "eth1", "type", "veth", "peer", "name", "plug1"]);
+  await must("ip", ["-n", netns, "link", "set", "plug1", "up"]);
+}
 
 describe("platform metal", () => {
   const lines: string[] = [];
@@ -76,17 +83,28 @@ describe("platform metal", () => {
     lab.changeConfig(before);
   });
 
-  test("the same network with a gateway that leads back to whoever updates is tried by a node, and kept", async () => {
+  test("the same network with a gateway that leads back to whoever updates is tried by a node, and kept, with a further interface", async () => {
     const [node, gateway] = ["coreos4", "10.0.2.9"];
+    const { netns } = lab.instance;
     // It stays: the node's next installation has the first one again.
-    await must("ip", ["-n", lab.instance.netns, "address", "add", `${gateway}/24`, "dev", "br0"]);
+    await must("ip", ["-n", netns, "address", "add", `${gateway}/24`, "dev", "br0"]);
+    await addCard(lab.host(node));
     const boot = () => lab.mustRoot(node, "cat /proc/sys/kernel/random/boot_id");
     const [before, booted] = [lab.stackFile(), await boot()];
     lab.changeConfig((config) => {
       config.setIn(["config", "moorage:network", "subnet"], "10.0.2.8/29");
       config.setIn(["config", "moorage:network", "gateway"], gateway);
+      const nics = { eth1: { address: "10.40.0.14/24", mtu: 1400 } };
+      config.setIn(["config", "moorage:nodes", node, "nics"], nics);
     });
-    const output = await lab.mustUp("--target", `**::${node}-network`);
+    // Its network alone: an address of a node is one that every node's Docker asks without the proxy, and is restarted for.
+    const alone = ["--target", `**::${node}-network`];
+    const preview = await lab.pulumi(["preview", "--diff", ...alone]);
+    expect(preview.output).toMatch(
+      /coreos4: this update changes its network, the node drained meanwhile: writes [^;]*\/etc\/systemd\/network\/10-eth1\.network[^;]*; goes back by itself unless SSH returns within \d+ s/,
+    );
+    expect(preview.output).toContain("+ /etc/systemd/network/10-eth1.network");
+    const output = await lab.mustUp(...alone);
     expect(output).toMatch(
       /coreos4: this update changes its network[^]*coreos4: has its new network after \d+ s/,
     );
@@ -94,8 +112,10 @@ describe("platform metal", () => {
     expect(await lab.mustRoot(node, way)).toMatch(
       /Gateway=10\.0\.2\.9\n[^]*^default via 10\.0\.2\.9 [^]*^10\.0\.2\.1 via 10\.0\.2\.9 /m,
     );
+    expect(await lab.mustRoot(node, "ip address show eth1")).toMatch(/mtu 1400[^]*inet 10\.40\.0\.14\/24/);
     expect(await boot()).toBe(booted);
     await expectInService(lab, node);
+    expect(await lab.plan(...alone)).toEqual([]);
     lab.changeConfig(before);
   });
 
@@ -181,19 +201,26 @@ describe("platform metal", () => {
     for (const { name } of lab.nodes) {
       expect(preview.output).toContain(`${name}: this update writes its user data anew and reboots the node`);
     }
-    const boots = () =>
-      Promise.all(lab.nodes.map(({ name }) => lab.mustRoot(name, "cat /proc/sys/kernel/random/boot_id")));
-    const before = await boots();
-    const read = await whileReading(lab, await lab.access(), () => lab.mustUp());
+    // A manager and the worker: a turn of each of the others would take as long again.
+    const names = lab.nodes.map(({ name }) => name);
+    const [chosen, others] = [names.slice(2), names.slice(0, 2)];
+    const boots = (of: readonly string[]) =>
+      Promise.all(of.map((name) => lab.mustRoot(name, "cat /proc/sys/kernel/random/boot_id")));
+    const [before, otherBoots] = [await boots(chosen), await boots(others)];
+    const targets = chosen.flatMap((name) => ["--target", `**::${name}-installation`]);
+    const read = await whileReading(lab, await lab.access(), () => lab.mustUp(...targets));
     expect(read.asked).toBeGreaterThan(20);
     expect(read.failed).toEqual([]);
-    await expectOneAfterTheOther(lab, read.result);
-    const after = await boots();
+    await expectOneAfterTheOther(lab, chosen, read.result);
+    const after = await boots(chosen);
     expect(after.filter((boot) => before.includes(boot))).toEqual([]);
-    for (const { name } of lab.nodes) {
+    expect(await boots(others)).toEqual(otherBoots);
+    for (const name of chosen) {
       expect(await lab.mustRoot(name, "readlink /etc/localtime")).toMatch(/\/Europe\/Paris$/m);
     }
-    expect(await lab.plan()).toEqual([]);
+    const planned = (await lab.plan()).map(({ op, name }) => `${op} ${name}`);
+    expect(planned.filter((step) => chosen.some((name) => step.includes(name)))).toEqual([]);
+    for (const name of others) expect(planned).toContain(`update ${name}-installation`);
     await pushAndPull(lab.instance, await lab.access(), helloArchive(lab));
   });
 });
