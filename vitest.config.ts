@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     sequence: { sequencer: PathSequencer },
     reporters: ["default", "./tests/support/reporter.ts"],
-    // A worker for each lab of a run. A lab that was chosen has one.
-    poolOptions: { forks: { minForks: 1, maxForks: process.env.MOORAGE_LAB ? 1 : 2 } },
+    // Tests on a lab share one.
+    poolOptions: { forks: { minForks: 1, maxForks: 1 } },
     projects: [
       {
         test: {
@@ -44,7 +44,7 @@ export default defineConfig({
         },
       },
       {
-        // On real hosts: each worker has a lab that its files share.
+        // On real hosts: one file after the other, on a lab that they share.
         test: {
           name: "lab",
           include: ["tests/lab/*.test.ts"],

@@ -1,7 +1,7 @@
 /**
- * `make test`: every test. Those on a lab wait a good part of their time, so two labs are at work side by side; those that have
- * none run beside them, as far as labs leave them room. Each of the two runs is a vitest of its own; what both come to is told
- * at the end.
+ * `make test`: every test. Those on a lab that they share come one after the other; beside them run those with labs of their
+ * own, and, as far as both leave them room, those that have none. Each of the three runs is a vitest of its own; what they come
+ * to is told at the end.
  */
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
@@ -24,15 +24,17 @@ interface Run {
   readonly niceness: number;
 }
 
+/** A lab takes half a core or more at rest: where three are at work on two cores, their hosts take each other for gone. */
 const runs: Readonly<Record<string, Run>> = {
-  labs: { options: ["--project=platforms", "--project=lab"], niceness: 0 },
+  lab: { options: ["--project=lab"], niceness: 0 },
+  platforms: { options: ["--project=platforms"], niceness: 5 },
   others: {
     options: ["--project=setup", "--project=quick", "--project=parity", "--poolOptions.forks.maxForks=2"],
     niceness: 10,
   },
 };
 
-/** Writes whole lines, so that those of two runs do not end up in each other. */
+/** Writes whole lines, so that those of several runs do not end up in each other. */
 function lineByLine(write: (lines: string) => void): { add(text: string): void; end(): void } {
   let rest = "";
   return {
@@ -71,7 +73,7 @@ function run(name: string, { options, niceness }: Run): Promise<Summary> {
 }
 
 async function main(): Promise<void> {
-  // Whoever interrupts this one interrupts both; their ends are waited for, and what they leave is taken away.
+  // Whoever interrupts this one interrupts all of them; their ends are waited for, and what they leave is taken away.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined);
   const summaries = await Promise.all(Object.entries(runs).map(([name, one]) => run(name, one)));
   fs.rmSync(folder, { recursive: true });

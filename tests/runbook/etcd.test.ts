@@ -1,3 +1,4 @@
+import * as path from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { faults } from "../../lab/faults";
 import { follow } from "../support/runbook";
@@ -48,6 +49,23 @@ test("A member of etcd lost its data", async () => {
   await etcdctl(survivor, "put kept yes");
   await loseData(lost.slice(0, 1));
   await follow(lab, "A member of etcd lost its data");
+  await expectKept();
+});
+
+test("A member of etcd cannot read its data", async () => {
+  const [node = ""] = lost;
+  await etcdctl(survivor, "put kept yes");
+  await faults.corrupt.begin(own.place(node), "etcd");
+  await eventually(60, async () => {
+    const seen = await lab.mustRoot(node, "systemctl show -p NRestarts --value moorage-etcd.service");
+    expect(Number(seen)).toBeGreaterThan(3);
+  });
+  const output = await lab.mustUp("--refresh");
+  expect(output).toContain(`${node}: etcd cannot read its data: `);
+  expect(output).toMatch(/coreos2: its etcd data cannot be read \(.*\), and it becomes a new member/);
+  expect(await lab.mustRoot(node, `ls ${path.posix.dirname(store)}`)).toMatch(
+    /^store\.broken-\d{8}T\d{6}Z$/m,
+  );
   await expectKept();
 });
 

@@ -4,7 +4,7 @@ import { groupOf, processesOf } from "../../lab/faults/cgroups";
 import { holdersOf } from "../chaos/vip";
 import { powerByCommand } from "../support/labCommand";
 import { follow } from "../support/runbook";
-import { RunbookLab } from "../support/runbookLab";
+import { managers, RunbookLab } from "../support/runbookLab";
 import { eventually, type TestLab } from "../support/testLab";
 
 /** What neither runs nor ends: a host, Docker, and programs in containers. */
@@ -101,6 +101,24 @@ test("Docker is stopped, or hangs on a node", async () => {
     await follow(lab, "Docker is stopped, or hangs on a node", { on: { NODE: node } });
     await own.whole();
   }
+});
+
+test("A node stays down though it runs", async () => {
+  const node = "coreos4";
+  const cutOff = /coreos4 is connected, and the Swarm counts it as down/;
+  const since = Math.floor(Date.now() / 1000);
+  await faults.freeze.begin(own.place(node), "docker");
+  try {
+    await eventually(180, async () => {
+      const journals = managers.map((name) =>
+        lab.mustRoot(name, `journalctl -u moorage-swarm-guard -o cat --since @${since}`),
+      );
+      expect((await Promise.all(journals)).join("")).toMatch(cutOff);
+    });
+  } finally {
+    await faults.freeze.end(own.place(node));
+  }
+  await own.whole();
 });
 
 /** Another container of the service runs than that one. */

@@ -1,6 +1,6 @@
 import { giveBack, takeLab } from "./freeLab";
 
-const labsVariable = "MOORAGE_TEST_LABS";
+const labVariable = "MOORAGE_TEST_LAB";
 
 /**
  * Gives a run a lab of its own, and takes it away when the function that comes back is called. `MOORAGE_LAB` chooses one,
@@ -13,15 +13,15 @@ export async function ownLab(): Promise<() => Promise<void>> {
   return () => giveBack(instance);
 }
 
-/** The same for vitest, with two labs: each worker makes one of them when a test first wants it. */
+/** The same for vitest: a worker makes the lab when a test first wants it. */
 export default async function setup(): Promise<() => Promise<void>> {
   const chosen = process.env.MOORAGE_LAB;
-  const labs = chosen ? [] : [await takeLab(), await takeLab()];
-  process.env[labsVariable] = chosen || labs.map(({ number }) => number).join(" ");
+  const own = chosen ? undefined : await takeLab();
+  process.env[labVariable] = chosen || String(own?.number);
   return async () => {
-    for (const lab of labs) await giveBack(lab);
+    if (own !== undefined) await giveBack(own);
   };
 }
 
-/** The numbers of the run's labs, in a worker. */
-export const labsOfRun = (): string[] => (process.env[labsVariable] ?? "").split(" ").filter(Boolean);
+/** The number of the run's lab, in a worker. */
+export const labOfRun = (): string => process.env[labVariable] ?? "";

@@ -1,24 +1,25 @@
-/** Runs before each file of tests on a lab: it gets one of the run's labs, for as long as its process lives. */
+/** Runs before each file of tests on a lab: it has the run's lab for as long as its process lives. */
 import { beforeAll } from "vitest";
 import { aliveRecord, LabError, recordOwn, waitFor } from "../../lab/exec";
 import { exclusively } from "../../lab/instance";
-import { labsOfRun } from "./labSetup";
+import { labOfRun } from "./labSetup";
 
 /** The process of the file before may still be ending. */
 const PATIENCE_MS = 60_000;
 
-const record = (lab: string): string => `/run/lock/moorage-lab/worker-${lab}`;
-
-function takeOne(): Promise<string | undefined> {
+function takeIt(lab: string): Promise<true | undefined> {
   return exclusively("allocation", "choosing a lab for tests", () => {
-    const free = labsOfRun().find((lab) => aliveRecord(record(lab)) === undefined);
-    if (free !== undefined) recordOwn(record(free));
-    return Promise.resolve(free);
+    const record = `/run/lock/moorage-lab/worker-${lab}`;
+    if (aliveRecord(record) !== undefined) return Promise.resolve(undefined);
+    recordOwn(record);
+    return Promise.resolve(true);
   });
 }
 
 beforeAll(async () => {
-  const lab = await waitFor(takeOne, PATIENCE_MS);
-  if (lab === undefined) throw new LabError(`other tests are at work on lab ${labsOfRun().join(" and ")}`);
+  const lab = labOfRun();
+  if (!(await waitFor(() => takeIt(lab), PATIENCE_MS))) {
+    throw new LabError(`other tests are at work on lab ${lab}`);
+  }
   process.env.MOORAGE_LAB = lab;
 });
