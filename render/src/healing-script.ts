@@ -15,11 +15,11 @@ export interface HealingScriptArgs {
   readonly stateFolder?: string;
   /** Folder of what need not. @default "/run/moorage-healing" */
   readonly runFolder?: string;
-  /** Seconds between two looks. @default 15 */
+  /** Seconds between two looks, each of which starts MinIO's client three times. @default 20 */
   readonly intervalSeconds?: number;
   /**
    * So many looks in a row have to find all drives before anything is healed. A server of MinIO tries for up to 30 s
-   * to reach again what it had lost, and says nothing of it. @default 4
+   * to reach again what it had lost, and says nothing of it. @default 3
    */
   readonly steadyLooks?: number;
   /** Seconds after which a healing that has no end is given up. @default 43200 */
@@ -44,10 +44,10 @@ export function renderHealingScript(args: HealingScriptArgs): string {
     `state=${word(args.stateFolder ?? "/var/lib/moorage/healing", "folder")}`,
     `run=${word(args.runFolder ?? "/run/moorage-healing", "folder")}`,
     `every=${args.everySeconds}`,
-    `interval=${args.intervalSeconds ?? 15}`,
+    `interval=${args.intervalSeconds ?? 20}`,
     `limit=${args.limitSeconds ?? 43_200}`,
     `retry=${args.retrySeconds ?? 30}`,
-    `looks=${args.steadyLooks ?? 4}`,
+    `looks=${args.steadyLooks ?? 3}`,
     "",
     ...notes,
     "",

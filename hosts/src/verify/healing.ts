@@ -1,7 +1,7 @@
 /** Whether what was written while a drive was away is on all drives, by what the node that sees to it says. */
 import type { Check } from "./report";
 
-/** It looks every 15 s, and one look may take half a minute. */
+/** It looks every 20 s, and one look may take half a minute. */
 const LOOK_SECONDS = 120;
 /** How long something that could be healed may wait before nothing seems to happen. */
 const WAIT_SECONDS = 1800;
