@@ -1,21 +1,64 @@
-import { beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { nodeNetwork, type Connection, type NodeNetworkInputs } from "@moorage/hosts";
+import { must } from "../../lab/exec";
 import { off, on } from "../../lab/lab";
 import { accessTo } from "../../lab/ssh";
+import { expectInService } from "../support/service";
 import { eventually, TestLab } from "../support/testLab";
 
+const node = "coreos4";
+const tryoutSeconds = 15;
+/** Its network alone: an address of a node is one that every node's Docker asks without the proxy, and is restarted for. */
+const alone = ["--target", `**::${node}-network`];
+
 let lab: TestLab;
+let before: string;
 
 beforeAll(async () => {
   lab = await TestLab.standing();
+  before = lab.stackFile();
+  // A second network card, until the node's next boot.
+  const { netns } = lab.host(node);
+  await must("ip", ["-n", netns, "link", "add", "eth1", "type", "veth", "peer", "name", "plug1"]);
+  await must("ip", ["-n", netns, "link", "set", "plug1", "up"]);
 });
 
-test("power that is lost while a network is tried brings the former one back, too", async () => {
-  const host = lab.host("client2");
+afterAll(async () => {
+  lab.changeConfig(before);
+  await lab.mustUp(...alone);
+  expect(await lab.mustRoot(node, "ip -br address show eth1; ls /etc/systemd/network")).not.toMatch(
+    /10\.40|eth1\.n/,
+  );
+});
+
+test("a further interface is set up on a node as it runs, and stays", async () => {
+  lab.changeConfig((config) => {
+    config.setIn(["config", "moorage:network", "tryoutSeconds"], tryoutSeconds);
+    const nics = { eth1: { address: "10.40.0.14/24", mtu: 1400 } };
+    config.setIn(["config", "moorage:nodes", node, "nics"], nics);
+  });
+  const preview = await lab.pulumi(["preview", "--diff"]);
+  expect(preview.output).toMatch(
+    /coreos4: this update changes its network, the node drained meanwhile: writes \/etc\/systemd\/network\/10-eth1\.network; goes back by itself unless SSH returns within 15 s/,
+  );
+  expect(preview.output).toContain("+ /etc/systemd/network/10-eth1.network");
+  expect(await lab.mustUp(...alone)).toMatch(/coreos4: has its new network after \d+ s/);
+  expect(await lab.mustRoot(node, "ip address show eth1")).toMatch(/mtu 1400[^]*inet 10\.40\.0\.14\/24/);
+  await expectInService(lab, node);
+  expect(await lab.plan(...alone)).toEqual([]);
+});
+
+/** A host that is no node: what is tried there takes nothing out of service. */
+const outside = "client2";
+const file = "/etc/systemd/network/20-lab.network";
+
+const network = (): Promise<string> => lab.mustRoot(outside, `cat ${file}`);
+
+/** A network for it, as a program gives it. */
+function inputs(content: string, seconds: number): NodeNetworkInputs {
+  const host = lab.host(outside);
   const access = accessTo(lab.instance, host);
-  if (!access) throw new Error("client2 has no access");
-  const file = "/etc/systemd/network/20-lab.network";
-  const former = await lab.mustRoot(host.name, `cat ${file}`);
+  if (!access) throw new Error(`${host.name} has no access`);
   const { user, hostKey, identityFile } = access;
   const connection: Connection = {
     node: host.name,
@@ -25,25 +68,69 @@ test("power that is lost while a network is tried brings the former one back, to
     hostKey,
     identityFile,
   };
-  const inputs = (content: string): NodeNetworkInputs => ({
+  return {
     connection,
     service: "systemd-networkd",
     files: { [file]: { content, mode: 0o644, apply: { action: "none" } } },
-    tryoutSeconds: 600,
-  });
-  const cut = inputs(former.replace(host.address, "10.0.9.9"));
-  const update = nodeNetwork.update("", inputs(former), cut).then(
+    tryoutSeconds: seconds,
+  };
+}
+
+/** Tries an address by which nobody reaches it. @returns the error that the try ends with */
+async function cutOff(seconds: number): Promise<{ update: Promise<string> }> {
+  const former = await network();
+  const cut = inputs(former.replace(lab.host(outside).address, "10.0.9.9"), seconds);
+  const update = nodeNetwork.update("", inputs(former, seconds), cut).then(
     () => "",
     (error: Error) => error.message,
   );
   await eventually(20, async () => {
-    expect(await lab.mustRoot(host.name, "ip -br address show eth0")).toContain("10.0.9.9");
+    expect(await lab.mustRoot(outside, "ip -br address show eth0")).toContain("10.0.9.9");
   });
-  await off(lab.instance, host);
-  await on(lab.instance, host);
-  expect(await update).toMatch(/client2: went back by itself to its former network/);
-  expect(await lab.mustRoot(host.name, `cat ${file}; ls -d /var/lib/moorage/network 2>&1; true`)).toMatch(
-    new RegExp(`Address=${host.address}/24[^]*No such file`),
+  return { update };
+}
+
+async function expectNetwork(content: string): Promise<void> {
+  const left = "ls -d /var/lib/moorage/network 2>&1; true";
+  expect(await lab.mustRoot(outside, left)).toMatch(/No such file/);
+  expect(await network()).toBe(content);
+  expect(await lab.client(outside, "hostname")).toBe(`${outside}\n`);
+}
+
+test("a network that SSH does not come back through is taken back by the host itself", async () => {
+  const former = await network();
+  const { update } = await cutOff(10);
+  expect(await update).toMatch(
+    /client2: went back by itself to its former network: with the new one, SSH did not return at \S+ within 10 s/,
   );
-  expect(await lab.client(host.name, "hostname")).toBe(`${host.name}\n`);
+  await expectNetwork(former);
+});
+
+test("power that is lost while a network is tried brings the former one back, too", async () => {
+  const former = await network();
+  const { update } = await cutOff(600);
+  await off(lab.instance, lab.host(outside));
+  await on(lab.instance, lab.host(outside));
+  expect(await update).toMatch(/client2: went back by itself to its former network/);
+  await expectNetwork(former);
+});
+
+test("another gateway that leads back to whoever updates is tried by the host, and kept", async () => {
+  const [{ netns }, gateway] = [lab.instance, "10.0.2.9"];
+  const former = await network();
+  const next = former.replace(/^Gateway=.*$/m, `Gateway=${gateway}`);
+  expect(next).not.toBe(former);
+  const boot = () => lab.mustRoot(outside, "cat /proc/sys/kernel/random/boot_id");
+  const booted = await boot();
+  await must("ip", ["-n", netns, "address", "add", `${gateway}/24`, "dev", "br0"]);
+  try {
+    await nodeNetwork.update("", inputs(former, 15), inputs(next, 15));
+    expect(await lab.mustRoot(outside, "ip route show default")).toMatch(/^default via 10\.0\.2\.9 /);
+    await expectNetwork(next);
+    await nodeNetwork.update("", inputs(next, 15), inputs(former, 15));
+    await expectNetwork(former);
+    expect(await boot()).toBe(booted);
+  } finally {
+    await must("ip", ["-n", netns, "address", "delete", `${gateway}/24`, "dev", "br0"]);
+  }
 });

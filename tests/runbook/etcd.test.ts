@@ -1,6 +1,7 @@
 import * as path from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { faults } from "../../lab/faults";
+import { etcdctl } from "../support/etcd";
 import { follow } from "../support/runbook";
 import { managers, RunbookLab } from "../support/runbookLab";
 import { eventually, type TestLab } from "../support/testLab";
@@ -20,9 +21,6 @@ afterEach(async ({ task }) => {
   if (task.result?.state === "fail") await own.mend();
 });
 
-const etcdctl = (node: string, line: string): Promise<string> =>
-  lab.mustRoot(node, `docker exec moorage-etcd etcdctl ${line}`);
-
 /** Takes what members have, which then wait to be added. */
 async function loseData(nodes: readonly string[]): Promise<void> {
   for (const node of nodes) await lab.mustRoot(node, `docker kill moorage-etcd; rm -rf ${store}`);
@@ -37,16 +35,16 @@ async function loseData(nodes: readonly string[]): Promise<void> {
 /** Every member has what was put before, and no other one is left over. */
 async function expectKept(): Promise<void> {
   for (const node of managers) {
-    expect((await etcdctl(node, "get kept --print-value-only")).trim(), node).toBe("yes");
+    expect((await etcdctl(lab, node, "get kept --print-value-only")).trim(), node).toBe("yes");
   }
-  expect((await etcdctl(survivor, "member list")).trim().split("\n")).toHaveLength(managers.length);
-  await etcdctl(survivor, "del kept");
+  expect((await etcdctl(lab, survivor, "member list")).trim().split("\n")).toHaveLength(managers.length);
+  await etcdctl(lab, survivor, "del kept");
   await own.whole();
   expect(await lab.plan()).toEqual([]);
 }
 
 test("A member of etcd lost its data", async () => {
-  await etcdctl(survivor, "put kept yes");
+  await etcdctl(lab, survivor, "put kept yes");
   await loseData(lost.slice(0, 1));
   await follow(lab, "A member of etcd lost its data");
   await expectKept();
@@ -54,7 +52,7 @@ test("A member of etcd lost its data", async () => {
 
 test("A member of etcd cannot read its data", async () => {
   const [node = ""] = lost;
-  await etcdctl(survivor, "put kept yes");
+  await etcdctl(lab, survivor, "put kept yes");
   await faults.corrupt.begin(own.place(node), "etcd");
   await eventually(60, async () => {
     const seen = await lab.mustRoot(node, "systemctl show -p NRestarts --value moorage-etcd.service");
@@ -70,7 +68,7 @@ test("A member of etcd cannot read its data", async () => {
 });
 
 test("Two members of etcd lost their data", async () => {
-  await etcdctl(survivor, "put kept yes");
+  await etcdctl(lab, survivor, "put kept yes");
   await loseData(lost);
   const { code, output } = await lab.up(["--refresh"]);
   expect(code, output).not.toBe(0);
@@ -88,13 +86,13 @@ test("A member of etcd hangs", async () => {
   await faults.freeze.begin(own.place(node), "etcd");
   try {
     // Where it led the others, they first elect another one.
-    await eventually(30, async () => void (await etcdctl(survivor, "put kept yes")));
+    await eventually(30, async () => void (await etcdctl(lab, survivor, "put kept yes")));
     const reds = await own.seen("etcd members: 2 of 3 members serve");
     expect(reds.filter((red) => red.startsWith(`${node} moorage-etcd.service`))).toEqual([]);
     await follow(lab, "A member of etcd hangs", { on: { NODE: node } });
   } finally {
     await faults.freeze.end(own.place(node));
   }
-  await eventually(60, async () => void (await etcdctl(node, "endpoint health")));
+  await eventually(60, async () => void (await etcdctl(lab, node, "endpoint health")));
   await expectKept();
 });
