@@ -1,6 +1,6 @@
 /**
- * `make test`: every test. Those on a lab that they share come one after the other; beside them run those with labs of their
- * own, and, as far as both leave them room, those that have none. Each of the three runs is a vitest of its own; what they come
+ * `make test`: every test but those that have a command of their own. Those on a lab that they share come one after the other;
+ * beside them run those with labs of their own, and then those that have none. Each of these is a run of vitest; what they come
  * to is told at the end.
  */
 import { spawn } from "node:child_process";
@@ -18,21 +18,28 @@ const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-tests-"));
 const none: Summary = { seconds: {}, passed: 0, failures: [], reasons: {} };
 
 interface Run {
+  readonly name: string;
   /** Options of vitest. */
   readonly options: readonly string[];
   /** As `nice` has it. */
   readonly niceness: number;
 }
 
-/** A lab takes half a core or more at rest: where three are at work on two cores, their hosts take each other for gone. */
-const runs: Readonly<Record<string, Run>> = {
-  lab: { options: ["--project=lab"], niceness: 0 },
-  platforms: { options: ["--project=platforms"], niceness: 5 },
-  others: {
-    options: ["--project=setup", "--project=quick", "--project=parity", "--poolOptions.forks.maxForks=2"],
-    niceness: 10,
-  },
-};
+/**
+ * Each row side by side with the others, its runs one after the other. A lab takes half a core or more at rest: where more is
+ * at work on two cores than two of these, hosts take each other for gone.
+ */
+const rows: readonly (readonly Run[])[] = [
+  [{ name: "lab", options: ["--project=lab"], niceness: 0 }],
+  [
+    { name: "platforms", options: ["--project=platforms"], niceness: 5 },
+    {
+      name: "others",
+      options: ["--project=setup", "--project=quick", "--project=parity", "--poolOptions.forks.maxForks=3"],
+      niceness: 10,
+    },
+  ],
+];
 
 /** Writes whole lines, so that those of several runs do not end up in each other. */
 function lineByLine(write: (lines: string) => void): { add(text: string): void; end(): void } {
@@ -48,7 +55,7 @@ function lineByLine(write: (lines: string) => void): { add(text: string): void; 
 }
 
 /** Runs vitest with these options. @returns what it came to, with a failure where it did not come to its end */
-function run(name: string, { options, niceness }: Run): Promise<Summary> {
+function run({ name, options, niceness }: Run): Promise<Summary> {
   const file = path.join(folder, `${name}.json`);
   const child = spawn(path.join(checkout, "node_modules/.bin/vitest"), ["run", ...options], {
     cwd: checkout,
@@ -73,9 +80,18 @@ function run(name: string, { options, niceness }: Run): Promise<Summary> {
 }
 
 async function main(): Promise<void> {
-  // Whoever interrupts this one interrupts all of them; their ends are waited for, and what they leave is taken away.
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => undefined);
-  const summaries = await Promise.all(Object.entries(runs).map(([name, one]) => run(name, one)));
+  // Whoever interrupts this one interrupts what runs; its end is waited for, and what it leaves is taken away.
+  let interrupted = false;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => (interrupted = true));
+  const inTurn = async (row: readonly Run[]): Promise<Summary[]> => {
+    const summaries: Summary[] = [];
+    for (const one of row) {
+      const failures = [`failed: ${one.name}: interrupted`];
+      summaries.push(interrupted ? { ...none, failures } : await run(one));
+    }
+    return summaries;
+  };
+  const summaries = (await Promise.all(rows.map(inTurn))).flat();
   fs.rmSync(folder, { recursive: true });
   const left = await giveBackAll(thisRun).then(
     () => [],
