@@ -14,6 +14,7 @@ import { manage } from "../support/hypervisor";
 import { commandLinesDuring, expectKept } from "../support/secrets";
 import { expectUnchanged } from "../support/service";
 import { eventually, helloArchive, TestLab, type Ran } from "../support/testLab";
+import { hasCloudinit } from "../support/validators";
 
 let lab: TestLab;
 let clone: string;
@@ -135,7 +136,11 @@ test("with an image in the configuration that is another file, nothing is touche
   );
   expect(code).not.toBe(0);
   expect(output).toMatch(/nothing was touched:\n[^]*os\.image: the image \S+ has another checksum: sha512/);
-  lab.changeConfig((config) => config.setIn(["config", "moorage:os", "image"], image));
+  lab.changeConfig((config) => {
+    config.setIn(["config", "moorage:os", "image"], image);
+    // Until here they had Ignition, as they have where that program is not to be had.
+    if (hasCloudinit()) config.setIn(["config", "moorage:os", "format"], "cloud-config");
+  });
 });
 
 test("an update then brings back what was pushed, with every resolver black-holed", async () => {

@@ -1,17 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { journey, type Arrived } from "../../lab/journey/journey";
-import { pushAndPull } from "../../lab/journey/push";
 import { bootLive, makeInstallerKeys } from "../support/live";
 import { OwnLab } from "../support/ownLab";
-import { whileReading } from "../support/reading";
-import { expectOneAfterTheOther } from "../support/row";
 import { commandLinesDuring, expectKept } from "../support/secrets";
 import { expectUnchanged } from "../support/service";
 import { mayWarn, needsPublished, StandInsBeside } from "../support/standIns";
-import { helloArchive, TestLab } from "../support/testLab";
-import { cloudinitFor, hasCloudinit } from "../support/validators";
-
-const userData = "/var/lib/flatcar-install/user_data";
+import { TestLab } from "../support/testLab";
+import { hasCloudinit } from "../support/validators";
 
 describe("platform metal", () => {
   const standIns = new StandInsBeside();
@@ -23,9 +18,6 @@ describe("platform metal", () => {
   beforeAll(async () => {
     own = await OwnLab.begin();
     lab = await TestLab.open("metal");
-    // Without its program, by Ignition, as stack dev's guests are.
-    if (hasCloudinit())
-      lab.changeConfig((config) => config.setIn(["config", "moorage:os", "format"], "cloud-config"));
     const made = () => journey(() => undefined, "metal", standIns.environment(lab));
     [arrived, commandLines] = await commandLinesDuring(made);
   });
@@ -43,12 +35,6 @@ describe("platform metal", () => {
 
   test("no process list and no log of a host has shown a secret meanwhile", async () => {
     await expectKept(lab, commandLines);
-  });
-
-  test("have applied their user data by the format of the configuration", async (context) => {
-    cloudinitFor(context);
-    for (const { name } of lab.nodes)
-      expect(await lab.mustRoot(name, `head -n 1 ${userData}`)).toBe("#cloud-config\n");
   });
 
   test("what the stand-ins have made shows no change under the published plugins", async (context) => {
@@ -84,36 +70,6 @@ describe("platform metal", () => {
     await lab.client("client2", `docker image rm --force ${image}`);
     expect(await lab.client("client2", `docker pull --quiet ${image}`)).toContain(arrived.digest);
     expect(await lab.plan()).toEqual([]);
-  });
-
-  test("another cloud-config comes by a reboot of one drained node after the other, and no read fails", async (context) => {
-    cloudinitFor(context);
-    lab.changeConfig((config) => config.setIn(["config", "moorage:os", "timeZone"], "Europe/Paris"));
-    const preview = await lab.pulumi(["preview"]);
-    for (const { name } of lab.nodes) {
-      expect(preview.output).toContain(`${name}: this update writes its user data anew and reboots the node`);
-    }
-    // A manager and the worker: a turn of each of the others would take as long again.
-    const names = lab.nodes.map(({ name }) => name);
-    const [chosen, others] = [names.slice(2), names.slice(0, 2)];
-    const boots = (of: readonly string[]) =>
-      Promise.all(of.map((name) => lab.mustRoot(name, "cat /proc/sys/kernel/random/boot_id")));
-    const [before, otherBoots] = [await boots(chosen), await boots(others)];
-    const targets = chosen.flatMap((name) => ["--target", `**::${name}-installation`]);
-    const read = await whileReading(lab, await lab.access(), () => lab.mustUp(...targets));
-    expect(read.asked).toBeGreaterThan(20);
-    expect(read.failed).toEqual([]);
-    await expectOneAfterTheOther(lab, chosen, read.result);
-    const after = await boots(chosen);
-    expect(after.filter((boot) => before.includes(boot))).toEqual([]);
-    expect(await boots(others)).toEqual(otherBoots);
-    for (const name of chosen) {
-      expect(await lab.mustRoot(name, "readlink /etc/localtime")).toMatch(/\/Europe\/Paris$/m);
-    }
-    const planned = (await lab.plan()).map(({ op, name }) => `${op} ${name}`);
-    expect(planned.filter((step) => chosen.some((name) => step.includes(name)))).toEqual([]);
-    for (const name of others) expect(planned).toContain(`update ${name}-installation`);
-    await pushAndPull(lab.instance, await lab.access(), helloArchive(lab));
   });
 
   test("once the stack is destroyed the hosts are out of the Swarm, and nothing of ours runs", async () => {
