@@ -177,10 +177,13 @@ test("and every service is restarted there, without a name server, in seconds", 
     .trim()
     .split("\n");
   expect(services.length).toBeGreaterThan(10);
-  // Members of the store by twos, which can read meanwhile, and the others beside them.
-  const members = services.filter((name) => name.startsWith("minio-"));
+  // Members of the store by twos, so that the others read meanwhile; and the others beside them.
+  const named = (start: string) => services.filter((name) => name.startsWith(start));
+  const members = named("minio-");
   expect(members).toHaveLength(4);
-  const others = services.filter((name) => !members.includes(name));
-  await Promise.all([restarted(members.slice(0, 2)), restarted(members.slice(2)), restarted(others)]);
+  const registries = named("registry-");
+  const others = services.filter((name) => ![...members, ...registries].includes(name));
+  const rows = [members.slice(0, 2), members.slice(2), registries, others];
+  await Promise.all(rows.map(restarted));
   expect(await lab.plan()).toEqual([]);
 });
