@@ -76,7 +76,7 @@ function inputs(content: string, seconds: number): NodeNetworkInputs {
   };
 }
 
-/** Tries an address by which nobody reaches it. @returns the error that the try ends with */
+/** Tries an address by which nobody reaches it, and comes back once it has that one. @returns the error that the try ends with, later */
 async function cutOff(seconds: number): Promise<{ update: Promise<string> }> {
   const former = await network();
   const cut = inputs(former.replace(lab.host(outside).address, "10.0.9.9"), seconds);

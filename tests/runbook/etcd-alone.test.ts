@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { etcdctl, memberIds } from "../support/etcd";
-import { eventually, TestLab } from "../support/testLab";
+import { etcdctl, loseData, memberIds } from "../support/etcd";
+import { changedIn, expectInPlace } from "../support/output";
+import { managers } from "../support/runbookLab";
+import { TestLab } from "../support/testLab";
 import { redsOf, verifyJson } from "../support/verify";
 
-const managers = ["coreos1", "coreos2", "coreos3"];
 const lost = "coreos2";
-const data = "/var/lib/moorage/data/etcd";
 
 let lab: TestLab;
 
@@ -13,24 +13,13 @@ beforeAll(async () => {
   lab = await TestLab.standing();
 });
 
-/** What an update says that it has done to which resource. */
-const doneIn = (output: string): string[] => {
-  const rows = output.matchAll(/:\w+ +([\w-]+ (?:created|updated|replaced|deleted))\b/g);
-  return [...new Set([...rows].map(([, done = ""]) => done))];
-};
-
 describe("a member that was killed and lost its data", () => {
   let before: Record<string, string>;
 
   beforeAll(async () => {
     before = await memberIds(lab);
     await etcdctl(lab, "coreos1", "put kept yes");
-    await lab.mustRoot(lost, `docker kill moorage-etcd; rm -rf ${data}/store`);
-    await eventually(30, async () => {
-      expect(await lab.mustRoot(lost, "journalctl -u moorage-etcd -n 1 -o cat")).toMatch(
-        /no data here: waiting/,
-      );
-    });
+    await loseData(lab, [lost]);
   });
 
   test("does not come back by itself, and is red with the reason", async () => {
@@ -67,7 +56,8 @@ describe("a member that was killed and lost its data", () => {
 
   test("is replaced by what the message says, and nothing else is changed", async () => {
     const output = await lab.mustUp("--refresh", "--target", "**:EtcdCluster::*");
-    expect(doneIn(output)).toEqual(["etcd-cluster updated"]);
+    expect(changedIn(output)).toEqual(["etcd-cluster"]);
+    expectInPlace(output);
     const after = await memberIds(lab);
     expect(Object.keys(after).sort()).toEqual(managers);
     expect(after[lost]).not.toBe(before[lost]);

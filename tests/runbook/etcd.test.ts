@@ -1,12 +1,12 @@
 import * as path from "node:path";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { faults } from "../../lab/faults";
-import { etcdctl } from "../support/etcd";
+import { etcdctl, etcdStore, loseData, memberIds } from "../support/etcd";
+import { changedIn, expectInPlace } from "../support/output";
 import { follow } from "../support/runbook";
 import { managers, RunbookLab } from "../support/runbookLab";
 import { eventually, type TestLab } from "../support/testLab";
 
-const store = "/var/lib/moorage/data/etcd/store";
 const [survivor = "", ...lost] = managers;
 
 let own: RunbookLab;
@@ -21,17 +21,6 @@ afterEach(async ({ task }) => {
   if (task.result?.state === "fail") await own.mend();
 });
 
-/** Takes what members have, which then wait to be added. */
-async function loseData(nodes: readonly string[]): Promise<void> {
-  for (const node of nodes) await lab.mustRoot(node, `docker kill moorage-etcd; rm -rf ${store}`);
-  for (const node of nodes) {
-    await eventually(30, async () => {
-      const said = await lab.mustRoot(node, "journalctl -u moorage-etcd -n 1 -o cat");
-      expect(said).toMatch(/no data here: waiting/);
-    });
-  }
-}
-
 /** Every member has what was put before, and no other one is left over. */
 async function expectKept(): Promise<void> {
   for (const node of managers) {
@@ -45,13 +34,14 @@ async function expectKept(): Promise<void> {
 
 test("A member of etcd lost its data", async () => {
   await etcdctl(lab, survivor, "put kept yes");
-  await loseData(lost.slice(0, 1));
+  await loseData(lab, lost.slice(0, 1));
   await follow(lab, "A member of etcd lost its data");
   await expectKept();
 });
 
 test("A member of etcd cannot read its data", async () => {
   const [node = ""] = lost;
+  const before = await memberIds(lab);
   await etcdctl(lab, survivor, "put kept yes");
   await faults.corrupt.begin(own.place(node), "etcd");
   await eventually(60, async () => {
@@ -61,7 +51,12 @@ test("A member of etcd cannot read its data", async () => {
   const output = await lab.mustUp("--refresh");
   expect(output).toContain(`${node}: etcd cannot read its data: `);
   expect(output).toMatch(/coreos2: its etcd data cannot be read \(.*\), and it becomes a new member/);
-  expect(await lab.mustRoot(node, `ls ${path.posix.dirname(store)}`)).toMatch(
+  expect(changedIn(output)).toEqual(["etcd-cluster"]);
+  expectInPlace(output);
+  const after = await memberIds(lab);
+  expect(after[node]).not.toBe(before[node]);
+  expect({ ...after, [node]: "" }).toEqual({ ...before, [node]: "" });
+  expect(await lab.mustRoot(node, `ls ${path.posix.dirname(etcdStore)}`)).toMatch(
     /^store\.broken-\d{8}T\d{6}Z$/m,
   );
   await expectKept();
@@ -69,7 +64,7 @@ test("A member of etcd cannot read its data", async () => {
 
 test("Two members of etcd lost their data", async () => {
   await etcdctl(lab, survivor, "put kept yes");
-  await loseData(lost);
+  await loseData(lab, lost);
   const { code, output } = await lab.up(["--refresh"]);
   expect(code, output).not.toBe(0);
   expect(output).toMatch(

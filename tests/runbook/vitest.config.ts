@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** `make runbook`: an hour, most of it waiting for what mends itself; no part of `make test`. */
+/** `make runbook`: more than an hour, most of it waiting for what mends itself; no part of `make test`. */
 export default defineConfig({
   test: {
     include: ["tests/runbook/*.test.ts"],
