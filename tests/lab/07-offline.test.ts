@@ -35,14 +35,14 @@ async function withoutNetwork(
 test("on the running stack, with a node's change pending, the exact changes of services are previewed", async () => {
   await lab.withConfig(
     (config) => {
-      config.setIn(["config", "moorage:nodes", "coreos4", "labels", "rack"], "r1");
+      config.setIn(["config", "moorage:nodes", "coreos4", "labels", "shelf"], "s1");
       config.setIn(["config", "moorage:edge", "proxyTimeoutSeconds"], 500);
       config.setIn(["config", "moorage:os", "motd"], "changed");
     },
     async () => {
       const { code, output } = await withoutNetwork(["preview", "--diff"], lab.env);
       expect(code, output).toBe(0);
-      expect(output).toMatch(/\+ rack +: "r1"/);
+      expect(output).toMatch(/\+ shelf +: "s1"/);
       expect(output).toMatch(/\/etc\/motd/);
       // Two of a service's configs change places in the list where the random ends of their names say so.
       expect(output).toMatch(/(\+ configName: |=> )"nginx-config-[0-9a-f]+"/);
