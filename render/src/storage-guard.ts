@@ -26,9 +26,10 @@ const path = "/etc/moorage/storage-guard";
  * member twice each second. Where one does not answer for two seconds, it ends MinIO's connections to that one, and has
  * the kernel refuse new ones until it answers again: a frozen process's kernel would accept them.
  *
- * Only one at a time, and only while all others answer: a node that is cut off, or so busy that nobody answers it in
- * time, refuses nothing. What is refused goes by MinIO's user, so that this one can ask on as another, and by the port
- * that is asked, so that a member that is refused is answered all the same.
+ * Only one at a time, and only while all others answer, three times in a row: a node that is cut off, or so busy that
+ * nobody answers it in time, refuses nothing, and of two that come back at the same time the later one is waited for. What
+ * is refused goes by MinIO's user, so that this one can ask on as another, and by the port that is asked, so that a member
+ * that is refused is answered all the same.
  */
 export function renderStorageGuard(args: StorageGuardArgs): string {
   return lines(
@@ -40,8 +41,9 @@ export function renderStorageGuard(args: StorageGuardArgs): string {
     `others=${args.others}`,
     `port=${args.port ?? 9000}`,
     `folder=${word(args.drive ?? "/data", "folder")}`,
-    "# In half seconds: without an answer a member is silent, without a connection it is forgotten, refused ones are tried.",
-    "limit=4 memory=40 trial=600",
+    "# In half seconds: without an answer a member is silent; so long the others have answered; without a connection it is",
+    "# forgotten; refused ones are tried.",
+    "limit=4 steady=3 memory=40 trial=600",
     "# As long, in half seconds too, its own drive may take nothing: the member before it in the list is missed by then.",
     `later=${6 * args.place}`,
     "# Who asks.",
@@ -147,7 +149,7 @@ const guarding = [
   "# In the network of MinIO's container, as long as its process lives.",
   "guard() {",
   "    local -A seen=() missed=() asker=()",
-  "    local address answering silent refused= since=0 now=0 user ended= drive= aside= together= ill=0 few=0 leaving=0 tester=",
+  "    local address answering silent refused= since=0 now=0 calm=0 user ended= drive= aside= together= ill=0 few=0 leaving=0 tester=",
   '    user=$(stat -c %u "/proc/$1" 2>/dev/null) || return 0',
   "    accept",
   "    come_back || aside=yes",
@@ -176,6 +178,7 @@ const guarding = [
   "            # Half a second late is late, and not silent.",
   "            ((missed[$address] > 1)) || answering=$((answering + 1))",
   "        done",
+  "        ((answering >= others - 1)) && calm=$((calm + 1)) || calm=0",
   "        weigh_drive",
   "        # Whoever stands aside has no connections.",
   '        [ -z "$aside" ] || continue',
@@ -187,7 +190,7 @@ const guarding = [
   "        fi",
   "        # By now nobody may have that address, and only one member is refused at a time.",
   '        if [ -n "$refused" ] && ((now - since >= trial)); then forget "$refused"; accept; continue; fi',
-  '        [[ -z $refused && $silent =~ ^[^" "]+" "$ ]] && ((answering >= others - 1)) || continue',
+  '        [[ -z $refused && $silent =~ ^[^" "]+" "$ ]] && ((calm >= steady)) || continue',
   "        address=${silent% }",
   '        refuse "$address" || continue',
   '        ss -K -t dst "$address" >/dev/null',
