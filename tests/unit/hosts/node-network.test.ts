@@ -98,7 +98,8 @@ describe.skipIf(!canSandbox)("a node's network", () => {
     const node = await Node.start();
     const state = (await nodeNetwork.create(node.inputs({ [first]: file(works) }))).outs;
     const logins = node.sandbox.server.logins;
-    const next = node.inputs({ [first]: file(`${works}DNS=10.0.2.2\n`), [second]: file("[Match]\n", 0o600) });
+    const files = { [first]: file(`${works}DNS=10.0.2.2\n`), [second]: file("[Match]\n", 0o600) };
+    const next = node.inputs(files, { tryoutSeconds: 20 });
     expect(await nodeNetwork.update("", state, next)).toEqual(next);
     expect(node.text(first)).toContain("DNS=10.0.2.2");
     expect(statSync(node.sandbox.at(second.slice(1))).mode & 0o7777).toBe(0o600);
@@ -107,11 +108,11 @@ describe.skipIf(!canSandbox)("a node's network", () => {
     expect(node.sandbox.server.logins - logins).toBeGreaterThanOrEqual(2);
     node.expectNothingLeft();
 
-    await nodeNetwork.update("", next, node.inputs({ [first]: file(works) }));
+    await nodeNetwork.update("", next, node.inputs({ [first]: file(works) }, { tryoutSeconds: 20 }));
     expect(node.text(first)).toBe(works);
     expect(node.text(second)).toBeUndefined();
     node.expectNothingLeft();
-  }, 30_000);
+  }, 60_000);
 
   it("comes back by itself where SSH does not return, and says what was tried", async () => {
     const node = await Node.start();

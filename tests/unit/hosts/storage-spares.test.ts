@@ -290,7 +290,7 @@ describe.skipIf(!canSandbox)("a member of MinIO that is to be changed", () => {
     await expect.poll(() => all.flatMap(commands).join(), { timeout: 10_000 }).toContain("ls --recursive");
     hurry();
     await unlisted;
-  }, 60_000);
+  }, 120_000);
 
   it("asks the first one, too, whether it reaches all drives where nothing heals there, or by an earlier script", async () => {
     const { all, store } = await members();

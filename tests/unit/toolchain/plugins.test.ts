@@ -144,8 +144,13 @@ describe("plugins", () => {
   });
 
   describe("that no source has", () => {
-    const standInsFor = (...names: string[]) =>
+    /** Its bundler's bundle is what it was given. */
+    const standInsFor = (...names: string[]) => {
       names.forEach((name) => world.write(`lab/plugins/${name}.ts`, ""));
+      const bundler =
+        '#!/bin/sh\nfor word; do case "$word" in --outfile=*) cat >"${word#*=}" ;; esac; done\n';
+      fs.chmodSync(world.write("node_modules/.bin/esbuild", bundler), 0o755);
+    };
     const line = "plugins random, tls: stand-ins serve, for the lab's stack alone (docs/lab.md)";
 
     it("are stood in for, in a home of the checkout's own, which one line says each time", async () => {
@@ -153,13 +158,22 @@ describe("plugins", () => {
       const { home, report } = await ensurePlugins(world.setting, cli());
       expect(home.startsWith(path.join(world.cache, "stand-ins/"))).toBe(true);
       expect(report).toEqual([line]);
-      const starter = path.join(home, "plugins/resource-tls-v5.5.1/pulumi-resource-tls");
-      expect(fs.readFileSync(starter, "utf8")).toContain(
-        `'${world.checkout}/lab/plugins/main.ts' 'tls' '5.5.1' "$@"`,
-      );
+      const folder = path.dirname(programOf(home, tls));
+      const bundle = path.join(folder, "tls.js");
+      expect(fs.readFileSync(programOf(home, tls), "utf8")).toContain(`'${bundle}' 'tls' '5.5.1' "$@"`);
+      expect(fs.readFileSync(bundle, "utf8")).toContain('from "./tls"');
+      expect(fs.readdirSync(folder).sort()).toEqual(["pulumi-resource-tls", "tls.js"]);
       await ensurePlugins(world.setting, cli());
       expect(world.lines.filter((one) => one === line)).toHaveLength(2);
       expect(fs.existsSync(path.join(world.cache, "pulumi-home/plugins/resource-tls-v5.5.1"))).toBe(false);
+    });
+
+    it("are not begun with where they cannot be bundled, and the bundler says why", async () => {
+      standInsFor("random", "tls");
+      world.write("node_modules/.bin/esbuild", "#!/bin/sh\necho 'main.ts: no such thing' >&2; exit 1\n");
+      expect(await message(ensurePlugins(world.setting, cli()))).toBe(
+        "the stand-in for random cannot be bundled: main.ts: no such thing",
+      );
     });
 
     it("let the download site alone for a day", async () => {
@@ -195,7 +209,7 @@ describe("plugins", () => {
         "plugins tls: stand-ins serve, for the lab's stack alone (docs/lab.md)",
       ]);
       expect(fs.realpathSync(programOf(home, random))).toBe(programOf(ordinary, random));
-      expect(fs.readFileSync(programOf(home, tls), "utf8")).toContain("lab/plugins/main.ts");
+      expect(fs.readFileSync(programOf(home, tls), "utf8")).toContain("tls.js");
     });
 
     it("take the place of a link to a folder, and give it up again", async () => {

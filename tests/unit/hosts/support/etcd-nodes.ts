@@ -58,7 +58,7 @@ finish() {
 case "$verb" in
   start) begin ;;
   stop) finish ;;
-  restart) echo restarted >> "$FAKE/restarts"; finish; begin ;;
+  restart) date +%s%3N >> "$FAKE/restarts"; finish; begin ;;
   is-active) if running; then echo active; else echo inactive; exit 3; fi ;;
   show) running && state=active || state=inactive
     printf 'ActiveState=%s\\nSubState=%s\\nNRestarts=%s\\nResult=success\\n' "$state" running "$(grep -c '' "$FAKE/ends")" ;;
@@ -162,8 +162,15 @@ export class EtcdNode {
     return existsSync(this.sandbox.at("data/store/member/wal"));
   }
 
-  get restarts(): number {
-    return (this.sandbox.read("restarts") ?? "").split("\n").length - 1;
+  /** When its unit was restarted each time, in milliseconds. */
+  get restarts(): number[] {
+    return (this.sandbox.read("restarts") ?? "").trim().split("\n").filter(Boolean).map(Number);
+  }
+
+  /** Since when its member serves, by its own log, in milliseconds. */
+  get servesSince(): number {
+    const said = [...this.journal().matchAll(/"ts":"([^"]+)"[^\n]*"ready to serve client requests"/g)].at(-1);
+    return Date.parse(said?.[1] ?? "");
   }
 
   journal(): string {
