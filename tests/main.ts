@@ -7,7 +7,7 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { giveBackAll, runVariable } from "./support/freeLab";
+import { giveBackAll, labsBeside, runVariable } from "./support/freeLab";
 import { summaryVariable } from "./support/reporter";
 import { summaryText, together, type Summary } from "./support/summary";
 
@@ -27,7 +27,7 @@ interface Run {
 
 /**
  * Each row side by side with the others, its runs one after the other. A lab takes half a core or more at rest: where more is
- * at work on two cores than two of these, hosts take each other for gone.
+ * at work on two cores than two of these, hosts take each other for gone. So all is one row where a lab runs already.
  */
 const rows: readonly (readonly Run[])[] = [
   [{ name: "lab", options: ["--project=lab"], niceness: 0 }],
@@ -91,7 +91,12 @@ async function main(): Promise<void> {
     }
     return summaries;
   };
-  const summaries = (await Promise.all(rows.map(inTurn))).flat();
+  const labs = labsBeside();
+  if (labs > 0) {
+    const which = labs === 1 ? "a lab runs" : `${labs} labs run`;
+    console.log(`${which} on this machine already: tests run one after the other, which takes longer`);
+  }
+  const summaries = (await Promise.all((labs > 0 ? [rows.flat()] : rows).map(inTurn))).flat();
   fs.rmSync(folder, { recursive: true });
   const left = await giveBackAll(thisRun).then(
     () => [],
