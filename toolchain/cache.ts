@@ -95,9 +95,14 @@ export function pointTo(link: string, target: string): void {
   } catch {
     // not there yet, or not a link
   }
-  fs.mkdirSync(path.dirname(link), { recursive: true });
-  const temporary = `${link}.${process.pid}`;
+  replaceInOneStep(link, (temporary) => fs.symlinkSync(target, temporary));
+}
+
+/** Has something made beside its place, and then there: another run may be using what is there. */
+export function replaceInOneStep(file: string, make: (temporary: string) => void): void {
+  fs.mkdirSync(path.dirname(file), { recursive: true });
+  const temporary = `${file}.${process.pid}`;
   fs.rmSync(temporary, { force: true });
-  fs.symlinkSync(target, temporary);
-  fs.renameSync(temporary, link);
+  make(temporary);
+  fs.renameSync(temporary, file);
 }

@@ -59,6 +59,11 @@ export function lastWords(output: string, lines = 3): string {
   return output.trim().split("\n").slice(-lines).join(" | ");
 }
 
+/** A value as one word of a shell. */
+export function shellQuote(value: string): string {
+  return `'${value.replaceAll("'", "'\\''")}'`;
+}
+
 /** Every executable file of that name in the folders of a PATH, in order. */
 export function onPath(name: string, searchPath: string): string[] {
   const found = searchPath

@@ -2,8 +2,8 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { pointTo } from "./cache";
-import { lastWords, ToolError } from "./run";
+import { pointTo, replaceInOneStep } from "./cache";
+import { lastWords, shellQuote, ToolError } from "./run";
 import type { Setting } from "./setting";
 import type { PluginPin } from "./versions";
 
@@ -54,10 +54,9 @@ export function rememberRefusal(setting: Setting, refusal: string): void {
 export function writeStarter(setting: Setting, plugin: PluginPin, folder: string): string {
   const file = path.join(folder, `pulumi-resource-${plugin.name}`);
   const bundle = path.join(folder, `${plugin.name}.js`);
-  fs.mkdirSync(folder, { recursive: true });
-  replace(bundle, (temporary) => writeBundle(setting, plugin.name, temporary));
-  const words = [bundle, plugin.name, plugin.version].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
-  replace(file, (temporary) =>
+  replaceInOneStep(bundle, (temporary) => writeBundle(setting, plugin.name, temporary));
+  const words = [bundle, plugin.name, plugin.version].map(shellQuote);
+  replaceInOneStep(file, (temporary) =>
     fs.writeFileSync(temporary, `#!/bin/sh\nexec node ${words.join(" ")} "$@"\n`, { mode: 0o755 }),
   );
   return file;
@@ -75,13 +74,6 @@ function writeBundle({ checkout }: Setting, name: string, file: string): void {
   );
   if (status !== 0)
     throw new ToolError(`the stand-in for ${name} cannot be bundled: ${error?.message ?? lastWords(stderr)}`);
-}
-
-/** Writes a file beside its place, and then there: another run may be starting what stands there. */
-function replace(file: string, write: (temporary: string) => void): void {
-  const temporary = `${file}.${process.pid}`;
-  write(temporary);
-  fs.renameSync(temporary, file);
 }
 
 function keyOf({ checkout }: Setting): string {

@@ -4,7 +4,7 @@ import { pointTo } from "./cache";
 import { ensurePlugins } from "./plugins";
 import { ensureCli, keepNoLogs, quietEnvironment } from "./pulumi";
 import { RECIPES, type Recipe } from "./recipes";
-import { onPath, ToolError, type Log } from "./run";
+import { onPath, shellQuote, ToolError, type Log } from "./run";
 import { defaultSetting, type Setting } from "./setting";
 
 /** Everything `make lab` and `make test` call that is no Debian package. */
@@ -93,11 +93,6 @@ export function shellExports(tools: Tools, settings: PulumiSettings): string[] {
     `export PATH=${shellQuote(tools.pulumi.path)}:"$PATH"`,
     ...others.map(([name, value]) => `export ${name}=${shellQuote(value)}`),
   ];
-}
-
-/** A value as one word of a shell. */
-export function shellQuote(value: string): string {
-  return `'${value.replaceAll("'", "'\\''")}'`;
 }
 
 async function ensurePulumi(setting: Setting, report: string[]): Promise<Tools["pulumi"]> {

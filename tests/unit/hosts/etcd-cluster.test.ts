@@ -215,7 +215,7 @@ describe("a cluster of real members", () => {
     await etcdCluster.update("etcd", outs, { ...inputs, fingerprint: "2" });
     const turns = nodes.map(({ restarts, servesSince }) => ({ restarts, servesSince }));
     expect(turns.map(({ restarts }) => restarts.length)).toEqual([1, 1, 1]);
-    turns.sort((one, other) => Math.sign((one.restarts[0] ?? 0) - (other.restarts[0] ?? 0)));
+    turns.sort((one, other) => (one.restarts[0] ?? 0) - (other.restarts[0] ?? 0));
     for (const [at, { servesSince }] of turns.slice(0, -1).entries()) {
       expect(turns[at + 1]?.restarts[0]).toBeGreaterThanOrEqual(servesSince);
     }
