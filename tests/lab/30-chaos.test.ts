@@ -65,7 +65,7 @@ test.each(steps.map((step) => [nameOf(step), step] as const))(
     const row = await round(stage, step);
     console.log(rowText(row));
     const broken = brokenBounds(row).filter((bound) => !ofSeconds.test(bound));
-    expect(broken, rowText(row)).toEqual([]);
+    expect(broken, [...broken, ...row.reasons, rowText(row)].join("; ")).toEqual([]);
     expect(row.command).toBeUndefined();
   },
   PATIENCE_MS,

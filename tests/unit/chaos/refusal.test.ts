@@ -86,8 +86,8 @@ test("a refusal has to stay clear until the fault is taken back", async () => {
     rounds += 1;
     return Promise.resolve(answers(rounds === 3 ? 500 : 503)(those));
   };
-  const until = Date.now() + 120;
-  const refusal = await awaitRefusal("pushes", known, ask, { since, until }, () => told.push(rounds), 1, 20);
+  const until = Date.now() + 3000;
+  const refusal = await awaitRefusal("pushes", known, ask, { since, until }, () => told.push(rounds), 1, 200);
   expect(told).toEqual([1]);
   expect(rounds).toBeGreaterThan(3);
   expect(Date.now()).toBeGreaterThanOrEqual(until);
