@@ -59,11 +59,7 @@ async function secondsOfMaking(): Promise<number> {
 let farewell = "";
 
 describe("nothing was changed", () => {
-  test("so an update changes nothing", async () => {
-    expectUnchanged(await lab.up());
-  });
-
-  test("so make lab says so in less than half the time that making it took, and goes on to a push and a pull", async () => {
+  test("so make lab has nothing to update, and says so in less than half the time that making it took, and goes on to a push and a pull", async () => {
     const env = { MOORAGE_LAB: String(lab.instance.number) };
     const start = Date.now();
     const { code, stdout, stderr } = await run("make", ["lab"], { env, cwd: checkout() });
@@ -73,7 +69,7 @@ describe("nothing was changed", () => {
     expect(seconds, `making it took ${making} s`).toBeLessThan(making / 2);
     expect(stdout).toMatch(/Resources:\n\s+\d+ unchanged\n/);
     expect(stdout).toMatch(/Pushed +\S+@sha256:[0-9a-f]{64} from client1, pulled on client2/);
-    expect(stdout).not.toMatch(/created|updated|replaced|deleted/);
+    expect(stdout).not.toMatch(/created|updated|replaced|deleted|warning/i);
     expect(stderr.split("\n").filter((line) => parts.includes(line))).toEqual(parts);
     // Of each part it tells what it had to do.
     expect(stderr).not.toMatch(/network \S+ in|hypervisor:|switched on|forwards on|booting|cut off/);

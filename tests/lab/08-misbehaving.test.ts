@@ -69,6 +69,8 @@ interface Case {
   readonly says: RegExp;
   /** Time limit of the update that meets the fault. */
   readonly seconds: number;
+  /** Whether another update does the rest; the others leave that to the one after them. */
+  readonly isFinished?: true;
 }
 
 const cases: Case[] = [
@@ -79,6 +81,7 @@ const cases: Case[] = [
     change: movedArchive,
     says: /^coreos4: nothing serves \/var\/run\/docker\.sock for core, so Docker does not run there or may not be used .*Start it \(`systemctl start docker`; .*, and run again\. If it runs: /,
     seconds: 60,
+    isFinished: true,
   },
   {
     what: "a host that knows another key",
@@ -107,6 +110,7 @@ const cases: Case[] = [
     change: () => greeting("hanging"),
     says: /^coreos4: no SSH connection to core@127\.0\.0\.1:\d+ after 4 attempts: no answer within 15 s \(the host is off, frozen, or a firewall drops packets\)\nSwitch it on, or see on its console what it hangs in, and run again: what is done already stays\.$/,
     seconds: 150,
+    isFinished: true,
   },
 ];
 
@@ -123,6 +127,7 @@ describe("one host misbehaves while all are changed", () => {
       const done = await recorded(change);
       expect(done.length, output).toBeGreaterThan(0);
       expect(done).not.toContain(node);
+      if (!one.isFinished) return;
       const rest = await lab.mustUp();
       for (const name of lab.nodes.map((host) => host.name)) {
         if (done.includes(name)) expect(rest).not.toContain(`${name}-${change.part}`);

@@ -7,6 +7,7 @@ import { expectUnchanged } from "../support/service";
 import { mayWarn, needsPublished, StandInsBeside } from "../support/standIns";
 import { TestLab } from "../support/testLab";
 import { hasCloudinit } from "../support/validators";
+import { changes } from "./change";
 
 describe("platform metal", () => {
   const standIns = new StandInsBeside();
@@ -45,6 +46,8 @@ describe("platform metal", () => {
   test("a second update and a refresh change nothing", async () => {
     expectUnchanged(await lab.up(["--refresh"]), mayWarn);
   });
+
+  changes(() => lab);
 
   test("a node that must be reinstalled stays in service until its live installer is booted with what the program prints for it, and comes back by an update", async () => {
     const [node, survivor] = ["coreos4", "coreos2"];

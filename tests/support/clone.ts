@@ -4,11 +4,14 @@ import * as path from "node:path";
 import { must } from "../../lab/exec";
 import { checkout } from "../../lab/instance";
 
-/** Copies the repository's files as they are now into a new folder, with packages installed and nothing else. */
+/**
+ * Copies the repository's files as they are now into a new folder, with what installing its packages makes there and nothing
+ * else: the same that was made here, which npm would take the better part of a minute for.
+ */
 export async function freshClone(): Promise<string> {
   const folder = await copyOfFiles();
-  await must("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], { cwd: folder });
-  await must("npm", ["run", "prepare"], { cwd: folder });
+  const copy = 'cp --archive --link --parents -t "$1" $2 2>/dev/null || cp --archive --parents -t "$1" $2';
+  await must("sh", ["-c", copy, "sh", folder, "node_modules render/dist hosts/dist"], { cwd: checkout() });
   return folder;
 }
 

@@ -63,8 +63,8 @@ export class OrdinaryCheckout {
   }
 
   /** An update of the stack, or what else changes it at once. */
-  change(verb: "up" | "refresh" | "destroy"): Promise<Ran> {
-    return this.pulumi(verb, "--yes", "--skip-preview", "--suppress-outputs");
+  change(verb: "up" | "destroy", ...options: readonly string[]): Promise<Ran> {
+    return this.pulumi(verb, "--yes", "--skip-preview", "--suppress-outputs", ...options);
   }
 
   async outputs(): Promise<Record<string, unknown>> {

@@ -105,7 +105,8 @@ export function logsOf(lab: Asked, host: string): Promise<string> {
   );
 }
 
-const LOOK_EVERY_MS = 40;
+/** At all processes: those of a lab are some hundreds, and each look at them takes 5 ms of a processor. */
+const LOOK_EVERY_MS = 250;
 /** At a new process: most are over before the next look at all of them. */
 const LOOK_AT_NEW_EVERY_MS = 1;
 /** A process is its parent's copy until it becomes another program. */

@@ -1,0 +1,157 @@
+import * as path from "node:path";
+import { describe, expect, test } from "vitest";
+import { variantOf } from "../support/images";
+import { changedIn } from "../support/output";
+import { ask, type Step, type TestLab } from "../support/testLab";
+
+const names = (plan: Step[]): string[] => [...new Set(plan.map((step) => step.name))].sort();
+
+/** Every container that runs on a node: which one it is, and since when, by its service or its own name. */
+async function containers(lab: TestLab): Promise<Record<string, string>> {
+  const format = `{{with index .Config.Labels "com.docker.swarm.service.name"}}{{.}}{{else}}{{.Name}}{{end}} {{.Id}} {{.State.StartedAt}}`;
+  const entries = await Promise.all(
+    lab.nodes.map(async ({ name }) => {
+      const said = await lab.mustRoot(name, `docker inspect --format '${format}' $(docker ps --quiet)`);
+      return said
+        .trim()
+        .split("\n")
+        .map((line) => [`${name}: ${line.split(" ")[0]?.replace(/^\//, "")}`, line] as const);
+    }),
+  );
+  return Object.fromEntries(entries.flat());
+}
+
+/** Changes of a stack that runs, one after the other, on whatever lab it is. */
+export function changes(lab: () => TestLab): void {
+  describe("what depends on a setting of nginx, a user more and another image of the registry", () => {
+    /** What is planned. The components' tests plan each change alone; here they are made together, and stay. */
+    let all: string[];
+
+    test("is planned: the front, the registries, their proof, and nothing else", async () => {
+      const archive = path.join(lab().instance.dir, "registry-other.tar");
+      await variantOf(path.join(lab().images, "registry.tar"), archive, ({ config }) => {
+        config.Labels = { variant: "other" };
+      });
+      lab().changeConfig((config) => {
+        config.setIn(["config", "moorage:edge", "proxyTimeoutSeconds"], 600);
+        const rights = [{ repositories: "added/*", access: "write" }];
+        config.setIn(["config", "moorage:registry", "users", "added"], { rights });
+        config.setIn(["config", "moorage:images", "registry"], { archive });
+      });
+      all = names(await lab().plan());
+      const registries = lab().nodes.map(({ name }) => `registry-${name}`);
+      expect(all).toEqual(
+        expect.arrayContaining(["nginx", "nginx-config", "registry-user-added", ...registries]),
+      );
+      const those = [
+        /^(nginx|acceptance)/,
+        /^registry-(user-added|previous-passwords|order|coreos\d(-converged)?)$/,
+        // The nodes get the image; none may be installed anew meanwhile.
+        /^(coreos\d-images|fleet-preflight)$/,
+      ];
+      expect(all.filter((name) => !those.some((one) => one.test(name)))).toEqual([]);
+    });
+
+    test("is made by one update, and nothing else, and no container of another service is another one then", async () => {
+      const before = await containers(lab());
+      const changed = changedIn(await lab().mustUp());
+      // Of what is made of another thing that changes a preview cannot know that it stays.
+      expect(all.filter((name) => !changed.includes(name) && name !== "nginx-previous-users")).toEqual([]);
+      expect(changed.filter((name) => !all.includes(name))).toEqual([]);
+      const after = await containers(lab());
+      const moved = Object.keys(before).filter((one) => after[one] !== before[one]);
+      expect(moved.sort()).toEqual(
+        lab()
+          .nodes.flatMap(({ name }) => [`${name}: nginx`, `${name}: registry-${name}`])
+          .sort(),
+      );
+      expect(Object.keys(after).sort()).toEqual(Object.keys(before).sort());
+    });
+  });
+
+  describe("a service that does not become healthy", () => {
+    test("though it runs fails the update with node and last task error, and the old ones serve on", async () => {
+      const archive = path.join(lab().instance.dir, "registry-broken.tar");
+      await variantOf(path.join(lab().images, "registry.tar"), archive, ({ config }) => {
+        // It starts, and answers, and has no store.
+        config.Env = [...(config.Env ?? []), "REGISTRY_STORAGE_S3_BUCKET=none"];
+      });
+      const access = await lab().access();
+      await lab().withConfig(
+        (config) => config.setIn(["config", "moorage:images", "registry"], { archive }),
+        async () => {
+          const { code, output } = await lab().up();
+          expect(code).not.toBe(0);
+          // Swarm's own message names a task; what the task's node said of it is ours to find.
+          const [, service, node] =
+            /service registry-(coreos\d): Swarm rolled the update back \([^)]*\); (coreos\d): its health test failed, or/.exec(
+              output,
+            ) ?? [];
+          expect(service, output).toBeDefined();
+          expect(node).toBe(service);
+        },
+      );
+      const answer = await ask(lab(), access, "/v2/", { user: access.username, password: access.password });
+      expect(answer.status).toBe(200);
+    });
+
+    test("and an update with what there was before has nothing left to do after it", async () => {
+      await lab().mustUp();
+      expect(await lab().plan()).toEqual([]);
+    });
+  });
+
+  describe("a unit of one's own", () => {
+    const own = ["config", "moorage:os", "units", "own.service"];
+    const unit = (command: string) =>
+      `[Service]\nExecStart=${command}\n[Install]\nWantedBy=multi-user.target\n`;
+
+    test("that does not start stops the update at the first node, which goes back, and no other has it", async () => {
+      await lab().withConfig(
+        (config) => {
+          config.setIn([...own, "content"], unit("/bin/false"));
+          config.setIn([...own, "enabled"], true);
+        },
+        async () => {
+          const { code, output } = await lab().up();
+          expect(code, output).not.toBe(0);
+          const went = [...output.matchAll(/(coreos\d): went back to what it had before: /g)];
+          expect(new Set(went.map(([, node]) => node)).size, output).toBe(1);
+          expect(output).not.toMatch(/drained, to be changed/);
+        },
+      );
+      for (const { name } of lab().nodes) {
+        const found = await lab().mustRoot(
+          name,
+          "ls /etc/systemd/system; systemctl is-active docker.service",
+        );
+        expect(found, name).not.toContain("own.service");
+        expect(found, name).toMatch(/^active$/m);
+      }
+    });
+  });
+
+  describe("a drop-in of Docker's", () => {
+    const dropIn = ["config", "moorage:os", "units", "docker.service", "dropIns", "10-own.conf"];
+    const one = ["--target", "**::coreos4-base"];
+    const environment = () =>
+      lab().mustRoot(
+        "coreos4",
+        "tr '\\0' '\\n' < /proc/$(systemctl show -p MainPID --value docker.service)/environ",
+      );
+
+    test("that leaves is in force no longer on the Docker that runs, as the preview says", async () => {
+      await lab().withConfig(
+        (config) => config.setIn(dropIn, "[Service]\nEnvironment=OWN_SETTING=1\n"),
+        () => lab().mustUp(...one),
+      );
+      expect(await environment()).toContain("OWN_SETTING=1");
+      expect((await lab().pulumi(["preview", ...one])).output).toContain(
+        "coreos4: this update removes /etc/systemd/system/docker.service.d/10-own.conf; restarts docker.service, the node drained meanwhile",
+      );
+      expect(await lab().mustUp(...one)).toMatch(/coreos4: drained[^]*coreos4: back in service/);
+      expect(await environment()).not.toContain("OWN_SETTING");
+      expect(await lab().plan()).toEqual([]);
+    });
+  });
+}
