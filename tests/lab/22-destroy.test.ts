@@ -80,14 +80,12 @@ function imageFile(path: string): typeof image {
   return { path, sha512: createHash("sha512").update(content).digest("hex") };
 }
 
-/** Has services restarted, each in seconds: a look-up that has to time out costs 20 s for each task. */
-async function restarted(services: readonly string[]): Promise<void> {
-  for (const service of services) {
-    const start = Date.now();
-    const update = `docker service update --quiet --force --no-resolve-image ${service} >/dev/null`;
-    await lab.mustRoot("coreos1", update);
-    expect((Date.now() - start) / 1000 / (service === "nginx" ? 4 : 1), service).toBeLessThan(20);
-  }
+/** Has a service restarted, in seconds: a look-up that has to time out costs 20 s for each task. */
+async function restarted(service: string): Promise<void> {
+  const start = Date.now();
+  const update = `docker service update --quiet --force --no-resolve-image ${service} >/dev/null`;
+  await lab.mustRoot("coreos1", update);
+  expect((Date.now() - start) / 1000 / (service === "nginx" ? 4 : 1), service).toBeLessThan(20);
 }
 
 beforeAll(async () => {
@@ -172,18 +170,12 @@ test("an update that makes everything shows no secret: not in its output, not in
   await expectKept(lab, update.commandLines, { output: update.output });
 });
 
-test("and every service is restarted there, without a name server, in seconds", async () => {
+test("and a service of every kind is restarted there, without a name server, in seconds", async () => {
   const services = (await lab.mustRoot("coreos1", "docker service ls --format '{{.Name}}'"))
     .trim()
     .split("\n");
-  expect(services.length).toBeGreaterThan(10);
-  // Members of the store by twos, so that the others read meanwhile; and the others beside them.
-  const named = (start: string) => services.filter((name) => name.startsWith(start));
-  const members = named("minio-");
-  expect(members).toHaveLength(4);
-  const registries = named("registry-");
-  const others = services.filter((name) => ![...members, ...registries].includes(name));
-  const rows = [members.slice(0, 2), members.slice(2), registries, others];
-  await Promise.all(rows.map(restarted));
+  const byKind = new Map(services.map((name) => [name.replace(/-coreos\d$/, ""), name]));
+  expect([...byKind.keys()].sort()).toEqual(["minio", "nginx", "registry", "s3"]);
+  await Promise.all([...byKind.values()].map(restarted));
   expect(await lab.plan()).toEqual([]);
 });
