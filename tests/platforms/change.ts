@@ -21,8 +21,7 @@ async function containers(lab: TestLab): Promise<Record<string, string>> {
   return Object.fromEntries(entries.flat());
 }
 
-/** Changes of a stack that runs, one after the other, on whatever lab it is. */
-export function changes(lab: () => TestLab): void {
+function changesOfServices(lab: () => TestLab): void {
   describe("what depends on a setting of nginx, a user more and another image of the registry", () => {
     /** What is planned. The components' tests plan each change alone; here they are made together, and stay. */
     let all: string[];
@@ -68,7 +67,9 @@ export function changes(lab: () => TestLab): void {
       expect(Object.keys(after).sort()).toEqual(Object.keys(before).sort());
     });
   });
+}
 
+function brokenService(lab: () => TestLab): void {
   describe("a service that does not become healthy", () => {
     test("though it runs fails the update with node and last task error, and the old ones serve on", async () => {
       const archive = path.join(lab().instance.dir, "registry-broken.tar");
@@ -100,7 +101,9 @@ export function changes(lab: () => TestLab): void {
       expect(await lab().plan()).toEqual([]);
     });
   });
+}
 
+function brokenUnit(lab: () => TestLab): void {
   describe("a unit of one's own", () => {
     const own = ["config", "moorage:os", "units", "own.service"];
     const unit = (command: string) =>
@@ -130,7 +133,9 @@ export function changes(lab: () => TestLab): void {
       }
     });
   });
+}
 
+function dropInOfDocker(lab: () => TestLab): void {
   describe("a drop-in of Docker's", () => {
     const dropIn = ["config", "moorage:os", "units", "docker.service", "dropIns", "10-own.conf"];
     const one = ["--target", "**::coreos4-base"];
@@ -154,4 +159,12 @@ export function changes(lab: () => TestLab): void {
       expect(await lab().plan()).toEqual([]);
     });
   });
+}
+
+/** Changes of a stack that runs, one after the other, on whatever lab it is. */
+export function changes(lab: () => TestLab): void {
+  changesOfServices(lab);
+  brokenService(lab);
+  brokenUnit(lab);
+  dropInOfDocker(lab);
 }

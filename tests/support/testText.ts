@@ -2,8 +2,10 @@
 
 export const spoken = (text: string): string => text.replace(/\s+/g, " ");
 
-const isTest = (statement: string): boolean => /^\s*(test|it|describe)\b/.test(statement);
-const isGroup = (statement: string): boolean => /^\s*describe\b/.test(statement);
+/** Tests that do not choose their lab are in a function that is told of one. */
+const isGroup = (statement: string): boolean =>
+  /^\s*(describe\b|function \w+\(lab: \(\) => TestLab\))/.test(statement);
+const isTest = (statement: string): boolean => isGroup(statement) || /^\s*(test|it)\b/.test(statement);
 const isHook = (statement: string): boolean => /^\s*before(All|Each)\(/.test(statement);
 
 /** Statements as Prettier writes them: each begins in the same column, and what closes it does so with a bracket. */

@@ -70,7 +70,7 @@ describe("docs/runbook.md", () => {
     (_title, page) => {
       expect(page.trials.length).toBeGreaterThan(0);
       for (const { file, name } of page.trials) {
-        expect(file, "make runs it").toMatch(/^tests\/(lab|runbook|vm)\/[^/]+\.test\.ts$/);
+        expect(file, "make runs it").toMatch(/^tests\/((lab|runbook|vm)\/[^/]+\.test|platforms\/[^/]+)\.ts$/);
         // It may be the beginning of a table's row.
         expect(spoken(read(file)), `${file} has no test "${name}"`).toContain(name);
       }
