@@ -30,6 +30,26 @@ export function outcomeOf(code: number, output: string): Copied {
   };
 }
 
+/**
+ * Whether it gave up a layer at once, where Docker's client asks again whatever the reason: a body that ends early, or a
+ * connection that is reset before its first request was written, at which it has been seen to give up.
+ */
+export const gaveUpLayer = ({ ok, retries, error = "" }: Copied): boolean =>
+  !ok && retries === 0 && /(reading|writing) blob .*(connection reset by peer|unexpected EOF)/.test(error);
+
+/** As Docker's client would, a copy that gave up a layer is begun again, after 1, 2 and 4 seconds. */
+export async function asDocker(copy: () => Promise<Copied>, secondMs = 1000): Promise<Copied> {
+  let copied = await copy();
+  let { error } = copied;
+  let more = 0;
+  for (; more < RETRIES && gaveUpLayer(copied); more++) {
+    await new Promise((resolve) => setTimeout(resolve, 2 ** more * secondMs));
+    copied = await copy();
+    error = copied.error ?? error;
+  }
+  return { ...copied, retries: copied.retries + more, ...(error === undefined ? {} : { error }) };
+}
+
 /** What `skopeo list-tags` prints. */
 export const tagsIn = (printed: string): readonly string[] =>
   (JSON.parse(printed) as { readonly Tags?: readonly string[] }).Tags ?? [];
@@ -77,10 +97,12 @@ export class Skopeo {
       : listed;
   }
 
-  private async copy(client: Host, args: readonly string[], known?: string): Promise<Copied> {
+  private copy(client: Host, args: readonly string[], known?: string): Promise<Copied> {
     const flags = ["--quiet", "--preserve-digests"];
-    const { ok, retries, error } = await this.run(client, ["copy", ...flags, ...args], known);
-    return { ok, retries, ...(error === undefined ? {} : { error }) };
+    return asDocker(async () => {
+      const { ok, retries, error } = await this.run(client, ["copy", ...flags, ...args], known);
+      return { ok, retries, ...(error === undefined ? {} : { error }) };
+    });
   }
 
   private async run(

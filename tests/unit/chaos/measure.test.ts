@@ -16,7 +16,7 @@ import {
   slowestFirstByte,
   wasElsewhere,
 } from "../../chaos/measure";
-import { outcomeOf } from "../../chaos/skopeo";
+import { asDocker, outcomeOf, type Copied } from "../../chaos/skopeo";
 import { holdersOf, nextLook, showsAddress, showsOf } from "../../chaos/vip";
 
 const probe = (at: number, firstByteMs: number, status = 200): Probe => ({
@@ -152,6 +152,29 @@ test("an address counts on a link that others can see", () => {
   expect(showsAddress(shown("UP", []))).toBe(false);
   expect(showsAddress("[]")).toBe(false);
   expect(showsAddress("")).toBe(false);
+});
+
+test("a layer that skopeo gives up at once is asked for again, as Docker's client does, and nothing else", async () => {
+  const fatal = (error: string): Copied => outcomeOf(1, `time="x" level=fatal msg="${error}"\n`);
+  const reset =
+    'reading blob sha256:ab: Get \\"https://r/v2/\\": write tcp a->b: write: connection reset by peer';
+  const tries = async (...answers: readonly Copied[]): Promise<[Copied, number]> => {
+    let asked = 0;
+    const copied = await asDocker(() => Promise.resolve(answers[asked++] ?? answers[answers.length - 1]!), 1);
+    return [copied, asked];
+  };
+  const done = outcomeOf(0, "");
+  const [soon, twice] = await tries(fatal(reset), done);
+  expect([soon.ok, soon.retries, twice]).toEqual([true, 1, 2]);
+  expect(soon.error).toContain("connection reset");
+  const [never, often] = await tries(fatal(reset));
+  expect([never.ok, never.retries, often]).toEqual([false, 3, 4]);
+  expect(await tries(done)).toEqual([done, 1]);
+  const refused = fatal("reading manifest t: unauthorized");
+  expect(await tries(refused)).toEqual([refused, 1]);
+  // It has tried again itself.
+  const tired = { ...fatal(reset), retries: 3 };
+  expect(await tries(tired)).toEqual([tired, 1]);
 });
 
 test("what skopeo tried again is a failure before its retries, and none after them", () => {
