@@ -34,7 +34,7 @@ export function outcomeOf(code: number, output: string): Copied {
  * Whether it gave up a layer at once, where Docker's client asks again whatever the reason: a body that ends early, or a
  * connection that is reset before its first request was written, at which it has been seen to give up.
  */
-export const gaveUpLayer = ({ ok, retries, error = "" }: Copied): boolean =>
+const gaveUpLayer = ({ ok, retries, error = "" }: Copied): boolean =>
   !ok && retries === 0 && /(reading|writing) blob .*(connection reset by peer|unexpected EOF)/.test(error);
 
 /** As Docker's client would, a copy that gave up a layer is begun again, after 1, 2 and 4 seconds. */
@@ -47,7 +47,8 @@ export async function asDocker(copy: () => Promise<Copied>, secondMs = 1000): Pr
     copied = await copy();
     error = copied.error ?? error;
   }
-  return { ...copied, retries: copied.retries + more, ...(error === undefined ? {} : { error }) };
+  const { ok, retries } = copied;
+  return { ok, retries: retries + more, ...(error === undefined ? {} : { error }) };
 }
 
 /** What `skopeo list-tags` prints. */
@@ -99,10 +100,7 @@ export class Skopeo {
 
   private copy(client: Host, args: readonly string[], known?: string): Promise<Copied> {
     const flags = ["--quiet", "--preserve-digests"];
-    return asDocker(async () => {
-      const { ok, retries, error } = await this.run(client, ["copy", ...flags, ...args], known);
-      return { ok, retries, ...(error === undefined ? {} : { error }) };
-    });
+    return asDocker(() => this.run(client, ["copy", ...flags, ...args], known));
   }
 
   private async run(

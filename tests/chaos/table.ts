@@ -265,9 +265,10 @@ export function page(found: Page): string {
 
 const INTRODUCTION = `Written by \`make chaos\`, which hurts the nodes of a lab one at a time while clients push and pull. Two clients run
 \`skopeo\` through the VIP, two copies at once each, a quarter of them pushes, layers of 4 KiB to 64 MiB; it tries again three times by
-itself, and is begun again where it gives up a layer at once that Docker's client would ask for again. Every fourth pull is by tag, after a list of its repository's tags. Once 192 MiB were acknowledged, the load's own new images are
-small, and every second push is a former large one to another repository: its layers are sent again, and stored once. After 250 acknowledged
-pushes all four pause for longer, and go on together when a fault begins, and once it has lasted for three seconds.
+itself, and is begun again where it gives up a layer at once that Docker's client would ask for again. Every fourth pull is by tag, after a
+list of its repository's tags. Once 192 MiB were acknowledged, the load's own new images are small, and every second push is a former large
+one to another repository: its layers are sent again, and stored once. After 250 acknowledged pushes all four pause for longer, and go on
+together when a fault begins, and once it has lasted for three seconds.
 
 Besides, every row pushes large layers that nobody has seen before, which each of MinIO's drives keeps its part of in a file of its own: one
 of 2 to 8 MiB that is acknowledged just before the fault, one of 16 to 64 MiB that is under way as it begins, and one of 2 to 8 MiB from 3 s

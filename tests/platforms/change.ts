@@ -38,17 +38,19 @@ function changesOfServices(lab: () => TestLab): void {
         config.setIn(["config", "moorage:images", "registry"], { archive });
       });
       all = names(await lab().plan());
-      const registries = lab().nodes.map(({ name }) => `registry-${name}`);
-      expect(all).toEqual(
-        expect.arrayContaining(["nginx", "nginx-config", "registry-user-added", ...registries]),
-      );
-      const those = [
-        /^(nginx|acceptance)/,
-        /^registry-(user-added|previous-passwords|order|coreos\d(-converged)?)$/,
-        // The nodes get the image; none may be installed anew meanwhile.
-        /^(coreos\d-images|fleet-preflight)$/,
+      const ofEach = lab().nodes.flatMap(({ name }) => [
+        `${name}-images`,
+        `registry-${name}`,
+        `registry-${name}-converged`,
+      ]);
+      const ofNginx = [
+        "nginx",
+        ...["config", "converged", "previous-users", "rights", "users"].map((part) => `nginx-${part}`),
       ];
-      expect(all.filter((name) => !those.some((one) => one.test(name)))).toEqual([]);
+      const ofRegistry = ["registry-order", "registry-previous-passwords", "registry-user-added"];
+      // The nodes get the image; none may be installed anew meanwhile.
+      const proof = ["acceptance-checks", "acceptance-sweep", "fleet-preflight"];
+      expect(all).toEqual([...ofEach, ...ofNginx, ...ofRegistry, ...proof].sort());
     });
 
     test("is made by one update, and nothing else, and no container of another service is another one then", async () => {

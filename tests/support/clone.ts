@@ -6,7 +6,7 @@ import { checkout } from "../../lab/instance";
 
 /**
  * Copies the repository's files as they are now into a new folder, with what installing its packages makes there and nothing
- * else: the same that was made here, which npm would take the better part of a minute for.
+ * else: the same that was made here, which npm and the compiler would take some 40 s of a processor for.
  */
 export async function freshClone(): Promise<string> {
   const folder = await copyOfFiles();

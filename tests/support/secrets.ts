@@ -105,7 +105,7 @@ export function logsOf(lab: Asked, host: string): Promise<string> {
   );
 }
 
-/** At all processes: those of a lab are some hundreds, and each look at them takes 5 ms of a processor. */
+/** At all processes: those of a lab are some hundreds, and each look at them takes 10 ms of a processor. */
 const LOOK_EVERY_MS = 250;
 /** At a new process: most are over before the next look at all of them. */
 const LOOK_AT_NEW_EVERY_MS = 1;
