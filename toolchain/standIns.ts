@@ -72,8 +72,10 @@ function writeBundle({ checkout }: Setting, name: string, file: string): void {
     [...options, `--outfile=${file}`],
     { cwd: path.join(checkout, "lab/plugins"), input: source, encoding: "utf8" },
   );
-  if (status !== 0)
-    throw new ToolError(`the stand-in for ${name} cannot be bundled: ${error?.message ?? lastWords(stderr)}`);
+  if (status === 0) return;
+  // One that ends before it read its input has an error of its own, which says less than its words do.
+  const reason = status === null && error ? error.message : lastWords(stderr);
+  throw new ToolError(`the stand-in for ${name} cannot be bundled: ${reason}`);
 }
 
 function keyOf({ checkout }: Setting): string {

@@ -170,9 +170,16 @@ describe("plugins", () => {
 
     it("are not begun with where they cannot be bundled, and the bundler says why", async () => {
       standInsFor("random", "tls");
-      world.write("node_modules/.bin/esbuild", "#!/bin/sh\necho 'main.ts: no such thing' >&2; exit 1\n");
-      expect(await message(ensurePlugins(world.setting, cli()))).toBe(
-        "the stand-in for random cannot be bundled: main.ts: no such thing",
+      const why = async () =>
+        (await message(ensurePlugins(world.setting, cli()))).replace(world.checkout, "");
+      const bundler = world.write("node_modules/.bin/esbuild", "");
+      fs.writeFileSync(bundler, "#!/bin/sh\ncat >/dev/null; echo 'main.ts: no such thing' >&2; exit 1\n");
+      expect(await why()).toBe("the stand-in for random cannot be bundled: main.ts: no such thing");
+      fs.writeFileSync(bundler, "#!/bin/sh\nexec <&-; echo 'main.ts: no such thing' >&2; exit 1\n");
+      expect(await why()).toBe("the stand-in for random cannot be bundled: main.ts: no such thing");
+      fs.rmSync(bundler);
+      expect(await why()).toBe(
+        "the stand-in for random cannot be bundled: spawnSync /node_modules/.bin/esbuild ENOENT",
       );
     });
 
