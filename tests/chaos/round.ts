@@ -50,6 +50,8 @@ const LARGE_PAUSE_MS = 2000;
 const REFUSAL_MS = 5000;
 /** How long it may take until somebody has the VIP, and Swarm a leader. */
 const CAST_MS = 30_000;
+/** From when on an answer is told of by itself: half of what most rows allow. */
+const LATE_MS = 500;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
 
@@ -156,6 +158,16 @@ function silences(probes: readonly Probe[], from: number, to: number, zero: numb
   });
 }
 
+/** Answers that came late, though within the prober's patience. */
+function delays(probes: readonly Probe[], from: number, to: number, zero: number): string[] {
+  return probes
+    .filter(({ at, status, firstByteMs }) => at > from && at <= to && status === 200 && firstByteMs > LATE_MS)
+    .map(({ path, at, firstByteMs }) => {
+      const [asked, waited] = [at - zero, firstByteMs].map((ms) => (ms / 1000).toFixed(1));
+      return `${path.slice(0, 30)}: first byte after ${waited} s, asked ${asked} s after the fault`;
+    });
+}
+
 /** Who is what, once Swarm's leader has not got the VIP where the step wants that. */
 async function castFor(stage: Stage, step: Step): Promise<Cast> {
   const cast = await castOf(stage);
@@ -233,7 +245,8 @@ function tell(stage: Stage, { from, to }: Span): readonly Outcome[] {
     stage.say(
       `    ${kind} from ${client} ${((begun - from) / 1000).toFixed(1)} s: ${ok ? "again" : "failed"}: ${error}`,
     );
-  for (const line of silences(stage.probes, from + GRACE_MS, to, from)) stage.say(`    ${line}`);
+  for (const told of [silences, delays])
+    for (const line of told(stage.probes, from + GRACE_MS, to, from)) stage.say(`    ${line}`);
   return failed;
 }
 

@@ -61,18 +61,28 @@ export function headersAndErrors(): string {
   );
 }
 
+/** Where a request goes that no registry has answered. */
+export interface WithoutAnswer {
+  /** Its upstream has nobody to try any more (502). */
+  readonly nobody: string;
+  /** The last that was tried did not answer in time (504). */
+  readonly silent: string;
+}
+
 /**
  * Where nginx's own errors go. A location that names one has to name them all.
  *
- * @param noServer where a request goes whose upstream has nobody to try any more (502); to `@unavailable` otherwise
+ * @param without to `@unavailable` by default
  */
-export function errorPages(noServer?: string): string[] {
+export function errorPages(without?: WithoutAnswer): string[] {
   const more: Record<number, string> = {
     400: "400 414 494 495 496 497",
-    502: noServer === undefined ? "502 503 504" : "503 504",
+    502: without === undefined ? "502 503 504" : "503",
   };
   return [
-    ...(noServer === undefined ? [] : [`error_page 502 = ${noServer};`]),
+    ...(without === undefined
+      ? []
+      : [`error_page 502 = ${without.nobody};`, `error_page 504 = ${without.silent};`]),
     ...errors.map(
       ([status, name, , , as]) => `error_page ${more[status] ?? status} ${as ? `=${as} ` : ""}${name};`,
     ),

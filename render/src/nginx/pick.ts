@@ -6,7 +6,7 @@ import type { RegistryBackend, Settings } from "./args";
 /** Name of the script beside the one of users and rights. */
 export const pickScriptName = "pick.js";
 
-/** How many others an upstream has besides the registry that was picked: as many as are tried, and one. */
+/** How many others an upstream has besides the registry that was picked: as many as are tried. */
 const others = 3;
 
 /**
@@ -70,6 +70,8 @@ export function upstreams({ registries }: Settings): string {
     "# What nobody has looked at for a while is not known.",
     "js_shared_dict_zone zone=registries:64k timeout=5s type=number;",
     "js_set $registry pick.registry;",
+    "# A variable keeps its value for a request: this one is for what is known when that is asked again.",
+    "js_set $registry_again pick.registry;",
     "# One replica for all of a repository, since each has a cache of its own; others take over when it is gone.",
     ...registries.flatMap((_, first) => upstream(registries, first)),
   );

@@ -1,6 +1,6 @@
 /** From a request to a registry: password, rights, and what each kind of request needs. */
 import { lines, word } from "../text";
-import { errorPages } from "./answers";
+import { errorPages, type WithoutAnswer } from "./answers";
 import type { Settings } from "./args";
 import { withinLimits } from "./limits";
 
@@ -29,6 +29,15 @@ export function rights(args: Settings): string {
     'map "$request_method:$http_content_length" $upload_repeated {',
     "    default unavailable;",
     "    POST:0 again;",
+    "}",
+    "# Nobody that was asked has taken the connection, or seen anything of the request.",
+    "map $upstream_connect_time $unseen {",
+    "    default unavailable;",
+    '    "~^[-, :]+$" again;',
+    "}",
+    "map $upload_repeated $upload_unseen {",
+    "    default unavailable;",
+    "    again $unseen;",
     "}",
   );
 }
@@ -80,8 +89,8 @@ export function entry(args: Settings): string {
 export function towardsRegistries(): string {
   return lines(
     "proxy_http_version 1.1;",
-    "# A kept connection to a host that is gone would be silent until the read timeout; a new one fails in less than a",
-    "# second, so that even one that is asked again when its address has just come up anew costs less than two.",
+    "# A kept connection to a host that is gone would be silent until the read timeout. A new one fails so soon that of four",
+    "# registries one that is there is asked within two seconds: on a node that is cut off, and on one that was a moment ago.",
     "proxy_set_header Connection close;",
     "proxy_set_header Host $http_host;",
     "proxy_set_header Authorization '';",
@@ -89,9 +98,9 @@ export function towardsRegistries(): string {
     "proxy_set_header X-Forwarded-For $remote_addr;",
     "proxy_set_header X-Forwarded-Proto $scheme;",
     "proxy_socket_keepalive on;",
-    "proxy_connect_timeout 700ms;",
+    "proxy_connect_timeout 400ms;",
     "proxy_next_upstream error timeout http_500 http_502 http_503 http_504;",
-    "proxy_next_upstream_tries 3;",
+    "proxy_next_upstream_tries 4;",
     "proxy_read_timeout 15s;",
   );
 }
@@ -103,14 +112,14 @@ export function towardsRegistries(): string {
 export function routes(args: Settings): string {
   const body = (largest: string): string => `client_max_body_size ${largest};`;
   return [
-    route("api", "@again", body(bodies.none)),
+    route("api", repeatable, body(bodies.none)),
     // Small, and the same when repeated: held here, a manifest can go to a second registry when the first dies.
-    route("manifest", "@again", body(bodies.manifest), "client_body_buffer_size 128k;"),
-    route("blob", "@again", body(bodies.none), "proxy_buffering off;", layersWithin),
+    route("manifest", repeatable, body(bodies.manifest), "client_body_buffer_size 128k;"),
+    route("blob", repeatable, body(bodies.none), "proxy_buffering off;", layersWithin),
     // The end of an upload copies the layer inside the store, and is answered after that.
     route(
       "upload",
-      "@$upload_repeated",
+      { nobody: "@$upload_repeated", silent: "@$upload_unseen" },
       body(largestLayer(args)),
       "proxy_request_buffering off;",
       "proxy_buffering off;",
@@ -121,14 +130,17 @@ export function routes(args: Settings): string {
   ].join("");
 }
 
+/** What can be asked again as it is. */
+const repeatable: WithoutAnswer = { nobody: "@again", silent: "@$unseen" };
+
 const layersWithin = "proxy_read_timeout 60s;";
 
-function route(name: string, noServer: string, ...directives: string[]): string {
+function route(name: string, without: WithoutAnswer, ...directives: string[]): string {
   const all = [
     "proxy_pass http://$registry;",
     ...directives,
     "recursive_error_pages on;",
-    ...errorPages(noServer),
+    ...errorPages(without),
   ];
   return location(name, all);
 }
@@ -137,9 +149,10 @@ function route(name: string, noServer: string, ...directives: string[]): string 
 function again(): string {
   return lines(
     "# An upstream whose names were resolved anew while a request was on its way takes that request nowhere else:",
-    "# nginx finds no live server in it. From the start again, it goes to those that are there now.",
+    "# nginx finds no live server in it. From the start again, it goes to those that are there now. So does one for which all",
+    "# were silent: of more registries than are tried, looks know by then which are there.",
     location("again", [
-      "proxy_pass http://$registry;",
+      "proxy_pass http://$registry_again;",
       "proxy_buffering off;",
       layersWithin,
       ...errorPages(),

@@ -21,7 +21,7 @@ beforeAll(async () => {
   const registries = ["moving", "other"].map((name) => ({ name: `registry-${name}`, port: 25000 }));
   const patient = {
     // Long enough that names are asked for anew while a request waits, on a machine that is busy, too.
-    "proxy_connect_timeout 700ms;": "proxy_connect_timeout 3s;",
+    "proxy_connect_timeout 400ms;": "proxy_connect_timeout 3s;",
     // As between two looks: after one nobody would ask it.
     "js_periodic pick.look interval=1200ms;": "",
   };
