@@ -8,6 +8,8 @@ import { mayWarn, needsPublished, StandInsBeside } from "../support/standIns";
 import { TestLab } from "../support/testLab";
 import { hasCloudinit } from "../support/validators";
 import { changes } from "./change";
+import { network } from "./network";
+import { vip } from "./vip";
 
 describe("platform metal", () => {
   const standIns = new StandInsBeside();
@@ -48,6 +50,8 @@ describe("platform metal", () => {
   });
 
   changes(() => lab);
+  network(() => lab);
+  vip(() => lab);
 
   test("a node that must be reinstalled stays in service until its live installer is booted with what the program prints for it, and comes back by an update", async () => {
     const [node, survivor] = ["coreos4", "coreos2"];
