@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { nodeNetwork, type Connection, type NodeNetworkInputs } from "@moorage/hosts";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Connection, NodeNetworkInputs } from "../../hosts/src/contract";
+import { nodeNetwork } from "../../hosts/src/node-network";
 import { must } from "../../lab/exec";
 import { off, on } from "../../lab/lab";
 import { accessTo } from "../../lab/ssh";
+import { newUpdate } from "../support/newUpdate";
 import { expectInService } from "../support/service";
 import { eventually, type TestLab } from "../support/testLab";
 
@@ -102,42 +104,46 @@ function furtherInterface(lab: () => TestLab): void {
 }
 
 function tries(lab: () => TestLab): void {
-  test("a network that SSH does not come back through is taken back by the host itself", async () => {
-    const former = await networkOf(lab());
-    const { update } = await cutOff(lab(), 10);
-    expect(await update).toMatch(
-      /client2: went back by itself to its former network: with the new one, SSH did not return at \S+ within 10 s/,
-    );
-    await expectNetwork(lab(), former);
-  });
+  describe("a network that is tried", () => {
+    beforeEach(newUpdate);
 
-  test("power that is lost while a network is tried brings the former one back, too", async () => {
-    const former = await networkOf(lab());
-    const { update } = await cutOff(lab(), 600);
-    await off(lab().instance, lab().host(outside));
-    await on(lab().instance, lab().host(outside));
-    expect(await update).toMatch(/client2: went back by itself to its former network/);
-    await expectNetwork(lab(), former);
-  });
-
-  test("another gateway that leads back to whoever updates is tried by the host, and kept", async () => {
-    const [{ netns }, gateway] = [lab().instance, "10.0.2.9"];
-    const former = await networkOf(lab());
-    const next = former.replace(/^Gateway=.*$/m, `Gateway=${gateway}`);
-    expect(next).not.toBe(former);
-    const boot = () => lab().mustRoot(outside, "cat /proc/sys/kernel/random/boot_id");
-    const booted = await boot();
-    await must("ip", ["-n", netns, "address", "add", `${gateway}/24`, "dev", "br0"]);
-    try {
-      await nodeNetwork.update("", inputs(lab(), former, 15), inputs(lab(), next, 15));
-      expect(await lab().mustRoot(outside, "ip route show default")).toMatch(/^default via 10\.0\.2\.9 /);
-      await expectNetwork(lab(), next);
-      await nodeNetwork.update("", inputs(lab(), next, 15), inputs(lab(), former, 15));
+    test("a network that SSH does not come back through is taken back by the host itself", async () => {
+      const former = await networkOf(lab());
+      const { update } = await cutOff(lab(), 10);
+      expect(await update).toMatch(
+        /client2: went back by itself to its former network: with the new one, SSH did not return at \S+ within 10 s/,
+      );
       await expectNetwork(lab(), former);
-      expect(await boot()).toBe(booted);
-    } finally {
-      await must("ip", ["-n", netns, "address", "delete", `${gateway}/24`, "dev", "br0"]);
-    }
+    });
+
+    test("power that is lost while a network is tried brings the former one back, too", async () => {
+      const former = await networkOf(lab());
+      const { update } = await cutOff(lab(), 600);
+      await off(lab().instance, lab().host(outside));
+      await on(lab().instance, lab().host(outside));
+      expect(await update).toMatch(/client2: went back by itself to its former network/);
+      await expectNetwork(lab(), former);
+    });
+
+    test("another gateway that leads back to whoever updates is tried by the host, and kept", async () => {
+      const [{ netns }, gateway] = [lab().instance, "10.0.2.9"];
+      const former = await networkOf(lab());
+      const next = former.replace(/^Gateway=.*$/m, `Gateway=${gateway}`);
+      expect(next).not.toBe(former);
+      const boot = () => lab().mustRoot(outside, "cat /proc/sys/kernel/random/boot_id");
+      const booted = await boot();
+      await must("ip", ["-n", netns, "address", "add", `${gateway}/24`, "dev", "br0"]);
+      try {
+        await nodeNetwork.update("", inputs(lab(), former, 15), inputs(lab(), next, 15));
+        expect(await lab().mustRoot(outside, "ip route show default")).toMatch(/^default via 10\.0\.2\.9 /);
+        await expectNetwork(lab(), next);
+        await nodeNetwork.update("", inputs(lab(), next, 15), inputs(lab(), former, 15));
+        await expectNetwork(lab(), former);
+        expect(await boot()).toBe(booted);
+      } finally {
+        await must("ip", ["-n", netns, "address", "delete", `${gateway}/24`, "dev", "br0"]);
+      }
+    });
   });
 }
 

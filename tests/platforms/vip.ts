@@ -1,10 +1,12 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { nodeFiles, type NodeFilesInputs } from "@moorage/hosts";
+import type { NodeFilesInputs } from "../../hosts/src/contract";
+import { nodeFiles } from "../../hosts/src/node-files";
 import { faults, type Place } from "../../lab/faults";
 import type { RegistryAccess } from "../../lab/journey/push";
 import { accessTo } from "../../lab/ssh";
 import { secondsOfTwo } from "../chaos/measure";
 import { holdersOf, VipWatch } from "../chaos/vip";
+import { newUpdate } from "../support/newUpdate";
 import { ask, eventually, type TestLab } from "../support/testLab";
 
 const place = (lab: TestLab, node: string): Place => ({ instance: lab.instance, host: lab.host(node) });
@@ -114,6 +116,7 @@ function settings(lab: () => TestLab): void {
       });
     });
     beforeEach(async () => {
+      newUpdate();
       watch = await VipWatch.begin(lab().instance);
       return () => watch.stop();
     });
