@@ -51,6 +51,9 @@ export function minioEnvironment(args: MinioEnvironmentArgs): Record<string, str
     MINIO_UPDATE: "off",
     // Ten minutes by default, and while it is set the kernel's own limit counts for nothing.
     MINIO_CONN_USER_TIMEOUT: "0s",
+    // A container that is made anew has another address. Members ask for it each half a minute in containers, and would be
+    // without that member until then.
+    MINIO_DNS_CACHE_TTL: "2s",
   };
 }
 
