@@ -50,7 +50,7 @@ const LARGE_PAUSE_MS = 2000;
 const REFUSAL_MS = 5000;
 /** How long it may take until somebody has the VIP, and Swarm a leader. */
 const CAST_MS = 30_000;
-/** From when on an answer is told of by itself: half of what most rows allow. */
+/** From when on an answer is told of by itself: a quarter of what a row of one node allows. */
 const LATE_MS = 500;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));

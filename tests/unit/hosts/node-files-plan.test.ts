@@ -6,7 +6,7 @@ import { installation } from "../../../hosts/src/installation";
 import { nodeFiles } from "../../../hosts/src/node-files";
 import { plannedFor } from "../../../hosts/src/node-files/plan";
 import { nodeNetwork } from "../../../hosts/src/node-network";
-import { row } from "../../../hosts/src/swarm/turn";
+import { newUpdate } from "../../support/newUpdate";
 import { canSandbox, Sandbox } from "./support/sandbox";
 import { logged } from "./support/stop";
 
@@ -154,7 +154,7 @@ describe.skipIf(!canSandbox)("what a preview says", () => {
   ];
 
   it("is what the update does, change by change", async () => {
-    row.stoppedBy = undefined;
+    newUpdate();
     const sandbox = await Sandbox.start();
     for (const sign of ["exists", "active", "enabled"]) sandbox.write(`units/clock.service.${sign}`, "");
     const inputs = (files: Record<string, ManagedFile>, units: NodeFilesInputs["units"]) => ({

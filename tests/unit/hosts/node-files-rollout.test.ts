@@ -5,6 +5,7 @@ import { disruptionLock } from "../../../hosts/src/locks";
 import { nodeFiles } from "../../../hosts/src/node-files";
 import { outOfService } from "../../../hosts/src/swarm/out-of-service";
 import { row } from "../../../hosts/src/swarm/turn";
+import { newUpdate } from "../../support/newUpdate";
 import {
   agreeing,
   dropInPath,
@@ -25,10 +26,7 @@ import { logged } from "./support/stop";
 
 const reload = "reload-or-restart paint.service";
 
-beforeEach(() => {
-  row.stoppedBy = undefined;
-  row.reason = undefined;
-});
+beforeEach(newUpdate);
 
 describe.skipIf(!canSandbox)("a part that is changed", () => {
   it("starts and restarts units on one node after the other, and drains none", async () => {
@@ -106,7 +104,7 @@ describe.skipIf(!canSandbox)("a part that is changed", () => {
 
   it("stops the row for a new unit, too, which is taken away again, and for one that ends after it has started", async () => {
     for (const words of ["broken", "dies"]) {
-      row.stoppedBy = undefined;
+      newUpdate();
       const all = await hosts("a", "b");
       const state = await made(all, (engine) => part(engine, "blue", { units: {} }));
       const ends = await updated(all, state, (engine) => part(engine, words));
@@ -168,7 +166,7 @@ describe.skipIf(!canSandbox)("a part that is changed", () => {
     expect(logged.join("\n")).toMatch(/^warning: a: base: what it had before does not work either: /m);
     expect(row).toEqual({ stoppedBy: "a", reason: "could not be changed" });
     // Tried again, there is nothing to go back to.
-    row.stoppedBy = undefined;
+    newUpdate();
     logged.length = 0;
     await expect(nodeFiles.update("", before, before)).rejects.toThrow(/^a: applying changed files/);
     expect(logged.join("\n")).not.toContain("going back");
@@ -253,7 +251,7 @@ describe.skipIf(!canSandbox)("a part with what nodes have to agree on", () => {
       expect([sandbox.read("etc/agreed"), sandbox.read("etc/rules")]).toEqual(["2", "blue"]);
       expect(sandbox.told().slice(0, 2)).toEqual(name === first ? [reload, reload] : [reload]);
     }
-    row.stoppedBy = undefined;
+    newUpdate();
     await updated(all, agreeing("blue", "2"), agreeing("red", "2"));
     for (const { sandbox } of all) expect(sandbox.read("etc/rules")).toBe("red");
   }, 60_000);
@@ -370,7 +368,7 @@ describe.skipIf(!canSandbox)("a part that restarts Docker", () => {
     const [, b] = all;
     const cut = outOfService(b.connection, cluster, () => Promise.reject(new Error("cut off")));
     await expect(cut).rejects.toThrow("cut off");
-    row.stoppedBy = undefined;
+    newUpdate();
     const another = await disruptionLock.acquire();
     const dropIns = { "10-proxy.conf": "[Service]\n" };
     const done = nodeFiles.update("", state(b), withDropIn(b, dropIns, "red"));
@@ -387,7 +385,7 @@ describe.skipIf(!canSandbox)("a part that restarts Docker", () => {
     const [, , c] = all;
     const cut = outOfService(c.connection, cluster, () => Promise.reject(new Error("cut off")));
     await expect(cut).rejects.toThrow("cut off");
-    row.stoppedBy = undefined;
+    newUpdate();
     c.docker.down = true;
     const changing = nodeFiles.update("", state(c), withDropIn(c, {}));
     await expect.poll(() => c.sandbox.read(dropInPath), { timeout: 10_000 }).toBeUndefined();

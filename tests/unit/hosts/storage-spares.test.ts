@@ -5,7 +5,7 @@ import { storageSpares } from "../../../hosts/src/storage/spare";
 import { storageTurn } from "../../../hosts/src/storage/turn";
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { outOfService } from "../../../hosts/src/swarm/out-of-service";
-import { row } from "../../../hosts/src/swarm/turn";
+import { newUpdate } from "../../support/newUpdate";
 import { sleep } from "../../../hosts/src/time";
 import { frame } from "./support/fake-docker";
 import { canSandbox } from "./support/sandbox";
@@ -59,7 +59,7 @@ const limit = "cannot do without a drive, for (600|5\\d\\d) s now: it needs ever
 
 /** Three managers with MinIO on each. */
 async function whole() {
-  row.stoppedBy = undefined;
+  newUpdate();
   const all = (await engines("a", "b", "c")) as [Engine, Engine, Engine];
   for (const engine of all) await swarmMember.create(memberInputs(engine, all));
   const managers = all.map(({ connection }) => connection);

@@ -3,6 +3,7 @@ import { installation } from "../../../hosts/src/installation";
 import { filesIn, leavingIn } from "../../../hosts/src/installation/changed";
 import { tryScript } from "../../../hosts/src/installation/trial-scripts";
 import { row } from "../../../hosts/src/swarm/turn";
+import { newUpdate } from "../../support/newUpdate";
 import { CloudNode, stored } from "./support/cloudNode";
 import { canSandbox } from "./support/sandbox";
 import { logged } from "./support/stop";
@@ -70,7 +71,7 @@ function expectFormer({ host }: CloudNode): void {
 }
 
 describe.skipIf(!canSandbox)("another cloud-config on trial", () => {
-  beforeEach(() => void Object.assign(row, { stoppedBy: undefined, reason: undefined }));
+  beforeEach(newUpdate);
 
   it("is taken back by the node where SSH does not return; the update says so, and the next one goes on", async () => {
     const node = await installedNode();
@@ -91,7 +92,7 @@ describe.skipIf(!canSandbox)("another cloud-config on trial", () => {
     expect(row).toEqual({ stoppedBy: "swarm-1", reason: "went back to its former user data" });
     node.expectNothingLeft();
 
-    row.stoppedBy = undefined;
+    newUpdate();
     const outs = await installation.update("swarm-1", node.state, node.with(works));
     expect(outs).toMatchObject({ installHash: "hash-2", firstBootId: "installed" });
     expect(node.host.read(stored)).toBe(works);
