@@ -284,23 +284,33 @@ describe("the quorum is back", () => {
   });
 });
 
-describe("requests are not held up", () => {
+// A machine that stands still for a second looks the same for once; who is held up is so each time.
+describe("requests are not held up", { retry: 2 }, () => {
+  /** Statuses of requests that did not pass, for which no machine is an excuse. */
+  const refused: number[] = [];
   afterEach(async () => {
     sayingAll(200, ...members);
     for (const balancer of balancers) balancer.freeze(false);
     await sleep(3000);
   });
+  afterAll(() => expect(refused).toEqual([]));
 
-  /** Every push and pull of some seconds passes, the slowest within 1.5 s. */
+  /** Milliseconds until a request has passed. */
+  async function taken(ask: () => Promise<Answer>): Promise<number> {
+    const since = Date.now();
+    const { status } = await ask();
+    if (status !== 200) refused.push(status);
+    expect(status).toBe(200);
+    return Date.now() - since;
+  }
+
+  /** Every push and pull of some seconds passes, the slowest 1.5 s after a request that nobody asks the store for. */
   async function passing(seconds: number): Promise<void> {
     const since = Date.now();
     let slowest = 0;
     while (Date.now() - since < seconds * 1000) {
-      for (const ask of [push, pull]) {
-        const asked = Date.now();
-        expect((await ask()).status).toBe(200);
-        slowest = Math.max(slowest, Date.now() - asked);
-      }
+      const [base, ...others] = await Promise.all([() => asked("GET", "/v2/"), push, pull].map(taken));
+      slowest = Math.max(slowest, ...others.map((one) => one - (base ?? 0)));
       await sleep(50);
     }
     expect(slowest).toBeLessThan(1500);
