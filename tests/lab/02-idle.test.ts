@@ -80,10 +80,6 @@ describe("nothing was changed", () => {
   test("so a refresh finds nothing", async () => {
     expectUnchanged(await lab.refresh());
   });
-
-  test("so a preview plans nothing", async () => {
-    expect(await lab.plan()).toEqual([]);
-  });
 });
 
 describe("what make lab says at last", () => {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Document } from "yaml";
 import { changedHostKey, dockerStopped, type Fault, fullDisk, hanging, wrongKey } from "../support/faults";
 import { ended, errorsOf } from "../support/output";
+import { expectUnchanged } from "../support/service";
 import { TestLab } from "../support/testLab";
 
 const node = "coreos4";
@@ -222,8 +223,5 @@ describe("mistakes in the configuration", () => {
 
 test("with all that taken back, the lab is as it was", async () => {
   await lab.mustUp();
-  expect(await lab.plan()).toEqual([]);
-  const { code, output } = await lab.refresh();
-  expect(code, output).toBe(0);
-  expect(output).not.toMatch(/updated|deleted|warning/);
+  expectUnchanged(await lab.refresh());
 });

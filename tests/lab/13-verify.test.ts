@@ -37,7 +37,6 @@ describe("a stack that runs", () => {
       "registry",
     ]);
     expect(await keys()).toBe(before);
-    expect(await lab.plan()).toEqual([]);
   });
 
   test("is told in lines, without anything secret", async () => {
