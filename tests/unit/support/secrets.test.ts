@@ -63,9 +63,10 @@ test("a new process is looked at several times, as it is its parent's copy at fi
 
 test("command lines of processes that are over when the work is are written down", async () => {
   const [, lines] = await commandLinesDuring(() =>
-    must("sh", ["-c", "for at in 1 2 3; do sleep 0.30$at; done"]),
+    // Long enough for a machine that stands still for a second.
+    must("sh", ["-c", "for at in 1 2 3; do sleep 3.00$at & done; wait"]),
   );
   expect(lines.map((line) => line.trim())).toEqual(
-    expect.arrayContaining(["sleep 0.301", "sleep 0.302", "sleep 0.303"]),
+    expect.arrayContaining(["sleep 3.001", "sleep 3.002", "sleep 3.003"]),
   );
 });
