@@ -12,9 +12,9 @@ export function balancers(args: Settings): string {
     "upstream balancers {",
     "    # For some hundreds of them.",
     "    zone balancers 1m;",
+    "    # A refusal counts as a failure, too, and of those that have failed nobody is left who could refuse again.",
     ...args.balancers.map(
-      ({ name, port }) =>
-        `    server ${word(name, "balancer's name")}:${port} resolve max_fails=1 fail_timeout=2s;`,
+      ({ name, port }) => `    server ${word(name, "balancer's name")}:${port} resolve max_fails=0;`,
     ),
     "}",
     `proxy_cache_path ${args.run}/quorum keys_zone=quorum:64k max_size=1m inactive=1m use_temp_path=off;`,
@@ -28,8 +28,9 @@ export function balancers(args: Settings): string {
 }
 
 /**
- * The first balancer that reaches a member is believed, and its 503 alone holds a request up: balancers that are silent,
- * or reach none, are no reason. The answer is kept for a second or two. 403 is how `auth_request` is told of a refusal.
+ * A balancer that says yes is believed, and one that says no where nobody says yes: the one of a node that was cut off
+ * says no for a moment more. Balancers that are silent, or reach no member, are no reason to hold a request up. The answer is
+ * kept for a second or two. 403 is how `auth_request` is told of a refusal.
  */
 export function quorumLocations(args: Settings): string {
   return lines(
@@ -38,6 +39,10 @@ export function quorumLocations(args: Settings): string {
     "    # To a client this location does not exist.",
     `    if ($registry_way !~ "^(?:${quorums.join("|")})$") {`,
     `        return 404 '${noPath}';`,
+    "    }",
+    "    # Whoever was asked last is not the only one that was asked.",
+    '    if ($upstream_status ~ "503") {',
+    "        return 403;",
     "    }",
     "    return 204;",
     "}",
@@ -65,13 +70,14 @@ function check(quorum: Quorum, args: Settings): string[] {
     "    proxy_set_header Connection close;",
     "    proxy_connect_timeout 300ms;",
     "    proxy_read_timeout 500ms;",
-    "    proxy_next_upstream error timeout invalid_header http_504;",
+    "    proxy_next_upstream error timeout invalid_header http_503 http_504;",
     "    proxy_next_upstream_timeout 1s;",
     "    # All of them: the server's own limit is one for registries.",
     `    proxy_next_upstream_tries ${args.balancers.length};`,
     "    proxy_cache quorum;",
     `    proxy_cache_key ${quorum};`,
-    "    proxy_cache_valid any 1s;",
+    "    # Of any other answer it would not be known who else was asked.",
+    "    proxy_cache_valid 200 503 1s;",
     "    # Of requests that come at once, one asks.",
     "    proxy_cache_use_stale updating;",
     "    proxy_intercept_errors on;",

@@ -5,37 +5,10 @@ import { Balancer } from "./balancer";
 import { NameServer } from "./dns";
 import { Front, type Answer, type Ask } from "./front";
 import { admin, users } from "./fronts";
+import { bases, reads, writes } from "./requests";
 import { Upstream } from "./upstream";
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
-
-const digest = `sha256:${"a".repeat(64)}`;
-const writes: readonly [method: string, target: string][] = [
-  ["POST", "/v2/team/app/blobs/uploads/"],
-  ["PATCH", "/v2/team/app/blobs/uploads/0a-1b?_state=x"],
-  ["PUT", `/v2/team/app/blobs/uploads/0a-1b?digest=${digest}`],
-  ["PUT", "/v2/team/app/manifests/latest"],
-  ["DELETE", `/v2/team/app/manifests/${digest}`],
-  ["DELETE", `/v2/team/app/blobs/${digest}`],
-  ["DELETE", "/v2/team/app/blobs/uploads/0a-1b"],
-];
-const reads: readonly [method: string, target: string][] = [
-  ["GET", "/v2/_catalog"],
-  ["GET", "/v2/_catalog?n=2"],
-  ["GET", "/v2/team/app/tags/list"],
-  ["HEAD", "/v2/team/app/manifests/latest"],
-  ["GET", "/v2/team/app/manifests/latest"],
-  ["GET", `/v2/team/app/blobs/${digest}`],
-  ["HEAD", `/v2/team/app/blobs/${digest}`],
-  ["GET", `/v2/team/app/referrers/${digest}`],
-  ["GET", "/v2/team/app/blobs/uploads/0a-1b"],
-];
-/** What no registry asks its store for. */
-const bases: readonly [method: string, target: string][] = [
-  ["GET", "/v2/"],
-  ["HEAD", "/v2/"],
-  ["GET", "/v2/?n=2"],
-];
 
 const clusterPaths: Readonly<Record<Quorum, string>> = {
   write: "/minio/health/cluster",
@@ -122,6 +95,18 @@ async function expectRefusal(method: string, target: string, why: string): Promi
     expect(errors).toEqual([{ code: "UNAVAILABLE", message, detail: null }]);
   }
   expect(registry.seen.filter(({ url }) => url !== "/")).toEqual([]);
+}
+
+/** The other balancer's refusal counts, whichever of the two is asked last. */
+async function expectRefusedByOne(ask: () => Promise<Answer>): Promise<void> {
+  const forSeconds = async (): Promise<void> => {
+    for (let i = 0; i < 12; i++, await sleep(300)) expect((await ask()).status).toBe(503);
+  };
+  balancers[0]?.freeze(true);
+  await forSeconds();
+  await balancers[0]?.stop();
+  await forSeconds();
+  await balancers[0]?.start();
 }
 
 describe("while the store has its quorums", () => {
@@ -221,11 +206,7 @@ describe("without a write quorum", () => {
     expect(seconds).toBeLessThan(5);
   });
 
-  it("one balancer that is gone is no answer", async () => {
-    await balancers[0]?.stop();
-    for (let i = 0; i < 12; i++, await sleep(300)) expect((await push()).status).toBe(503);
-    await balancers[0]?.start();
-  });
+  it("one balancer that is gone or silent is no answer", () => expectRefusedByOne(push));
 });
 
 describe("without a read quorum", () => {
@@ -263,11 +244,7 @@ describe("without a read quorum", () => {
     expect((await asked("GET", "/v2/Nonsense/manifests/latest")).status).toBe(404);
   });
 
-  it("one balancer that is gone is no answer", async () => {
-    await balancers[0]?.stop();
-    for (let i = 0; i < 12; i++, await sleep(300)) expect((await pull()).status).toBe(503);
-    await balancers[0]?.start();
-  });
+  it("one balancer that is gone or silent is no answer", () => expectRefusedByOne(pull));
 });
 
 describe("the quorum is back", () => {
@@ -387,6 +364,19 @@ describe("requests are not held up", { retry: 2 }, () => {
     } finally {
       await older.stop();
       await Promise.all(balancers.map((balancer) => balancer.start()));
+    }
+  });
+
+  it("by a balancer that says no while another one says yes, as one does whose node was cut off", async () => {
+    await balancers[0]?.stop();
+    const returned = await new Upstream("returned", "127.0.0.1", 25922).start();
+    returned.reply = (_, response) => response.writeHead(503).end();
+    try {
+      await passing(5);
+      expect(returned.seen.length).toBeGreaterThan(0);
+    } finally {
+      await returned.stop();
+      await balancers[0]?.start();
     }
   });
 
