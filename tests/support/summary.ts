@@ -32,7 +32,10 @@ const fileOf = ({ moduleId }: TestModule): string => /tests\/.*/.exec(moduleId)?
 
 /** What of a file failed outside its tests. */
 function failuresAround(module: TestModule): string[] {
-  const around = module.errors().map((error) => failure(fileOf(module), error));
+  const groups = [...module.children.allSuites()].flatMap((suite) =>
+    suite.errors().map((error) => failure(`${fileOf(module)}: ${suite.fullName}`, error)),
+  );
+  const around = [...module.errors().map((error) => failure(fileOf(module), error)), ...groups];
   const left = module.state() === "queued" || module.state() === "pending";
   return left ? [...around, failure(fileOf(module), "nobody came to it; the run was broken off")] : around;
 }

@@ -24,7 +24,7 @@ function module(...results: object[]): TestModule {
     diagnostic: () => ({ duration: 1500 }),
     errors: () => [],
     state: () => "passed",
-    children: { allTests: () => tests },
+    children: { allTests: () => tests, allSuites: () => [] },
   } as unknown as TestModule;
 }
 
@@ -76,6 +76,18 @@ it("counts files that nobody came to as failed", () => {
   new SummaryReporter().onTestRunEnd([module({ state: "passed" }), left], []);
   expect(lines.slice(1)).toEqual([
     "failed: tests/unit/a.test.ts: nobody came to it; the run was broken off",
+    "1 passed, 1 failed",
+  ]);
+});
+
+it("counts what a group does before and after its tests", () => {
+  const errors = [{ message: "a request was refused" }];
+  const around = module({ state: "passed" });
+  const suites = [{ fullName: "a group", errors: () => errors }];
+  const children = { ...around.children, allSuites: () => suites };
+  new SummaryReporter().onTestRunEnd([{ ...around, children } as unknown as TestModule], []);
+  expect(lines.slice(1)).toEqual([
+    "failed: tests/unit/a.test.ts: a group: a request was refused",
     "1 passed, 1 failed",
   ]);
 });

@@ -281,7 +281,7 @@ describe("requests are not held up", { retry: 2 }, () => {
     return Date.now() - since;
   }
 
-  /** Every push and pull of some seconds passes, the slowest 1.5 s after a request that nobody asks the store for. */
+  /** Every push and pull of some seconds passes, at most 1.5 s after a request for which nobody asks the store. */
   async function passing(seconds: number): Promise<void> {
     const since = Date.now();
     let slowest = 0;
