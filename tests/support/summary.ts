@@ -28,23 +28,28 @@ function failure(where: string, error: unknown): string {
   return `failed: ${where}: ${line.length > reasonLength ? `${line.slice(0, reasonLength)} ...` : line}`;
 }
 
+const failuresOf = (where: string, errors: readonly unknown[]): string[] =>
+  errors.map((error) => failure(where, error));
+
 const fileOf = ({ moduleId }: TestModule): string => /tests\/.*/.exec(moduleId)?.[0] ?? moduleId;
 
 /** What of a file failed outside its tests. */
 function failuresAround(module: TestModule): string[] {
-  const groups = [...module.children.allSuites()].flatMap((suite) =>
-    suite.errors().map((error) => failure(`${fileOf(module)}: ${suite.fullName}`, error)),
-  );
-  const around = [...module.errors().map((error) => failure(fileOf(module), error)), ...groups];
+  const file = fileOf(module);
+  const groups = [...module.children.allSuites()];
+  const around = [
+    ...failuresOf(file, module.errors()),
+    ...groups.flatMap((group) => failuresOf(`${file}: ${group.fullName}`, group.errors())),
+  ];
   const left = module.state() === "queued" || module.state() === "pending";
-  return left ? [...around, failure(fileOf(module), "nobody came to it; the run was broken off")] : around;
+  return left ? [...around, failure(file, "nobody came to it; the run was broken off")] : around;
 }
 
 export function summaryOf(modules: readonly TestModule[], errors: readonly unknown[]): Summary {
   const seconds: Record<string, number> = {};
   const reasons: Record<string, number> = {};
   let passed = 0;
-  const failures = errors.map((error) => failure("outside the tests", error));
+  const failures = failuresOf("outside the tests", errors);
   for (const module of modules) {
     seconds[fileOf(module)] = module.diagnostic().duration / 1000;
     failures.push(...failuresAround(module));

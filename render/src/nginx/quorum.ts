@@ -12,7 +12,7 @@ export function balancers(args: Settings): string {
     "upstream balancers {",
     "    # For some hundreds of them.",
     "    zone balancers 1m;",
-    "    # A refusal counts as a failure, too, and of those that have failed nobody is left who could refuse again.",
+    "    # To nginx a refusal is a failure: if failures counted, nobody would be left who could refuse again.",
     ...args.balancers.map(
       ({ name, port }) => `    server ${word(name, "balancer's name")}:${port} resolve max_fails=0;`,
     ),
