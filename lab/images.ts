@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { packLayer, writeArchive, writeTestImage, type ImageConfig, type Layer } from "./archive";
 import { LabError, must, run } from "./exec";
-import { cached, debootstrap, keyOf } from "./roots";
+import { cached, debianRoot, keyOf } from "./roots";
 
 /** The programs built from source that go into images: paths to static binaries. */
 export interface Binaries {
@@ -170,7 +170,7 @@ function recipes(binaries: Binaries): Readonly<Record<Exclude<ImageName, "hello"
 /** The Debian root the programs are taken from. */
 function donorRoot(): Promise<string> {
   return cached("roots", `${SUITE}-${keyOf(SUITE, ...PACKAGES)}`, (folder) =>
-    debootstrap(SUITE, PACKAGES, folder),
+    debianRoot(SUITE, PACKAGES, folder),
   );
 }
 

@@ -43,7 +43,7 @@ export interface UpOptions {
 
 /** What the lab calls on this machine, with the Debian package that has it. */
 export const TOOLS: Readonly<Record<string, string>> = {
-  debootstrap: "debootstrap",
+  mmdebstrap: "mmdebstrap",
   "systemd-nspawn": "systemd-container",
   socat: "socat",
   ip: "iproute2",

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { cacheRoot, lastWords, madeOnce } from "../toolchain";
-import { LabError, must, readIf, run, writeAtomic } from "./exec";
+import { LabError, must, run, writeAtomic } from "./exec";
 
 const SUITE = "trixie";
 
@@ -67,23 +67,28 @@ export function cached(
   return madeOnce(target, `${kind} ${name}`, (line) => console.error(line), build);
 }
 
-/** The debootstrap script for a suite, which may be newer than this machine's debootstrap. */
-function scriptFor(suite: string): string {
-  const scripts = "/usr/share/debootstrap/scripts";
-  return path.join(scripts, fs.existsSync(path.join(scripts, suite)) ? suite : "sid");
-}
+/** The keys that Debian's own packages are signed with. */
+const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/** Makes a Debian root of the given suite with debootstrap. */
-export async function debootstrap(suite: string, packages: readonly string[], target: string): Promise<void> {
-  const args = ["--variant=minbase", `--include=${packages.join(",")}`, suite, target, await debianMirror()];
-  const made = await run("debootstrap", [...args, scriptFor(suite)]);
+/** Makes a Debian root of the given suite with mmdebstrap. */
+export async function debianRoot(suite: string, packages: readonly string[], target: string): Promise<void> {
+  const made = await run("mmdebstrap", [
+    "--mode=root",
+    "--variant=minbase",
+    ...(fs.existsSync(KEYRING) ? [`--keyring=${KEYRING}`] : []),
+    // A site's own mirror may be older than its suite says that it is good for.
+    '--aptopt=Acquire::Check-Valid-Until "false"',
+    `--include=${packages.join(",")}`,
+    suite,
+    target,
+    await debianMirror(),
+  ]);
   if (made.code === 0) return;
-  // What was made so far goes away, and its log with it.
-  const log = path.join(cacheRoot(process.env), "logs", `debootstrap-${suite}.log`);
-  const own = readIf(path.join(target, "debootstrap", "debootstrap.log"));
-  writeAtomic(log, `${made.output}\n${own ?? ""}`);
+  const log = path.join(cacheRoot(process.env), "logs", `mmdebstrap-${suite}.log`);
+  writeAtomic(log, made.output);
+  const errors = made.output.split("\n").filter((line) => /^E: /.test(line));
   throw new LabError(
-    `debootstrap of Debian ${suite} failed (${lastWords(made.stdout, 2)}): see ${log}, and check that the mirror of this machine's apt answers`,
+    `mmdebstrap of Debian ${suite} failed (${lastWords(errors.join("\n"), 2)}): see ${log}, and check that the mirror of this machine's apt answers`,
   );
 }
 
@@ -97,7 +102,7 @@ export async function baseRoot(): Promise<string> {
   const customize = guestFile("customize.sh");
   const key = keyOf(rawKey, customize, ...Object.keys(programs).map(guestFile));
   return cached("roots", `base-${key}`, async (target) => {
-    const raw = await cached("roots", `${SUITE}-${rawKey}`, (folder) => debootstrap(SUITE, PACKAGES, folder));
+    const raw = await cached("roots", `${SUITE}-${rawKey}`, (folder) => debianRoot(SUITE, PACKAGES, folder));
     // Hard links: customize.sh replaces files, and never writes into one.
     await must("cp", ["-al", `${raw}/.`, target]);
     for (const [name, folder] of Object.entries(programs)) {

@@ -138,7 +138,7 @@ systemctl preset-all --root / >/dev/null 2>&1
 systemctl mask --root / console-getty.service getty@tty1.service container-getty@.service \
   systemd-networkd-wait-online.service >/dev/null 2>&1
 
-# debootstrap could not give ping its capability; a new file, as the old one is shared with the cache.
+# Without setcap, which is no part of this, ping was given no capability; a new file, as the old one is shared with the cache.
 cp /usr/bin/ping /usr/bin/ping.new
 chmod 4755 /usr/bin/ping.new
 mv /usr/bin/ping.new /usr/bin/ping
