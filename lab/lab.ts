@@ -123,7 +123,7 @@ export async function up(options: UpOptions): Promise<{ instance: Instance; star
     const platform = settle(instance, options.platform);
     const base = await step(
       say,
-      "the hosts' base: Debian with systemd, Docker and Ignition (built once, about 90 s)",
+      "the hosts' base: Debian with systemd, Docker and Ignition (built once, about a minute)",
       baseRoot,
       300,
     );

@@ -18,7 +18,7 @@ import { stackConfig } from "./stack";
 export interface RenderOptions {
   /** The configuration's by default. */
   readonly format?: UserDataFormat;
-  /** With what is otherwise put on the node over SSH. */
+  /** With what is otherwise put on the node over SSH before it joins the Swarm. */
   readonly whole: boolean;
   /** Keys and hashes as they are, in place of placeholders. */
   readonly secrets: boolean;
@@ -26,7 +26,7 @@ export interface RenderOptions {
 
 export const render: Command = {
   usage: "NODE [--stack STACK] [--format ignition|cloud-config] [--whole] [--secrets]",
-  does: "prints a node's user data; --whole adds what is otherwise put there over SSH, --secrets shows keys and hashes",
+  does: "prints a node's user data; --whole adds what is otherwise put there over SSH before it joins the Swarm, --secrets shows keys and hashes",
   async run(args) {
     const { node, stack, ...options } = argumentsOf(args);
     const [config, state] = await Promise.all([

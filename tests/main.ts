@@ -80,6 +80,7 @@ function run({ name, options, niceness }: Run): Promise<Summary> {
 }
 
 async function main(): Promise<void> {
+  const started = Date.now();
   // Whoever interrupts this one interrupts what runs; its end is waited for, and what it leaves is taken away.
   let interrupted = false;
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => (interrupted = true));
@@ -103,7 +104,7 @@ async function main(): Promise<void> {
     (error: unknown) => [`failed: a lab that was left stays: ${String(error)}`],
   );
   const summary = together([...summaries, { ...none, failures: left }]);
-  console.log(summaryText(summary));
+  console.log(summaryText(summary, (Date.now() - started) / 1000));
   if (summary.failures.length > 0) process.exitCode = 1;
 }
 

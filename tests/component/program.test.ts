@@ -38,6 +38,21 @@ describe("the program", () => {
     ]);
   });
 
+  test("has each service's health looked at within its container, but for MinIO's members, which the bucket waits for", () => {
+    const looks = recorder.resources
+      .filter(({ type }) => type === "docker:index/service:Service")
+      .map(({ name, inputs }) => {
+        const { taskSpec } = inputs as { taskSpec: { containerSpec: { healthcheck?: { tests: string[] } } } };
+        return `${name}: ${taskSpec.containerSpec.healthcheck?.tests.join(" ") ?? "none"}`;
+      });
+    expect(normalized(looks)).toEqual([
+      "minio-NODE: none",
+      expect.stringMatching(/^nginx: CMD [^]*\/healthz/),
+      expect.stringMatching(/^registry-NODE: CMD [^]*\/v2\/health-test\//),
+      expect.stringMatching(/^s3-NODE: CMD [^]*:9000[^]*\/healthz/),
+    ]);
+  });
+
   test("keeps the types that stacks have in their state", () => {
     const own = recorder.resources.map((one) => one.type).filter((type) => type.includes("moorage"));
     expect([...new Set(own)].sort()).toEqual([

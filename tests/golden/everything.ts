@@ -152,7 +152,7 @@ function baseConfig(distribution: Distribution): RawConfig {
   };
 }
 
-/** All user data of the first node, what is otherwise put there over SSH included; keys and hashes are made up. */
+/** All user data of the first node, what is otherwise put there over SSH before it joins the Swarm included; keys and hashes are made up. */
 export function wholeUserData(raw: RawConfig, format: UserDataFormat, hash?: string): string {
   const { model, args } = wholeModel(raw, format, hash);
   return renderUserData(model, args);

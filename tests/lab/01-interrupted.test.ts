@@ -144,8 +144,11 @@ describe("an update that is killed half way", () => {
     expect(await releaseStaleLock(lab.instance, lab.env)).toBe(false);
   });
 
-  test("while the front comes up, says who holds the lock and lets it go", async () => {
-    log += await killedAt(/docker:index:Service nginx creat/, lab.startUp());
+  test.each([
+    ["while the store is made", /docker:index:Service minio-\S+ creating/],
+    ["while the front comes up", /docker:index:Service nginx creat/],
+  ])("%s, says who holds the lock and lets it go", async (_when, point) => {
+    log += await killedAt(point, lab.startUp());
     await expectLocked();
   });
 

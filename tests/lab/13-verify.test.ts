@@ -21,9 +21,10 @@ describe("a stack that runs", () => {
     expect(Object.keys(report.nodes)).toEqual(["coreos1", "coreos2", "coreos3", "coreos4"]);
     expect(report.etcdMembers.map(({ name }) => name)).toEqual(["coreos1", "coreos2", "coreos3"]);
     expect(report.etcdMembers.filter(({ leader }) => leader)).toHaveLength(1);
-    expect(
-      report.etcdMembers.flatMap(({ sends }) => sends).filter(({ sentBytes }) => sentBytes > 0),
-    ).toHaveLength(6);
+    const sends = report.etcdMembers.flatMap((member) => member.sends);
+    expect(sends.filter(({ sentBytes, latencyMs }) => sentBytes > 0 && Number(latencyMs) > 0)).toHaveLength(
+      6,
+    );
     expect(report.swarmNodes.map(({ address, labels }) => [address, labels.region])).toEqual(
       [11, 12, 13, 14].map((last) => [`10.0.2.${last}`, "dc1"]),
     );
@@ -36,6 +37,22 @@ describe("a stack that runs", () => {
       "certificates",
       "registry",
     ]);
+    const namesOf = (checks: readonly { name: string }[] = []) => checks.map(({ name }) => name);
+    for (const [name, { checks }] of Object.entries(report.nodes)) {
+      const ofEtcd = ["moorage-etcd.service", "/etc/moorage/etcd/member.pem"];
+      const wanted = ["clock", "docker.service", "docker", ...(name === "coreos4" ? [] : ofEtcd)];
+      expect(namesOf(checks), name).toEqual(expect.arrayContaining(wanted));
+    }
+    expect(namesOf(report.subjects.etcd)).toEqual([
+      "endpoint health --cluster",
+      "members",
+      "put and get by etcdctl",
+      "put and get over HTTP",
+    ]);
+    expect(namesOf(report.subjects.swarm)).toEqual(["nodes", "overlay"]);
+    expect(namesOf(report.subjects.storage)).toEqual([...Object.keys(report.nodes), "healing"]);
+    expect(namesOf(report.subjects.certificates)).toEqual(["authority", "front"]);
+    expect(namesOf(report.subjects.registry)).toEqual(["front", "login", "push and pull"]);
     expect(await keys()).toBe(before);
   });
 

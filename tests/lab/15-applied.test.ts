@@ -99,7 +99,7 @@ describe("a node that Ignition installed", () => {
 
   afterEach(() => lab.root(node, `[ ! -e /root/aside ] || mv /root/aside ${keysAlone}`));
 
-  test("has every file, user, group, unit and address of its user data, and of what was put there over SSH", async () => {
+  test("has every file, user, group, unit and address of its user data, and of what was put there over SSH before it joined", async () => {
     const { model, wanted } = await wholeOf(lab, node, "ignition");
     expect(Object.keys(wanted.users)).toEqual(["core", user]);
     expect(wanted.files[`/etc/userdb/${user}:video.membership`]).toBeDefined();

@@ -4,6 +4,7 @@ import { aliveRecord, killRecord, LabError, readIf, recordOwn, waitFor } from ".
 import { describeInstance, exclusively, isRunning, type Instance } from "../../lab/instance";
 import { clean } from "../../lab/lab";
 import { endAll, startedWith } from "./processes";
+import { tracesOf } from "./traces";
 
 /** Names the run of tests that processes belong to, where it is one of several processes. */
 export const runVariable = "MOORAGE_TEST_RUN";
@@ -33,11 +34,17 @@ export function labsBeside(): number {
   return numbers.filter((number) => String(number) !== chosen && isRunning(describeInstance(number))).length;
 }
 
-/** Takes a lab away, whatever became of it. */
+/** Takes a lab away, whatever became of it. @throws LabError that names what stays */
 export async function giveBack(instance: Instance): Promise<void> {
   await clean(instance);
   fs.rmSync(claim(instance.number), { force: true });
-  if (fs.existsSync(instance.dir)) throw new LabError(`${instance.dir} is still there after clean`);
+  let left: readonly string[] = [];
+  const gone = async () => {
+    left = (await tracesOf(instance)).lab;
+    return left.length === 0 ? true : undefined;
+  };
+  if (!(await waitFor(gone, ENDING_MS)))
+    throw new LabError(`still there after clean: ${left.slice(0, 5).join("; ")}`);
 }
 
 /** Takes away what a run has left that was broken off: labs of its processes, and whatever these had started. */

@@ -92,14 +92,13 @@ export function together(summaries: readonly Summary[]): Summary {
 const groupOf = (file: string): string => /^tests\/([^/]+)\//.exec(file)?.[1] ?? "other";
 
 /**
- * The seconds of each group, the slowest files, what failed, and a last line `N passed, N failed`, which goes on with what
+ * The seconds of each group, of all of it where they are given as `took`, the slowest files, what failed, and a last line `N passed, N failed`, which goes on with what
  * was not run, and why. A log's last lines are all that some see of it.
  */
-export function summaryText({ seconds, passed, failures, reasons }: Summary): string {
+export function summaryText({ seconds, passed, failures, reasons }: Summary, took?: number): string {
   const files = Object.entries(seconds);
-  const groups = Object.entries(sum(files.map(([file, took]) => ({ [groupOf(file)]: took })))).map(
-    ([group, took]) => `${group.padEnd(10)} ${took.toFixed(1).padStart(7)} s`,
-  );
+  const line = (what: string, duration: number) => `${what.padEnd(10)} ${duration.toFixed(1).padStart(7)} s`;
+  const groups = sum(files.map(([file, duration]) => ({ [groupOf(file)]: duration })));
   const slowest = files
     .filter(([, took]) => took >= slow.from)
     .sort(([, one], [, other]) => other - one)
@@ -108,7 +107,8 @@ export function summaryText({ seconds, passed, failures, reasons }: Summary): st
   const named = slowest.length > 0 ? [`slowest: ${slowest.join(", ")}`] : [];
   const left = Object.entries(reasons).map(([reason, count]) => `${count} ${reason}`);
   return [
-    ...groups,
+    ...Object.entries(groups).map(([group, duration]) => line(group, duration)),
+    ...(took === undefined ? [] : [line("all of it", took)]),
     ...named,
     ...failures,
     [`${passed} passed`, `${failures.length} failed`, ...left].join(", "),

@@ -5,6 +5,7 @@ import { judgeNodes, judgeServices } from "../../../hosts/src/acceptance/swarm";
 import type { AcceptanceInputs } from "../../../hosts/src/contract";
 import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
 import type { SwarmNode, SwarmService } from "../../../hosts/src/swarm/types";
+import { verifyStorage } from "../../../hosts/src/verify/swarm";
 import { frame, startDocker, startManager } from "./support/fake-docker";
 import type { FakeDocker, Seen } from "./support/fake-docker";
 import { startRegistry } from "./support/fake-registry";
@@ -203,6 +204,19 @@ describe("acceptance of the storage", () => {
       detail: "write quorum, 2 of 2 nodes serve",
     });
     expect([one.commands(), two.commands()]).toEqual([[asking], [asking]]);
+  });
+
+  it("is what verify looks at, too: each node's MinIO for itself", async () => {
+    const { inputs } = await stored({}, { code: 1 });
+    const [first, second] = await verifyStorage(inputs);
+    expect(first).toEqual({ name: "storage-1", green: true, detail: "MinIO runs, write quorum" });
+    expect(second).toMatchObject({ name: "storage-2", green: false });
+    expect(second?.detail).toMatch(/: MinIO runs, but has no write quorum: .*The cluster is unhealthy/);
+    const gone = await stored({ runs: false }, {});
+    expect((await verifyStorage(gone.inputs))[0]).toMatchObject({
+      green: false,
+      detail: expect.stringContaining("no container of minio-storage-1 runs here") as string,
+    });
   });
 
   it.each<[string, StorageNode, StorageNode, string]>([

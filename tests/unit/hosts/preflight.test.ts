@@ -288,11 +288,16 @@ echo "/dev/x 9 9 $free 1% /"
     expect(preflight.diff(older, { ...rack, stack }).changes).toBe(false);
   });
 
-  it("looks for further network interfaces, by name and by MAC address, in either case", async () => {
+  it("looks for network interfaces, by name and by MAC address, in either case", async () => {
     const { host: found } = await host("a");
     const mac = readFileSync("/sys/class/net/lo/address", "utf8").trim();
     const of = (nics: string[]) => preflight.create(inputs({ a: { ...found, nics } }));
     expect((await of([LOOPBACK, mac])).outs.findings["a"]).toMatch(/^installed/);
+    const first = (name: string) => preflight.create(inputs({ a: { ...found, interface: name } }));
+    expect((await first(mac)).outs.findings["a"]).toMatch(/^installed/);
+    await expect(first("0A:00:00:00:00:09")).rejects.toThrow(
+      /a: there is no network interface 0A:00:00:00:00:09/,
+    );
     await expect(of([LOOPBACK, "eth9", "0A:00:00:00:00:09"])).rejects.toThrow(
       /2 problems; .*\n {2}a: there is no network interface eth9, .*\n {2}a: there is no network interface 0A:00:00:00:00:09,/,
     );

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from "vitest";
+import type { SwarmMemberInputs } from "../../../hosts/src/contract";
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { sleep } from "../../../hosts/src/time";
 import { canSandbox } from "./support/sandbox";
@@ -7,11 +8,12 @@ import type { Engine } from "./support/sim-swarm";
 import { logged } from "./support/stop";
 
 /** Three managers and a worker, all in. */
-async function whole() {
+async function whole(changes: Partial<SwarmMemberInputs> = {}) {
   const all = await engines("a", "b", "c", "d");
   const managers = all.slice(0, 3);
   const outs = [];
-  for (const engine of all) outs.push((await swarmMember.create(memberInputs(engine, managers))).outs);
+  for (const engine of all)
+    outs.push((await swarmMember.create(memberInputs(engine, managers, changes))).outs);
   return { all: all as [Engine, Engine, Engine, Engine], managers, outs };
 }
 
@@ -35,6 +37,26 @@ describe.skipIf(!canSandbox)("a Swarm's members", () => {
     ]);
     for (const { sandbox } of all) expect(sandbox.server.commands.join("\n")).not.toMatch(/docker|SWMTKN/);
     expect(logged.join("\n") + JSON.stringify(outs)).not.toContain("SWMTKN");
+  }, 30_000);
+
+  it("that are managers restart locked with autolock, and are unlocked by an update with the key that the state has", async () => {
+    const { all, managers, outs } = await whole({ autolock: true });
+    const [founder, , third] = all;
+    const locks = (on: boolean) => ({ EncryptionConfig: { AutoLockManagers: on } });
+    expect(founder.cluster?.spec).toEqual(locks(true));
+    expect(outs.map(({ unlockKey }) => unlockKey)).toEqual(["key", "key", "key", undefined]);
+    for (const { engine, state } of managers.map((engine, at) => ({ engine, state: outs[at] }))) {
+      engine.locked = true;
+      const found = state && (await swarmMember.read("id", state));
+      expect(found?.outs.labels).toEqual({ locked: "" });
+    }
+    const state = outs[2] as NonNullable<(typeof outs)[2]>;
+    const inputs = { ...memberInputs(third, managers), autolock: true };
+    await swarmMember.update("id", state, inputs);
+    expect(all.map(({ locked }) => locked)).toEqual([false, false, false, false]);
+    expect(logged.join("\n")).not.toMatch(/\bkey\b.*=|"key"/);
+    await swarmMember.update("id", outs[0] as typeof state, memberInputs(founder, managers));
+    expect(founder.cluster?.spec).toEqual(locks(false));
   }, 30_000);
 
   it("have their overlay's traffic at an address of its own, where one is given", async () => {

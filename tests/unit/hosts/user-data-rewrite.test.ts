@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { installation } from "../../../hosts/src/installation";
 import { isInstalledAnew } from "../../../hosts/src/installed-anew";
-import { CloudNode, stored } from "./support/cloudNode";
+import { CloudNode, formerlyStored, stored } from "./support/cloudNode";
 import { canSandbox } from "./support/sandbox";
 import { logged } from "./support/stop";
 
@@ -48,6 +48,15 @@ describe.skipIf(!canSandbox)("another cloud-config for an installed node", () =>
     expect(outs).toMatchObject({ installHash: "hash-2", firstBootId: "installed" });
     expect(logged.join("\n")).toContain("swarm-1: user usera is no longer configured, and stays there");
     expect(host.server.commands.join("\n")).not.toContain("hello");
+    node.expectNothingLeft();
+  }, 40_000);
+
+  it("is written to where Container Linux has it, too", async () => {
+    const node = await CloudNode.start(before, 30, formerlyStored);
+    const outs = await installation.update("swarm-1", node.state, node.with(after));
+    expect(node.host.read(formerlyStored)).toBe(after);
+    expect(node.host.read(stored)).toBeUndefined();
+    expect(outs).toMatchObject({ installHash: "hash-2" });
     node.expectNothingLeft();
   }, 40_000);
 

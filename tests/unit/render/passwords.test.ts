@@ -78,6 +78,11 @@ beforeEach(() => {
 afterEach(() => fs.rmSync(folder, { recursive: true }));
 
 describe("a node's passwords", () => {
+  it("are taken from where both installers put the user data", () => {
+    for (const installer of ["flatcar", "coreos"])
+      expect(renderSetPasswords()).toContain(`/var/lib/${installer}-install/user_data`);
+  });
+
   it("are those of the configuration, and taken back they are gone", () => {
     run("give");
     expect(hashes()).toEqual({ core: "*", usera: hash("a"), userb: hash("b") });

@@ -54,6 +54,15 @@ it("says before it what failed, and why, a line each", () => {
   ]);
 });
 
+it("has the seconds of several runs beside each other, where it is told them", () => {
+  const one: Summary = { seconds: { "tests/unit/a.test.ts": 1.5 }, passed: 1, failures: [], reasons: {} };
+  expect(summaryText(together([one, one]), 2).split("\n")).toEqual([
+    "unit           3.0 s",
+    "all of it      2.0 s",
+    "2 passed, 0 failed",
+  ]);
+});
+
 it("counts what cannot be had where it runs by its reason, in the same last line", () => {
   const reason = `${notRun}there is no archive`;
   expect(summary({ state: "passed" }, skipped(reason), skipped(reason))).toEqual([

@@ -10,6 +10,8 @@ import { Sandbox } from "./sandbox";
 import { wayTo } from "./way";
 
 export const stored = "var/lib/flatcar-install/user_data";
+/** Where the retired CoreOS Container Linux has it. */
+export const formerlyStored = "var/lib/coreos-install/user_data";
 const folder = "var/lib/moorage/user-data";
 const units = "etc/systemd/system";
 const names = ["moorage-user-data.service", "moorage-user-data-back.service"];
@@ -65,16 +67,16 @@ export class CloudNode {
   ) {}
 
   /** Installed with the text, whose hash its comment says: `# hash hash-1`. */
-  static async start(userData: string, tryoutSeconds = 30): Promise<CloudNode> {
+  static async start(userData: string, tryoutSeconds = 30, place = stored): Promise<CloudNode> {
     const host = await Sandbox.start({
       systemctl,
       sleep,
       "coreos-cloudinit": cloudinit,
       reboot: "#!/bin/sh\n",
     });
-    host.write("boot", boot);
+    host.write("boot", boot.replaceAll(stored, place));
     host.write("etc/moorage/install.json", JSON.stringify({ installHash: hashOf(userData) }));
-    host.write(stored, userData);
+    host.write(place, userData);
     const away = () => ["cut", "down"].some((name) => existsSync(host.at(name)));
     const target = await wayTo(host.server.connection(), away);
     return new CloudNode(host, target, {

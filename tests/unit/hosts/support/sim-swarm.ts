@@ -44,7 +44,10 @@ export class Cluster {
   readonly staying = new Set<string>();
   /** What each change of a node's availability was, in order. */
   readonly moves: string[] = [];
-  constructor(readonly id: string) {}
+  constructor(
+    readonly id: string,
+    public spec: object = {},
+  ) {}
 
   /** As `docker service ls` lists them. */
   listed(): object[] {
@@ -123,8 +126,14 @@ export class Engine {
       "GET",
       /^\/swarm$/,
       guarded(() => ({
-        json: { ID: "x", Version: { Index: 1 }, Spec: {}, JoinTokens: tokens },
+        json: { ID: "x", Version: { Index: 1 }, Spec: this.cluster?.spec ?? {}, JoinTokens: tokens },
       })),
+    );
+    docker.on("POST", /^\/swarm\/update$/, ({ body }) =>
+      guarded(() => {
+        if (this.cluster) this.cluster.spec = JSON.parse(body) as object;
+        return { json: {} };
+      })(),
     );
     docker.on(
       "GET",
@@ -135,9 +144,10 @@ export class Engine {
       this.locked = this.locked && (JSON.parse(body) as { UnlockKey?: string }).UnlockKey !== "key";
       return { json: {} };
     });
-    docker.on("POST", /^\/swarm\/init$/, () =>
-      this.enter(new Cluster(`cluster-${(serial += 1)}`), "manager"),
-    );
+    docker.on("POST", /^\/swarm\/init$/, ({ body }) => {
+      const { Spec } = JSON.parse(body) as { Spec: object };
+      return this.enter(new Cluster(`cluster-${(serial += 1)}`, Spec), "manager");
+    });
     docker.on("POST", /^\/swarm\/join$/, ({ body }) => this.join(JSON.parse(body) as never));
     docker.on("POST", /^\/swarm\/leave$/, () => this.leave());
     docker.on("GET", /^\/nodes\/[\w-]+$/, ({ path }) => {

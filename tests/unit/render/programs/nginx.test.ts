@@ -222,6 +222,38 @@ describe("the way to a registry", () => {
     two.reply = new Upstream("two", "", 0).reply;
   });
 
+  it("passes the headers of the API as they came, both ways", async () => {
+    const asked = {
+      Accept: "application/vnd.oci.image.index.v1+json",
+      Range: "bytes=5-9",
+      "Content-Range": "0-4",
+      "Content-Type": "application/octet-stream",
+      "If-None-Match": `"${digest}"`,
+    };
+    const answered = {
+      "Docker-Content-Digest": digest,
+      "Docker-Upload-UUID": "1234",
+      "Content-Range": "bytes 5-9/10",
+      Etag: `"${digest}"`,
+      Link: '</v2/_catalog?last=b&n=2>; rel="next"',
+      Location: "/v2/team/app/blobs/uploads/1234?_state=abc",
+      "OCI-Subject": digest,
+      Range: "0-4",
+    };
+    one.seen.length = two.seen.length = 0;
+    const reply: Upstream["reply"] = (_, response) => response.writeHead(202, answered).end();
+    const upload = { method: "PATCH", user: team, headers: asked, body: "12345" };
+    const answer = await one.answering(reply, () =>
+      two.answering(reply, () => front.ask("/v2/team/app/blobs/uploads/1234", upload)),
+    );
+    const lower = (headers: Readonly<Record<string, string>>) =>
+      Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+    expect([...one.seen, ...two.seen].map(({ headers, body }) => ({ headers, body }))).toEqual([
+      { headers: expect.objectContaining(lower(asked)) as object, body: "12345" },
+    ]);
+    expect(answer).toMatchObject({ status: 202, headers: lower(answered) });
+  });
+
   it("keeps to one replica for one repository", async () => {
     const from = new Set<string>();
     for (const kind of ["tags/list", "manifests/a", "manifests/b", `blobs/${digest}`, "tags/list"]) {
