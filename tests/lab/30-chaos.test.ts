@@ -9,10 +9,10 @@ import { rowText } from "../chaos/table";
 import { TestLab } from "../support/testLab";
 
 /**
- * A short round of `make chaos`: faults of its plan that no other test makes while clients push and pull, one of a program
- * and one of a whole node, and that are soon over.
+ * A short round of `make chaos`: faults of its plan that no other test makes while clients push and pull, and that are soon
+ * over. Those of whole nodes leave Docker's overlay to find itself for a minute.
  */
-const steps = chosen(fullPlan(), "freeze keepalived: the VIP's holder, cut-off: Swarm's leader");
+const steps = chosen(fullPlan(), "freeze keepalived: the VIP's holder, kill minio: MinIO node");
 /** Another lab is at work on the same cores, and this one's disks are for other tests, too. */
 const amount = { workers: 1, budget: 64 * 1024 ** 2, largest: 8 * 1024 ** 2 };
 /** Seconds are for `make chaos`, which has the machine to itself. */

@@ -28,6 +28,7 @@ describe("platform existing: hosts that already run Docker, with an ordinary ins
   let lab: OwnLab;
   let checkout: OrdinaryCheckout;
   let before: Record<string, string>;
+  let digest: string;
 
   const nodes = (): Host[] => lab.instance.hosts.filter((host) => host.kind === "node");
 
@@ -35,6 +36,19 @@ describe("platform existing: hosts that already run Docker, with an ordinary ins
     const done = await consoleRun(host, ["sh", "-c", line]);
     if (done.code !== 0) throw new Error(`${host.name}: ${line}: ${done.stderr}${done.stdout}`);
     return done.stdout;
+  }
+
+  /** The registry as the stack's outputs have it, made known to both clients. */
+  async function introduced(): Promise<RegistryAccess> {
+    const out = await checkout.outputs();
+    const access = {
+      host: String(out.registryUrl).replace("https://", ""),
+      caCertificate: String(out.caCertificate),
+      username: String(out.username),
+      password: String(out.password),
+    };
+    for (const client of ["client1", "client2"]) await introduce(lab.instance, client, access);
+    return access;
   }
 
   /** A host as its owner left it, with a file system of its own for storage where no blank disk is given away. */
@@ -154,21 +168,15 @@ describe("platform existing: hosts that already run Docker, with an ordinary ins
   });
 
   test("which takes a push, and gives the same digest to another client", async () => {
-    const out = await checkout.outputs();
-    const access: RegistryAccess = {
-      host: String(out.registryUrl).replace("https://", ""),
-      caCertificate: String(out.caCertificate),
-      username: String(out.username),
-      password: String(out.password),
-    };
-    expect(access.host).toBe("registry.example.com");
     for (const client of ["client1", "client2"]) {
-      const line = `echo ${lab.instance.vip} ${access.host} | sudo tee -a /etc/hosts`;
+      const line = `echo ${lab.instance.vip} registry.example.com | sudo tee -a /etc/hosts`;
       await onHost(lab.instance, hostNamed(lab.instance, client), line);
-      await introduce(lab.instance, client, access);
     }
+    const access = await introduced();
+    expect(access.host).toBe("registry.example.com");
     const archive = path.join(checkout.folder, ".images", "hello.tar");
-    expect(await pushAndPull(lab.instance, access, archive)).toMatch(/^sha256:[0-9a-f]{64}$/);
+    digest = await pushAndPull(lab.instance, access, archive);
+    expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/);
   });
 
   test("keep their owner's settings of Docker, but for those that the registry's services need", async () => {
@@ -196,5 +204,13 @@ describe("platform existing: hosts that already run Docker, with an ordinary ins
       const settings = await root(host, "cat /etc/docker/daemon.json 2>/dev/null || true");
       expect(settings, host.name).toBe(ownersSettings[host.name] ?? "");
     }
+  });
+
+  test("and bring back what was pushed by the next update", async () => {
+    const { code, output } = await checkout.change("up");
+    expect(code, output).toBe(0);
+    const image = `${(await introduced()).host}/demo/hello@${digest}`;
+    const again = `docker image rm --force ${image} >/dev/null; docker pull --quiet ${image}`;
+    expect(await onHost(lab.instance, hostNamed(lab.instance, "client2"), again)).toContain(digest);
   });
 });
