@@ -26,7 +26,6 @@ export default defineConfig({
           name: "parity",
           include: ["tests/parity/{docker,engine}.test.ts"],
           pool: "forks",
-          poolOptions: { forks: { singleFork: true } },
           // The published plugin waits for a second or two wherever it asks Docker.
           maxConcurrency: 16,
           testTimeout: 60_000,

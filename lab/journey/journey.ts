@@ -155,7 +155,8 @@ export async function readAccess(instance: Instance, env: Record<string, string>
   return access;
 }
 
-function accessFrom(out: Record<string, unknown>): RegistryAccess {
+/** The same, from outputs at hand; a text that is missing is empty. */
+export function accessFrom(out: Record<string, unknown>): RegistryAccess {
   return {
     host: textOf(out, "registryUrl").replace(/^https:\/\//, ""),
     caCertificate: textOf(out, "caCertificate"),

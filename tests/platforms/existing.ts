@@ -5,6 +5,7 @@ import { parseDocument } from "yaml";
 import { disksOf } from "../../lab/disks";
 import { consoleRun } from "../../lab/hosts";
 import { hostNamed, type Host } from "../../lab/instance";
+import { accessFrom } from "../../lab/journey/journey";
 import { introduce, onHost, pushAndPull, type RegistryAccess } from "../../lab/journey/push";
 import { hostPublicKey, installerKey } from "../../lab/keys";
 import { up } from "../../lab/lab";
@@ -40,13 +41,7 @@ describe("platform existing: hosts that already run Docker, with an ordinary ins
 
   /** The registry as the stack's outputs have it, made known to both clients. */
   async function introduced(): Promise<RegistryAccess> {
-    const out = await checkout.outputs();
-    const access = {
-      host: String(out.registryUrl).replace("https://", ""),
-      caCertificate: String(out.caCertificate),
-      username: String(out.username),
-      password: String(out.password),
-    };
+    const access = accessFrom(await checkout.outputs());
     for (const client of ["client1", "client2"]) await introduce(lab.instance, client, access);
     return access;
   }

@@ -1,7 +1,14 @@
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Minutes long: begun last, everything else would be over while they run on. */
-const longest = ["/tests/platforms/", "/tests/setup/", "/tests/unit/hosts/etcd-cluster."];
+const longest = [
+  "/tests/platforms/",
+  "/tests/setup/",
+  "/tests/parity/docker.",
+  "/tests/unit/hosts/etcd-cluster.",
+  "/tests/parity/engine.",
+  "/tests/unit/render/programs/quorum.",
+];
 
 /** Runs the longest files first and the others by path: those on a lab begin with one that is being made. */
 export default class PathSequencer extends BaseSequencer {

@@ -222,7 +222,8 @@ describe("loading images", () => {
       const load = loadedImages.create({ connection, images: images() });
       await vi.waitFor(() => expect(docker.calls("POST", /load/)).toHaveLength(1));
       expect(await hangs(load, 290)).toBe("nothing yet");
-      expect(await hangs(load, 15)).toMatch(
+      // Its one word may have come at any moment of these.
+      expect(await hangs(load, 305)).toMatch(
         `image.tar: it was taken, and then nothing was heard for 300 s${advice}`,
       );
       await vi.waitFor(() => expect(docker.open).toBe(0));

@@ -45,9 +45,10 @@ describe.skipIf(!canSandbox)("a Swarm's members", () => {
     const locks = (on: boolean) => ({ EncryptionConfig: { AutoLockManagers: on } });
     expect(founder.cluster?.spec).toEqual(locks(true));
     expect(outs.map(({ unlockKey }) => unlockKey)).toEqual(["key", "key", "key", undefined]);
-    for (const { engine, state } of managers.map((engine, at) => ({ engine, state: outs[at] }))) {
+    for (const [at, engine] of managers.entries()) {
       engine.locked = true;
-      const found = state && (await swarmMember.read("id", state));
+      const before = outs[at];
+      const found = before && (await swarmMember.read("id", before));
       expect(found?.outs.labels).toEqual({ locked: "" });
     }
     const state = outs[2] as NonNullable<(typeof outs)[2]>;
