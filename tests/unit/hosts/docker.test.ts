@@ -7,6 +7,7 @@ import { DOCKER_SOCKET, dockerApi } from "../../../hosts/src/docker/api";
 import { demultiplex, execInContainer } from "../../../hosts/src/docker/exec";
 import { DockerError, PartialFailure } from "../../../hosts/src/errors";
 import { loadedImages } from "../../../hosts/src/loaded-images";
+import { Stall } from "../../../hosts/src/stall";
 import { frame, startDocker } from "./support/fake-docker";
 import { startServer, temporaryFolder } from "./support/stop";
 
@@ -199,8 +200,18 @@ describe("loading images", () => {
   });
 
   describe("ends with an error where Docker hangs", () => {
-    beforeEach(() => void vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] }));
-    afterEach(() => void vi.useRealTimers());
+    beforeEach(() => {
+      vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+      vi.spyOn(Stall.prototype, "heard");
+    });
+    afterEach(() => {
+      vi.restoreAllMocks();
+      vi.useRealTimers();
+    });
+
+    /** Until so many words have come, however long this machine needs for that: time is made to pass after them. */
+    const words = (count: number) =>
+      expect.poll(() => vi.mocked(Stall.prototype.heard).mock.calls.length, { timeout: 20_000 }).toBe(count);
 
     /** What becomes of a load, seen every few seconds of the time that is made to pass. */
     async function hangs(load: Promise<unknown>, seconds: number): Promise<string> {
@@ -221,9 +232,9 @@ describe("loading images", () => {
       docker.on("POST", /^\/images\/load$/, () => ({ hang: '{"status":"Loading layer"}\n' }));
       const load = loadedImages.create({ connection, images: images() });
       await vi.waitFor(() => expect(docker.calls("POST", /load/)).toHaveLength(1));
+      await words(1);
       expect(await hangs(load, 290)).toBe("nothing yet");
-      // Its one word may have come at any moment of these.
-      expect(await hangs(load, 305)).toMatch(
+      expect(await hangs(load, 15)).toMatch(
         `image.tar: it was taken, and then nothing was heard for 300 s${advice}`,
       );
       await vi.waitFor(() => expect(docker.open).toBe(0));
@@ -260,6 +271,7 @@ describe("loading images", () => {
       const load = loadedImages.create({ connection, images: images() });
       await vi.waitFor(() => expect(docker.calls("POST", /load/)).toHaveLength(1));
       for (const layer of [1, 2, 3]) {
+        await words(layer);
         expect(await hangs(load, 200)).toBe("nothing yet");
         say(`{"status":"Loading layer","id":"${layer}"}\n`);
       }
