@@ -26,14 +26,14 @@ test-vm:
 	@MOORAGE_PACKAGES=qemu-system-x86 $(run) vitest run --config tests/vm/vitest.config.ts
 
 runbook:
-	@$(run) sh -c 'tsx lab/journey/main.ts images >/dev/null && vitest run --config tests/runbook/vitest.config.ts'
+	@$(run) sh -c 'tsx lab/journey/main.ts images >/dev/null && exec tsx tests/run.ts vitest run --config tests/runbook/vitest.config.ts'
 
 # CHAOS='--only power,cut-off' takes some of the faults, '--only change' the changes.
 chaos:
-	@MOORAGE_PACKAGES=skopeo $(run) tsx tests/chaos/main.ts $(CHAOS)
+	@MOORAGE_PACKAGES=skopeo $(run) tsx tests/run.ts tsx tests/chaos/main.ts $(CHAOS)
 
 bench:
-	@$(run) tsx bench/up.ts
+	@$(run) tsx tests/run.ts tsx bench/up.ts
 
 check:
 	@$(run) npm run -s check

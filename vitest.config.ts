@@ -13,7 +13,7 @@ export default defineConfig({
           name: "quick",
           include: [
             "tests/{unit,golden,property,component,provider}/**/*.test.ts",
-            "tests/parity/{light,refusals}.test.ts",
+            "tests/parity/{light,reads,refusals}.test.ts",
           ],
           setupFiles: "tests/support/answering.ts",
           testTimeout: 60_000,
@@ -37,6 +37,8 @@ export default defineConfig({
         test: {
           name: "setup",
           include: ["tests/setup/*.test.ts"],
+          pool: "forks",
+          setupFiles: "tests/support/leastPriority.ts",
           // Where Go has compiled none of it before, it takes as long as in `make lab`.
           testTimeout: 1_200_000,
           hookTimeout: 300_000,

@@ -128,7 +128,10 @@ read -r stat < /proc/$$/stat
 printf '%s %s\\n' $$ "$(start \${stat##*) })" > "$record.$$" && mv -f "$record.$$" "$record" && exec "$@"
 `;
 
-/** Starts a process that outlives this one, its output in a file, and records it. */
+/** Names the run of tests that a process belongs to, and what it starts. */
+export const runVariable = "MOORAGE_TEST_RUN";
+
+/** Starts a process that outlives this one, and its run of tests; its output is in a file, and it is recorded. */
 export function startDetached(
   command: string,
   args: readonly string[],
@@ -140,6 +143,8 @@ export function startDetached(
     detached: true,
     stdio: ["ignore", out, out],
     cwd: "/",
+    // It is its lab's, which may be one that stays.
+    env: { ...process.env, [runVariable]: undefined },
   });
   child.on("error", () => undefined);
   child.unref();

@@ -119,7 +119,8 @@ export async function refuseTakenPort(port: number): Promise<void> {
   );
 }
 
-function accepts(port: number): Promise<boolean> {
+/** Whether somebody takes connections on a port of 127.0.0.1. */
+export function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect(port, "127.0.0.1");
     socket.setTimeout(1000, () => socket.destroy());

@@ -1,5 +1,6 @@
 import { recordedSwarm, removeUnrecorded, type NamedKind, type RecordedSwarm } from "@moorage/hosts";
 import * as pulumi from "@pulumi/pulumi";
+import { randomUUID } from "node:crypto";
 import { stackReference } from "./stack";
 
 /**
@@ -21,13 +22,33 @@ export function freeName(
   const free = async (): Promise<string> => {
     const { managers, names } = await recordedOnce(ready);
     if (!names.has(name)) {
-      await removeUnrecorded(managers, kind, name, label);
+      await removeUnrecorded(managers, kind, name, label).catch(tell);
     }
     return name;
   };
   // No output: what depends on a resource by a property that cannot change is replaced with it, and all services would
   // go with any member of the Swarm that gets another address.
   return free();
+}
+
+/**
+ * What is refused is said in its own words: without the stack of what asked for it, and without what Pulumi puts before a
+ * message, the name of a property for each resource that waits for the one that failed.
+ */
+function tell(error: unknown): never {
+  if (!(error instanceof Error)) throw error;
+  const { message } = error;
+  throw Object.defineProperty(new pulumi.RunError(message), "message", {
+    get: () => message,
+    set: () => undefined,
+  });
+}
+
+const run = randomUUID();
+
+/** Another one each time the program runs; none in a preview, as two of the same program are to be the same. */
+export function thisRun(): string | undefined {
+  return pulumi.runtime.isDryRun() ? undefined : run;
 }
 
 /**
@@ -42,6 +63,22 @@ export async function recordedFingerprint(
     return undefined;
   }
   return (await recordedOnce(ready)).converged.get(service);
+}
+
+/** What an order of services has to know of a refresh: whether that has found one of them changed by hand, or gone. */
+export function mending(services: readonly string[], ready: pulumi.Output<string[]>) {
+  return { mended: isMended(services, ready), run: thisRun() };
+}
+
+async function isMended(
+  services: readonly string[],
+  ready: pulumi.Output<string[]>,
+): Promise<boolean | undefined> {
+  if (pulumi.runtime.isDryRun()) {
+    return undefined;
+  }
+  const { converged } = await recordedOnce(ready);
+  return services.some((service) => converged.get(service) === "");
 }
 
 /** Every service asks. Before the Swarm is there its managers are not recorded. */

@@ -7,7 +7,8 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { giveBackAll, labsBeside, runVariable } from "./support/freeLab";
+import { runVariable } from "../lab/exec";
+import { giveBackAll, labsBeside } from "./support/freeLab";
 import { summaryVariable } from "./support/reporter";
 import { summaryText, together, type Summary } from "./support/summary";
 

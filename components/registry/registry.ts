@@ -3,6 +3,7 @@ import * as random from "@pulumi/random";
 import * as render from "@moorage/render";
 import type { RegistryConfig } from "../../config/services";
 import { PreviousHashes } from "../../providers/previousHashes";
+import { mending } from "../../providers/recorded";
 import { RollingOrder } from "../../providers/rollingOrder";
 import { type ObjectStore, storageRegion } from "../storage/objectStore";
 import { digestOf, shapeOf, SwarmService, turnAfter, type SwarmServiceArgs } from "../swarm/service";
@@ -95,18 +96,21 @@ export class Registry extends pulumi.ComponentResource {
     const replicas = args.nodes.map((node) => replicaArgs(node, args, httpSecret));
     const configs = replicas.map(({ config }) => config);
     const shapes = replicas.map(({ shape }) => shapeOf(shape));
+    const names = args.nodes.map(serviceOf);
     const order = new RollingOrder(
       `${name}-order`,
       {
         what: "registries",
         shape: pulumi.all(configs).apply((texts) => digestOf([shapes, texts])),
+        services: names,
+        ...mending(names, args.swarm.joined),
       },
       { parent: this },
     );
     const services: SwarmService[] = [];
     for (const [index, { shape, config }] of replicas.entries()) {
       const service = new SwarmService(
-        serviceOf(args.nodes[index] ?? ""),
+        names[index] ?? "",
         {
           ...shape,
           swarm: args.swarm,
@@ -151,6 +155,7 @@ function replicaArgs(
     image,
     constraints: [placement.onNode(node)],
     hostname: serviceOf(node),
+    endsFirst: true,
     user: unprivileged,
     environment: { OTEL_TRACES_EXPORTER: "none" },
     tmpfs: ["/tmp"],

@@ -4,6 +4,7 @@ import * as render from "@moorage/render";
 import type { StorageConfig } from "../../config/services";
 import { accessKeyOf, Bucket } from "../../providers/bucket";
 import { PreviousKeys } from "../../providers/previousKeys";
+import { mending } from "../../providers/recorded";
 import { RollingOrder } from "../../providers/rollingOrder";
 import { StorageOrder } from "../../providers/storageOrder";
 import type { ConnectionArgs } from "../machine/access";
@@ -166,6 +167,7 @@ export class ObjectStore extends pulumi.ComponentResource {
         // Members log in at each other as the root user.
         common: pulumi.all([rootUser, rootPassword]).apply((root) => digestOf([...root, common])),
         image: args.images.minio,
+        ...mending(Object.values(services), args.swarm.joined),
       },
       // It asks MinIO itself, where there is one.
       { parent: this, dependsOn: args.swarm.ready },
@@ -175,15 +177,21 @@ export class ObjectStore extends pulumi.ComponentResource {
   /** One that does not work takes its node's registry with it: the others are changed when it does. */
   private balancerServices(name: string, args: ObjectStoreArgs): SwarmService[] {
     const shapes = args.balancerNodes.map((node) => balancerArgs(node, args));
+    const names = args.balancerNodes.map(balancerOf);
     const order = new RollingOrder(
       `${name}-balancers-order`,
-      { what: "S3 balancers", shape: digestOf(shapes.map((shape) => [shapeOf(shape), shape.files])) },
+      {
+        what: "S3 balancers",
+        shape: digestOf(shapes.map((shape) => [shapeOf(shape), shape.files])),
+        services: names,
+        ...mending(names, args.swarm.joined),
+      },
       { parent: this },
     );
     const services: SwarmService[] = [];
     for (const [index, shape] of shapes.entries()) {
       const service = new SwarmService(
-        balancerOf(args.balancerNodes[index] ?? ""),
+        names[index] ?? "",
         { ...shape, swarm: args.swarm, turn: turnAfter(services.at(-1), order.oneByOne) },
         { parent: this },
       );

@@ -4,7 +4,8 @@ import type { StorageTurnInputs } from "@moorage/hosts";
 import { createHash } from "node:crypto";
 import { Converged } from "../../providers/converged";
 import type { ArgsOf } from "../../providers/inputs";
-import { freeName, recordedFingerprint } from "../../providers/recorded";
+import { freeName, recordedFingerprint, thisRun } from "../../providers/recorded";
+import { ServiceTurn } from "../../providers/serviceTurn";
 import { StorageTurn } from "../../providers/storageTurn";
 import { labelText, stackLabel } from "./label";
 import type { Swarm } from "./swarm";
@@ -55,6 +56,8 @@ export interface SwarmServiceArgs {
   readonly ports?: { readonly published: number; readonly target: number }[];
   readonly healthcheck?: HealthcheckArgs;
   readonly stopGraceSeconds?: number;
+  /** It serves by other tasks of its node: where that is drained, it ends before those. */
+  readonly endsFirst?: boolean;
 }
 
 export type MemberOf = ArgsOf<Pick<StorageTurnInputs, "node" | "store" | "oneByOne">>;
@@ -110,14 +113,20 @@ export class SwarmService extends pulumi.ComponentResource {
     this.registerOutputs({ serviceName: name });
   }
 
-  private before({ swarm, after = [], turn, memberOf }: SwarmServiceArgs) {
+  private before({ swarm, after = [], turn, memberOf, global }: SwarmServiceArgs) {
     const known = [...swarm.ready, ...after];
     const before = turn?.apply((turn) => [...known, ...turn]) ?? known;
-    if (memberOf === undefined) return before;
-    const { fingerprint, serviceName } = this;
-    const recorded = recordedFingerprint(serviceName, swarm.joined);
+    const { fingerprint, serviceName: service } = this;
+    const name = `${service}-turn`;
+    const due = () => ({
+      fingerprint,
+      recorded: recordedFingerprint(service, swarm.joined),
+      run: thisRun(),
+    });
     const options = { parent: this, dependsOn: before };
-    return [new StorageTurn(`${serviceName}-turn`, { ...memberOf, fingerprint, recorded }, options)];
+    if (memberOf !== undefined) return [new StorageTurn(name, { ...memberOf, ...due() }, options)];
+    if (!global) return before;
+    return [new ServiceTurn(name, { managers: swarm.managers, service, ...due() }, options)];
   }
 
   private spec(args: SwarmServiceArgs): Omit<docker.ServiceArgs, "name"> {
@@ -176,7 +185,7 @@ type SpecArgs = Omit<SwarmServiceArgs, "swarm"> & {
 
 function specOf(args: SpecArgs, mounted: Mounted): Omit<docker.ServiceArgs, "name"> {
   return {
-    labels: [stackLabel()],
+    labels: [stackLabel(), ...(args.endsFirst ? [{ label: "moorage.ends-first", value: "true" }] : [])],
     mode: args.global ? { global: true } : { replicated: { replicas: 1 } },
     endpointSpec: {
       mode: "dnsrr",

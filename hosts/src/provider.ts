@@ -13,6 +13,7 @@ import { previousHashes } from "./previous-hashes";
 import { converged } from "./services/converged";
 import { rollingOrder } from "./services/rolling";
 import { swept } from "./services/swept";
+import { serviceTurn } from "./services/turn";
 import { bucket } from "./storage/bucket";
 import { storageOrder } from "./storage/order";
 import { previousKeys } from "./storage/previous-keys";
@@ -32,10 +33,11 @@ const operations = {
   nodeNetwork: [nodeNetwork],
   loadedImages: [loadedImages],
   swarmMember: [swarmMember, "nodeId", "unlockKey"],
-  converged: [converged],
+  converged: [converged, "spec"],
   etcdCluster: [etcdCluster, "memberIds"],
   previousHashes: [previousHashes, "previous", "until"],
   rollingOrder: [rollingOrder, "oneByOne"],
+  serviceTurn: [serviceTurn],
   swept: [swept],
   bucket: [bucket],
   previousKeys: [previousKeys],

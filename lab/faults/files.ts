@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { discardAll } from "../disks";
-import { LabError, must } from "../exec";
+import { LabError, must, waitFor } from "../exec";
 import { leaderPid, switchOff } from "../hosts";
 import { platformOf } from "../lab";
 import { accessFile } from "../ssh";
@@ -91,9 +91,29 @@ export async function wipe(place: Place, owner: Owner): Promise<void> {
   const folder = await folderOf(place, owner);
   if (filesBelow(folder).length === 0)
     throw new LabError(`${place.host.name} has no files of ${owner} to lose`);
-  for (const name of fs.readdirSync(folder)) {
-    fs.rmSync(path.join(folder, name), { recursive: true, force: true, maxRetries: 5 });
-  }
+  for (const name of fs.readdirSync(folder)) await removeInUse(path.join(folder, name));
+}
+
+/** Rounds are short, and one of them meets a moment in which nothing is written. */
+const REMOVAL_MS = 20_000;
+
+/**
+ * Removes a folder that somebody goes on writing into: what comes while it is emptied goes in another round.
+ * `maxRetries` of Node.js's own would remove the folder alone again. @throws the last round's error
+ */
+export async function removeInUse(folder: string): Promise<void> {
+  let left: unknown;
+  const round = async (): Promise<true | undefined> => {
+    try {
+      await fs.promises.rm(folder, { recursive: true, force: true });
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOTEMPTY") throw error;
+      left = error;
+      return undefined;
+    }
+  };
+  if (!(await waitFor(round, REMOVAL_MS, 0))) throw left;
 }
 
 /**

@@ -32,7 +32,7 @@ export async function introduce(instance: Instance, client: string, access: Regi
     `sudo mkdir -p ${folder} && sudo tee ${folder}/ca.crt >/dev/null`,
     access.caCertificate,
   );
-  const login = `docker login --username ${access.username} --password-stdin ${access.host} 2>/dev/null`;
+  const login = `docker login --username ${access.username} --password-stdin ${access.host}`;
   await onHost(instance, host, login, access.password);
 }
 

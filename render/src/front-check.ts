@@ -31,14 +31,22 @@ const seenPath = ({ seenFolder = "/run" }: FrontCheckArgs): string => `${word(se
 const witnessOf = ({ peers, witnesses }: FrontCheckArgs): string | undefined =>
   witnesses.length > 1 ? peers[0] : undefined;
 
-/** What is watched, and how long an answer may take. */
-const watched = (args: FrontCheckArgs): Readonly<Record<string, { url: string; seconds: number }>> => {
+interface Watched {
+  readonly url: string;
+  /** How long an answer may take. */
+  readonly seconds: number;
+  /** For how many seconds an answer counts. */
+  readonly counts: number;
+}
+
+/** What is watched. */
+const watched = (args: FrontCheckArgs): Readonly<Record<string, Watched>> => {
   const url = (host: string, path: string) => `https://${word(host, "address")}:${args.port}${path}`;
   const witness = witnessOf(args);
   return {
-    front: { url: url("127.0.0.1", "/healthz"), seconds: 0.7 },
-    ...(witness !== undefined && { witness: { url: url(witness, "/healthz"), seconds: 0.6 } }),
-    registry: { url: url("127.0.0.1", "/healthz/registry"), seconds: 1.5 },
+    front: { url: url("127.0.0.1", "/healthz"), seconds: 0.7, counts: 0.7 },
+    ...(witness !== undefined && { witness: { url: url(witness, "/healthz"), seconds: 0.6, counts: 1 } }),
+    registry: { url: url("127.0.0.1", "/healthz/registry"), seconds: 1.5, counts: 1 },
   };
 };
 
@@ -55,13 +63,13 @@ export function renderKeepalivedStart(scriptFolder: string): string {
 
 /**
  * Asks twice each second what the check wants to know, by one curl that stays for five minutes: to start one costs some
- * ten times what it asks. Each time by a new connection, as a client would. Only ever makes the check cheaper: where
- * nothing was seen for a second, or anything but a 200, the check asks for itself.
+ * ten times what it asks. Each time by a new connection, as a client would. Where nothing was seen for a moment, or anything but
+ * a 200, the check asks for itself.
  */
 export function renderFrontWatch(args: FrontCheckArgs): string {
   return lines(
     "#!/bin/sh",
-    "# Notes what one part of the front answers, and when: front, witness or registry.",
+    "# Notes what one part of the front answers, and when, and when it was well: front, witness or registry.",
     "set -f",
     "case $1 in",
     ...Object.entries(watched(args)).map(
@@ -71,11 +79,12 @@ export function renderFrontWatch(args: FrontCheckArgs): string {
     "esac",
     "curl -sk --noproxy '*' --rate 2/s --connect-timeout 0.5 --max-time \"$limit\" -H 'Connection: close' -o /dev/null \\",
     "    -w '%{stderr}%{http_code}\\n' \"$url\" 2>&1 | {",
-    "    told=",
+    "    told= well=",
     "    while read -r code; do",
     "        case $code in [0-9][0-9][0-9]) told=yes ;; *) exit 1 ;; esac",
     "        read -r up _ < /proc/uptime",
-    `        echo "$up $code" > "${seenPath(args)}"`,
+    '        [ "$code" != 200 ] || well=$up',
+    `        echo "$up $code $well" > "${seenPath(args)}"`,
     "    done",
     '    [ -n "$told" ]',
     "# A curl from before 7.84 knows no rate.",
@@ -85,17 +94,30 @@ export function renderFrontWatch(args: FrontCheckArgs): string {
   );
 }
 
-/** Ends the check where all is well by what the watches have seen. */
+/** Ends the check where all is well by what the watches have seen, and says for how long nginx may be silent where it is not. */
 function seeing(args: FrontCheckArgs): string[] {
-  const all = Object.keys(watched(args)).map((name) => `seen ${name}`);
+  const all = Object.entries(watched(args)).map(([name, { counts }]) => `seen ${name} ${100 * counts}`);
   return [
-    "# The last answer was good, and came within a second.",
+    "# In hundredths of a second.",
+    "read_clock() { read -r up _ < /proc/uptime; now=${up%.*}${up#*.}; }",
+    `read_note() { { read -r at code well < "${seenPath(args)}"; } 2>/dev/null; }`,
+    "# The last answer was good, and came a short while ago.",
     "seen() {",
-    `    { read -r at code < "${seenPath(args)}"; } 2>/dev/null || return`,
-    '    [ "$code" = 200 ] && [ "$((now - ${at%.*}${at#*.}))" -le 100 ]',
+    "    read_note $1 || return",
+    '    [ "$code" = 200 ] && [ "$((now - ${at%.*}${at#*.}))" -le "$2" ]',
     "}",
-    "read -r up _ < /proc/uptime",
-    "now=${up%.*}${up#*.}",
+    "# Sets the seconds that nginx here may take, so that it has been silent for no more than 1.5; fails where it has been. Where its",
+    "# watch says nothing either, that is not known.",
+    "has_time() {",
+    "    left=70",
+    "    read_clock",
+    '    if read_note front && [ -n "$well" ] && [ "$((now - ${at%.*}${at#*.}))" -le 150 ]; then',
+    "        left=$((${well%.*}${well#*.} + 150 - now))",
+    "    fi",
+    '    [ "$left" -le 70 ] || left=70',
+    '    [ "$left" -ge 10 ] && limit=0.$left',
+    "}",
+    "read_clock",
     `if ${all.join(" && ")}; then exit 0; fi`,
   ];
 }
@@ -107,11 +129,11 @@ const asking = (witness: string): string[] => [
   "# What nginx here, a node beside and a registry say, as far as all is well.",
   "in_one_go() {",
   `    code="$quiet -w %{http_code}_"`,
-  '    curl --fail-early $code --max-time 0.7 "https://127.0.0.1:$port/healthz" \\',
+  '    curl --fail-early $code --max-time "$limit" "https://127.0.0.1:$port/healthz" \\',
   `        --next $code --connect-timeout 0.4 --max-time 0.6 "https://${witness}:$port/healthz" \\`,
   '        --next $code --connect-timeout 0.5 --max-time 1.5 "https://127.0.0.1:$port/healthz/registry"',
   "}",
-  `front_runs() { ask --max-time 0.7 "https://127.0.0.1:$port/healthz"; }`,
+  `front_runs() { ask --max-time "$limit" "https://127.0.0.1:$port/healthz"; }`,
   `registry_works() { ask --connect-timeout 0.5 --max-time 1.5 "https://127.0.0.1:$port/healthz/registry"; }`,
   "# URLs ($2) of several hosts ($1), all at once: keepalived takes a check that goes on for too long for a no. By $3",
   "# seconds each has to be connected to, by $4 to have answered; $5 is what curl says of each. It takes 50 at once, unless told.",
@@ -173,11 +195,12 @@ export function renderFrontCheck(args: FrontCheckArgs): string {
     "",
     ...asking(witness),
     "",
+    "has_time || exit 1",
     "case $(in_one_go) in",
     "    200_200_200_) exit 0 ;;",
     "    200_200_*) if neighbour_works; then exit 1; else exit 0; fi ;;",
     "    200_*) ;;",
-    "    *) front_runs || exit 1 ;;",
+    "    *) has_time && front_runs || exit 1 ;;",
     "esac",
     witnessOf(args) !== undefined && "if cut_off && cut_off; then exit 1; fi",
     "registry_works && exit 0",

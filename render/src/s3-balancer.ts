@@ -10,6 +10,8 @@ export interface S3BalancerArgs {
    * takes no request of another node's registry with it.
    */
   readonly preferred?: string;
+  /** For how long that one is left alone when it is back, or seen for the first time, in seconds. @default 30 */
+  readonly settleSeconds?: number;
   /** @default 9000 */
   readonly listenPort?: number;
   /** Address and port of the name server. @default "127.0.0.11:53" (Docker's) */
@@ -36,6 +38,7 @@ export function renderS3Balancer(args: S3BalancerArgs): string {
     resolvers(args),
     frontend(args),
     backend(args),
+    ...(args.preferred === undefined ? [] : [settling(args.preferred, args.settleSeconds)]),
     unchecked(args),
     ...quorums.map((quorum) => quorumBackend(quorum, args)),
   ].join("\n");
@@ -109,7 +112,7 @@ function frontend(args: S3BalancerArgs): string {
     "    acl no-member nbsrv(minio) eq 0",
     `    http-request return status 503 content-type text/plain string "no member" if { path ${balancerStoragePath} } no-member`,
     `    http-request return status 200 content-type text/plain string ok if { path ${balancerStoragePath} }`,
-    ...quorums.flatMap(quorumAnswers),
+    ...quorums.flatMap((quorum) => quorumAnswers(quorum, args)),
     "    # The end of a multipart upload is a POST, and the one request that does not mean the same twice.",
     "    http-request disable-l7-retry if METH_POST",
     "    use_backend minio-unchecked if no-member",
@@ -117,15 +120,19 @@ function frontend(args: S3BalancerArgs): string {
   );
 }
 
-/** Whoever reaches no member knows nothing of their quorum, and says 504. */
-function quorumAnswers(quorum: Quorum): string[] {
+/**
+ * Whoever reaches no member knows nothing of their quorum, and says 504. What a member said counts as long as it can be used: one that
+ * hangs takes several times as long to be missed by its word about the quorum.
+ */
+function quorumAnswers(quorum: Quorum, { backends }: S3BalancerArgs): string[] {
   const answer = (status: number, text: string, when = ""): string =>
     `    http-request return status ${status} content-type text/plain string ${text} if { path ${balancerQuorumPaths[quorum]} }${when}`;
   return [
-    `    acl no-${quorum}-quorum nbsrv(${quorum}-quorum) eq 0`,
-    answer(503, `"no ${quorum} quorum"`, ` no-${quorum}-quorum !no-member`),
     answer(504, '"no member"', " no-member"),
-    answer(200, "ok"),
+    ...backends.map(({ name }) =>
+      answer(200, "ok", ` { srv_is_up(minio/${name}) } { srv_is_up(${quorum}-quorum/${name}) }`),
+    ),
+    answer(503, `"no ${quorum} quorum"`),
   ];
 }
 
@@ -141,16 +148,43 @@ function quorumAnswers(quorum: Quorum): string[] {
  */
 function backend(args: S3BalancerArgs): string {
   const first = args.backends.findIndex(({ name }) => name === args.preferred);
+  const ordered = startingAt(args.backends, Math.max(first, 0));
   return lines(
     "backend minio",
     first >= 0 && "    # The first that works, and the one after it for what is asked for once more.",
     `    balance ${first >= 0 ? "first" : "leastconn"}`,
+    ...(first >= 0 ? others(ordered) : []),
     "    option httpchk",
     "    http-check send meth GET uri /minio/health/live ver HTTP/1.1 hdr Host minio",
     "    http-check expect status 200",
     '    http-check expect ! hdr name "x-minio-server-status"',
     "    default-server init-addr none resolvers docker resolve-prefer ipv4 check inter 1s fastinter 300ms downinter 1s fall 2 rise 1 observe layer4 error-limit 1 on-error fastinter on-marked-down shutdown-sessions",
-    ...startingAt(args.backends, Math.max(first, 0)).map(server),
+    ...ordered.map(server),
+  );
+}
+
+const settlingName = "settling";
+const settledWeight = 100;
+
+/** Before the balance has its say: the first of the others that works, as long as the member beside is not settled. */
+function others([beside, ...rest]: S3BalancerArgs["backends"]): string[] {
+  return [
+    "    # Another one as long as the first has not been up for a while.",
+    `    acl settled srv_weight(${settlingName}/${beside?.name}) ge ${settledWeight}`,
+    ...rest.map(({ name }) => `    use-server ${name} unless settled`),
+  ];
+}
+
+/**
+ * Takes no request: the weight of its only server says whether the member beside has been up for long enough. One that is back
+ * looks for the drives that it could not reach each 15 s (`monitorAndConnectEndpoints` in MinIO's `cmd/erasure-sets.go`), and
+ * until then may end an upload with fewer drives than that takes, while all others have them.
+ */
+function settling(beside: string, seconds = 30): string {
+  return lines(
+    `backend ${settlingName}`,
+    "    balance roundrobin",
+    `    server ${beside} 127.0.0.1:1 track minio/${beside} weight ${settledWeight} slowstart ${seconds}s`,
   );
 }
 

@@ -63,7 +63,7 @@ const GAP_MS = 2000;
 const FIRST_BYTE_MS = 2000;
 const TWO_SECONDS = 2;
 /** A bound is kept as well where nobody asks for anything. */
-const LEAST_PULLS = 6;
+export const LEAST_PULLS = 6;
 const LEAST_PROBES_PER_SECOND = 2;
 const LEAST_HURT_PROBES = 2;
 /** While etcd has no leader it takes none. */

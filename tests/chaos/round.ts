@@ -4,7 +4,7 @@ import type { Place } from "../../lab/faults";
 import { NotHere } from "../../lab/faults/cgroups";
 import { hostNamed, type Host } from "../../lab/instance";
 import { watchBites } from "./bites";
-import type { Row } from "./bounds";
+import { LEAST_PULLS, type Row } from "./bounds";
 import { reasonsOf } from "./causes";
 import type { Probe } from "./client/probe";
 import { askAll } from "./clients";
@@ -13,7 +13,7 @@ import { figures, GRACE_MS, lastingOf } from "./figures";
 import { begin, takeBack } from "./hurt";
 import type { LargePushes } from "./large";
 import type { Outcome } from "./load";
-import type { Span } from "./measure";
+import { countsOf, type Span } from "./measure";
 import {
   holdSeconds,
   isTakenBack,
@@ -48,6 +48,8 @@ const LARGE_PUSHES = 2;
 const LARGE_PAUSE_MS = 2000;
 /** Soon enough for a request that must be refused to be asked again. */
 const REFUSAL_MS = 5000;
+/** How long the load is hurried where a row has too few pulls. */
+const PULLS_MS = 60_000;
 /** How long it may take until somebody has the VIP, and Swarm a leader. */
 const CAST_MS = 30_000;
 /** From when on an answer is told of by itself: a quarter of what a row of one node allows. */
@@ -147,6 +149,16 @@ async function hold(going: Going): Promise<Hurt> {
   return { from, at, refusedSeconds: refused.seconds, problems: [...toothless, ...refused.problems] };
 }
 
+/** Hurries the load until it has pulled often enough to say something: some rows are over in fifteen seconds. */
+async function pullEnough({ load }: Stage, from: number): Promise<void> {
+  const isEnough = async (): Promise<true | undefined> => {
+    if (countsOf(load.outcomes, "pull", { from, to: Date.now() }).all >= LEAST_PULLS) return true;
+    load.hurry();
+    return undefined;
+  };
+  await waitFor(isEnough, PULLS_MS, 1000);
+}
+
 /** What the prober got in place of answers, by path: how often, from when to when, and the last of it. */
 function silences(probes: readonly Probe[], from: number, to: number, zero: number): string[] {
   const bad = probes.filter(({ at, status }) => at > from && at <= to && status !== 200);
@@ -208,7 +220,11 @@ export async function round(stage: Stage, step: Step): Promise<Row> {
   const { from } = hurt;
   const mending = Date.now();
   const lasting = lastingOf({ hurt: hurt.at, mending });
-  const [recovery, writes] = await Promise.all([recover(stage, step, places, from), written?.()]);
+  const [recovery, writes] = await Promise.all([
+    recover(stage, step, places, from),
+    written?.(),
+    pullEnough(stage, from),
+  ]);
   const to = Date.now();
   const acknowledged = await large.acknowledged(lasting);
   const { lost, problems } = await reread(stage, recovery.seconds !== undefined, writes !== undefined);

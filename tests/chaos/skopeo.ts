@@ -35,7 +35,7 @@ export function outcomeOf(code: number, output: string): Copied {
  * connection that is reset before its first request was written, at which it has been seen to give up.
  */
 const gaveUpLayer = ({ ok, retries, error = "" }: Copied): boolean =>
-  !ok && retries === 0 && /(reading|writing) blob .*(connection reset by peer|unexpected EOF)/.test(error);
+  !ok && retries === 0 && /(reading|writing) blob\b.*(connection reset by peer|unexpected EOF)/.test(error);
 
 /** As Docker's client would, a copy that gave up a layer is begun again, after 1, 2 and 4 seconds. */
 export async function asDocker(copy: () => Promise<Copied>, secondMs = 1000): Promise<Copied> {

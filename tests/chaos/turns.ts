@@ -14,6 +14,7 @@ const TASK = "'{{json .CreatedAt}} {{json .Status.Timestamp}} {{.Status.State}}'
 export type Listed = ReadonlyMap<string, string>;
 
 const IN_SERVICE = "Ready Active";
+const NOT_LISTED = "not listed";
 
 /** The nodes of `docker node ls`; one that left its former entry behind is what the better one says. */
 export function listedIn(output: string): Listed {
@@ -26,26 +27,51 @@ export function listedIn(output: string): Listed {
   ]);
 }
 
+/**
+ * The same with what was known of a node before, where its status is `Unknown`: so the managers list every node from when
+ * another one becomes the leader until it has heard of that node, which was seen to take six seconds, as SwarmKit's dispatcher
+ * marks them all. Of whom nothing was known before is taken to be ready.
+ */
+function withoutUnknown(samples: readonly Listed[]): Listed[] {
+  const known = new Map<string, string>();
+  return samples.map((listed) => {
+    const rows = [...listed].map(([name, what]): [string, string] => {
+      const [status = "", availability = ""] = what.split(" ");
+      if (status !== "Unknown") known.set(name, status);
+      return [name, `${known.get(name) ?? "Ready"} ${availability}`];
+    });
+    return new Map(rows);
+  });
+}
+
 export interface Turns {
   readonly names: readonly string[];
   /** Who has to have been out of service, drained before. */
   readonly each: readonly string[];
 }
 
+/** Nodes, and what the managers list of them. */
+const said = (names: readonly string[], listed: Listed): string =>
+  names.map((name) => `${name} (${listed.get(name) ?? NOT_LISTED})`).join(", ");
+
 /** What was seen that should not be. */
-export function turnProblems(samples: readonly Listed[], { names, each }: Turns): string[] {
-  const away = samples.map((listed) => names.filter((name) => listed.get(name) !== IN_SERVICE));
-  const together = new Set(away.filter((those) => those.length > 1).map((those) => those.join(" and ")));
-  const problems = [...together].map((those) => `${those} were out of service at the same time`);
+export function turnProblems(seen: readonly Listed[], { names, each }: Turns): string[] {
+  const samples = withoutUnknown(seen);
+  const awayIn = (listed: Listed) => names.filter((name) => listed.get(name) !== IN_SERVICE);
+  const together = samples.filter((listed) => awayIn(listed).length > 1);
+  const problems = [...new Set(together.map((listed) => said(awayIn(listed), listed)))].map(
+    (those) => `out of service at the same time: ${those}`,
+  );
   for (const name of names) {
     const first = samples.find((listed) => listed.get(name) !== IN_SERVICE);
     if (first === undefined && each.includes(name)) problems.push(`${name} was not out of service`);
     if (first === undefined) continue;
-    const what = first.get(name) ?? "not listed";
+    const what = first.get(name) ?? NOT_LISTED;
     if (!each.includes(name)) problems.push(`${name} was out of service, too: ${what}`);
     else if (what !== "Ready Drain") problems.push(`${name} went without being drained: ${what}`);
   }
-  const left = away.at(-1) ?? names;
+  const last = samples.at(-1);
+  const left = last === undefined ? names : awayIn(last);
   return [...problems, ...left.map((name) => `${name} did not come back into service`)];
 }
 

@@ -7,7 +7,7 @@ import { program } from "./program";
 const nodes = ["coreos1", "coreos2", "coreos3", "coreos4"];
 /** What proves the whole follows any change of a service. */
 const proof = ["~ AcceptanceChecks acceptance-checks", "~ Swept acceptance-sweep"];
-const nginx = ["~ Converged nginx-converged", "~ Service nginx"];
+const nginx = ["~ Converged nginx-converged", "~ Service nginx", "~ ServiceTurn nginx-turn"];
 const otherDigest = `sha256:${"9".repeat(64)}`;
 
 let before: Recorder;

@@ -54,6 +54,7 @@ describe("the front", () => {
       "ServiceConfig nginx-pick-script",
       "ServiceConfig nginx-rights",
       "ServiceConfig nginx-rights-script",
+      "ServiceTurn nginx-turn",
     ]);
     expect(recorder.outputs.get("edge")).toEqual({ url: "https://10.0.2.10" });
   });
@@ -67,7 +68,8 @@ describe("the front", () => {
         containerSpec: { image: "image/nginx", user: "nginx" },
       },
     });
-    expect(recorder.named("nginx").dependencies).toEqual(
+    expect(recorder.named("nginx").dependencies).toContain("nginx-turn");
+    expect(recorder.named("nginx-turn").dependencies).toEqual(
       expect.arrayContaining([1, 2, 3, 4].map((at) => `registry-coreos${at}-converged`)),
     );
   });
@@ -175,6 +177,7 @@ describe("the front", () => {
       "~ Converged nginx-converged",
       "~ Service nginx",
       "~ ServiceConfig nginx-config",
+      "~ ServiceTurn nginx-turn",
     ]);
   });
 

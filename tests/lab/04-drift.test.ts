@@ -1,5 +1,8 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { TestLab } from "../support/testLab";
+import { doneIn } from "../support/output";
+import { expectUnchanged, updates } from "../support/service";
+import { expectSpareStorage } from "../support/spareStorage";
+import { eventually, TestLab } from "../support/testLab";
 
 interface Alteration {
   readonly what: string;
@@ -15,6 +18,8 @@ let lab: TestLab;
 let authority: string;
 let refreshed: string;
 let updated: string;
+/** What Swarm says of each service right after the update. */
+let services: string;
 
 const swarm = (line: string): Promise<string> => lab.mustRoot("coreos1", line);
 
@@ -90,6 +95,8 @@ describe("altered by hand", () => {
     expect(code, output).toBe(0);
     refreshed = output;
     updated = await lab.mustUp("--refresh");
+    const running = await swarm("docker service ls --format '{{.Name}} {{.Replicas}}'");
+    services = `${running}\n${await updates(lab, "coreos1")}`;
   });
 
   test.each(alterations)("$what is shown by a refresh, and mended by an update", async (alteration) => {
@@ -101,7 +108,38 @@ describe("altered by hand", () => {
     await isMended();
   });
 
+  test("every service runs by then, and no update of one goes on", () => {
+    expect(services).toMatch(/^s3-coreos3 1\/1$/m);
+    expect(services).toMatch(/^nginx 4\/4$/m);
+    expect(services).not.toMatch(/ 0\/| updating$| rollback/m);
+  });
+
   test("nothing else is left to change", async () => {
     expect(await lab.plan()).toEqual([]);
   });
+
+  test("what was only started anew, as the runbook does, is no change", async () => {
+    await swarm("docker service update --quiet --force --no-resolve-image s3-coreos1 >/dev/null");
+    expectUnchanged(await lab.refresh());
+    expect(await lab.plan()).toEqual([]);
+  });
+});
+
+test("members of MinIO altered by hand are put back one by one, by one command", async () => {
+  const members = ["minio-coreos2", "minio-coreos3"];
+  for (const member of members)
+    await swarm(`docker service update --detach --container-label-add altered=yes ${member}`);
+  await eventually(120, () => expectSpareStorage(lab));
+  const output = await lab.mustUp("--refresh");
+  const done = doneIn(output).map(({ name, what }) => `${name} ${what}`);
+  const places = ["store-order", "minio-coreos2-turn", "minio-coreos2-converged", "minio-coreos3-turn"].map(
+    (name) => done.indexOf(`${name} updated`),
+  );
+  expect(places, done.join(", ")).toEqual([...places].sort((a, b) => a - b));
+  expect(places[0], done.join(", ")).toBeGreaterThanOrEqual(0);
+  for (const member of members)
+    expect(await swarm(`docker service inspect ${member} --format '{{json .Spec}}'`)).not.toContain(
+      "altered",
+    );
+  expect(await lab.plan()).toEqual([]);
 });

@@ -6,6 +6,7 @@ import { holdersOf } from "../chaos/vip";
 import { giveAddressTo } from "../support/address";
 import { secondsUntilFound, secondsUntilFrontAnswers } from "../support/found";
 import { changedIn, expectInPlace } from "../support/output";
+import { updates } from "../support/service";
 import { expectSpareStorage } from "../support/spareStorage";
 import { ask, eventually, helloArchive, TestLab } from "../support/testLab";
 
@@ -201,6 +202,8 @@ describe.each(rounds)("with $who powered off", (round) => {
     await on(lab.instance, lab.host(name));
     await isBack(name, survivor);
     if (stepByStep) expectInPlace(await lab.mustUp());
+    // What the node says of tasks that never started there undoes no update that has ended well.
+    expect(await updates(lab, survivor)).not.toMatch(/rollback|updating/);
   });
 });
 

@@ -329,6 +329,13 @@ describe("a host that was installed by hand", () => {
     });
     await off(place.instance, place.host);
     await on(place.instance, place.host);
+    await eventually(120, async () => {
+      const seen = await asRoot(place)(
+        "ls /var/lib/moorage; systemctl is-system-running; systemctl list-jobs",
+      );
+      expect(seen).not.toMatch(/^user-data/m);
+      expect(seen).toMatch(/^(running|degraded)$/m);
+    });
     await lost;
     await expectFormer(former);
 

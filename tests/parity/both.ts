@@ -284,7 +284,7 @@ export async function foundAfter(round: Round, change: (id: string) => Promise<v
         inputs: shapeOf(read.inputs),
         diff: diffShape(await plugin.diff(type, read, made.inputs)),
         mended: look && [
-          shapeOf((await plugin.update(type, read, made.inputs)).outputs),
+          shapeOf((await updatePast(plugin, type, read, made.inputs)).outputs),
           await look(made.id),
         ],
       };
@@ -295,6 +295,17 @@ export async function foundAfter(round: Round, change: (id: string) => Promise<v
   };
   const [{ found, ...recorded }, other] = await Promise.all([find(both.published), find(both.standIn)]);
   return { published: found, standIn: other.found, ...recorded };
+}
+
+/** An update that the Swarm came before, which writes to a service, too, has changed nothing and is asked for again. */
+async function updatePast(plugin: Plugin, ...[type, found, inputs]: Parameters<Plugin["update"]>) {
+  for (let left = 5; ; left -= 1) {
+    try {
+      return await plugin.update(type, found, inputs);
+    } catch (error) {
+      if (left === 0 || !/update out of sequence/.test(String(error))) throw error;
+    }
+  }
 }
 
 /** What each finds of a resource that somebody has removed. @param remove takes one away by its id */

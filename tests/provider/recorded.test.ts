@@ -1,11 +1,18 @@
 import * as pulumi from "@pulumi/pulumi";
 import { expect, test, vi } from "vitest";
-import { freeName, recordedFingerprint } from "../../providers/recorded";
+import { freeName, mending, recordedFingerprint } from "../../providers/recorded";
 
-const [removed, converged] = vi.hoisted(() => [[] as string[], new Map([["known", "f1"]])]);
+const [removed, converged] = vi.hoisted(() => {
+  const fingerprints = new Map([
+    ["known", "f1"],
+    ["changed", ""],
+  ]);
+  return [[] as string[], fingerprints];
+});
 vi.mock("@moorage/hosts", () => ({
   recordedSwarm: () => Promise.resolve({ managers: [], names: new Set(["known"]), converged }),
   removeUnrecorded: (_managers: unknown, kind: string, name: string) => {
+    if (name === "foreign") return Promise.reject(new Error("swarm: a service called foreign is there"));
     removed.push(`${kind} ${name}`);
     return Promise.resolve();
   },
@@ -35,12 +42,25 @@ test("a name waits for the Swarm and depends on no member of it, with which its 
   expect(removed).toEqual(["services left-behind"]);
 });
 
+test("a name that something else has is refused in a message of one line", async () => {
+  const newResource = () => ({ id: "id", state: {} });
+  await pulumi.runtime.setMocks({ newResource, call: () => ({}) }, "moorage", "dev", false, "organization");
+  const refused = freeName("services", "foreign", "moorage.stack=moorage/dev", pulumi.output(["n1"]));
+  const error = await Promise.resolve(refused as Promise<string>).catch((reason: unknown) => reason);
+  if (!pulumi.RunError.isInstance(error)) throw new Error("Pulumi would show where it was asked");
+  error.message = `error serializing property "name": ${error.message}`;
+  expect(error.message).toBe("swarm: a service called foreign is there");
+});
+
 test("what a service was seen to run as is told by the state, which a preview leaves alone", async () => {
   const mocks = { newResource: () => ({ id: "id", state: {} }), call: () => ({}) };
   await pulumi.runtime.setMocks(mocks, "moorage", "dev", false, "organization");
   const ready = pulumi.output(["n1"]);
   expect(await recordedFingerprint("known", ready)).toBe("f1");
   expect(await recordedFingerprint("new", ready)).toBeUndefined();
+  expect(await mending(["known", "new"], ready).mended).toBe(false);
+  expect(await mending(["known", "changed"], ready).mended).toBe(true);
   await pulumi.runtime.setMocks(mocks, "moorage", "dev", true, "organization");
   expect(await recordedFingerprint("known", ready)).toBeUndefined();
+  expect(await mending(["changed"], ready).mended).toBeUndefined();
 });

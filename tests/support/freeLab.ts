@@ -1,13 +1,11 @@
 /** Labs for tests, counted from the other end than developers' own: a lab that runs is left alone. */
 import * as fs from "node:fs";
-import { aliveRecord, killRecord, LabError, readIf, recordOwn, waitFor } from "../../lab/exec";
+import { aliveRecord, killRecord, LabError, readIf, recordOwn, runVariable, waitFor } from "../../lab/exec";
 import { describeInstance, exclusively, isRunning, type Instance } from "../../lab/instance";
 import { clean } from "../../lab/lab";
 import { endAll, startedWith } from "./processes";
 import { tracesOf } from "./traces";
 
-/** Names the run of tests that processes belong to, where it is one of several processes. */
-export const runVariable = "MOORAGE_TEST_RUN";
 /** How long a process of a run that was broken off may take to end, in milliseconds. */
 const ENDING_MS = 15_000;
 const numbers = [9, 8, 7, 6, 5, 4, 3, 2, 1, 0];

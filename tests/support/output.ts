@@ -28,10 +28,9 @@ export const changedIn = (output: string): string[] =>
 
 /** Nothing was made, replaced or deleted. */
 export function expectInPlace(output: string): void {
-  expect(
-    doneIn(output).filter(({ what }) => what !== "updated"),
-    output,
-  ).toEqual([]);
+  const others = doneIn(output).filter(({ what }) => what !== "updated");
+  const told = others.map(({ name, what }) => `${name} ${what}`).join(", ");
+  expect(others, `${told}\n${output}`).toEqual([]);
 }
 
 /** A started `pulumi`, followed to its end. */

@@ -12,10 +12,19 @@ export async function expectInService(lab: TestLab, name: string): Promise<void>
   expect(await lab.mustRoot(name, units)).toBe("");
 }
 
+/** Each service, with what Swarm says of its last update. */
+export function updates(lab: TestLab, manager: string): Promise<string> {
+  const format = "{{.Spec.Name}} {{with .UpdateStatus}}{{.State}}{{end}}";
+  return lab.mustRoot(manager, `docker service inspect $(docker service ls -q) --format '${format}'`);
+}
+
 /** An update, a refresh or a preview that has found nothing to do, nor to warn of where it may not. */
 export function expectUnchanged({ code, output }: Ran, { mayWarn = false } = {}): void {
   expect(code, output).toBe(0);
   expect(output).toMatch(/\d+ unchanged/);
-  expect(output).not.toMatch(/created|updated|replaced|deleted|to (create|update|replace|delete)/);
+  const changes = output
+    .split("\n")
+    .filter((line) => /created|updated|replaced|deleted|to (create|update|replace|delete)/.test(line));
+  expect(changes, changes.join("\n")).toEqual([]);
   if (!mayWarn) expect(output).not.toMatch(/warning/i);
 }

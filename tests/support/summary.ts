@@ -18,14 +18,21 @@ export interface Summary {
 /** Files that take as many seconds are named, so many of them. */
 const slow = { from: 60, most: 20 };
 
-/** The longest reason that a line gives, in characters. */
-const reasonLength = 300;
+/** The longest reason that a line gives, in characters; where a line of it is an `error:`, what precedes that. */
+const longest = { reason: 300, before: 60 };
 
-/** In one line, without a terminal's colours. */
+const inOneLine = (text: string): string => text.replace(/\s+/g, " ").trim();
+
+/** In one line, without a terminal's colours. What a command printed before its error says less than the error does. */
 function failure(where: string, error: unknown): string {
   const reason = (error as { message?: unknown } | undefined)?.message ?? error;
-  const line = stripVTControlCharacters(String(reason)).replace(/\s+/g, " ").trim();
-  return `failed: ${where}: ${line.length > reasonLength ? `${line.slice(0, reasonLength)} ...` : line}`;
+  const text = stripVTControlCharacters(String(reason));
+  const start = text.search(/^\s*error: /m);
+  const [before, after] = [text.slice(0, start), text.slice(start)].map(inOneLine);
+  const line = inOneLine(text);
+  const shown =
+    start >= 0 && before.length > longest.before ? `${before.slice(0, longest.before)} ... ${after}` : line;
+  return `failed: ${where}: ${shown.length > longest.reason ? `${shown.slice(0, longest.reason)} ...` : shown}`;
 }
 
 const failuresOf = (where: string, errors: readonly unknown[]): string[] =>

@@ -1,13 +1,15 @@
 /** The Docker provider's way into the Swarm, by any manager that works. */
 import * as fs from "node:fs";
-import type { Connection } from "../contract";
 import { messageOf } from "../errors";
 import { closeConnections } from "../ssh/pool";
+import { recordedState, type RecordedResource } from "../state";
+import { answering } from "./answers";
 import { ManagerChoice } from "./choose";
 import type { Watch } from "./choose";
-import { recordedSwarm } from "./managers";
+import { managersIn } from "./managers";
 import { removeMark } from "./mark";
-import { sshServer } from "./server";
+import { RecordedAnswers } from "./recorded";
+import { sshServer, type Answering } from "./server";
 import { errorFile, writeWhole } from "./socket";
 
 /** How long the way stays open while nobody uses it: an update's pauses are shorter. */
@@ -20,8 +22,8 @@ export interface DockerProxyOptions {
   readonly stack: string;
   /** Path of the Unix socket to listen on, in a folder that is the operator's alone. */
   readonly socket: string;
-  /** Where the managers are taken from. @default the stack's state */
-  readonly managers?: () => Promise<Connection[]>;
+  /** The stack's state with its secrets. @default what `pulumi stack export` gives */
+  readonly state?: () => Promise<RecordedResource[]>;
   /** @default 20 */
   readonly idleSeconds?: number;
   /** How often the manager in use is looked at, and how long it may take to answer. @default 5 s and 10 s */
@@ -30,16 +32,18 @@ export interface DockerProxyOptions {
 
 /**
  * Serves until nobody has used it for a while; one connection to each manager is shared by all clients. Returns
- * the exit code: 1 when no manager is in reach, which is told in the file beside the socket.
+ * the exit code: 1 when no manager is recorded, which is told in the file beside the socket.
  */
 export async function runDockerProxy(options: DockerProxyOptions): Promise<number> {
   const { stack, socket, idleSeconds = IDLE_SECONDS } = options;
-  const managers = options.managers ?? (async () => (await recordedSwarm(stack)).managers);
+  const state = options.state ?? (() => recordedState(stack, true));
   try {
-    const choice = new ManagerChoice(await managers());
-    await choice.current();
-    const watch = choice.watch(options.watch);
-    await untilIdle(socket, choice, idleSeconds * 1000).finally(() => watch.stop());
+    const managers = managersIn(await state());
+    if (managers.length === 0) throw new Error("no Swarm manager in reach: the stack has none yet");
+    const choice = new ManagerChoice(managers, options.watch);
+    const watch = choice.watch();
+    const answer = answering(choice, new RecordedAnswers(state));
+    await untilIdle(socket, answer, idleSeconds * 1000).finally(() => watch.stop());
     return 0;
   } catch (error) {
     writeWhole(errorFile(socket), messageOf(error).replaceAll("\n", "; "));
@@ -50,7 +54,7 @@ export async function runDockerProxy(options: DockerProxyOptions): Promise<numbe
   }
 }
 
-function untilIdle(socket: string, choice: ManagerChoice, idleMs: number): Promise<void> {
+function untilIdle(socket: string, answer: Answering, idleMs: number): Promise<void> {
   // Made under another name, so that it takes the place of one that was left behind in one step.
   const own = `${socket}.${process.pid}`;
   return new Promise((resolve, reject) => {
@@ -67,13 +71,10 @@ function untilIdle(socket: string, choice: ManagerChoice, idleMs: number): Promi
       server.close();
       resolve();
     };
-    const server = sshServer(
-      () => choice.stream(),
-      (clients) => {
-        clearTimeout(idle);
-        if (clients === 0) rest();
-      },
-    );
+    const server = sshServer(answer, (clients) => {
+      clearTimeout(idle);
+      if (clients === 0) rest();
+    });
     server.on("error", reject);
     fs.rmSync(own, { force: true });
     server.listen(own, () => {

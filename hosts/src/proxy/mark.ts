@@ -2,7 +2,7 @@
 import * as fs from "node:fs";
 import { writeWhole } from "./socket";
 
-/** Longest time until a proxy serves or has said why it does not: state read, managers tried twice. */
+/** Longest time until a proxy serves or has said why it does not: it reads the state, on a machine that may be busy. */
 export const START_MS = 40_000;
 
 const markFile = (socket: string): string => `${socket}.starting`;

@@ -1,20 +1,29 @@
 /**
- * An SSH server on a socket of this machine: `docker system dial-stdio` leads to the Docker socket of a manager
- * that works. The socket's folder is the operator's alone, so it asks for no login.
+ * An SSH server on a socket of this machine, whose `docker system dial-stdio` speaks Docker's API. The socket's folder
+ * is the operator's alone, so it asks for no login.
  */
+import * as http from "node:http";
 import * as net from "node:net";
 import type { Duplex } from "node:stream";
 import { Server, utils } from "ssh2";
-import type { Connection as Client, ServerChannel } from "ssh2";
-import { messageOf } from "../errors";
+import type { Connection as Client } from "ssh2";
 
-export type OpenStream = () => Promise<{ channel: Duplex; release: () => void }>;
+/** Answers a request. @param left is aborted once its client is gone */
+export type Answering = (
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+  left: AbortSignal,
+) => void;
+
+/** As much as Docker takes. */
+const MAX_HEADER_BYTES = 1024 * 1024;
 
 /** A server that is yet to listen. `changed` is told how many clients are connected whenever that changes. */
-export function sshServer(open: OpenStream, changed: (clients: number) => void): net.Server {
+export function sshServer(answer: Answering, changed: (clients: number) => void): net.Server {
   // Of ed25519 keys, ssh2 makes one in some hundreds that it cannot read.
   const { private: hostKey } = utils.generateKeyPairSync("ecdsa", { bits: 256 });
-  const ssh = new Server({ hostKeys: [hostKey] }, (client) => serve(client, open));
+  const docker = dockerServer(answer);
+  const ssh = new Server({ hostKeys: [hostKey] }, (client) => serve(client, docker));
   let clients = 0;
   // ssh2 tells of a client only when that has spoken; one that is about to has come as well.
   return net.createServer((socket) => {
@@ -24,7 +33,28 @@ export function sshServer(open: OpenStream, changed: (clients: number) => void):
   });
 }
 
-function serve(client: Client, open: OpenStream): void {
+/** Takes the channel of a client as its connection. */
+type Serve = (channel: Duplex, left: AbortSignal) => void;
+
+/** It listens nowhere, and ends no connection by itself: Docker's client keeps those that are quiet. */
+function dockerServer(answer: Answering): Serve {
+  const signals = new WeakMap<Duplex, AbortSignal>();
+  const options = { keepAliveTimeout: 0, requestTimeout: 0, maxHeaderSize: MAX_HEADER_BYTES };
+  const server = http.createServer(options, (request, response) => {
+    const left = signals.get(request.socket);
+    if (left) answer(request, response, left);
+  });
+  // A client may end its side once it has asked.
+  Object.assign(server, { httpAllowHalfOpen: true });
+  return (channel, left) => {
+    signals.set(channel, left);
+    server.emit("connection", channel);
+  };
+}
+
+function serve(client: Client, docker: Serve): void {
+  const left = new AbortController();
+  client.on("close", () => left.abort());
   client.on("authentication", (context) => context.accept());
   client.on("error", () => client.end());
   client.on("session", (accept) => {
@@ -34,36 +64,13 @@ function serve(client: Client, open: OpenStream): void {
         reject();
         return;
       }
-      void bridge(acceptExec(), open);
+      const channel = acceptExec();
+      // What goes wrong is told by Docker's answers. A channel that ends takes no status any more, so it has it at once.
+      channel.exit(0);
+      docker(channel, left.signal);
     });
     for (const refused of ["shell", "sftp", "subsystem"]) {
       session.on(refused as "shell", (_accept, reject) => reject?.());
     }
   });
-}
-
-/** Joins one dial-stdio to one Docker connection; either end closes both. */
-async function bridge(channel: ServerChannel, open: OpenStream): Promise<void> {
-  try {
-    const { channel: docker, release } = await open();
-    const end = (code: number) => {
-      release();
-      if (!channel.writableEnded) {
-        channel.exit(code);
-        channel.end();
-      }
-    };
-    docker.on("close", () => end(0));
-    docker.on("error", () => end(1));
-    // Also where the client gave up while a manager was looked for: a channel closes once it is read.
-    channel.on("close", () => docker.destroy());
-    channel.on("error", () => docker.destroy());
-    channel.pipe(docker);
-    docker.pipe(channel, { end: false });
-    docker.on("end", () => end(0));
-  } catch (error) {
-    channel.stderr.write(`${messageOf(error)}\n`);
-    channel.exit(1);
-    channel.end();
-  }
 }

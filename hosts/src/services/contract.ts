@@ -11,11 +11,22 @@ export interface ConvergedInputs {
   readonly fingerprint: string;
   readonly timeoutSeconds: number;
 }
-export type ConvergedOutputs = ConvergedInputs;
+export interface ConvergedOutputs extends ConvergedInputs {
+  /** SHA-256 of what Swarm had of the service then, hexadecimal. A refresh empties `fingerprint` where it finds another one. */
+  readonly spec?: string;
+}
 
 // In which order MinIO's members are changed.
 
-export interface StorageOrderInputs {
+/** What an order has to know to put back one by one what was changed by hand. */
+export interface MendedInputs {
+  /** Whether an earlier refresh has found one of the services changed by hand, or gone; absent in a preview. */
+  readonly mended?: boolean;
+  /** As in `TurnInputs`. */
+  readonly run?: string;
+}
+
+export interface StorageOrderInputs extends MendedInputs {
   /** Storage nodes, in the order of their turns. */
   readonly nodes: Connection[];
   /** Swarm service name by node name. */
@@ -30,28 +41,44 @@ export interface StorageOrderOutputs extends StorageOrderInputs {
   readonly oneByOne: boolean;
 }
 
-// When a member of MinIO is changed.
+// When a service is changed.
 
-export interface StorageTurnInputs {
+export interface TurnInputs {
+  /** Changes whenever the service's spec does. */
+  readonly fingerprint: string;
+  /** The fingerprint of what the service was seen to run as last; absent in a preview, and before it ever ran. */
+  readonly recorded?: string;
+  /** Another one each time the program runs, by which what is asked now is told from what a refresh reads back; none in a preview. */
+  readonly run?: string;
+}
+
+// A member of MinIO.
+
+export interface StorageTurnInputs extends TurnInputs {
   /** The member's node. */
   readonly node: string;
   readonly store: Store;
-  /** Changes whenever the member's service does. */
-  readonly fingerprint: string;
-  /** The fingerprint of what the member was seen to run as last; absent in a preview, and before it ever ran. */
-  readonly recorded?: string;
   /** Whether it is changed while the others serve. */
   readonly oneByOne: boolean;
 }
-export type StorageTurnOutputs = StorageTurnInputs;
+
+// What has a task on each node.
+
+export interface ServiceTurnInputs extends TurnInputs {
+  readonly managers: Connection[];
+  /** The service's name. */
+  readonly service: string;
+}
 
 // In which order services are changed that stand in for each other.
 
-export interface RollingOrderInputs {
+export interface RollingOrderInputs extends MendedInputs {
   /** What they are, as messages name them: `registries`. */
   readonly what: string;
   /** Changes whenever anything of one of them does. */
   readonly shape: string;
+  /** Their names in the Swarm. */
+  readonly services: string[];
 }
 export interface RollingOrderOutputs extends RollingOrderInputs {
   readonly oneByOne: boolean;

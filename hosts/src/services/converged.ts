@@ -1,5 +1,5 @@
 /** Waiting for a service until all tasks of its current spec are healthy, and stay so for a moment. */
-import type { ConvergedInputs, ConvergedOutputs, Operation } from "../contract";
+import type { ConvergedInputs, ConvergedOutputs, Operation, ReadResult } from "../contract";
 import { diffOf, equal } from "../diff";
 import { isMissing } from "../docker/api";
 import { DockerError, HostError, messageOf } from "../errors";
@@ -9,7 +9,9 @@ import { onManager } from "../swarm/managers";
 import { Deadline, sleep } from "../time";
 import type { SwarmNode, SwarmService, SwarmTask } from "../swarm/types";
 import { decide } from "./decide";
-import { resumeUpdate } from "./resume";
+import { noteFound } from "./found";
+import { endResumption, resumeUpdate } from "./resume";
+import { digestOf } from "./spec";
 import type { Decision, ServiceView } from "./decide";
 
 /** How long a service may take before it is said what it waits for. */
@@ -48,19 +50,23 @@ async function ensure(inputs: ConvergedInputs): Promise<ConvergedOutputs> {
   const deadline = new Deadline(timeoutSeconds);
   let steady: { tasks: readonly string[]; since: number } | undefined;
   let idleSince: number | undefined;
+  let resumed = false;
   let shown = "";
   for (;;) {
     const decision = await look(inputs);
+    const idle = decision.kind !== "failed" && decision.idle;
+    idleSince = idle ? (idleSince ?? Date.now()) : undefined;
+    if (idleSince !== undefined && Date.now() - idleSince >= IDLE_SECONDS * 1000) {
+      await resumeUpdate(inputs.managers, service);
+      resumed = true;
+      idleSince = steady = undefined;
+      continue;
+    }
     switch (decision.kind) {
       case "failed":
         throw new Error(`service ${service}: ${decision.detail}`);
       case "waiting":
         steady = undefined;
-        idleSince = decision.idle ? (idleSince ?? Date.now()) : undefined;
-        if (idleSince !== undefined && Date.now() - idleSince >= IDLE_SECONDS * 1000) {
-          await resumeUpdate(inputs.managers, service);
-          idleSince = undefined;
-        }
         if (deadline.passed)
           throw new Error(`service ${service} is not up after ${timeoutSeconds} s: ${decision.detail}`);
         if (decision.detail !== shown && deadline.elapsed >= QUIET_SECONDS) {
@@ -71,10 +77,16 @@ async function ensure(inputs: ConvergedInputs): Promise<ConvergedOutputs> {
       case "converged": {
         if (!steady || !equal(steady.tasks, decision.tasks))
           steady = { tasks: decision.tasks, since: Date.now() };
-        if (Date.now() - steady.since >= decision.steadySeconds * 1000) {
+        if (!decision.idle && Date.now() - steady.since >= decision.steadySeconds * 1000) {
           for (const text of decision.warnings) warn(service, text);
-          return withoutProvider(inputs);
+          if (resumed) await endResumption(inputs.managers, service);
+          return { ...withoutProvider(inputs), spec: decision.spec };
         }
+        if (decision.idle && deadline.passed)
+          throw new Error(
+            `service ${service} is up, but Swarm has not ended its update after ${timeoutSeconds} s. ` +
+              "Run again once docker node ls shows every node as ready or down",
+          );
         break;
       }
       default:
@@ -84,21 +96,49 @@ async function ensure(inputs: ConvergedInputs): Promise<ConvergedOutputs> {
   }
 }
 
+/** As Swarm has it now; nothing where there is no such service. */
+async function specNow({ managers, service }: ConvergedInputs): Promise<string | undefined> {
+  const purpose = `looking at service ${service}`;
+  try {
+    return await onManager(managers, purpose, async ({ api }) =>
+      digestOf(await api.get<SwarmService>(`/services/${encodeURIComponent(service)}`, { purpose })),
+    );
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * What runs by another spec than it was seen to run by, or not at all, is waited for anew by the update that mends it:
+ * that is no change of what is wanted, which the fingerprint tells. A Swarm that cannot be asked is said so by its nodes.
+ */
+async function read(id: string, state: ConvergedOutputs): Promise<ReadResult<ConvergedOutputs>> {
+  if (state.spec === undefined) return { id, outs: state };
+  try {
+    const isRecorded = (await specNow(state)) === state.spec;
+    noteFound(state.service, !isRecorded);
+    return { id, outs: isRecorded ? state : { ...state, fingerprint: "" } };
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    return { id, outs: state };
+  }
+}
+
 /** Waits for a service. Fails with node and last task error when it takes too long, or Swarm paused or rolled back. */
 export const converged: Operation<ConvergedInputs, ConvergedOutputs> = {
   async create(inputs) {
     return { id: inputs.service, outs: await ensure(inputs) };
   },
-  read(id, state) {
-    return Promise.resolve({ id, outs: state });
-  },
+  read,
   diff(state, inputs) {
-    return diffOf(state, inputs, { replace: ["service"] });
+    return diffOf(state, inputs, { replace: ["service"], outputOnly: ["spec"] });
   },
-  update(_id, state, inputs) {
-    return state.fingerprint === inputs.fingerprint
-      ? Promise.resolve(withoutProvider(inputs))
-      : ensure(inputs);
+  async update(_id, state, inputs) {
+    if (state.fingerprint === inputs.fingerprint) return { ...withoutProvider(inputs), spec: state.spec };
+    const outs = await ensure(inputs);
+    noteFound(inputs.service, false);
+    return outs;
   },
   delete() {
     return Promise.resolve();

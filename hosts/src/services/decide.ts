@@ -1,7 +1,7 @@
 /** Whether a service runs as its spec says: a pure decision from what a manager shows. */
-import { equal } from "../diff";
-import type { SwarmNode, SwarmService, SwarmTask, TaskSpec } from "../swarm/types";
+import type { SwarmNode, SwarmService, SwarmTask } from "../swarm/types";
 import { satisfies } from "./placement";
+import { digestOf, sameSpec } from "./spec";
 
 export interface ServiceView {
   readonly service: SwarmService;
@@ -13,9 +13,13 @@ export type Decision =
   | {
       readonly kind: "converged";
       readonly tasks: readonly string[];
+      /** Of the spec by which they run, as `digestOf` has it. */
+      readonly spec: string;
       /** How long the same tasks must be seen running before that counts. */
       readonly steadySeconds: number;
       readonly warnings: readonly string[];
+      /** As below: there is nothing left to do. */
+      readonly idle?: boolean;
     }
   | {
       readonly kind: "waiting";
@@ -28,11 +32,11 @@ export type Decision =
 const STEADY_SECONDS = 2;
 /** Where tasks of this spec have failed before. */
 const STEADY_SECONDS_AFTER_FAILURE = 10;
-/** Where Swarm says that its update goes on. It never takes that back when its leader changed meanwhile. */
-const STEADY_SECONDS_WHILE_UPDATING = 30;
 
 /** Task states from which nothing comes any more. */
 const ENDED = new Set(["complete", "shutdown", "failed", "rejected", "remove", "orphaned"]);
+/** Task states of which a node knows nothing yet. */
+const NEVER_BEGUN = new Set(["new", "allocated", "pending"]);
 
 /**
  * Converged: on nodes that are up, as many tasks of this very spec run as the spec wants, and none of another.
@@ -44,9 +48,9 @@ export function decide({ service, tasks: all, nodes }: ServiceView): Decision {
   const updating = service.UpdateStatus?.State === "updating";
   const tasks = updating ? all.map(withoutRoom) : all;
   const trouble = lastTrouble(tasks, byId);
-  const rolledBack = updateFailure(service);
-  if (rolledBack !== undefined)
-    return { kind: "failed", detail: `${rolledBack}${trouble ? `; ${trouble}` : ""}` };
+  const failure = updateFailure(service);
+  if (failure)
+    return { kind: "failed", detail: [failure.what, trouble].filter(Boolean).join("; ") + failure.remedy };
 
   const live = tasks.filter(
     (task) => task.NodeID === undefined || task.NodeID === "" || isUp(byId.get(task.NodeID)),
@@ -56,40 +60,43 @@ export function decide({ service, tasks: all, nodes }: ServiceView): Decision {
     (task) => task.DesiredState === "running" && task.Status.State === "running" && ofSpec(task),
   );
   const old = live.filter(
-    (task) => !ofSpec(task) && !ENDED.has(task.Status.State) && task.DesiredState !== "remove",
+    (task) =>
+      !ofSpec(task) && !ENDED.has(task.Status.State) && !isGivenUp(task) && task.DesiredState !== "remove",
   );
   const { wanted, warnings } = wantedTasks(service, nodes);
   const suffix = trouble ? `; last task error: ${trouble}` : "";
+  const previous = old.length > 0 ? `; of the previous spec: ${places(old, byId)}` : "";
   const idle = updating && old.length > 0 && live.every(isSettled);
-  if (running.length < wanted) {
+  const oldRuns = old.some((task) => task.DesiredState === "running" || task.Status.State === "running");
+  if (running.length < wanted || oldRuns) {
     return {
       kind: "waiting",
-      detail: `${running.length} of ${wanted} tasks run${starting(live, byId)}${suffix}`,
-      idle,
-    };
-  }
-  if (old.some((task) => task.DesiredState === "running" || task.Status.State === "running")) {
-    return {
-      kind: "waiting",
-      detail: `${old.length} tasks of the previous spec are still there${suffix}`,
+      detail: `${running.length} of ${wanted} tasks run${starting(live, byId)}${previous}${suffix}`,
       idle,
     };
   }
   const shaky = tasks.some(
     (task) => ofSpec(task) && (task.Status.State === "failed" || task.Status.State === "rejected"),
   );
-  const steadySeconds = shaky ? STEADY_SECONDS_AFTER_FAILURE : STEADY_SECONDS;
   return {
     kind: "converged",
     tasks: running.map((task) => task.ID).sort(),
-    steadySeconds: updating ? STEADY_SECONDS_WHILE_UPDATING : steadySeconds,
+    spec: digestOf(service),
+    steadySeconds: shaky ? STEADY_SECONDS_AFTER_FAILURE : STEADY_SECONDS,
     warnings,
+    idle: updating,
   };
 }
 
 /** Neither on its way up nor on its way down. */
-function isSettled({ DesiredState, Status }: SwarmTask): boolean {
-  return DesiredState === "running" ? Status.State === "running" : ENDED.has(Status.State);
+function isSettled(task: SwarmTask): boolean {
+  const { DesiredState, Status } = task;
+  return DesiredState === "running" ? Status.State === "running" : ENDED.has(Status.State) || isGivenUp(task);
+}
+
+/** Given up before a node knew of it: it stays so, as the scheduler goes on looking for room for it. */
+function isGivenUp({ DesiredState, Status }: SwarmTask): boolean {
+  return DesiredState === "shutdown" && NEVER_BEGUN.has(Status.State);
 }
 
 /** While the task before it stops, a task's host port is taken: no error. */
@@ -98,31 +105,16 @@ function withoutRoom(task: SwarmTask): SwarmTask {
   return { ...task, Status: { ...task.Status, Err: "" } };
 }
 
-/** Swarm gave up on the update, or took it back. */
-function updateFailure({ UpdateStatus }: SwarmService): string | undefined {
+/** Swarm gave up on the update, or took it back; which the stack's state does not have before a refresh. */
+function updateFailure({ UpdateStatus }: SwarmService): { what: string; remedy: string } | undefined {
   const state = UpdateStatus?.State ?? "";
-  if (state.startsWith("rollback")) return `Swarm rolled the update back (${UpdateStatus?.Message ?? state})`;
-  if (state === "paused") return `Swarm paused the update (${UpdateStatus?.Message ?? state})`;
-  return undefined;
-}
-
-/** Placement is left out, as Swarm keeps a task whose node still satisfies it; Runtime is only on services. */
-function sameSpec(task: TaskSpec, template: TaskSpec): boolean {
-  return equal(normal(task), normal(template));
-}
-
-function normal(spec: TaskSpec): unknown {
-  return withoutEmpty({ ...spec, Runtime: undefined, Placement: undefined });
-}
-
-/** Docker shows an empty object, an empty list and nothing at all for the same thing. */
-function withoutEmpty(value: unknown): unknown {
-  if (Array.isArray(value)) return value.length === 0 ? undefined : value.map(withoutEmpty);
-  if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value)
-    .map(([key, item]) => [key, withoutEmpty(item)] as const)
-    .filter(([, item]) => item !== undefined && item !== null);
-  return entries.length === 0 ? undefined : Object.fromEntries(entries);
+  const why = `(${UpdateStatus?.Message ?? state})`;
+  if (state.startsWith("rollback")) {
+    const remedy =
+      ". Correct the configuration and run again; the same is tried again by pulumi up --refresh";
+    return { what: `Swarm rolled the update back ${why}`, remedy };
+  }
+  return state === "paused" ? { what: `Swarm paused the update ${why}`, remedy: "" } : undefined;
 }
 
 function wantedTasks(
@@ -153,13 +145,16 @@ function wantedTasks(
 }
 
 function starting(tasks: readonly SwarmTask[], nodes: ReadonlyMap<string, SwarmNode>): string {
-  const states = tasks
-    .filter((task) => task.DesiredState === "running" && task.Status.State !== "running")
-    .map(
-      (task) =>
-        `${task.Status.State} on ${hostname(task, nodes)}${task.Status.Err ? ` (${task.Status.Err})` : ""}`,
-    );
-  return states.length > 0 ? ` (${[...new Set(states)].join(", ")})` : "";
+  const some = tasks.filter((task) => task.DesiredState === "running" && task.Status.State !== "running");
+  return some.length > 0 ? ` (${places(some, nodes)})` : "";
+}
+
+function places(tasks: readonly SwarmTask[], nodes: ReadonlyMap<string, SwarmNode>): string {
+  const said = tasks.map((task) => {
+    const why = task.Status.Err ? ` (${task.Status.Err})` : "";
+    return `${task.Status.State} on ${hostname(task, nodes)}${why}`;
+  });
+  return [...new Set(said)].join(", ");
 }
 
 function hostname(task: SwarmTask, nodes: ReadonlyMap<string, SwarmNode>): string {

@@ -3,6 +3,7 @@ import type { Operation, RollingOrderInputs, RollingOrderOutputs } from "../cont
 import { diffOf, UNKNOWN } from "../diff";
 import { note } from "../log";
 import { withoutProvider } from "../operation";
+import { isDueToMend } from "./found";
 
 /** Nothing is done anywhere: it is the state that tells a change from what is made for the first time. */
 export const rollingOrder: Operation<RollingOrderInputs, RollingOrderOutputs> = {
@@ -13,11 +14,13 @@ export const rollingOrder: Operation<RollingOrderInputs, RollingOrderOutputs> = 
     return Promise.resolve({ id, outs: state });
   },
   diff(state, inputs) {
-    const diff = diffOf(state, inputs, { outputOnly: ["oneByOne"], ignored: ["what"] });
-    if (diff.changes && inputs.shape !== UNKNOWN) {
+    const ignored = ["what", "services", "mended", "run"];
+    const diff = diffOf(state, inputs, { outputOnly: ["oneByOne"], ignored });
+    const changes = diff.changes || isDueToMend(state, inputs, inputs.services);
+    if (changes && inputs.shape !== UNKNOWN) {
       note(inputs.what, "this update changes them one by one, each when the one before it serves");
     }
-    return diff;
+    return { ...diff, changes };
   },
   update(_id, _state, inputs) {
     return Promise.resolve({ ...withoutProvider(inputs), oneByOne: true });

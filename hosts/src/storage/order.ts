@@ -5,6 +5,7 @@ import { execInContainer } from "../docker/exec";
 import { HostError, reasonOf } from "../errors";
 import { note } from "../log";
 import { withoutProvider } from "../operation";
+import { isDueToMend, isMended } from "../services/found";
 import { exec } from "../ssh/exec";
 import { storageContainer } from "./mc";
 
@@ -37,14 +38,16 @@ async function programs({ nodes, services, image }: StorageOrderInputs): Promise
 /** Why all of them have to be changed at the same time; nothing where they need not be. */
 async function together(state: StorageOrderOutputs, inputs: StorageOrderInputs): Promise<string | undefined> {
   if (state.common !== inputs.common) return "members with other settings do not serve together";
-  if (state.image === inputs.image) return undefined;
+  const isSame = state.image === inputs.image;
+  // An update to another version may have been cut off before what is mended now was changed.
+  if (isSame && !isMended(inputs, Object.values(inputs.services))) return undefined;
   const found = await programs(inputs).catch((error: unknown) => {
     if (!(error instanceof HostError)) throw error;
     note("storage", `cannot tell the version of MinIO's image: ${reasonOf(error, error.node)}`);
-    return [undefined];
+    return isSame ? [] : [undefined];
   });
   const different = [...new Set(found)];
-  if (different.length === 1 && different[0] !== undefined) return undefined;
+  if (different.length <= 1 && !different.includes(undefined)) return undefined;
   const names = different.map((program = "unknown") => program.slice(0, 40));
   return `versions of MinIO do not serve together (${names.join(", ")})`;
 }
@@ -70,8 +73,10 @@ export const storageOrder: Operation<StorageOrderInputs, StorageOrderOutputs> = 
     return Promise.resolve({ id, outs: state });
   },
   diff(state, inputs) {
-    const diff = diffOf(state, inputs, { outputOnly: ["oneByOne"], ignored: ["nodes", "services"] });
-    if (diff.changes && (inputs.image as unknown) !== UNKNOWN) {
+    const ignored = ["nodes", "services", "mended", "run"];
+    const diff = diffOf(state, inputs, { outputOnly: ["oneByOne"], ignored });
+    const changes = diff.changes || isDueToMend(state, inputs, Object.values(inputs.services));
+    if (changes && (inputs.image as unknown) !== UNKNOWN) {
       const all = "all members of MinIO restart together, and the registry has no store for some seconds";
       const one = "the members of MinIO are changed one by one, each when MinIO can spare it";
       note(
@@ -83,7 +88,7 @@ export const storageOrder: Operation<StorageOrderInputs, StorageOrderOutputs> = 
             : `this update: ${one}`,
       );
     }
-    return diff;
+    return { ...diff, changes };
   },
   async update(_id, state, inputs) {
     const reason = await together(state, inputs);

@@ -15,6 +15,7 @@ import { awaitDocker, dockerIfThere, dockerInfo, listNodes, onManager } from "./
 import { awaitNode, findNode, isDown, isReady, nameOf, setAvailability } from "./nodes";
 import { forgetAbsence, readAbsence, recordAbsence } from "./absence";
 import type { Absence } from "./absence";
+import { endFirst } from "./ends-first";
 import { inTurn, orStop } from "./turn";
 import { isLocked, unlockKey, unlockManagers } from "./unlock";
 import type { DockerInfo, SwarmNode, SwarmService, SwarmTask } from "./types";
@@ -245,6 +246,7 @@ export async function drain(member: Member): Promise<Absence> {
   const earlier = await readAbsence(connection);
   const absence = earlier ?? (await present(member));
   await recordAbsence(connection, absence);
+  await endFirst(member);
   await setAvailability(managers, nodeId, "drain");
   note(connection.node, "drained, to be changed");
   let left: readonly SwarmTask[] = [];

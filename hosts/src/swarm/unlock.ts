@@ -6,6 +6,12 @@ import { note } from "../log";
 import { dockerInfo, workingManager } from "./managers";
 import type { DockerInfo } from "./types";
 
+/**
+ * Docker answers once the manager knows a leader. Where all were locked that takes an election, and each that nobody wins another 10
+ * to 13 s: three were seen to take 34 s.
+ */
+const UNLOCK_SECONDS = 120;
+
 export const isLocked = ({ Swarm }: DockerInfo): boolean => Swarm.LocalNodeState === "locked";
 
 /** The key that unlocks a manager of this one's Swarm after a restart. */
@@ -54,6 +60,7 @@ async function unlock(manager: Connection, key: string): Promise<void> {
   try {
     await dockerApi(manager).post("/swarm/unlock", {
       json: { UnlockKey: key },
+      timeoutSeconds: UNLOCK_SECONDS,
       purpose: "unlocking the Swarm",
     });
     note(manager.node, "unlocked as manager of the Swarm");

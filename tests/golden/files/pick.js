@@ -15,26 +15,38 @@ const registries = [
   {"name":"registry-coreos4","urls":["http://registry-coreos4:5000/","http://s3-coreos4:9000/healthz"]},
 ];
 
+/**
+ * How many looks on end have to be good before a registry that was not well is asked again. One that is back may have another
+ * address: a look asks for the name itself, and nginx asks for an upstream's names again after 2 s at most.
+ */
+const enough = 3;
+
+/** What is not known is well. */
+function goodLooks(name) {
+  const counted = ngx.shared.registries.get(name);
+  return counted === undefined ? enough : counted;
+}
+
 async function look() {
-  const well = ngx.shared.registries;
   await Promise.all(
     registries.map(async (registry) => {
       const answers = await Promise.all(
         registry.urls.map((url) => ngx.fetch(url).then((answer) => answer.status === 200, () => false)),
       );
-      const now = answers.every((isGood) => isGood) ? 1 : 0;
-      const before = well.get(registry.name);
-      if (now !== (before === undefined ? 1 : before)) {
-        ngx.log(ngx.WARN, registry.name + (now ? " serves again" : " does not serve: " + registry.urls[answers.indexOf(false)]));
+      const before = goodLooks(registry.name);
+      const now = answers.every((isGood) => isGood) ? Math.min(before + 1, enough) : 0;
+      if (now === enough && before < enough) ngx.log(ngx.WARN, registry.name + " serves again");
+      if (now === 0 && before === enough) {
+        ngx.log(ngx.WARN, registry.name + " does not serve: " + registry.urls[answers.indexOf(false)]);
       }
-      well.set(registry.name, now);
+      ngx.shared.registries.set(registry.name, now);
     }),
   );
 }
 
 function registry(r) {
   const names = registries.map((one) => one.name);
-  const well = names.filter((name) => ngx.shared.registries.get(name) !== 0);
+  const well = names.filter((name) => goodLooks(name) === enough);
   return pickOf(well.length > 0 ? well : names, r.variables.registry_affinity, (text) =>
     crypto.createHash("sha256").update(text).digest("hex"),
   );

@@ -167,6 +167,8 @@ test("a layer that skopeo gives up at once is asked for again, as Docker's clien
   const [soon, twice] = await tries(fatal(reset), done);
   expect([soon.ok, soon.retries, twice]).toEqual([true, 1, 2]);
   expect(soon.error).toContain("connection reset");
+  const ended = fatal("writing blob: happened during read: unexpected EOF");
+  expect(await tries(ended, done)).toEqual([{ ...done, retries: 1, error: ended.error }, 2]);
   const [never, often] = await tries(fatal(reset));
   expect([never.ok, never.retries, often]).toEqual([false, 3, 4]);
   expect(await tries(done)).toEqual([done, 1]);

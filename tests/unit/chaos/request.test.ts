@@ -17,7 +17,7 @@ beforeAll(async () => {
   names = await NameServer.start();
   await upstream.start();
   names.names.set("registry-one", upstream.host);
-  front = new Front(25497, users, {
+  front = new Front(25503, users, {
     registries: [{ name: "registry-one", port: upstream.port }],
     resolver: names.address,
   });
@@ -32,7 +32,7 @@ afterAll(async () => {
 test("a client's request has the path, the query and the body that it was told", async () => {
   const ca = fs.readFileSync(path.join(front.folder, "tls.crt"), "utf8");
   const [username = "", password = ""] = admin.split(":");
-  const login = { host: "127.0.0.1:25497", ca, username, password };
+  const login = { host: "127.0.0.1:25503", ca, username, password };
   const open = "/v2/a/b/blobs/uploads/0a?_state=x%3D";
   const heard = await request(login, open, 10_000, "PATCH", false, "more of it");
   expect(heard).toMatchObject({ status: 200, headers: { "x-upstream": "one" } });

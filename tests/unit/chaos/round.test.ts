@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { describeInstance } from "../../../lab/instance";
+import { LEAST_PULLS } from "../../chaos/bounds";
 import { begin } from "../../chaos/hurt";
 import { passLeadership } from "../../chaos/leadership";
+import type { Outcome } from "../../chaos/load";
 import type { Step } from "../../chaos/plan";
 import { recover } from "../../chaos/recover";
 import { round } from "../../chaos/round";
@@ -21,10 +23,23 @@ const named = (kind: string) => instance.hosts.filter((host) => host.kind === ki
 
 /** When the load was hurried, in seconds from when the fault was begun. */
 let hurried: number[];
+/** What the load has pulled, and how often it does so whenever it is hurried. */
+let outcomes: Outcome[];
+let pullsEach: number;
 let readBacks: number;
 /** The large layers that were pushed, by their sizes; and how many of those while the fault lasts fail. */
 let pushed: number[];
 let failing: number;
+
+const pulls = (count: number): Outcome[] =>
+  Array<Outcome>(count).fill({
+    kind: "pull",
+    client: "client1",
+    ok: true,
+    retries: 0,
+    start: 0,
+    end: Infinity,
+  });
 
 function stage(): Stage {
   const large = {
@@ -41,7 +56,14 @@ function stage(): Stage {
     instance,
     members: { nodes: named("node").map((host) => ({ instance, host })), managers: 3 },
     clients: named("client"),
-    load: { outcomes: [], settled: () => Promise.resolve(), hurry: () => hurried.push(Date.now()) },
+    load: {
+      outcomes,
+      settled: () => Promise.resolve(),
+      hurry: () => {
+        hurried.push(Date.now());
+        outcomes.push(...pulls(pullsEach));
+      },
+    },
     probes: [],
     probed: [],
     vip: { samples: [] },
@@ -62,6 +84,8 @@ async function rowOf(step: Step) {
 beforeEach(() => {
   vi.useFakeTimers({ now: 1_000_000 });
   hurried = [];
+  outcomes = pulls(LEAST_PULLS);
+  pullsEach = 1;
   readBacks = 0;
   pushed = [];
   failing = 0;
@@ -94,6 +118,17 @@ describe("a row", () => {
     expect(await secondsOf(kill)).toEqual([-1, 3, 8]);
     hurried = [];
     expect(await secondsOf(drop)).toEqual([-1, 3]);
+  });
+
+  test("has the load ask for more until there are enough pulls, for a minute at most", async () => {
+    outcomes = pulls(LEAST_PULLS - 5);
+    expect(await secondsOf(kill)).toEqual([-1, 3, 8, 8, 9]);
+    hurried = [];
+    outcomes = [];
+    pullsEach = 0;
+    const last = (await secondsOf(kill)).at(-1);
+    expect(last).toBeGreaterThan(60);
+    expect(last).toBeLessThan(70);
   });
 
   test("pushes large layers while the fault lasts until one is acknowledged, two at most", async () => {

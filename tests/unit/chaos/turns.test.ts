@@ -39,7 +39,7 @@ test("two at once, one undrained, one that had no turn, and one that stays away 
     moment({ n2: "Down Active" }),
   ];
   expect(turnProblems(seen, { names, each: names })).toEqual([
-    "n1 and n2 were out of service at the same time",
+    "out of service at the same time: n1 (Down Drain), n2 (Down Active)",
     "n2 went without being drained: Down Active",
     "n3 was not out of service",
     "n2 did not come back into service",
@@ -58,6 +58,17 @@ test("where one node is changed, it alone may go, drained before it leaves the l
   expect(turnProblems([drained, moment({ n1: "Ready Drain" }), moment()], turns)).toEqual([
     "n1 was out of service, too: Ready Drain",
   ]);
+});
+
+test("a leader that has not heard of a node yet says nothing about it, but for who is drained", () => {
+  const nothing = moment({ n1: "Unknown Active", n2: "Unknown Active", n3: "Unknown Active" });
+  const none = { names, each: [] };
+  expect(turnProblems([nothing, moment(), nothing, moment()], none)).toEqual([]);
+  const drained = moment({ n3: "Unknown Drain" });
+  expect(turnProblems([moment(), drained, moment()], { names, each: ["n3"] })).toEqual([]);
+  const away = moment({ n1: "Down Active" });
+  expect(turnProblems([away, nothing, moment()], none)).toEqual(["n1 was out of service, too: Down Active"]);
+  expect(turnProblems([away, nothing], none)).toContain("n1 did not come back into service");
 });
 
 describe("members of MinIO", () => {

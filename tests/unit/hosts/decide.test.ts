@@ -84,7 +84,7 @@ describe("a global service", () => {
       const tasks = [...fresh, task("a", "running", "old", { desired })];
       expect(decide({ service: service("new"), tasks, nodes })).toMatchObject({
         kind: "waiting",
-        detail: expect.stringContaining("previous spec"),
+        detail: "3 of 3 tasks run; of the previous spec: running on a",
       });
     }
   });
@@ -93,7 +93,7 @@ describe("a global service", () => {
     const tasks = nodes.map(({ Description }) => task(Description.Hostname, "running", "old"));
     expect(decide({ service: service("new"), tasks, nodes })).toMatchObject({
       kind: "waiting",
-      detail: "0 of 3 tasks run",
+      detail: "0 of 3 tasks run; of the previous spec: running on a, running on b, running on c",
     });
   });
 
@@ -162,7 +162,9 @@ describe("failures", () => {
       ];
       expect(decide({ service: service("old", { update }), tasks, nodes })).toEqual({
         kind: "failed",
-        detail: "Swarm rolled the update back (update paused due to failure); a: unhealthy",
+        detail:
+          "Swarm rolled the update back (update paused due to failure); a: unhealthy. " +
+          "Correct the configuration and run again; the same is tried again by pulumi up --refresh",
       });
     },
   );
@@ -173,19 +175,27 @@ describe("failures", () => {
     });
   });
 
-  it("an update in progress and earlier failures have to be seen steady for longer", () => {
+  it("after failures it has to be seen steady for longer", () => {
     const tasks = [
       ...nodes.map(({ Description }) => task(Description.Hostname, "running", "new")),
       task("a", "failed", "new", { err: "x" }),
     ];
-    expect(decide({ service: service("new", { update: "updating" }), tasks, nodes })).toMatchObject({
-      kind: "converged",
-      steadySeconds: 30,
-    });
     expect(decide({ service: service("new", { update: "completed" }), tasks, nodes })).toMatchObject({
       kind: "converged",
       steadySeconds: 10,
     });
+  });
+
+  it("an update that has nothing left to do, and is not over, is idle", () => {
+    const tasks = nodes.map(({ Description }) => task(Description.Hostname, "running", "new"));
+    for (const [update, idle] of [
+      ["updating", true],
+      ["completed", false],
+    ] as const)
+      expect(decide({ service: service("new", { update }), tasks, nodes })).toMatchObject({
+        kind: "converged",
+        idle,
+      });
   });
 
   it("an update in which nothing moves any more is idle", () => {
@@ -199,6 +209,15 @@ describe("failures", () => {
     expect(idle(a, b, old)).toMatchObject({ kind: "waiting", idle: true });
     expect(idle(a, b, { ...old, DesiredState: "shutdown" })).toMatchObject({ idle: false });
     expect(idle(a, task("b", "starting", "new"), old)).toMatchObject({ idle: false });
+    // One that was to run on a node which was off, and another one runs there by now: it stays so for good.
+    const givenUp = task("b", "pending", "new", { desired: "shutdown" });
+    expect(idle(a, b, old, givenUp)).toMatchObject({ idle: true });
+    expect(idle(a, b, old, { ...givenUp, DesiredState: "ready" })).toMatchObject({ idle: false });
+    const before = task("b", "pending", "old", { desired: "shutdown" });
+    expect(idle(a, b, old, before)).toMatchObject({
+      idle: true,
+      detail: "2 of 3 tasks run; of the previous spec: running on c",
+    });
     expect(
       decide({ service: service("new", { update: "completed" }), tasks: [a, b, old], nodes }),
     ).toMatchObject({ idle: false });
@@ -215,7 +234,7 @@ describe("failures", () => {
       const decision = decide({ service: service("new", { update }), tasks, nodes });
       return decision.kind === "waiting" ? decision.detail : decision.kind;
     };
-    expect(detail("updating")).toBe("1 of 3 tasks run (pending on b)");
+    expect(detail("updating")).toBe("1 of 3 tasks run (pending on b); of the previous spec: running on c");
     expect(detail("completed")).toContain(`last task error: b: ${err}`);
   });
 

@@ -46,6 +46,20 @@ describe.skipIf(!canSandbox)("a node taken out of service", () => {
     for (const { sandbox } of all) expect(sandbox.read(absence)).toBeUndefined();
   }, 60_000);
 
+  it("ends first what serves by its other tasks, and is drained though that cannot be ended", async () => {
+    const { all, cluster, swarm } = await whole();
+    swarm.endFirst.add("front");
+    await outOfService(all[1].connection, cluster, () => Promise.resolve());
+    expect(swarm.moves).toEqual(["b stop front", "b drain", "b active"]);
+    swarm.moves.length = 0;
+    all[2].stops = false;
+    await outOfService(all[2].connection, cluster, () => Promise.resolve());
+    expect(swarm.moves).toEqual(["c drain", "c active"]);
+    expect(logged.join("\n")).toMatch(
+      /c: requests to its registry may be cut off as it is drained: .*cannot stop it/,
+    );
+  }, 20_000);
+
   it("is changed once the last of its tasks is gone, and not before", async () => {
     const { all, cluster, swarm } = await whole();
     swarm.staying.add("store");

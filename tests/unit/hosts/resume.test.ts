@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
 import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
-import { resumeUpdate } from "../../../hosts/src/services/resume";
+import { endResumption, resumeUpdate } from "../../../hosts/src/services/resume";
 import { startDocker } from "./support/fake-docker";
 import { startServer } from "./support/stop";
 
-it("changes a service's labels and changes them back, on top of what somebody else changes meanwhile", async () => {
+it("changes a service's labels, and later changes them back, on top of what somebody else changes meanwhile", async () => {
   const original = {
     Name: "web",
     Labels: { "moorage.stack": "moorage/dev" },
@@ -25,11 +25,12 @@ it("changes a service's labels and changes them back, on top of what somebody el
     return { json: {} };
   });
   const server = await startServer({ sockets: { [DOCKER_SOCKET]: docker.path } });
-  await resumeUpdate([server.connection()], "web");
+  const managers = [server.connection()];
+  await resumeUpdate(managers, "web");
+  expect(specs.slice(1)).toEqual([
+    { ...original, Labels: { ...original.Labels, "moorage.resumed": expect.any(String) as string } },
+  ]);
+  await endResumption(managers, "web");
   expect(specs).toHaveLength(3);
-  expect(specs[1]).toEqual({
-    ...original,
-    Labels: { ...original.Labels, "moorage.resumed": expect.any(String) as string },
-  });
   expect(specs[2]).toEqual(original);
 });

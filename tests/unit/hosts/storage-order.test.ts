@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { StorageOrderInputs } from "@moorage/hosts";
+import { noteFound } from "../../../hosts/src/services/found";
 import { programIn, storageOrder } from "../../../hosts/src/storage/order";
 import { logged } from "./support/stop";
 
@@ -36,6 +37,27 @@ describe("the order in which MinIO's members are changed", () => {
     logged.length = 0;
     storageOrder.diff(state, changed);
     expect(logged.join()).toMatch(/one by one.*if the image is another version of it, all members/);
+  });
+
+  it("is one by one for members that were changed by hand, even where it was all together before", async () => {
+    const mended = { ...inputs, mended: true, run: "now" };
+    expect(storageOrder.diff(state, mended).changes).toBe(true);
+    const outs = await storageOrder.update("", state, mended);
+    expect(outs).toEqual({ ...mended, oneByOne: true });
+    // A refresh reads back what was found, and the next run finds nothing.
+    expect(storageOrder.diff(outs, mended).changes).toBe(false);
+    expect(storageOrder.diff(outs, { ...inputs, mended: false, run: "next" }).changes).toBe(false);
+    expect((await storageOrder.update("", state, { ...mended, common: "d" })).oneByOne).toBe(false);
+  });
+
+  it("goes by what a refresh has found in the same run, of which the program does not know", () => {
+    const now = { ...inputs, services: { coreos1: "minio-coreos1" }, mended: false, run: "now" };
+    expect(storageOrder.diff(state, now).changes).toBe(false);
+    noteFound("minio-coreos1", true);
+    expect(storageOrder.diff(state, now).changes).toBe(true);
+    expect(storageOrder.diff({ ...state, run: "now" }, now).changes).toBe(false);
+    noteFound("minio-coreos1", false);
+    expect(storageOrder.diff(state, now).changes).toBe(false);
   });
 
   it("takes a release for what it is called, and another build for its program", () => {

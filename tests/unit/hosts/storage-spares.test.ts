@@ -221,9 +221,9 @@ describe.skipIf(!canSandbox)("a member of MinIO that is to be changed", () => {
   it("waits where it was not seen yet to run as what is wanted, and the others go on serving", async () => {
     const { store, minio } = await members();
     minio.says(refused);
-    const inputs = { node: "a", store, fingerprint: "f2", recorded: "f1", oneByOne: true };
+    const inputs = { node: "a", store, fingerprint: "f2", recorded: "f1", run: "now", oneByOne: true };
     const changes = (now: StorageTurnInputs) =>
-      storageTurn.diff({ ...inputs, fingerprint: "f2" }, now).changes;
+      storageTurn.diff({ ...inputs, fingerprint: "f2", run: "before" }, now).changes;
     const noWait: StorageTurnInputs[] = [
       { ...inputs, oneByOne: false },
       { ...inputs, recorded: "f2" },

@@ -3,8 +3,9 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { aliveRecord, killRecord, startDetached, waitFor } from "../../../lab/exec";
+import { aliveRecord, killRecord, runVariable, startDetached, waitFor } from "../../../lab/exec";
 import { checkout } from "../../../lab/instance";
+import { startedWith } from "../../support/processes";
 
 let folder: string;
 let record: string;
@@ -27,6 +28,18 @@ test("a process that outlives its starter is recorded by number and start time",
   expect(await waitFor(async () => (commandOf(pid) === "sleep 60 " ? true : undefined), 5000, 10)).toBe(true);
   expect(aliveRecord(record)?.pid).toBe(pid);
   expect(fs.readdirSync(folder).sort()).toEqual(["log", "sleep.pid"]);
+});
+
+test("it is none of the run of tests in which it was started, as its lab may stay", async () => {
+  const own = `own-${process.pid}`;
+  process.env[runVariable] = own;
+  try {
+    const { pid } = startDetached("sleep", ["60"], path.join(folder, "log"), record);
+    await expect.poll(() => commandOf(pid), { timeout: 5000 }).toBe("sleep 60 ");
+    expect(startedWith(runVariable, own)).toEqual([]);
+  } finally {
+    delete process.env[runVariable];
+  }
 });
 
 test("it records itself, as its starter may be killed before it can", async () => {

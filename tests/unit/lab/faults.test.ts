@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
@@ -5,12 +7,32 @@ import { describe, expect, test } from "vitest";
 import { faultList, faultNamed, faultNames, faults, mend, type Fault } from "../../../lab/faults";
 import { groupsBelow, processesOf, setIn } from "../../../lab/faults/cgroups";
 import { mountsIn, remount } from "../../../lab/faults/dataDisk";
-import { canRot } from "../../../lab/faults/files";
+import { canRot, removeInUse } from "../../../lab/faults/files";
 import { lossRules } from "../../../lab/faults/packets";
 import { describeInstance, hostNamed } from "../../../lab/instance";
 
 const instance = describeInstance(3);
 const place = { instance, host: hostNamed(instance, "coreos2") };
+
+test("a folder goes that somebody writes into while it is removed", async () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-in-use-"));
+  const tmp = path.join(folder, "tmp");
+  fs.mkdirSync(tmp);
+  for (let name = 0; name < 2000; name += 1) fs.writeFileSync(path.join(tmp, `old-${name}`), "");
+  // As MinIO does: it gives up once the folder is gone.
+  const line = 'for name in $(seq 100000); do echo > "$1/$name" || exit 0; done';
+  const writer = spawn("bash", ["-c", line, "bash", tmp], { stdio: ["ignore", "pipe", "ignore"] });
+  const ended = once(writer, "close");
+  try {
+    while (!fs.existsSync(path.join(tmp, "1"))) await new Promise((resolve) => setTimeout(resolve, 1));
+    await removeInUse(folder);
+    expect(fs.existsSync(folder)).toBe(false);
+  } finally {
+    writer.kill();
+    await ended;
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+});
 
 describe("faults of the lab", () => {
   test("are taken back, or say by what", () => {

@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { renderFrontCheck } from "@moorage/render";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
 const peers = ["10.0.2.12", "10.0.2.13", "10.0.2.14"];
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-check-"));
@@ -65,11 +65,12 @@ function curls(): string[] {
   return calls;
 }
 
-/** What the watches have noted, so many seconds ago. */
-function seen(codes: Readonly<Record<string, number>>, seconds: number): void {
-  const up = Number(fs.readFileSync("/proc/uptime", "utf8").split(" ")[0]) - seconds;
+/** What the watches have noted, so many seconds ago; the last 200 may have been longer ago. */
+function seen(codes: Readonly<Record<string, number>>, seconds: number, well = seconds): void {
+  const up = Number(fs.readFileSync("/proc/uptime", "utf8").split(" ")[0]);
   for (const [name, code] of Object.entries(codes)) {
-    fs.writeFileSync(path.join(folder, `seen-${name}`), `${up.toFixed(2)} ${code}\n`);
+    const note = `${(up - seconds).toFixed(2)} ${code} ${(up - well).toFixed(2)}\n`;
+    fs.writeFileSync(path.join(folder, `seen-${name}`), note);
   }
 }
 
@@ -124,13 +125,16 @@ describe("whether a node may hold the VIP", () => {
 
   describe("where the watches have seen", () => {
     const good = { front: 200, witness: 200, registry: 200 };
+    const wellThere = { [here]: "ok", [works]: "ok", "10.0.2.12/healthz": "ok" };
+    beforeEach(() => {
+      mayHold({});
+      curls();
+    });
     afterEach(() => {
       for (const name of Object.keys(good)) fs.rmSync(path.join(folder, `seen-${name}`));
     });
 
-    it("that all is well, within a second: asks nobody", () => {
-      mayHold({});
-      curls();
+    it("that all is well, a short while ago: asks nobody", () => {
       seen(good, 0.3);
       expect(mayHold({})).toBe(true);
       expect(fs.existsSync(path.join(folder, "curl.calls"))).toBe(false);
@@ -138,6 +142,7 @@ describe("whether a node may hold the VIP", () => {
 
     it.each([
       ["that longer ago", good, 2],
+      ["that a little longer ago than an answer of nginx counts", good, 0.8],
       ["no nginx here", { ...good, front: 0 }, 0.1],
       ["an nginx here that is leaving", { ...good, front: 503 }, 0.1],
       ["no witness", { ...good, witness: 0 }, 0.1],
@@ -145,7 +150,23 @@ describe("whether a node may hold the VIP", () => {
     ])("%s: asks for itself", (_, codes, seconds) => {
       seen(codes, seconds);
       expect(mayHold({})).toBe(false);
-      expect(mayHold({ [here]: "ok", [works]: "ok", "10.0.2.12/healthz": "ok" })).toBe(true);
+      expect(mayHold(wellThere)).toBe(true);
+    });
+
+    it("an nginx here that has been silent for 1.5 s: asks nobody, either", () => {
+      seen({ ...good, front: 0 }, 0.1, 1.6);
+      expect(mayHold(wellThere)).toBe(false);
+      expect(fs.existsSync(path.join(folder, "curl.calls"))).toBe(false);
+    });
+
+    it.each([
+      ["that is silent: waits for the rest of 1.5 s", 0, 0.1, 1.1, /^0\.[1-4]\d$/],
+      ["that answered a while ago: waits for 0.7 s", 200, 0.75, 0.75, /^0\.(70|[56]\d)$/],
+      ["long ago, as its watch is gone: waits as long", 0, 3, 4, /^0\.70$/],
+    ])("an nginx here %s", (_, code, seconds, well, limit) => {
+      seen({ ...good, front: code }, seconds, well);
+      expect(mayHold(wellThere)).toBe(true);
+      expect(/--max-time (\S+) https:\/\/127\.0\.0\.1/.exec(curls().join("\n"))?.[1]).toMatch(limit);
     });
   });
 

@@ -70,7 +70,7 @@ describe("the watch of a front", () => {
     expect(asked[5]?.url).toMatch(/^\/healthz\?6$/);
     expect(new Set(asked.map(({ connection }) => connection)).size).toBe(asked.length);
     expect((asked[5]?.at ?? 0) - (asked[0]?.at ?? 0)).toBeGreaterThan(2000);
-    await vi.waitFor(() => expect(noted()).toMatch(/^\d+\.\d\d 200\n$/), within);
+    await vi.waitFor(() => expect(noted()).toMatch(/^(\d+\.\d\d) 200 \1\n$/), within);
     const up = Number(fs.readFileSync("/proc/uptime", "utf8").split(" ")[0]);
     expect(up - Number(noted().split(" ")[0])).toBeLessThan(5);
   });
@@ -78,11 +78,13 @@ describe("the watch of a front", () => {
   it.each([
     ["refuses", 503, "503"],
     ["hangs", 0, "000"],
-  ])("notes that it %s, and that it is well again", async (_, bad, code) => {
+  ])("notes that it %s, with when it was well, and that it is again", async (_, bad, code) => {
     begin("front");
     await vi.waitFor(() => expect(noted()).toContain(" 200"), within);
     status = bad;
-    await vi.waitFor(() => expect(noted()).toContain(` ${code}`), within);
+    await vi.waitFor(() => expect(noted()).toContain(` ${code} `), within);
+    const [at, , well] = noted().split(" ").map(Number);
+    expect(Number(at) - Number(well)).toBeGreaterThan(0.3);
     status = 200;
     await vi.waitFor(() => expect(noted()).toContain(" 200"), within);
   });

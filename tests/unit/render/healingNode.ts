@@ -28,7 +28,7 @@ esac
 `;
 
 /**
- * Stands for MinIO's client: drives by `drives`, their servers' age by `uptime`, how a server sees another by
+ * Stands for MinIO's client: drives by `drives`, their servers' age when it was written by `uptime`, how a server sees another by
  * `reached`, `failed` and `reconnected`, a healing's end by `heal`, and a list's, after `some`, by `list`.
  */
 const mc = `#!/bin/sh
@@ -36,9 +36,10 @@ echo "$*" >> "$FAKE/mc.log"
 echo "$MC_HOST_local" >> "$FAKE/login.log"
 case "$*" in
   *"admin info"*)
+    uptime=$(($(cat "$FAKE/uptime") + $(date +%s) - $(stat -c %Y "$FAKE/uptime")))
     for server in $(cat "$FAKE/drives"); do
       room=', "availspace": 4000000000'; if [ $server = full ]; then server=ok room=; fi
-      printf '{ "state": "online", "uptime": %s,\\n "drives": [ { "endpoint": "x", "state": "%s"%s } ] }\\n' "$(cat "$FAKE/uptime")" "$server" "$room"
+      printf '{ "state": "online", "uptime": %s,\\n "drives": [ { "endpoint": "x", "state": "%s"%s } ] }\\n' "$uptime" "$server" "$room"
       printf '{ "network": { "minio-a:9000": "online", "minio-b:9000": "%s" } }\\n' "$(cat "$FAKE/reached")"
     done ;;
   *prometheus*)

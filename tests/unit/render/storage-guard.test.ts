@@ -2,8 +2,9 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { renderStorageGuard } from "@moorage/render";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { readIf } from "../../../lab/exec";
 import { eventually } from "../../support/testLab";
 import { OwnNetwork, type Said } from "./ownNetwork";
@@ -15,6 +16,8 @@ const text = renderStorageGuard({ service: "minio-a", others: 3, place: 0 });
 const withoutCurl = text.replaceAll("curl -q", "no-curl -q");
 /** As Flatcar's bash takes it. */
 const withoutDevTcp = text.replaceAll("/dev/tcp/", "/dev/no-tcp/");
+/** To it one that does not answer is never silent for that. */
+const patient = withoutDevTcp.replace("limit=4", "limit=4000");
 const script = (way: string): string => path.join(folder, way);
 const members = ["10.9.0.2", "10.9.0.3", "10.9.0.4"];
 /** Of one that moves. */
@@ -43,6 +46,7 @@ const addresses = [
 beforeAll(() => {
   fs.writeFileSync(script("curl"), withoutDevTcp);
   fs.writeFileSync(script("bash"), withoutCurl);
+  fs.writeFileSync(script("patient"), patient);
   fs.writeFileSync(script("none"), withoutCurl.replaceAll("/dev/tcp/", "/dev/no-tcp/"));
 });
 
@@ -56,22 +60,34 @@ const askers = (address: string): string[] =>
     .filter((line) => line.endsWith(`ask ${address}\0`) || line.includes(`//${address}:9000/`));
 const isAsked = (address: string): boolean => askers(address).length > 0;
 
+const guarded = (network: OwnNetwork, way: string, minio: Said): Said =>
+  network.run("bash", script(way), "guard", String(minio.child.pid));
+
+/** Members of MinIO, this node's MinIO, and what guards it by now. */
+async function started(network: OwnNetwork, way: string) {
+  await network.start(addresses);
+  const servers = members.map((address) => network.node(member, address));
+  await eventually(20, async () =>
+    expect(servers.map(({ text }) => text.trim())).toEqual(members.map(() => "listens")),
+  );
+  const minio = network.node(waiting, ...members);
+  await eventually(20, async () => expect(minio.text).toBe("waits\n"));
+  const guard = guarded(network, way, minio);
+  // One that has never answered is not silent for what does not come.
+  await eventually(20, async () =>
+    expect(servers.map(({ text }) => text.trim())).toEqual(members.map(() => "listens\nasked")),
+  );
+  return { servers, minio, guard };
+}
+
 describe.each(["curl", "bash"])("connections to members of MinIO, which are asked by %s,", (way) => {
   const network = new OwnNetwork();
-  const guarded = (): Said => network.run("bash", script(way), "guard", String(minio.child.pid));
   let servers: Said[];
   let minio: Said;
   let guard: Said;
 
   beforeAll(async () => {
-    await network.start(addresses);
-    servers = members.map((address) => network.node(member, address));
-    await eventually(20, async () =>
-      expect(servers.map(({ text }) => text.trim())).toEqual(members.map(() => "listens")),
-    );
-    minio = network.node(waiting, ...members);
-    await eventually(20, async () => expect(minio.text).toBe("waits\n"));
-    guard = guarded();
+    ({ servers, minio, guard } = await started(network, way));
   });
   afterAll(() => network.end());
 
@@ -85,7 +101,7 @@ describe.each(["curl", "bash"])("connections to members of MinIO, which are aske
 
   /** Freezes the first member until it is refused. Where the others are too busy to answer in time, none is: then once more. */
   const firstIsRefused = async (times: number, check: () => void): Promise<void> => {
-    await new Promise((resolve) => setTimeout(resolve, 2000));
+    await sleep(2000);
     signal(0, "SIGSTOP");
     try {
       await eventually(10, async () => check());
@@ -97,16 +113,19 @@ describe.each(["curl", "bash"])("connections to members of MinIO, which are aske
     signal(0, "SIGCONT");
   };
 
-  it("are left alone while all answer, and while more than one does not", async () => {
-    await new Promise((resolve) => setTimeout(resolve, 2500));
-    signal(0, "SIGSTOP");
-    signal(1, "SIGSTOP");
-    await new Promise((resolve) => setTimeout(resolve, 3500));
+  it.each([
+    ["all answer", [], 0],
+    ["two do not for a moment", [0, 1], 3500],
+    ["none does", [0, 1, 2], 9000],
+  ] as const)("are left alone while %s", async (_what, silent, milliseconds) => {
+    await sleep(2500);
+    for (const at of silent) signal(at, "SIGSTOP");
+    await sleep(milliseconds);
     expect(minio.text).toBe("waits\n");
     expect(guard.text).toBe("");
-    signal(0, "SIGCONT");
-    signal(1, "SIGCONT");
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    for (const at of silent) signal(at, "SIGCONT");
+    await sleep(1500);
+    expect(guard.text).toBe("");
   });
 
   it("are ended to the one that is silent, which is still answered, and to no other", async () => {
@@ -124,9 +143,23 @@ describe.each(["curl", "bash"])("connections to members of MinIO, which are aske
     signal(1, "SIGCONT");
     await eventually(10, async () => expect(guard.text).toMatch(/^10\.9\.0\.3 answers again$/m));
     const last = network.node(waiting, "10.9.0.3");
-    await new Promise((resolve) => setTimeout(resolve, 3500));
+    await sleep(3500);
     expect(last.text).toBe("waits\n");
     expect(minio.text).toBe("waits\n10.9.0.3\n");
+  });
+
+  it("are ended to two that are silent for long, until each of them answers", async () => {
+    signal(0, "SIGSTOP");
+    signal(2, "SIGSTOP");
+    await eventually(15, async () =>
+      expect(minio.text.split("\n").slice(2, -1).sort()).toEqual(["10.9.0.2", "10.9.0.4"]),
+    );
+    for (const [at, address] of members.entries()) expect(await refusedNow(address)).toBe(at !== 1);
+    signal(0, "SIGCONT");
+    await eventually(10, async () => expect(guard.text).toMatch(/^10\.9\.0\.2 answers again$/m));
+    for (const [at, address] of members.entries()) expect(await refusedNow(address)).toBe(at === 2);
+    signal(2, "SIGCONT");
+    await eventually(10, async () => expect(await refusedNow("10.9.0.4")).toBe(false));
   });
 
   it("are not refused any more once nobody guards them", async () => {
@@ -137,7 +170,7 @@ describe.each(["curl", "bash"])("connections to members of MinIO, which are aske
     expect(await refusedNow("10.9.0.4")).toBe(false);
     signal(2, "SIGCONT");
     await eventually(5, async () => expect(members.flatMap(askers)).toEqual([]));
-    guard = guarded();
+    guard = guarded(network, way, minio);
   });
 
   it("are ended though another address is silent for good, as its member has left it", async () => {
@@ -159,7 +192,7 @@ describe.each(["curl", "bash"])("connections to members of MinIO, which are aske
     const left = network.run("sh", "-ec", leave.join("; "));
     await eventually(5, async () => expect(left.child.exitCode, left.text).toBe(0));
     // Longer than a member is waited for.
-    await new Promise((resolve) => setTimeout(resolve, 4000));
+    await sleep(4000);
     await firstIsRefused(3, () => expect(connectedToAll.text, guard.text).toBe("waits\n10.9.0.2\n"));
     expect(await refusedNow(another)).toBe(false);
   }, 120_000);
@@ -169,7 +202,7 @@ describe.each(["curl", "bash"])("connections to members of MinIO, which are aske
     guard.child.kill("SIGKILL");
     await eventually(10, async () => expect([...members, another].flatMap(askers)).toEqual([]));
     minio = network.node(waiting, ...members);
-    guard = guarded();
+    guard = guarded(network, way, minio);
     await eventually(10, async () => expect(members.some(isAsked)).toBe(true));
   });
 
@@ -178,6 +211,50 @@ describe.each(["curl", "bash"])("connections to members of MinIO, which are aske
     await eventually(10, async () => expect(guard.child.exitCode).toBe(0));
     await eventually(5, async () => expect([...members, another].flatMap(askers)).toEqual([]));
   });
+});
+
+describe("connections to a member of MinIO whose kernel takes none,", () => {
+  let network: OwnNetwork;
+
+  beforeEach(() => {
+    network = new OwnNetwork();
+  });
+  afterEach(() => network.end());
+
+  const lost = (address: string): string =>
+    `INPUT --destination ${address} --protocol tcp --dport 9000 --syn --jump DROP`;
+
+  it("are ended before it has been silent for long, and taken again once it does", async () => {
+    const { servers, minio, guard } = await started(network, "patient");
+    await sleep(2500);
+    // Its kernel takes them, so it is only waited for.
+    servers[1]?.child.kill("SIGSTOP");
+    await sleep(4000);
+    expect(guard.text).toBe("");
+    servers[1]?.child.kill("SIGCONT");
+    network.run("sh", "-c", `iptables --append ${lost("10.9.0.4")}`);
+    await eventually(10, async () => expect(minio.text).toBe("waits\n10.9.0.4\n"));
+    const said = "10.9.0.4 is silent: its connections are ended, new ones refused\n";
+    await eventually(5, async () => expect(guard.text).toBe(said));
+    network.run("sh", "-c", `iptables --delete ${lost("10.9.0.4")}`);
+    await eventually(10, async () => expect(guard.text).toMatch(/^10\.9\.0\.4 answers again$/m));
+  }, 120_000);
+
+  it("are ended at an address where it has never answered, while it answers at no other", async () => {
+    const { servers, guard } = await started(network, "patient");
+    await sleep(2500);
+    servers[2]?.child.kill("SIGKILL");
+    const dropping = network.run("sh", "-c", `iptables --append ${lost(another)}`);
+    await eventually(5, async () => expect(dropping.child.exitCode, dropping.text).toBe(0));
+    const connecting = network.node(waiting, another);
+    await eventually(10, async () => expect(connecting.text).toBe(`waits\n${another}\n`));
+    const said = `${another} is silent: its connections are ended, new ones refused\n`;
+    await eventually(5, async () => expect(guard.text).toBe(said));
+    const moved = network.node(member, another);
+    await eventually(20, async () => expect(moved.text).toBe("listens\n"));
+    network.run("sh", "-c", `iptables --delete ${lost(another)}`);
+    await eventually(10, async () => expect(guard.text).toBe(`${said}${another} answers again\n`));
+  }, 120_000);
 });
 
 describe("the storage guard", () => {

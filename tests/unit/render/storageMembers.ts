@@ -1,9 +1,15 @@
 /** Members of MinIO, as far as the storage guard sees them: as programs for `node --eval`. */
 
-/** It answers when asked for its health, and keeps everything else waiting. */
+/** It answers when asked for its health, says so once, and keeps everything else waiting. */
 export const member = `
+  let asked = false;
   require("node:http")
-    .createServer((request, response) => request.url.startsWith("/minio/") && response.end())
+    .createServer((request, response) => {
+      if (!request.url.startsWith("/minio/")) return;
+      response.end();
+      if (!asked) console.log("asked");
+      asked = true;
+    })
     .listen(9000, process.argv[1], () => console.log("listens"));`;
 
 /** Another member's question to this one, from that member's address. */

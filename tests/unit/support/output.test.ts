@@ -31,5 +31,7 @@ test("what an update has done is told by resource, and not what it was about to 
 
 test("a replacement is no change in place", () => {
   expect(() => expectInPlace([updated, ...rest].join("\n"))).not.toThrow();
-  expect(() => expectInPlace([updated, ...replaced].join("\n"))).toThrow(/replaced/);
+  expect(() => expectInPlace([updated, ...replaced].join("\n"))).toThrow(
+    /nginx-config created, nginx-config replaced, nginx-config deleted\n/,
+  );
 });

@@ -54,6 +54,15 @@ it("says before it what failed, and why, a line each", () => {
   ]);
 });
 
+it("says the error that a command ended with before all else that it printed", () => {
+  const waiting = " +  Stack dev nginx: 0 of 3 tasks run; last task error: coreos1: none\n@ updating.\n";
+  const message = `pulumi up failed:\n${waiting.repeat(50)}    error: service nginx: no\n`;
+  const [, line] = summary({ state: "failed", errors: [{ message }] });
+  expect(line).toMatch(
+    /^failed: tests\/unit\/a\.test\.ts: a group > a test: pulumi up failed: .{42} \.\.\. error: service nginx: no$/,
+  );
+});
+
 it("has the seconds of several runs beside each other, where it is told them", () => {
   const one: Summary = { seconds: { "tests/unit/a.test.ts": 1.5 }, passed: 1, failures: [], reasons: {} };
   expect(summaryText(together([one, one]), 2).split("\n")).toEqual([

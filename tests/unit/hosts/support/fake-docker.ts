@@ -14,10 +14,13 @@ export interface Seen {
 
 export interface FakeAnswer {
   readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly json?: unknown;
   readonly text?: string;
   /** The beginning of an answer that has no end; where it is empty, nothing is said at all. */
   readonly hang?: string;
+  /** No more than the head of an answer. */
+  readonly head?: true;
   /** Takes what says more of such an answer; an empty text ends it. */
   readonly onward?: (write: (text: string) => void) => void;
 }
@@ -97,7 +100,8 @@ export class FakeDocker {
       json: { message: `no such thing: ${seen.method} ${seen.path}` },
     };
     if (answer.hang === "") return;
-    response.writeHead(answer.status ?? 200, { "Content-Type": "application/json" });
+    response.writeHead(answer.status ?? 200, { "Content-Type": "application/json", ...answer.headers });
+    if (answer.head) return response.flushHeaders();
     if (answer.hang !== undefined) {
       response.write(answer.hang);
       return answer.onward?.((text) => void (text === "" ? response.end() : response.write(text)));
@@ -120,7 +124,7 @@ export const startDocker = (): Promise<FakeDocker> => new FakeDocker().start();
 export async function startManager(name: string): Promise<FakeDocker> {
   const docker = await startDocker();
   return docker
-    .on("GET", /^\/_ping$/, () => ({ text: "OK" }))
+    .on("GET", /^\/_ping$/, () => ({ text: "OK", headers: { "Api-Version": "1.41" } }))
     .on("GET", /^\/info$/, () => ({
       json: {
         Name: name,

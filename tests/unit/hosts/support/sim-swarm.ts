@@ -42,7 +42,9 @@ export class Cluster {
   readonly bound = new Map<string, { readonly node: string; runs: boolean }>();
   /** Ids of services whose tasks stay on a node that is drained. */
   readonly staying = new Set<string>();
-  /** What each change of a node's availability was, in order. */
+  /** Ids of services that are to end before a node is drained. */
+  readonly endFirst = new Set<string>();
+  /** What each change of a node's availability was, and each container that was stopped, in order. */
   readonly moves: string[] = [];
   constructor(
     readonly id: string,
@@ -50,7 +52,9 @@ export class Cluster {
   ) {}
 
   /** As `docker service ls` lists them. */
-  listed(): object[] {
+  listed(filters: string | null): object[] {
+    const { label } = JSON.parse(filters ?? "{}") as { label?: string[] };
+    if (label?.includes("moorage.ends-first")) return [...this.endFirst].map((id) => global(id));
     const bound = [...this.bound].map(([id, { node }]) => boundTo(id, node));
     return [...this.services, ...bound, ...this.everywhere.map((id) => global(id))];
   }
@@ -83,6 +87,8 @@ export class Engine {
   locked = false;
   /** What MinIO's client on it ends with; it hangs where there is none. */
   mcEnds: number | undefined = 0;
+  /** Whether it can stop containers. */
+  stops = true;
   /** How many node updates are refused as out of sequence. */
   busy = 0;
   /** What comes of joining, one by one: an answer after which Docker goes on and is in, or one after which it fails. */
@@ -106,15 +112,25 @@ export class Engine {
       /^\/nodes$/,
       guarded(() => ({ json: this.list() })),
     );
-    docker.on(
-      "GET",
-      /^\/services$/,
-      guarded(() => ({ json: this.cluster?.listed() ?? [] })),
+    docker.on("GET", /^\/services$/, ({ query }) =>
+      guarded(() => ({ json: this.cluster?.listed(query.get("filters")) ?? [] }))(),
     );
     docker.on("GET", /^\/tasks$/, ({ query }) =>
       guarded(() => ({ json: this.tasks(query.get("filters")) }))(),
     );
-    docker.on("GET", /^\/containers\/json$/, () => ({ json: [...this.containers].map((Id) => ({ Id })) }));
+    docker.on("GET", /^\/containers\/json$/, () => ({
+      json: [
+        ...[...this.containers].map((Id) => ({ Id })),
+        ...[...(this.cluster?.endFirst ?? [])].map((Id) => ({
+          Id,
+          Labels: { "com.docker.swarm.service.id": Id },
+        })),
+      ],
+    }));
+    docker.on("POST", /^\/containers\/[\w-]+\/stop$/, ({ path }) => {
+      if (this.stops) this.cluster?.moves.push(`${name} stop ${path.split("/")[2]}`);
+      return this.stops ? { json: {} } : { status: 500, json: { message: "cannot stop it" } };
+    });
     docker.on("POST", /^\/containers\/[\w-]+\/exec$/, () => ({ json: { Id: "exec" } }));
     docker.on("GET", /^\/exec\/exec\/json$/, () => ({ json: { ExitCode: this.mcEnds } }));
     docker.onUpgrade = (_seen, socket) => void (this.mcEnds === undefined || socket.end());

@@ -3,7 +3,9 @@ import * as fs from "node:fs";
 import * as http from "node:http";
 import * as os from "node:os";
 import * as path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { balancerHealthPath, renderS3Balancer, type S3BalancerArgs } from "@moorage/render";
+import { expectFree } from "./ports";
 import { program } from "./root";
 
 export interface Balanced {
@@ -12,6 +14,8 @@ export interface Balanced {
   readonly from: string;
   readonly body: string;
 }
+
+const START_MS = 20_000;
 
 /** A real HAProxy on loopback with the rendered configuration. */
 export class Balancer {
@@ -25,15 +29,27 @@ export class Balancer {
     fs.writeFileSync(this.config, renderS3Balancer({ ...args, listenPort: port }));
   }
 
+  private get log(): string {
+    return fs.readFileSync(path.join(this.folder, "log"), "utf8");
+  }
+
   async start(): Promise<this> {
     const [command = "", ...rest] = [...program("usr/sbin/haproxy"), "-f", this.config];
     execFileSync(command, [...rest, "-c"], { stdio: "pipe" });
-    this.child = spawn(command, [...rest, "-db"], { stdio: "ignore" });
-    for (let tries = 0; tries < 400; tries++) {
-      if ((await this.ask(balancerHealthPath).catch(() => undefined))?.status === 200) return this;
-      await new Promise((resolve) => setTimeout(resolve, 10));
+    await expectFree(this.port);
+    const log = fs.openSync(path.join(this.folder, "log"), "a");
+    // Of all signals a frozen one takes this alone, should the tests be interrupted.
+    const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", command, ...rest, "-db"], {
+      stdio: ["ignore", log, log],
+    });
+    fs.closeSync(log);
+    this.child = child;
+    for (const end = Date.now() + START_MS; Date.now() < end; await sleep(10)) {
+      if (child.exitCode !== null) throw new Error(`HAProxy ended:\n${this.log}`);
+      const answered = this.ask(balancerHealthPath).catch(() => undefined);
+      if ((await Promise.race([answered, sleep(1000)]))?.status === 200) return this;
     }
-    throw new Error("HAProxy does not start");
+    throw new Error(`HAProxy does not answer:\n${this.log}`);
   }
 
   /** Its kernel still takes connections, and nobody answers them. */

@@ -15,6 +15,7 @@ import {
   rightsScript,
 } from "@moorage/render";
 import type { NginxArgs, RegistryUserModel } from "@moorage/render";
+import { expectFree } from "./ports";
 import { inRoot, program } from "./root";
 
 export interface Answer {
@@ -104,6 +105,7 @@ export class Front {
 
   /** Ready when the front's health is answered, with `status`. */
   async start(status = 200, [command = "", ...rest] = this.command()): Promise<this> {
+    await expectFree(this.port);
     // nginx opens /dev/stdout anew, which works with a file and a pipe, and not with the socket that "pipe" means here.
     const log = fs.openSync(path.join(this.folder, "log"), "a");
     const child = spawn(command, rest, { stdio: ["ignore", log, log] });

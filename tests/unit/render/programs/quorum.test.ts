@@ -19,6 +19,8 @@ const members = [1, 2, 3, 4].map((at) => new Upstream(`minio-${at}`, `127.0.7.${
 type Said = Map<Upstream, number | undefined>;
 /** What members say of their quorums; without an answer they are slow. */
 const says: Readonly<Record<Quorum, Said>> = { write: new Map(), read: new Map() };
+/** Those that take connections, and answer nothing. */
+const hanging = new Set<Upstream>();
 let names: NameServer;
 let front: Front;
 let balancers: Balancer[];
@@ -38,7 +40,7 @@ beforeAll(async () => {
     member.reply = ({ url }, response) => {
       const quorum = quorums.find((one) => clusterPaths[one] === url);
       const status = quorum ? says[quorum].get(member) : 200;
-      if (status !== undefined) response.writeHead(status).end();
+      if (status !== undefined && !hanging.has(member)) response.writeHead(status).end();
     };
   }
   sayingAll(200, ...members);
@@ -46,7 +48,7 @@ beforeAll(async () => {
   const backends = members.map(({ name, port }) => ({ name, port }));
   balancers = [25922, 25923].map((port) => new Balancer(port, { backends, resolver: names.address }));
   await Promise.all(balancers.map((balancer) => balancer.start()));
-  front = new Front(25447, users, {
+  front = new Front(25448, users, {
     registries: [{ name: "registry", port: 25000 }],
     balancers: [
       { name: "s3-one", port: 25922 },
@@ -125,7 +127,7 @@ describe("while the store has its quorums", () => {
   ] as const)("who is busy asks a balancer about once a second: %s", async (quorum, by, target) => {
     const one = await new Upstream("counted", "127.0.7.8", 25924).start();
     names.names.set("s3-counted", "127.0.7.8");
-    const counted = new Front(25448, users, {
+    const counted = new Front(25449, users, {
       registries: [{ name: "registry", port: 25000 }],
       balancers: [{ name: "s3-counted", port: 25924 }],
       resolver: names.address,
@@ -385,4 +387,14 @@ describe("requests are not held up", { retry: 2 }, () => {
     await passing(4);
     await Promise.all(balancers.map((balancer) => balancer.start()));
   });
+});
+
+it("two members that hang count for nothing, whatever they said of the quorum", async () => {
+  members.slice(0, 2).forEach((member) => hanging.add(member));
+  saying("write", 503, ...members.slice(2));
+  expect(await until(push, 503)).toBeLessThan(10);
+  expect((await pull()).status).toBe(200);
+  hanging.clear();
+  saying("write", 200, ...members);
+  await until(push, 200);
 });
