@@ -20,13 +20,19 @@ export function resolveImages(images: ImagesConfig): ResolvedImages {
   if (problems.length > 0) throw new ConfigError(problems);
   const archives: Record<string, ImageArchive> = {};
   const references = Object.entries(images).map(([name, image]: [string, ImageConfig]) => {
-    if (!("archive" in image)) return [name, `${image.name}@${image.digest}`];
+    if (!("archive" in image)) return [name, `${shortened(image.name)}@${image.digest}`];
     const imageId = idOf(image);
     archives[name] = { archive: image.archive, imageId };
     return [name, imageId];
   });
   return { references: Object.fromEntries(references) as ResolvedImages["references"], archives };
 }
+
+/**
+ * Docker's provider records `docker.io/library/nginx` as `nginx`: given the long name, every preview would show an update.
+ * The short one names the same image.
+ */
+const shortened = (name: string): string => name.replace(/^(index\.)?docker\.io\/(library\/)?/, "");
 
 /** Of each archive, that it is missing, is none, or holds another image. */
 export function imageProblems(images: Partial<ImagesConfig>): Problem[] {

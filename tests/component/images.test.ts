@@ -39,6 +39,24 @@ test("archives are named by the id of their image, others by name and digest", (
   expect(Object.keys(archives)).toEqual(["nginx", "haproxy"]);
 });
 
+test("names of Docker Hub are shortened as Docker's provider records them, so that no preview shows a change", () => {
+  const image = (name: string) => ({ name, digest: digest("0") });
+  const { references } = resolveImages({
+    minio: image("docker.io/minio/minio:1"),
+    registry: image("index.docker.io/library/registry:3"),
+    nginx: image("docker.io/library/nginx:1.29"),
+    haproxy: image("quay.io/library/haproxy:3"),
+    keepalived: image("example/keepalived"),
+  });
+  expect(Object.values(references).map((one) => one.split("@")[0])).toEqual([
+    "minio/minio:1",
+    "registry:3",
+    "nginx:1.29",
+    "quay.io/library/haproxy:3",
+    "example/keepalived",
+  ]);
+});
+
 test("every archive that is missing, is none or holds another image is told at once", () => {
   const images = {
     minio: { archive: "/not/here.tar" },
