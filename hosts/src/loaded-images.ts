@@ -15,7 +15,7 @@ import { DockerError, HostError, fullDiskAdvice, messageOf } from "./errors";
 import { note } from "./log";
 import { readOrRecorded, recording, unlessUnreachable, withoutProvider } from "./operation";
 import { brief } from "./ssh/connect";
-import { Stall } from "./stall";
+import { Stall, type Every } from "./stall";
 import { sleep } from "./time";
 
 /** Whether a node has an image. */
@@ -36,13 +36,18 @@ export async function present(
   }
 }
 
-async function load(connection: Connection, { archive, imageId }: ImageArchive): Promise<void> {
+/** @param every for tests: how the transfer is watched. @default each few seconds */
+export async function load(
+  connection: Connection,
+  { archive, imageId }: ImageArchive,
+  every?: Every,
+): Promise<void> {
   const { node } = connection;
   const started = Date.now();
   const size = sizeOf(node, archive);
   const file = createReadStream(archive, { highWaterMark: 256 * 1024 });
   const purpose = `loading ${archive}`;
-  const stall = new Stall(node, purpose, file, SILENT_ADVICE);
+  const stall = new Stall(node, purpose, file, SILENT_ADVICE, every);
   try {
     const sent = dockerApi(connection).open("POST", "/images/load", {
       // So it says how far it is, too, by which it is told from one that hangs.

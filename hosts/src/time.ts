@@ -4,6 +4,16 @@ export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
+/** Time for code that waits. Tests pass a clock of their own, in virtual time. */
+export interface Clock {
+  /** Milliseconds since some point in time. */
+  now(): number;
+  sleep(milliseconds: number): Promise<void>;
+}
+
+/** It goes on evenly, whatever becomes of the machine's clock. */
+export const systemClock: Clock = { now: () => performance.now(), sleep };
+
 /** Seconds as they are told to somebody: whole, and tenths of less than ten. */
 export function told(seconds: number): number {
   return seconds < 10 ? Math.round(seconds * 10) / 10 : Math.round(seconds);
@@ -30,23 +40,27 @@ export async function within<T>(
   }
 }
 
-/** A point in time that is waited for at most, whatever becomes of the machine's clock meanwhile. */
+/** A point in time that is waited for at most. */
 export class Deadline {
-  private readonly start = performance.now();
+  private readonly start: number;
   private readonly end: number;
-  constructor(readonly seconds: number) {
+  constructor(
+    readonly seconds: number,
+    readonly clock = systemClock,
+  ) {
+    this.start = clock.now();
     this.end = this.start + seconds * 1000;
   }
   get passed(): boolean {
-    return performance.now() >= this.end;
+    return this.clock.now() >= this.end;
   }
   /** Seconds left, never below `floor`. */
   left(floor = 0): number {
-    return Math.max(floor, (this.end - performance.now()) / 1000);
+    return Math.max(floor, (this.end - this.clock.now()) / 1000);
   }
   /** Seconds since the start, rounded. */
   get elapsed(): number {
-    return Math.round((performance.now() - this.start) / 1000);
+    return Math.round((this.clock.now() - this.start) / 1000);
   }
 }
 
@@ -60,6 +74,6 @@ export async function poll<T>(
     const value = await attempt();
     if (value !== undefined) return value;
     if (deadline.left() <= everySeconds) return undefined;
-    await sleep(everySeconds * 1000);
+    await deadline.clock.sleep(everySeconds * 1000);
   }
 }

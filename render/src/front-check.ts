@@ -20,9 +20,13 @@ export interface FrontCheckArgs {
   readonly witnesses: readonly string[];
   /** Folder where the watches note what they have seen, in keepalived's container. @default "/run" */
   readonly seenFolder?: string;
+  /** File that begins with the seconds since the boot. @default "/proc/uptime" */
+  readonly clockPath?: string;
 }
 
 const seenPath = ({ seenFolder = "/run" }: FrontCheckArgs): string => `${word(seenFolder, "folder")}/seen-$1`;
+
+const clock = ({ clockPath = "/proc/uptime" }: FrontCheckArgs): string => word(clockPath, "clock");
 
 /**
  * The edge node that tells this one, by its nginx, that it is not cut off. Nobody where that is no question: of two nodes
@@ -82,7 +86,7 @@ export function renderFrontWatch(args: FrontCheckArgs): string {
     "    told= well=",
     "    while read -r code; do",
     "        case $code in [0-9][0-9][0-9]) told=yes ;; *) exit 1 ;; esac",
-    "        read -r up _ < /proc/uptime",
+    `        read -r up _ < ${clock(args)}`,
     '        [ "$code" != 200 ] || well=$up',
     `        echo "$up $code $well" > "${seenPath(args)}"`,
     "    done",
@@ -99,7 +103,7 @@ function seeing(args: FrontCheckArgs): string[] {
   const all = Object.entries(watched(args)).map(([name, { counts }]) => `seen ${name} ${100 * counts}`);
   return [
     "# In hundredths of a second.",
-    "read_clock() { read -r up _ < /proc/uptime; now=${up%.*}${up#*.}; }",
+    `read_clock() { read -r up _ < ${clock(args)}; now=\${up%.*}\${up#*.}; }`,
     `read_note() { { read -r at code well < "${seenPath(args)}"; } 2>/dev/null; }`,
     "# The last answer was good, and came a short while ago.",
     "seen() {",

@@ -15,6 +15,8 @@ export interface HealthTestArgs {
   readonly firstSeconds?: number;
   /** Seconds before each question of a later look. @default 10 */
   readonly pauseSeconds?: number;
+  /** Seconds that one which has done its work may take for an answer. @default 5 */
+  readonly answerSeconds?: number;
 }
 
 /** How long Docker has to let a look take, with the defaults. */
@@ -27,7 +29,8 @@ export const lookTimeoutSeconds = 50;
  * Needs `sh`, and one of `curl`, `wget` and `bash`.
  */
 export function httpHealthTest(args: HealthTestArgs): string[] {
-  const { port, path, statuses, laterPath = path, firstSeconds = 10, pauseSeconds = 10 } = args;
+  const { port, path, statuses, laterPath = path } = args;
+  const { firstSeconds = 10, pauseSeconds = 10, answerSeconds = 5 } = args;
   const url = `http://127.0.0.1:${port}`;
   const script = lines(
     "# The status of an answer; nothing where there is none within $2 seconds.",
@@ -44,7 +47,7 @@ export function httpHealthTest(args: HealthTestArgs): string[] {
     'if [ -e "$served" ]; then',
     "    for _ in 1 2 3; do",
     `        sleep ${pauseSeconds}`,
-    `        [ -n "$(status ${laterPath} 5)" ] || exit 1`,
+    `        [ -n "$(status ${laterPath} ${answerSeconds})" ] || exit 1`,
     "    done",
     "    exit 0",
     "fi",

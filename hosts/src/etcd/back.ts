@@ -4,7 +4,7 @@ import { HostError } from "../errors";
 import { ETCD_CONTAINER, ETCD_SCRIPT, ETCD_UNIT } from "../rendered";
 import { brief } from "../ssh/connect";
 import { anyCode, exec, runScript } from "../ssh/exec";
-import { Deadline, poll } from "../time";
+import { Deadline, poll, systemClock } from "../time";
 
 const SECONDS = 60;
 const HEALTH = ["timeout", "5", "docker", "exec", ETCD_CONTAINER, "etcdctl", "endpoint", "health"];
@@ -37,8 +37,8 @@ export async function hasMemberData(connection: Connection): Promise<boolean> {
   return /^data=(yes|unknown)$/m.test(stdout);
 }
 
-export async function awaitMember(connection: Connection): Promise<void> {
-  const back = await poll(new Deadline(SECONDS), 1, async () =>
+export async function awaitMember(connection: Connection, clock = systemClock): Promise<void> {
+  const back = await poll(new Deadline(SECONDS, clock), 1, async () =>
     (await memberServes(connection)) ? true : undefined,
   );
   if (back) return;

@@ -6,7 +6,7 @@ import { note, warn } from "../log";
 import { readOrRecorded, withoutProvider } from "../operation";
 import { ETCD_UNIT } from "../rendered";
 import { exec } from "../ssh/exec";
-import { Deadline, sleep } from "../time";
+import { Deadline, systemClock, type Clock } from "../time";
 import type { EtcdClient, Listed } from "./client";
 import { clientOf, lookAtCluster, type View } from "./look";
 import { isBroken, nextStep, type Step } from "./plan";
@@ -17,8 +17,8 @@ const QUIET_SECONDS = 15;
 const REFUSAL_SECONDS = 10;
 const PAUSE_MS = 1000;
 
-async function ensure(inputs: EtcdClusterInputs): Promise<EtcdClusterOutputs> {
-  const deadline = new Deadline(inputs.timeoutSeconds);
+async function ensure(inputs: EtcdClusterInputs, clock: Clock): Promise<EtcdClusterOutputs> {
+  const deadline = new Deadline(inputs.timeoutSeconds, clock);
   let refusedSince: number | undefined;
   let shown = "";
   for (;;) {
@@ -29,8 +29,8 @@ async function ensure(inputs: EtcdClusterInputs): Promise<EtcdClusterOutputs> {
       return { ...withoutProvider(inputs), memberIds: idsOf(inputs, view) };
     }
     if (step.kind === "refused") {
-      refusedSince ??= Date.now();
-      if (Date.now() - refusedSince >= REFUSAL_SECONDS * 1000) throw new Error(`etcd: ${step.detail}`);
+      refusedSince ??= clock.now();
+      if (clock.now() - refusedSince >= REFUSAL_SECONDS * 1000) throw new Error(`etcd: ${step.detail}`);
     } else {
       refusedSince = undefined;
       if (deadline.passed) throw new Error(tooLate(inputs, step));
@@ -40,7 +40,7 @@ async function ensure(inputs: EtcdClusterInputs): Promise<EtcdClusterOutputs> {
         shown = step.detail;
       }
     }
-    await sleep(PAUSE_MS);
+    await clock.sleep(PAUSE_MS);
   }
 }
 
@@ -166,9 +166,9 @@ async function read(state: EtcdClusterOutputs): Promise<EtcdClusterOutputs> {
  * Waits until every member that can be reached serves. Without members it forms a cluster; one that lost its data,
  * or cannot read them, is replaced; one that has other settings is restarted. With the quorum lost it changes nothing.
  */
-export const etcdCluster: Operation<EtcdClusterInputs, EtcdClusterOutputs> = {
+export const etcdClusterBy = (clock: Clock): Operation<EtcdClusterInputs, EtcdClusterOutputs> => ({
   async create(inputs) {
-    return { id: "etcd", outs: await ensure(inputs) };
+    return { id: "etcd", outs: await ensure(inputs, clock) };
   },
   read(id, state) {
     return readOrRecorded("etcd", id, state, async () => ({ id, outs: await read(state) }));
@@ -177,10 +177,12 @@ export const etcdCluster: Operation<EtcdClusterInputs, EtcdClusterOutputs> = {
     return diffOf(state, inputs, { outputOnly: ["memberIds"] });
   },
   update(_id, _state, inputs) {
-    return ensure(inputs);
+    return ensure(inputs, clock);
   },
   /** What stops members is that their units go; their data stay on the nodes. */
   delete() {
     return Promise.resolve();
   },
-};
+});
+
+export const etcdCluster = etcdClusterBy(systemClock);

@@ -6,7 +6,7 @@ import { ETCD_CONTAINER, ETCD_SCRIPT } from "../rendered";
 import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
 import type { Member, Needs } from "../swarm/out-of-service";
-import { Deadline, poll } from "../time";
+import { Deadline, poll, systemClock } from "../time";
 import { awaitMember } from "./back";
 import { quorumOf } from "./plan";
 
@@ -101,14 +101,14 @@ function troubleOf(name: string, { listed }: MemberState, states: readonly Membe
  * none to lose, and the change may be what brings it back.
  * @throws RefusedError where a member is silent for so long that only its replacement, or its owner, brings it back.
  */
-export function etcdQuorum(): Needs {
+export function etcdQuorum(clock = systemClock): Needs {
   let silence: Deadline | undefined;
   return async ({ connection, cluster }: Member) => {
     const { node } = connection;
     const others = cluster.managers.filter((manager) => manager.node !== node);
     const states = await Promise.all([connection, ...others].map(memberState));
     const lack = etcdNeeds(states, node);
-    silence = lack && (silence ?? new Deadline(PATIENCE_SECONDS));
+    silence = lack && (silence ?? new Deadline(PATIENCE_SECONDS, clock));
     if (!lack || !silence?.passed) return lack?.reason;
     if (!lack.lostAlready) throw refusal(node, lack);
     warn(node, `is changed all the same, as ${lack.reason}, and there is no quorum to lose`);
@@ -125,13 +125,17 @@ function refusal(node: string, { reason }: Lack): RefusedError {
 }
 
 /** Does `work`, which stops the node's member, and waits until that serves again. */
-export async function withMember(connection: Connection, work: () => Promise<void>): Promise<void> {
+export async function withMember(
+  connection: Connection,
+  work: () => Promise<void>,
+  clock = systemClock,
+): Promise<void> {
   const before = await memberState(connection);
   await work();
-  if (before.serves) return awaitMember(connection);
+  if (before.serves) return awaitMember(connection, clock);
   // Without data it waits for its turn in etcd's own cluster, which comes later.
   if (!before.has || before.data === false) return;
-  const serves = await poll(new Deadline(PATIENCE_SECONDS), 1, async () =>
+  const serves = await poll(new Deadline(PATIENCE_SECONDS, clock), 1, async () =>
     (await memberState(connection)).serves ? true : undefined,
   );
   if (serves) return;

@@ -13,7 +13,7 @@ import { couldNotAsk, dropConnection } from "../ssh/pool";
 import { awayForInstallation } from "../swarm/leave-for-installation";
 import { endAbsence } from "../swarm/out-of-service";
 import { inTurn } from "../swarm/turn";
-import { Deadline, poll } from "../time";
+import { Deadline, poll, systemClock, type Clock } from "../time";
 import { bootInstallerAgain, isBeingInstalled, requireReinstallable } from "../virtualbox/again";
 import { afterInstallation, beforeReboot } from "../virtualbox/guest";
 import { changedIn } from "./changed";
@@ -56,9 +56,12 @@ type Found =
   | { readonly kind: "installer"; readonly bootId: string };
 
 /** Which of the two systems of a node answers. */
-async function whoAnswers({ node, target, installer }: InstallationInputs, seconds: number): Promise<Found> {
+async function whoAnswers(
+  { node, target, installer }: InstallationInputs,
+  deadline: Deadline,
+): Promise<Found> {
   const reasons = { target: "", installer: "" };
-  const found = await poll(new Deadline(seconds), 3, async (): Promise<Found | undefined> => {
+  const found = await poll(deadline, 3, async (): Promise<Found | undefined> => {
     try {
       return { kind: "installed", installed: await installedOn(target) };
     } catch (error) {
@@ -92,10 +95,11 @@ async function settled(
   return { kind: "installed", installed: await installedOn(inputs.target) };
 }
 
-async function create(inputs: InstallationInputs): Promise<InstallationOutputs> {
-  const answers = await whoAnswers(inputs, Math.min(SILENCE_SECONDS, inputs.timeoutSeconds));
+async function create(inputs: InstallationInputs, clock: Clock): Promise<InstallationOutputs> {
+  const silence = Math.min(SILENCE_SECONDS, inputs.timeoutSeconds);
+  const answers = await whoAnswers(inputs, new Deadline(silence, clock));
   const found = await settled(inputs, inputs, answers);
-  if (found.kind === "installer") return installed(inputs, found.bootId);
+  if (found.kind === "installer") return installed(inputs, found.bootId, clock);
   if (found.installed.installHash === inputs.installHash) return adopted(inputs, found.installed);
   throw mustReinstall(inputs, "the installed system was installed with other settings");
 }
@@ -108,10 +112,11 @@ function adopted(inputs: InstallationInputs, { bootId: firstBootId }: Installed)
 async function installed(
   inputs: InstallationInputs,
   installerBoot: string,
+  clock: Clock,
   recorded?: string,
 ): Promise<InstallationOutputs> {
   const { node, installer, timeoutSeconds } = inputs;
-  const deadline = new Deadline(timeoutSeconds);
+  const deadline = new Deadline(timeoutSeconds, clock);
   await install(inputs, deadline, recorded);
   if (inputs.guest) await beforeReboot(inputs.guest);
   note(node, "rebooting into the installed system");
@@ -126,10 +131,11 @@ async function installed(
 async function reinstall(
   state: InstallationOutputs,
   inputs: InstallationInputs,
+  clock: Clock,
 ): Promise<InstallationOutputs> {
   const { node, guest, installer } = inputs;
   const silence = Math.min(REBOOT_SECONDS, inputs.timeoutSeconds);
-  const answers = await whoAnswers(inputs, silence).catch(
+  const answers = await whoAnswers(inputs, new Deadline(silence, clock)).catch(
     async (error: unknown): Promise<Found | undefined> => {
       if (!(error instanceof HostError)) throw error;
       // Cut off between two boots by an interrupted update, a guest has nothing to lose.
@@ -152,7 +158,7 @@ async function reinstall(
       if (!guest) throw mustBoot(inputs);
       await bootInstallerAgain(guest, installer, inputs.target);
     }
-    return installed(inputs, await bootId(installer), state.installHash);
+    return installed(inputs, await bootId(installer), clock, state.installHash);
   };
   if (found?.kind === "installed") await requireMeans(inputs);
   // Whoever sits in the live installer serves nobody, and takes its turn all the same.
@@ -304,9 +310,9 @@ function reinstallationOf(state: InstallationOutputs, inputs: InstallationInputs
  * Installs a node, or adopts the installation that is there already when its hash is the wanted one.
  * A changed hash is a reinstallation, one node at a time; `delete` does nothing on the host.
  */
-export const installation: Operation<InstallationInputs, InstallationOutputs> = {
+export const installationBy = (clock: Clock): Operation<InstallationInputs, InstallationOutputs> => ({
   async create(inputs) {
-    return { id: inputs.node, outs: await create(inputs) };
+    return { id: inputs.node, outs: await create(inputs, clock) };
   },
   read(id, state) {
     return readOrRecorded(state.node, id, state, async () => {
@@ -341,9 +347,11 @@ export const installation: Operation<InstallationInputs, InstallationOutputs> = 
   async update(_id, state, inputs) {
     if (state.installHash === inputs.installHash)
       return { ...withoutProvider(inputs), firstBootId: state.firstBootId };
-    return reinstall(state, inputs);
+    return reinstall(state, inputs, clock);
   },
   delete() {
     return Promise.resolve();
   },
-};
+});
+
+export const installation = installationBy(systemClock);

@@ -6,7 +6,6 @@ import { note } from "../log";
 import type { InstallMark } from "../rendered";
 import { exec, runScript, type ExecOptions } from "../ssh/exec";
 import type { Deadline } from "../time";
-import { sleep } from "../time";
 import { bringImage } from "./image";
 import {
   claimScript,
@@ -140,7 +139,7 @@ async function follow({ installer, node, disk }: InstallationInputs, deadline: D
           `\`sudo sh -c 'kill -- -$(cat ${INSTALL_FOLDER}/pid)'\` there; it is begun anew then.`,
       );
     }
-    await sleep(2000);
+    await deadline.clock.sleep(2000);
   }
 }
 

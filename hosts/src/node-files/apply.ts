@@ -130,14 +130,16 @@ async function verify(
   const script = `${unitStateFunction}\n${units.map((unit) => `state ${quote(unit)}`).join("\n")}`;
   let bad: readonly string[] = units;
   let calm = { since: "", from: 0 };
-  const settled = await poll(new Deadline(SETTLE_SECONDS), 1, async () => {
+  const deadline = new Deadline(SETTLE_SECONDS);
+  const now = () => deadline.clock.now();
+  const settled = await poll(deadline, 1, async () => {
     const { stdout } = await runScript(connection, script, [], { sudo: true, purpose: "checking units" });
     const { units: found } = parseFound(stdout);
     bad = units.filter((unit) => !isWell(found.get(unit), on.includes(unit)));
     if (bad.length > 0) return units.some((unit) => found.get(unit)?.active === "soon") ? undefined : true;
     const since = moved.map((unit) => found.get(unit)?.since).join();
-    if (since !== calm.since) calm = { since, from: performance.now() };
-    const isCalm = performance.now() - calm.from >= STEADY_SECONDS * 1000;
+    if (since !== calm.since) calm = { since, from: now() };
+    const isCalm = now() - calm.from >= STEADY_SECONDS * 1000;
     return !steady || moved.length === 0 || isCalm ? true : undefined;
   });
   const troubled = settled || bad.length > 0 ? bad : moved;

@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { pipeline } from "node:stream/promises";
 import { readBody, sendRequest } from "../docker/http";
 import { HostError, messageOf } from "../errors";
-import { sleep, within } from "../time";
+import { within } from "../time";
 import type { DockerStream, ManagerChoice } from "./choose";
 import type { RecordedAnswers } from "./recorded";
 import type { Answering } from "./server";
@@ -76,7 +76,7 @@ async function fromManager(
     const isLast = attempt === ATTEMPTS || signal.aborted;
     if (isAnswer(answer) && (isLast || !isDubious(answer.status))) return answer;
     if (isLast) throw answer;
-    await sleep(PAUSE_MS);
+    await choice.clock.sleep(PAUSE_MS);
     await choice.doubt(stream.manager);
   }
 }

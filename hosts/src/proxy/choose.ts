@@ -6,7 +6,7 @@ import { HostError, messageOf } from "../errors";
 import { dropConnection, openUnixSocket, type Held } from "../ssh/pool";
 import type { Patience } from "../ssh/connect";
 import { dockerInfo } from "../swarm/managers";
-import { sleep, within } from "../time";
+import { sleep, systemClock, within, type Clock } from "../time";
 
 /** How long a manager may take to prove itself; the second round is for hosts that are only busy. */
 const ROUNDS = [2, 10];
@@ -40,6 +40,7 @@ export class ManagerChoice {
   constructor(
     private readonly managers: readonly Connection[],
     private readonly watched: Watch = WATCH,
+    readonly clock: Clock = systemClock,
   ) {}
 
   /** A stream to a manager that works. @throws an error that names every manager and its fault. */
@@ -97,7 +98,7 @@ export class ManagerChoice {
     let round: Round = { failures: [], hasAnswer: false };
     for (const [index, seconds] of ELECTION_ROUNDS.entries()) {
       if (index >= ROUNDS.length && !round.hasAnswer) break;
-      if (index > 0) await sleep(PAUSE_MS);
+      if (index > 0) await this.clock.sleep(PAUSE_MS);
       round = await firstProved(this.managers, seconds);
       if (round.manager) {
         this.failure = undefined;

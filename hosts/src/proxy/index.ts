@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import { messageOf } from "../errors";
 import { closeConnections } from "../ssh/pool";
 import { recordedState, type RecordedResource } from "../state";
+import type { Clock } from "../time";
 import { answering } from "./answers";
 import { ManagerChoice } from "./choose";
 import type { Watch } from "./choose";
@@ -28,6 +29,12 @@ export interface DockerProxyOptions {
   readonly idleSeconds?: number;
   /** How often the manager in use is looked at, and how long it may take to answer. @default 5 s and 10 s */
   readonly watch?: Watch;
+  /** Ends it at once, whoever uses it. */
+  readonly signal?: AbortSignal;
+  /** How long it still serves once its socket is removed. @default 250 */
+  readonly farewellMs?: number;
+  /** For the pauses between attempts. */
+  readonly clock?: Clock;
 }
 
 /**
@@ -35,15 +42,15 @@ export interface DockerProxyOptions {
  * the exit code: 1 when no manager is recorded, which is told in the file beside the socket.
  */
 export async function runDockerProxy(options: DockerProxyOptions): Promise<number> {
-  const { stack, socket, idleSeconds = IDLE_SECONDS } = options;
+  const { stack, socket } = options;
   const state = options.state ?? (() => recordedState(stack, true));
   try {
     const managers = managersIn(await state());
     if (managers.length === 0) throw new Error("no Swarm manager in reach: the stack has none yet");
-    const choice = new ManagerChoice(managers, options.watch);
+    const choice = new ManagerChoice(managers, options.watch, options.clock);
     const watch = choice.watch();
     const answer = answering(choice, new RecordedAnswers(state));
-    await untilIdle(socket, answer, idleSeconds * 1000).finally(() => watch.stop());
+    await untilIdle(socket, answer, options).finally(() => watch.stop());
     return 0;
   } catch (error) {
     writeWhole(errorFile(socket), messageOf(error).replaceAll("\n", "; "));
@@ -54,23 +61,33 @@ export async function runDockerProxy(options: DockerProxyOptions): Promise<numbe
   }
 }
 
-function untilIdle(socket: string, answer: Answering, idleMs: number): Promise<void> {
+function untilIdle(socket: string, answer: Answering, options: DockerProxyOptions): Promise<void> {
+  const { idleSeconds = IDLE_SECONDS, farewellMs = FAREWELL_MS, signal } = options;
   // Made under another name, so that it takes the place of one that was left behind in one step.
   const own = `${socket}.${process.pid}`;
   return new Promise((resolve, reject) => {
     let inode: bigint | undefined;
     let leaving = false;
     let idle: NodeJS.Timeout | undefined;
-    const rest = () => (idle = leaving ? setTimeout(close, FAREWELL_MS) : setTimeout(leave, idleMs));
-    const leave = () => {
+    const rest = () =>
+      (idle = leaving ? setTimeout(close, farewellMs) : setTimeout(leave, idleSeconds * 1000));
+    const removeSocket = () => {
       leaving = true;
       if (inode !== undefined && inodeOf(socket) === inode) fs.rmSync(socket, { force: true });
+    };
+    const leave = () => {
+      removeSocket();
       rest();
     };
     const close = () => {
       server.close();
       resolve();
     };
+    signal?.addEventListener("abort", () => {
+      clearTimeout(idle);
+      removeSocket();
+      close();
+    });
     const server = sshServer(answer, (clients) => {
       clearTimeout(idle);
       if (clients === 0) rest();

@@ -6,7 +6,8 @@ import { DockerError, HostError, messageOf } from "../errors";
 import { note, warn } from "../log";
 import { withoutProvider } from "../operation";
 import { onManager } from "../swarm/managers";
-import { Deadline, sleep } from "../time";
+import { Deadline, systemClock } from "../time";
+import type { Clock } from "../time";
 import type { SwarmNode, SwarmService, SwarmTask } from "../swarm/types";
 import { decide } from "./decide";
 import { noteFound } from "./found";
@@ -45,9 +46,9 @@ async function look(inputs: ConvergedInputs): Promise<Decision> {
   }
 }
 
-async function ensure(inputs: ConvergedInputs): Promise<ConvergedOutputs> {
+async function ensure(inputs: ConvergedInputs, clock: Clock): Promise<ConvergedOutputs> {
   const { service, timeoutSeconds } = inputs;
-  const deadline = new Deadline(timeoutSeconds);
+  const deadline = new Deadline(timeoutSeconds, clock);
   let steady: { tasks: readonly string[]; since: number } | undefined;
   let idleSince: number | undefined;
   let resumed = false;
@@ -55,8 +56,8 @@ async function ensure(inputs: ConvergedInputs): Promise<ConvergedOutputs> {
   for (;;) {
     const decision = await look(inputs);
     const idle = decision.kind !== "failed" && decision.idle;
-    idleSince = idle ? (idleSince ?? Date.now()) : undefined;
-    if (idleSince !== undefined && Date.now() - idleSince >= IDLE_SECONDS * 1000) {
+    idleSince = idle ? (idleSince ?? clock.now()) : undefined;
+    if (idleSince !== undefined && clock.now() - idleSince >= IDLE_SECONDS * 1000) {
       await resumeUpdate(inputs.managers, service);
       resumed = true;
       idleSince = steady = undefined;
@@ -76,8 +77,8 @@ async function ensure(inputs: ConvergedInputs): Promise<ConvergedOutputs> {
         break;
       case "converged": {
         if (!steady || !equal(steady.tasks, decision.tasks))
-          steady = { tasks: decision.tasks, since: Date.now() };
-        if (!decision.idle && Date.now() - steady.since >= decision.steadySeconds * 1000) {
+          steady = { tasks: decision.tasks, since: clock.now() };
+        if (!decision.idle && clock.now() - steady.since >= decision.steadySeconds * 1000) {
           for (const text of decision.warnings) warn(service, text);
           if (resumed) await endResumption(inputs.managers, service);
           return { ...withoutProvider(inputs), spec: decision.spec };
@@ -92,7 +93,7 @@ async function ensure(inputs: ConvergedInputs): Promise<ConvergedOutputs> {
       default:
         return decision satisfies never;
     }
-    await sleep(1000);
+    await clock.sleep(1000);
   }
 }
 
@@ -126,9 +127,9 @@ async function read(id: string, state: ConvergedOutputs): Promise<ReadResult<Con
 }
 
 /** Waits for a service. Fails with node and last task error when it takes too long, or Swarm paused or rolled back. */
-export const converged: Operation<ConvergedInputs, ConvergedOutputs> = {
+export const convergedBy = (clock: Clock): Operation<ConvergedInputs, ConvergedOutputs> => ({
   async create(inputs) {
-    return { id: inputs.service, outs: await ensure(inputs) };
+    return { id: inputs.service, outs: await ensure(inputs, clock) };
   },
   read,
   diff(state, inputs) {
@@ -136,11 +137,13 @@ export const converged: Operation<ConvergedInputs, ConvergedOutputs> = {
   },
   async update(_id, state, inputs) {
     if (state.fingerprint === inputs.fingerprint) return { ...withoutProvider(inputs), spec: state.spec };
-    const outs = await ensure(inputs);
+    const outs = await ensure(inputs, clock);
     noteFound(inputs.service, false);
     return outs;
   },
   delete() {
     return Promise.resolve();
   },
-};
+});
+
+export const converged = convergedBy(systemClock);

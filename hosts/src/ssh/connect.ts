@@ -3,7 +3,7 @@ import { Socket } from "node:net";
 import { Client } from "ssh2";
 import type { Connection } from "../contract";
 import { HostError, HostKeyError, LoginError, UnreachableError, messageOf } from "../errors";
-import { sleep } from "../time";
+import { systemClock } from "../time";
 import { credentialsOf, hostKeyAlgorithms, hostKeyProblem, otherKindOfKey, parsePublicKey } from "./keys";
 import { count } from "./stats";
 
@@ -44,7 +44,7 @@ export async function connect(connection: Connection, patience: Patience): Promi
       if (error instanceof HostKeyError || error instanceof LoginError) throw error;
       last = error;
       if (attempt < patience.attempts)
-        await sleep(Math.min(10, patience.pauseSeconds * 2 ** (attempt - 1)) * 1000);
+        await systemClock.sleep(Math.min(10, patience.pauseSeconds * 2 ** (attempt - 1)) * 1000);
     }
   }
   const { node, user, host, port } = connection;

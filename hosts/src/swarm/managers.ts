@@ -5,7 +5,7 @@ import type { DockerApi } from "../docker/api";
 import { DockerError, HostError, messageOf, reasonOf } from "../errors";
 import { brief } from "../ssh/connect";
 import { couldNotAsk } from "../ssh/pool";
-import { Deadline, poll, sleep } from "../time";
+import { Deadline, poll, sleep, systemClock } from "../time";
 import type { DockerInfo, SwarmNode } from "./types";
 
 /** How long Docker may take to be back after it, or its node, went down. */
@@ -92,7 +92,7 @@ export async function workingManager(managers: readonly Connection[], what: stri
     }
     failures = answer.failures;
     if (!failures.some((failure) => failure instanceof UnreadableError)) break;
-    await sleep(500);
+    await systemClock.sleep(500);
   }
   const reasons = failures.map((failure) => `\n  ${messageOf(failure)}`).join("");
   throw new HostError("swarm", `no manager in reach for ${what}:${reasons || " none is configured"}`);

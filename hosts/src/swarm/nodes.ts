@@ -3,7 +3,7 @@ import type { Connection } from "../contract";
 import { equal } from "../diff";
 import { isMissing } from "../docker/api";
 import { DockerError, HostError, messageOf } from "../errors";
-import { Deadline, poll, sleep } from "../time";
+import { Deadline, poll } from "../time";
 import { onManager } from "./managers";
 import type { Manager } from "./managers";
 import type { NodeSpec, SwarmNode } from "./types";
@@ -25,7 +25,7 @@ export async function retrying<T>(seconds: number, work: () => Promise<T>): Prom
       return await work();
     } catch (error) {
       if (!passes(error) || deadline.passed) throw error;
-      await sleep(1000);
+      await deadline.clock.sleep(1000);
     }
   }
 }
