@@ -168,7 +168,7 @@ function recipes(binaries: Binaries): Readonly<Record<Exclude<ImageName, "hello"
 }
 
 /** The Debian root the programs are taken from. */
-function donorRoot(): Promise<string> {
+export function donorRoot(): Promise<string> {
   return cached("roots", `${SUITE}-${keyOf(SUITE, ...PACKAGES)}`, (folder) =>
     debianRoot(SUITE, PACKAGES, folder),
   );

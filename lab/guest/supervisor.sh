@@ -74,8 +74,8 @@ is_hosts() { # pid
 }
 
 kill_host() {
-  local try pid left
-  for try in {1..50}; do
+  local pid left
+  for _ in {1..50}; do
     find "/sys/fs/cgroup/freezer/$CGROUP" -name freezer.state 2>/dev/null |
       while read -r file; do echo THAWED >"$file"; done
     [[ ! -f /sys/fs/cgroup/$CGROUP/cgroup.freeze ]] || echo 0 >"/sys/fs/cgroup/$CGROUP/cgroup.freeze"
@@ -230,6 +230,7 @@ boot() {
   (
     enter_cgroups || exit 1
     export SYSTEMD_NSPAWN_API_VFS_WRITABLE=1
+    # shellcheck disable=SC2153 # DISKS is one of boot.env.
     exec systemd-nspawn "${options[@]}" "--setenv=LAB_DISKS=$DISKS" /usr/lib/moorage-lab/init "${arguments[@]}"
   ) </dev/null >>"$DIR/console.log" 2>&1
 }

@@ -1,11 +1,12 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { buildImages } from "../images";
+import { buildImages, donorRoot } from "../images";
 import { LabError, writeAtomic } from "../exec";
 import { checkout, claimInstance, exclusively, type Instance, type Platform } from "../instance";
 import { consoleRun, hostState } from "../hosts";
 import { checkMachine, platformOf, reinstall, up } from "../lab";
-import { pointTo, type Log } from "../../toolchain";
+import { pointTo, type Log, type Tools } from "../../toolchain";
+import { baseRoot } from "../roots";
 import { accessFile } from "../ssh";
 import { ensureStack, ensureTools, environmentOf, madeHostKeys, outputs, pulumi } from "./pulumi";
 import { introduce, pushAndPull, type RegistryAccess } from "./push";
@@ -36,14 +37,26 @@ type Part = <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
 /** Tools, images, hosts and an empty stack. */
 export async function prepare(say: Log, part: Part, wanted?: Platform): Promise<Prepared> {
-  const tools = await part("tools", () => ensureTools((line: string) => say(`  ${line}`)));
-  const images = await part("images", () => imagesIn(checkout(), tools));
+  const { tools, images } = await provide(say, part);
   const { instance } = await part("hosts", () => up({ say, platform: wanted }));
   const env = environmentOf(instance, tools);
   passphrase(instance);
   ensureStackFile(instance, platformOf(instance));
   await ensureStack(instance, env);
   return { instance, env, images };
+}
+
+/** Tools, image archives and what hosts are made of: all that a lab takes and that is kept for the next one. */
+export async function provide(
+  say: Log,
+  part: Part = (_name, work) => work(),
+): Promise<{ tools: Tools; images: string }> {
+  // Debian roots are unpacked on one core, and programs linked on one: both are quicker side by side.
+  const roots = Promise.all([baseRoot(), donorRoot()]);
+  roots.catch(() => undefined);
+  const tools = await part("tools", () => ensureTools((line: string) => say(`  ${line}`)));
+  await roots;
+  return { tools, images: await part("images", () => imagesIn(checkout(), tools)) };
 }
 
 /**

@@ -4,10 +4,10 @@ import { shellQuote, ToolError } from "../../toolchain";
 import { LabError } from "../exec";
 import { checkout, findInstance, platformNamed } from "../instance";
 import { accessTo, knownHosts } from "../ssh";
-import { imagesIn, journey, readAccess, type Arrived } from "./journey";
+import { imagesIn, journey, provide, readAccess, type Arrived } from "./journey";
 import { ensureTools, environmentOf, foreignSettings } from "./pulumi";
 
-const USAGE = "usage: tsx lab/journey/main.ts lab | env | images";
+const USAGE = "usage: tsx lab/journey/main.ts lab | env | images | prepare";
 
 /** Everything to standard error but what was asked for, so that `eval` and pipes get only that. */
 const say = (line: string): void => console.error(line);
@@ -72,6 +72,9 @@ async function main(): Promise<void> {
       return env();
     case "images":
       console.log(await imagesIn(checkout(), await ensureTools(say)));
+      return;
+    case "prepare":
+      await provide(say);
       return;
     default:
       throw new LabError(USAGE);
