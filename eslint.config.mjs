@@ -103,6 +103,30 @@ export default tseslint.config(
   },
   { files: ["tests/**/*.ts"], rules: { "max-lines-per-function": "off" } },
   {
+    // On a busy machine everything takes longer: a test waits for conditions (CONTRIBUTING.md).
+    files: ["tests/**/*.ts"],
+    ignores: ["tests/proof/**", "tests/support/{waiting,parts}.ts"],
+    rules: {
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector:
+            "BinaryExpression[operator=/^(-|<|>|<=|>=)$/]:has(CallExpression[callee.object.name=/^(Date|performance)$/][callee.property.name='now'])",
+          message: "no test compares elapsed time: use until, stays or timed (tests/support/waiting.ts)",
+        },
+        {
+          selector: "NewExpression[callee.name='Promise'] CallExpression[callee.name='setTimeout']",
+          message: "no test sleeps: use until or stays (tests/support/waiting.ts)",
+        },
+        {
+          selector:
+            "ImportDeclaration[source.value='node:timers/promises'] ImportSpecifier[imported.name='setTimeout']",
+          message: "no test sleeps: use until or stays (tests/support/waiting.ts)",
+        },
+      ],
+    },
+  },
+  {
     // Whom a set-up asks is what apt, npm, Go and Pulumi are configured to ask; tests/setup/ watches them at it.
     files: ["lab/**/*.ts", "toolchain/**/*.ts"],
     rules: {

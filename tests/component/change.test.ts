@@ -1,11 +1,10 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Recorder } from "../support/mocks";
-import type { RawConfig } from "../support/stacks";
-import { differences, identities, rawConfig } from "./parts";
+import { differences, identities, rawConfig, type Change } from "./parts";
 import { program } from "./program";
 
 const nodes = ["coreos1", "coreos2", "coreos3", "coreos4"];
-/** What proves the whole follows any change of a service. */
+/** Acceptance follows any change of a service. */
 const proof = ["~ AcceptanceChecks acceptance-checks", "~ Swept acceptance-sweep"];
 const nginx = ["~ Converged nginx-converged", "~ Service nginx", "~ ServiceTurn nginx-turn"];
 const otherDigest = `sha256:${"9".repeat(64)}`;
@@ -13,28 +12,24 @@ const otherDigest = `sha256:${"9".repeat(64)}`;
 let before: Recorder;
 beforeAll(async () => void (before = await program(rawConfig())));
 
-/** What changes with the configuration. */
-async function touched(change: (raw: RawConfig) => void): Promise<string[]> {
-  return differences(before, await program(rawConfig(change)));
-}
+/** `+` is created, `-` deleted, `~` changed. */
+const touched = async (change: Change): Promise<string[]> =>
+  differences(before, await program(rawConfig(change)));
 
 describe("a change of one setting touches what depends on it, and nothing else:", () => {
-  test("nothing changed, nothing touched", async () => {
-    expect(await touched(() => undefined)).toEqual([]);
-  });
-
-  test("the front's timeout", async () => {
-    const changed = await touched((raw) => (raw.edge = { ...raw.edge, proxyTimeoutSeconds: 1234 }));
-    expect(changed).toEqual([...nginx, "~ ServiceConfig nginx-config", ...proof].sort());
-  });
-
-  test("a user more", async () => {
-    const changed = await touched((raw) => {
-      (raw.registry?.users as Record<string, unknown>).guest = {
-        rights: [{ repositories: "public/*", access: "read" }],
-      };
-    });
-    expect(changed).toEqual(
+  test.each<[string, Change, string[]]>([
+    ["nothing", () => undefined, []],
+    [
+      "the edge's timeout",
+      (raw) => (raw.edge = { ...raw.edge, proxyTimeoutSeconds: 1234 }),
+      [...nginx, "~ ServiceConfig nginx-config", ...proof],
+    ],
+    [
+      "a user more",
+      (raw) => {
+        const rights = [{ repositories: "public/*", access: "read" }];
+        (raw.registry?.users as Record<string, unknown>).guest = { rights };
+      },
       [
         "+ RandomPassword registry-user-guest",
         "~ PreviousHashes registry-previous-passwords",
@@ -42,35 +37,20 @@ describe("a change of one setting touches what depends on it, and nothing else:"
         "~ ServiceConfig nginx-rights",
         ...nginx,
         ...proof,
-      ].sort(),
-    );
-  });
-
-  test("a user's rights", async () => {
-    const changed = await touched((raw) => {
-      (raw.registry?.users as Record<string, unknown>).reader = { rights: [] };
-    });
-    expect(changed).toEqual(["~ ServiceConfig nginx-rights", ...nginx, ...proof].sort());
-  });
-
-  test("the registry's image", async () => {
-    const changed = await touched(
+      ],
+    ],
+    [
+      "the registry's image",
       (raw) => (raw.images = { ...raw.images, registry: { name: "registry", digest: otherDigest } }),
-    );
-    expect(changed).toEqual(
       [
         ...nodes.flatMap((node) => [`~ Converged registry-${node}-converged`, `~ Service registry-${node}`]),
         "~ RollingOrder registry-order",
         ...proof,
-      ].sort(),
-    );
-  });
-
-  test("an image from an archive, which every node loads first", async () => {
-    const changed = await touched(
+      ],
+    ],
+    [
+      "an image of an archive, which every node loads first and no node is installed without",
       (raw) => (raw.images = { ...raw.images, minio: { archive: "absent/minio.tar", imageId: otherDigest } }),
-    );
-    expect(changed).toEqual(
       [
         ...nodes.flatMap((node) => [
           `~ LoadedImages ${node}-images`,
@@ -79,37 +59,34 @@ describe("a change of one setting touches what depends on it, and nothing else:"
           `~ StorageTurn minio-${node}-turn`,
         ]),
         "~ StorageOrder store-order",
-        // No node may be installed anew meanwhile.
         "~ Preflight fleet-preflight",
         ...proof,
-      ].sort(),
-    );
-  });
-
-  test("keepalived's image, which is no service", async () => {
-    const changed = await touched(
+      ],
+    ],
+    [
+      "keepalived's image, which is no service",
       (raw) => (raw.images = { ...raw.images, keepalived: { name: "keepalived", digest: otherDigest } }),
-    );
-    expect(changed).toEqual(nodes.map((node) => `~ NodeFilesPart edge-keepalived-${node}`));
+      nodes.map((node) => `~ NodeFilesPart edge-keepalived-${node}`),
+    ],
+    [
+      "a label and the data path of one node, which concern its membership alone",
+      (raw) =>
+        Object.assign(raw.nodes?.coreos4 as object, {
+          labels: { region: "dc2" },
+          dataPathAddr: "10.30.0.14",
+        }),
+      ["~ SwarmMember swarm-coreos4"],
+    ],
+    [
+      "a log setting of Docker, which needs no installation",
+      (raw) => (raw.swarm = { ...raw.swarm, logMaxFile: 7 }),
+      nodes.map((node) => `~ NodeFilesPart ${node}-base`),
+    ],
+  ])("%s", async (_what, change, expected) => {
+    expect(await touched(change)).toEqual([...expected].sort());
   });
 
-  test("a label of one node", async () => {
-    const changed = await touched((raw) => {
-      (raw.nodes?.coreos3 as { labels: object }).labels = { region: "dc2" };
-    });
-    expect(changed).toEqual(["~ SwarmMember swarm-coreos3"]);
-  });
-
-  test("the address that one node's overlay traffic has, which is a matter of its membership alone", async () => {
-    const own = (raw: RawConfig) =>
-      Object.assign(raw.nodes?.coreos4 as object, { dataPathAddr: "10.30.0.14" });
-    const after = await program(rawConfig(own));
-    expect(differences(before, after)).toEqual(["~ SwarmMember swarm-coreos4"]);
-    const { advertiseAddr, dataPathAddr } = after.named("swarm-coreos4").inputs;
-    expect([advertiseAddr, dataPathAddr]).toEqual(["10.0.2.14", "10.30.0.14"]);
-  });
-
-  test("one node's further interface, tried on that node and no reason to install it anew", async () => {
+  test("one node's further interface, which needs no installation", async () => {
     const after = await program(
       rawConfig((raw) =>
         Object.assign(raw.nodes?.coreos4 as object, { nics: { eth1: { address: "10.40.0.14/24" } } }),
@@ -117,9 +94,9 @@ describe("a change of one setting touches what depends on it, and nothing else:"
     );
     const changed = [
       "~ NodeNetwork coreos4-network",
-      // It has to be there.
+      // The interface must exist.
       "~ Preflight fleet-preflight",
-      // No node asks for it by the proxy.
+      // No node asks the proxy for its address.
       ...nodes.flatMap((node) => [`~ Installation ${node}-installation`, `~ NodeFilesPart ${node}-base`]),
     ];
     expect(differences(before, after)).toEqual(changed.sort());
@@ -129,8 +106,8 @@ describe("a change of one setting touches what depends on it, and nothing else:"
     expect(files["/etc/systemd/network/10-eth1.network"]?.content).toContain("Address=10.40.0.14/24");
   });
 
-  test("a node's network where it is installed by a cloud-config, which is applied at every boot", async () => {
-    const byCloudConfig = (raw: RawConfig) => void (raw.os = { ...raw.os, format: "cloud-config" });
+  test("the network of nodes with a cloud-config, which need an installation", async () => {
+    const byCloudConfig: Change = (raw) => void (raw.os = { ...raw.os, format: "cloud-config" });
     const from = await program(rawConfig(byCloudConfig));
     const to = await program(
       rawConfig((raw) => {
@@ -142,25 +119,19 @@ describe("a change of one setting touches what depends on it, and nothing else:"
     const hash = (one: Recorder) => one.named("coreos4-installation").inputs.installHash;
     expect(hash(to)).not.toBe(hash(from));
   });
-
-  test("a log setting of Docker, which no installation is for", async () => {
-    const changed = await touched((raw) => (raw.swarm = { ...raw.swarm, logMaxFile: 7 }));
-    expect(changed).toEqual(nodes.map((node) => `~ NodeFilesPart ${node}-base`));
-  });
 });
 
-describe("taking the second node away", () => {
-  test("renames none of the others", async () => {
+describe("names of the other nodes' resources stay the same", () => {
+  test("when the second of five nodes leaves", async () => {
     const five = await program(
-      rawConfig((raw) => {
-        // By its name the second of five.
-        raw.nodes = { ...raw.nodes, coreos1b: frontNode(raw.nodes?.coreos1 as object) };
-      }),
+      rawConfig(
+        (raw) => void (raw.nodes = { ...raw.nodes, coreos1b: frontNode(raw.nodes?.coreos1 as object) }),
+      ),
     );
     expect(identities(before)).toEqual(identities(five).filter((one) => !one.includes("coreos1b")));
   });
 
-  test("and putting another in its place, neither", async () => {
+  test("when another node replaces one", async () => {
     const swapped = await program(
       rawConfig((raw) => {
         const { coreos2, ...rest } = raw.nodes ?? {};
@@ -173,8 +144,80 @@ describe("taking the second node away", () => {
   });
 });
 
-/** A node that the quorum of managers and the four drives do not need. */
+/** A node that neither the quorum of managers nor the drives need. */
 function frontNode(like: object) {
   const at = { host: "127.0.0.1", port: 2015 };
   return { ...like, address: "10.0.2.15", roles: ["worker", "registry", "edge"], ssh: at, installer: at };
 }
+
+/** Names all that comes before a resource. A circle, which would be a deadlock in an update, is an error. */
+function orderOf({ resources }: Recorder): (name: string) => ReadonlySet<string> {
+  const custom = resources.filter((one) => one.custom);
+  const direct = new Map(custom.map(({ name, dependencies }) => [name, dependencies]));
+  const done = new Map<string, ReadonlySet<string>>();
+  const visit = (name: string, path: readonly string[]): ReadonlySet<string> => {
+    if (path.includes(name)) throw new Error(`a circle: ${[...path, name].join(" > ")}`);
+    const known = done.get(name);
+    if (known) return known;
+    const names = direct.get(name) ?? [];
+    const found = new Set(names.flatMap((one) => [one, ...visit(one, [...path, name])]));
+    done.set(name, found);
+    return found;
+  };
+  for (const name of direct.keys()) visit(name, []);
+  return (name) => visit(name, []);
+}
+
+describe("nodes that are reinstalled", () => {
+  const installationsBefore = (order: ReturnType<typeof orderOf>, node: string): string[] =>
+    nodes.filter((other) => order(`${node}-installation`).has(`${other}-installation`));
+
+  test("none: all are installed side by side", () => {
+    const order = orderOf(before);
+    for (const node of nodes) expect(installationsBefore(order, node)).toEqual([]);
+    expect(order("edge-keepalived-coreos2")).toContain("nginx-converged");
+  });
+
+  test("all: each waits until the one before it is back, and the Swarm's founder is first", async () => {
+    const order = orderOf(await program(rawConfig(), { row: ["coreos4", "coreos2", "coreos1", "coreos3"] }));
+    for (const [at, node] of nodes.entries()) {
+      expect(installationsBefore(order, node)).toEqual(nodes.slice(0, at));
+      for (const earlier of nodes.slice(0, at)) {
+        for (const part of ["swarm", "edge-keepalived"])
+          expect(order(`${node}-installation`)).toContain(`${part}-${earlier}`);
+        if (earlier !== "coreos4") expect(order(`${node}-installation`)).toContain(`etcd-${earlier}`);
+      }
+    }
+  });
+
+  test("one, not the founder: it waits for files and images of the others, and its services for its Swarm member alone", async () => {
+    const recorder = await program(rawConfig(), { row: ["coreos3"] });
+    const order = orderOf(recorder);
+    for (const node of ["coreos1", "coreos2", "coreos4"]) {
+      for (const part of ["base", "images"])
+        expect(order("coreos3-installation")).toContain(`${node}-${part}`);
+      expect(installationsBefore(order, node)).toEqual([]);
+    }
+    for (const own of ["etcd-coreos3", "edge-keepalived-coreos3"]) {
+      expect(recorder.named(own).dependencies).toContain("swarm-coreos3");
+      expect(order(own)).not.toContain("swarm-coreos4");
+    }
+  });
+
+  test("get everything on them again: each part has the installation as an input", () => {
+    const on = ["coreos2-data-disk", "coreos2-base", "coreos2-images", "swarm-coreos2", "etcd-coreos2"];
+    for (const name of [...on, "edge-keepalived-coreos2"]) {
+      expect(before.named(name).inputs).toMatchObject({ installation: "boot of coreos2-installation" });
+    }
+    expect(before.named("etcd-cluster").inputs).toMatchObject({
+      installations: { coreos2: "boot of coreos2-installation" },
+    });
+    expect(before.named("swarm-coreos2").inputs).toMatchObject({
+      store: { services: { coreos2: "minio-coreos2" } },
+    });
+    const { hosts } = before.named("fleet-preflight").inputs as { hosts: Record<string, object> };
+    expect(hosts.coreos2).toMatchObject({
+      installHash: before.named("coreos2-installation").inputs.installHash,
+    });
+  });
+});

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import * as pulumi from "@pulumi/pulumi";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { stringify } from "yaml";
 import { loadConfig } from "../../config";
@@ -187,5 +188,37 @@ describe("a secret that would show", () => {
     );
     expect(message).toContain('moorage:os.version: found "![secret]"');
     expect(message).not.toMatch(planted);
+  });
+});
+
+describe("a passphrase that the environment does not have", () => {
+  beforeAll(() => {
+    vi.stubEnv("PULUMI_CONFIG_PASSPHRASE", undefined);
+    vi.stubEnv("PULUMI_CONFIG_PASSPHRASE_FILE", undefined);
+  });
+
+  /** What reading an empty configuration ends with. */
+  async function outcome(salt: string, preview = false): Promise<string> {
+    fs.writeFileSync(file, `${salt}\nconfig: {}\n`);
+    await pulumi.runtime.setMocks(new Recorder(), "moorage", "dev", preview, "organization");
+    pulumi.runtime.setAllConfig({});
+    try {
+      loadConfig();
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return "";
+  }
+  const asksForIt = /encrypted with a passphrase.* nothing was touched\. Set PULUMI_CONFIG_PASSPHRASE_FILE/;
+
+  test("is asked for before anything is touched", async () => {
+    expect(await outcome("encryptionsalt: v1:x")).toMatch(asksForIt);
+  });
+
+  test("is not asked for in a preview, or of a stack that has none", async () => {
+    expect(await outcome("encryptionsalt: v1:x", true)).toMatch(/nodes/);
+    expect(await outcome("secretsprovider: awskms://alias/x")).toMatch(/nodes/);
+    vi.stubEnv("PULUMI_CONFIG_PASSPHRASE", "");
+    expect(await outcome("encryptionsalt: v1:x")).toMatch(/nodes/);
   });
 });

@@ -1,46 +1,130 @@
+import { accessKeyOf } from "@moorage/hosts";
 import { beforeAll, describe, expect, test } from "vitest";
+import { Acceptance } from "../../components/acceptance/acceptance";
 import { contentOf, plain, secretPaths, type Recorder } from "../support/mocks";
 import type { RawConfig } from "../support/stacks";
-import { differences, edgeOf, identities, labConfig, recorded, registryOf, standingNodes } from "./parts";
-import { storeOf, swarmOf } from "./parts";
+import { edgeOf, identities, onSwarm, type Change } from "./parts";
 
-function edge(change?: (raw: RawConfig) => void, ...without: string[]): Promise<Recorder> {
-  return recorded(() => {
-    const config = labConfig(change);
-    const nodes = standingNodes(config, ...without);
-    const swarm = swarmOf(config, nodes);
-    const store = storeOf(config, nodes, swarm);
-    edgeOf(config, nodes, swarm, store, registryOf(config, nodes, swarm, store));
+const nodes = ["coreos1", "coreos2", "coreos3", "coreos4"];
+
+/** Registers the registry, its edge and the checks of both. */
+function stack(change?: Change, ...without: string[]): Promise<Recorder> {
+  return onSwarm(
+    (on) => {
+      const connections = Object.values(on.nodes).map(({ machine }) => machine.connection);
+      const { config, swarm } = on;
+      new Acceptance("acceptance", { swarm, config: config.edge, nodes: connections, ...edgeOf(on) });
+    },
+    change,
+    ...without,
+  );
+}
+
+const withEdge = (settings: object): Promise<Recorder> =>
+  stack((raw) => void (raw.edge = { ...raw.edge, ...settings }));
+
+let recorder: Recorder;
+beforeAll(async () => void (recorder = await stack()));
+
+test("names stay the same when a node leaves", async () => {
+  const fewer = await stack(undefined, "coreos2");
+  expect(identities(fewer)).toEqual(identities(recorder).filter((one) => !one.includes("coreos2")));
+});
+
+describe("the registry", () => {
+  test("is a service on each registry node, a password for each user, and one secret for all", () => {
+    expect(recorder.children("registry")).toEqual([
+      "PreviousHashes registry-previous-passwords",
+      "PreviousKeys registry-previous-keys",
+      "RandomPassword registry-http-secret",
+      "RandomPassword registry-user-admin",
+      "RandomPassword registry-user-reader",
+      "RollingOrder registry-order",
+      ...nodes.map((node) => `SwarmService registry-${node}`),
+    ]);
+    expect(recorder.named("registry-user-reader").inputs).toEqual({ length: 32, special: false });
+    expect(recorder.children("registry-coreos3")).toEqual([
+      "Converged registry-coreos3-converged",
+      "Secret registry-coreos3-config",
+      "Service registry-coreos3",
+    ]);
   });
-}
 
-function fileOf(recorder: Recorder, node: string, name: string): string {
-  const { files } = plain(recorder.named(`edge-keepalived-${node}`).inputs) as {
-    files: Record<string, { content: string }>;
-  };
-  const found = Object.entries(files).find(([path]) => path.endsWith(`/${name}`));
-  return found?.[1].content ?? "";
-}
+  test("changes node by node, once the bucket and every balancer are there", () => {
+    const waits = (node: string) =>
+      recorder
+        .named(`registry-${node}`)
+        .dependencies.filter((name) => /^registry-(order|coreos\d-converged)$/.test(name));
+    expect(nodes.map(waits)).toEqual([
+      ["registry-order"],
+      ["registry-coreos1-converged", "registry-order"],
+      ["registry-coreos2-converged", "registry-order"],
+      ["registry-coreos3-converged", "registry-order"],
+    ]);
+    expect(recorder.named("registry-coreos3").dependencies).toEqual(
+      expect.arrayContaining(["store-bucket", ...nodes.map((node) => `s3-${node}-converged`)]),
+    );
+  });
 
-function peersOf(recorder: Recorder, node: string): string[] {
-  const peers = /unicast_peer \{([^}]*)\}/.exec(fileOf(recorder, node, "router.conf"))?.[1] ?? "";
-  return peers.trim().split(/\s+/);
-}
+  test("runs without root on its node, with its configuration as a secret", () => {
+    expect(recorder.named("registry-coreos3").inputs).toMatchObject({
+      name: "registry-coreos3",
+      taskSpec: {
+        placement: { constraints: ["node.labels.moorage.node==coreos3"] },
+        containerSpec: {
+          image: "image/registry",
+          hostname: "registry-coreos3",
+          user: "65532",
+          env: { OTEL_TRACES_EXPORTER: "none" },
+          configs: [],
+          secrets: [{ fileName: "/etc/distribution/config.yml", fileMode: 0o400, fileUid: "65532" }],
+        },
+      },
+    });
+    expect(secretPaths(recorder.named("registry-coreos3").inputs)).toEqual([]);
+    expect(secretPaths(recorder.named("registry-coreos3-config").inputs)).toEqual(["data"]);
+  });
 
-function leaveEdge({ nodes = {} }: RawConfig, ...names: string[]): void {
-  for (const name of names) {
-    const { roles } = nodes[name] as { roles: string[] };
-    roles.splice(roles.indexOf("edge"), 1);
-  }
-}
+  test("finds the bucket through its own node's balancer, and shares the secret for uploads", () => {
+    const accessKey = accessKeyOf("registry", "private store-registry-key");
+    const contents = nodes.map((node) => contentOf(recorder.named(`registry-${node}-config`)));
+    contents.forEach((content, at) => {
+      expect(content).toContain(`http://s3-${nodes[at]}:9000`);
+      expect(content).toContain(`accesskey: "${accessKey}"`);
+      expect(content).toContain("private store-registry-key");
+      expect(content).toContain("private registry-http-secret");
+      expect(content.replaceAll(nodes[at] ?? "", "N")).toBe(contents[0]?.replaceAll("coreos1", "N"));
+    });
+  });
 
-describe("the front", () => {
-  let recorder: Recorder;
-  beforeAll(async () => void (recorder = await edge()));
+  test("removes former keys of the store once every registry has the new one, and nothing waits for that", () => {
+    const { inputs, dependencies } = recorder.named("registry-previous-keys");
+    const converged = nodes.map((node) => `registry-${node}-converged`);
+    expect(dependencies).toEqual(expect.arrayContaining(converged));
+    expect(plain(inputs)).toMatchObject({
+      services: { coreos1: "minio-coreos1", coreos4: "minio-coreos4" },
+      bucket: "registry",
+      rootUser: "private store-root-user",
+      rootPassword: "private store-root-password",
+      accessKey: accessKeyOf("registry", "private store-registry-key"),
+    });
+    expect(secretPaths(inputs).filter((path) => !path.endsWith(".privateKey"))).toEqual([
+      "rootPassword",
+      "rootUser",
+    ]);
+    const waiting = recorder.resources.filter((one) => one.dependencies.includes("registry-previous-keys"));
+    expect(waiting.map(({ name }) => name)).toEqual([]);
+    // The grace period of former passwords begins when only the edge is left to change.
+    expect(recorder.named("registry-previous-passwords").dependencies).toEqual(
+      expect.arrayContaining(converged),
+    );
+  });
+});
 
+describe("the edge", () => {
   test("is nginx on the Swarm, and keepalived on each edge node", () => {
     expect(recorder.children("edge")).toEqual([
-      ...[1, 2, 3, 4].map((at) => `NodeFilesPart edge-keepalived-coreos${at}`),
+      ...nodes.map((node) => `NodeFilesPart edge-keepalived-${node}`),
       "SwarmService nginx",
     ]);
     expect(recorder.children("nginx")).toEqual([
@@ -59,7 +143,7 @@ describe("the front", () => {
     expect(recorder.outputs.get("edge")).toEqual({ url: "https://10.0.2.10" });
   });
 
-  test("runs nginx on every edge node, on the registry's port, without root", () => {
+  test("runs nginx without root on every edge node, on the registry's port, once registries are there", () => {
     expect(recorder.named("nginx").inputs).toMatchObject({
       mode: { global: true },
       endpointSpec: { ports: [{ publishedPort: 443, targetPort: 8443, publishMode: "host" }] },
@@ -70,119 +154,159 @@ describe("the front", () => {
     });
     expect(recorder.named("nginx").dependencies).toContain("nginx-turn");
     expect(recorder.named("nginx-turn").dependencies).toEqual(
-      expect.arrayContaining([1, 2, 3, 4].map((at) => `registry-coreos${at}-converged`)),
+      expect.arrayContaining(nodes.map((node) => `registry-${node}-converged`)),
     );
   });
 
   test("has a certificate for the registry's names, its address and those of the nodes", async () => {
     const names = (from: Recorder) => plain(from.named("ca-front-request").inputs);
-    const addresses = ["10.0.2.10", "127.0.0.1", "10.0.2.11", "10.0.2.12", "10.0.2.13", "10.0.2.14"];
+    const ipAddresses = ["10.0.2.10", "127.0.0.1", "10.0.2.11", "10.0.2.12", "10.0.2.13", "10.0.2.14"];
     expect(names(recorder)).toMatchObject({
       subject: { commonName: "10.0.2.10" },
       dnsNames: ["localhost"],
-      ipAddresses: addresses,
+      ipAddresses,
     });
-    const named = await edge((raw) =>
-      Object.assign(raw.edge ?? {}, { hostname: "r.example.com", port: 5443 }),
-    );
+    const named = await withEdge({ hostname: "r.example.com", port: 5443 });
     expect(names(named)).toMatchObject({
       subject: { commonName: "r.example.com" },
       dnsNames: ["r.example.com", "localhost"],
-      ipAddresses: addresses,
+      ipAddresses,
     });
     expect(named.outputs.get("edge")).toEqual({ url: "https://r.example.com:5443" });
   });
 
   test("keeps its key and the password hashes secret, and shows the rest", () => {
+    const content = (name: string) => contentOf(recorder.named(name));
     const secret = ["nginx-key", "nginx-previous-users", "nginx-users"];
     const shown = ["nginx", "nginx-certificate", "nginx-config", "nginx-rights", "nginx-rights-script"];
     for (const name of secret) expect(secretPaths(recorder.named(name).inputs)).toEqual(["data"]);
     for (const name of shown) expect(secretPaths(recorder.named(name).inputs)).toEqual([]);
-    expect(contentOf(recorder.named("nginx-key"))).toBe("private ca-front-key");
-    expect(contentOf(recorder.named("nginx-certificate"))).toBe("certificate ca-front-certificate");
-    expect(contentOf(recorder.named("nginx-users"))).toBe(
+    expect(content("nginx-key")).toBe("private ca-front-key");
+    expect(content("nginx-certificate")).toBe("certificate ca-front-certificate");
+    expect(content("nginx-users")).toBe(
       "admin:private hash registry-user-admin\nreader:private hash registry-user-reader\n",
     );
-    expect(contentOf(recorder.named("nginx-previous-users"))).toBe("admin:private hash before\n");
-    expect(contentOf(recorder.named("nginx-config"))).toContain('"user:admin" 1800000000;');
-    expect(contentOf(recorder.named("nginx-config"))).toContain(
+    expect(content("nginx-previous-users")).toBe("admin:private hash before\n");
+    expect(content("nginx-config")).toContain('"user:admin" 1800000000;');
+    expect(content("nginx-config")).toContain(
       'set $fronts "10.0.2.11:443 10.0.2.12:443 10.0.2.13:443 10.0.2.14:443";',
     );
-    for (const node of ["coreos1", "coreos2", "coreos3", "coreos4"])
-      expect(contentOf(recorder.named("nginx-pick-script"))).toContain(
+    for (const node of nodes)
+      expect(content("nginx-pick-script")).toContain(
         `{"name":"registry-${node}","urls":["http://registry-${node}:5000/","http://s3-${node}:9000/healthz"]}`,
       );
-    expect(contentOf(recorder.named("nginx-rights"))).toContain("public/");
-    expect(contentOf(recorder.named("nginx-rights"))).not.toContain("private");
+    expect(content("nginx-rights")).toContain("public/");
+    expect(content("nginx-rights")).not.toContain("private");
   });
 
-  test("gives each node keepalived with the others as peers, once nginx answers", () => {
+  test("limits clients as its configuration says", async () => {
+    const limits = { connections: 20, requestsPerSecond: 30, layerGibibytes: 40 };
+    const limited = contentOf((await withEdge({ limits })).named("nginx-config"));
+    for (const text of ["limit_conn connections 20;", "rate=30r/s", "client_max_body_size 40g;"])
+      expect(limited).toContain(text);
+  });
+});
+
+describe("keepalived", () => {
+  const filesOf = (from: Recorder, node: string) =>
+    (
+      plain(from.named(`edge-keepalived-${node}`).inputs) as {
+        files: Record<string, { content: string; agreed?: true }>;
+      }
+    ).files;
+  const fileOf = (from: Recorder, node: string, name: string): string =>
+    Object.entries(filesOf(from, node)).find(([path]) => path.endsWith(`/${name}`))?.[1].content ?? "";
+  const peersOf = (from: Recorder, node: string): string[] =>
+    (/unicast_peer \{([^}]*)\}/.exec(fileOf(from, node, "router.conf"))?.[1] ?? "").trim().split(/\s+/);
+  const leaveEdge = (...names: string[]): Promise<Recorder> =>
+    stack(({ nodes: all = {} }: RawConfig) => {
+      for (const name of names) {
+        const node = all[name] as { roles: string[] };
+        node.roles = node.roles.filter((role) => role !== "edge");
+      }
+    });
+
+  test("has the other nodes as peers, a priority of its own, and starts once nginx answers", () => {
     const { inputs, dependencies } = recorder.named("edge-keepalived-coreos2");
     expect(inputs).toMatchObject({ part: "edge", connection: { node: "coreos2", host: "10.0.2.12" } });
     expect(secretPaths(inputs)).toEqual(["connection.privateKey"]);
     expect(dependencies).toContain("nginx-converged");
     expect(fileOf(recorder, "coreos2", "router.conf")).toMatch(/unicast_src_ip 10\.0\.2\.12\n/);
     expect(peersOf(recorder, "coreos2")).toEqual(["10.0.2.11", "10.0.2.13", "10.0.2.14"]);
+    const priority = (node: string) =>
+      Number(/\n\s+priority (\d+)\n/.exec(fileOf(recorder, node, "keepalived.conf"))?.[1]);
+    expect(nodes.map(priority)).toEqual([200, 199, 198, 197]);
   });
 
-  test("gives the only edge node all other nodes as peers, as without any it would heed everybody", async () => {
-    const only = await edge((raw) => leaveEdge(raw, "coreos1", "coreos3", "coreos4"));
+  test("has all other nodes as peers on the only edge node: without peers it would listen to anybody", async () => {
+    const only = await leaveEdge("coreos1", "coreos3", "coreos4");
     expect(peersOf(only, "coreos2")).toEqual(["10.0.2.11", "10.0.2.13", "10.0.2.14"]);
     expect(fileOf(only, "coreos2", "check-front")).toContain('peers=""\n');
   });
 
-  test("has a file of its own for what nodes have to agree on, which comes on all of them at once", async () => {
-    const parts = (from: Recorder): Record<string, { content: string; agreed?: true }> =>
-      (plain(from.named("edge-keepalived-coreos2").inputs) as { files: Record<string, { content: string }> })
-        .files;
-    const [before, after] = [
-      parts(recorder),
-      parts(await edge((raw) => Object.assign(raw.edge ?? {}, { virtualRouterId: 52, vip: "10.0.2.20" }))),
-    ];
-    const changed = Object.keys(after).filter((path) => after[path]?.content !== before[path]?.content);
-    // The guard takes the VIP away where keepalived is dead, and is no part of what nodes agree by.
-    expect(changed).toEqual(["/etc/moorage/keepalived/router.conf", "/etc/moorage/vip-guard"]);
-    expect(Object.keys(after).filter((path) => after[path]?.agreed)).toEqual(changed.slice(0, 1));
-  });
-
-  test("prefers the earlier nodes, each by a priority of its own", () => {
-    const priorities = [1, 2, 3, 4].map((at) =>
-      Number(/\n\s+priority (\d+)\n/.exec(fileOf(recorder, `coreos${at}`, "keepalived.conf"))?.[1]),
-    );
-    expect(priorities).toEqual([200, 199, 198, 197]);
-  });
-
-  test("lets each edge node tell by all other nodes whether it is cut off, and ask its neighbours alone for more", async () => {
-    const two = await edge((raw) => leaveEdge(raw, "coreos3", "coreos4"));
-    const check = fileOf(two, "coreos2", "check-front");
+  test("asks other edge nodes about the registry, and all nodes whether it is cut off", async () => {
+    const check = fileOf(await leaveEdge("coreos3", "coreos4"), "coreos2", "check-front");
     expect(check).toContain('peers="10.0.2.11"\n');
     expect(check).toContain('witnesses="10.0.2.11 10.0.2.13 10.0.2.14"\n');
     expect(check).toContain("if cut_off && cut_off; then exit 1; fi");
   });
 
-  test("limits clients as its configuration says", async () => {
-    const limits = { connections: 20, requestsPerSecond: 30, layerGibibytes: 40 };
-    const limited = contentOf(
-      (await edge((raw) => Object.assign(raw.edge ?? {}, { limits }))).named("nginx-config"),
-    );
-    for (const text of ["limit_conn connections 20;", "rate=30r/s", "client_max_body_size 40g;"]) {
-      expect(limited).toContain(text);
-    }
+  test("has one file for what nodes must agree on, which changes on all of them at once", async () => {
+    const before = filesOf(recorder, "coreos2");
+    const after = filesOf(await withEdge({ virtualRouterId: 52, vip: "10.0.2.20" }), "coreos2");
+    const changed = Object.keys(after).filter((path) => after[path]?.content !== before[path]?.content);
+    expect(changed).toEqual(["/etc/moorage/keepalived/router.conf", "/etc/moorage/vip-guard"]);
+    expect(Object.keys(after).filter((path) => after[path]?.agreed)).toEqual(changed.slice(0, 1));
   });
+});
 
-  test("changes nginx's configuration for another timeout, and what runs with it", async () => {
-    const slower = await edge((raw) => Object.assign(raw.edge ?? {}, { proxyTimeoutSeconds: 1234 }));
-    expect(contentOf(slower.named("nginx-config"))).toContain("1234s");
-    expect(differences(recorder, slower)).toEqual([
-      "~ Converged nginx-converged",
-      "~ Service nginx",
-      "~ ServiceConfig nginx-config",
-      "~ ServiceTurn nginx-turn",
+describe("acceptance", () => {
+  test("is the checks, and the sweep after them", () => {
+    expect(recorder.children("acceptance")).toEqual([
+      "AcceptanceChecks acceptance-checks",
+      "Swept acceptance-sweep",
     ]);
+    const { inputs, dependencies } = recorder.named("acceptance-sweep");
+    expect(dependencies).toContain("acceptance-checks");
+    expect(inputs).toMatchObject({
+      label: "moorage.stack=moorage/dev",
+      stack: "organization/moorage/dev",
+      fingerprint: recorder.named("acceptance-checks").inputs.fingerprint,
+    });
+    expect(recorder.outputs.get("acceptance")).toEqual({ report: [{ name: "push", passed: true }] });
   });
 
-  test("renames nothing when a node is taken away", async () => {
-    const fewer = await edge(undefined, "coreos2");
-    expect(identities(fewer)).toEqual(identities(recorder).filter((one) => !one.includes("coreos2")));
+  test("checks the registry from every node, once all of it is there", () => {
+    const { inputs, dependencies } = recorder.named("acceptance-checks");
+    expect(plain(inputs)).toMatchObject({
+      registryAddress: "10.0.2.10",
+      registryPort: 443,
+      registryName: "10.0.2.10",
+      caCertificate: "certificate ca-certificate",
+      username: "admin",
+      password: "private registry-user-admin",
+      storageServices: { coreos1: "minio-coreos1", coreos4: "minio-coreos4" },
+      timeoutSeconds: 180,
+      nodes: nodes.map((node) => ({ node })),
+    });
+    expect(secretPaths(inputs).filter((path) => !path.endsWith(".privateKey"))).toEqual(["password"]);
+    expect(dependencies).toEqual(
+      expect.arrayContaining([
+        "store-bucket",
+        "nginx-converged",
+        ...nodes.flatMap((node) => [`s3-${node}-converged`, `edge-keepalived-${node}`]),
+      ]),
+    );
+  });
+
+  test("checks as a user who may write everything, whoever comes first", async () => {
+    const aaron = { rights: [{ repositories: "public/*", access: "write" }] };
+    const { inputs } = (
+      await stack((raw) => {
+        const { users } = raw.registry as { users: object };
+        raw.registry = { ...raw.registry, users: { aaron, ...users } };
+      })
+    ).named("acceptance-checks");
+    expect(inputs.username).toBe("admin");
   });
 });

@@ -1,33 +1,25 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { Etcd } from "../../components/etcd/etcd";
-import { nodesWithRole } from "../../components/nodes";
 import { CertificateAuthority } from "../../components/pki";
-import { plain, secretPaths, type Recorder } from "../support/mocks";
+import { plain, secretPaths, shown, type Recorder } from "../support/mocks";
 import type { RawConfig } from "../support/stacks";
-import {
-  differences,
-  identities,
-  labConfig,
-  recorded,
-  standingNodes,
-  swarmOf,
-  type StandingNodes,
-} from "./parts";
+import { differences, identities, onSwarm, recorded, withRole, type Change } from "./parts";
 
-function etcd(change?: (raw: RawConfig) => void, ...without: string[]): Promise<Recorder> {
-  return recorded(() => {
-    const config = labConfig(change);
-    const nodes = standingNodes(config, ...without);
-    const swarm = swarmOf(config, nodes);
-    new Etcd("etcd", {
-      etcd: config.etcd,
-      nodes: nodesWithRole(nodes, "manager") as StandingNodes,
-      authority: new CertificateAuthority("ca", { commonName: "Moorage test" }),
-      image: "image/etcd",
-      mountPoint: config.storage.mountPoint,
-      after: (node) => swarm.before(node, swarm.ready),
-    });
-  });
+function etcd(change?: Change, ...without: string[]): Promise<Recorder> {
+  return onSwarm(
+    ({ config, nodes, swarm }) => {
+      new Etcd("etcd", {
+        etcd: config.etcd,
+        nodes: withRole(nodes, "manager"),
+        authority: new CertificateAuthority("ca", { commonName: "Moorage test" }),
+        image: "image/etcd",
+        mountPoint: config.storage.mountPoint,
+        after: (node) => swarm.before(node, swarm.ready),
+      });
+    },
+    change,
+    ...without,
+  );
 }
 
 const node = (raw: RawConfig, name: string) => raw.nodes?.[name] as Record<string, unknown>;
@@ -123,34 +115,13 @@ describe("etcd", () => {
     ]);
   });
 
-  test("has its addresses and ports from the configuration", async () => {
+  test("listens and is reached where the configuration says, and its certificate is for all of that", async () => {
     const changed = await etcd((raw) => {
       raw.etcd = {
-        enabled: true,
-        clientPort: 12379,
-        peerPort: 12380,
-        heartbeatMs: 100,
-        electionMs: 1000,
-        quotaMiB: 64,
+        ...{ enabled: true, clientPort: 12379, peerPort: 12380 },
+        ...{ heartbeatMs: 100, electionMs: 1000, quotaMiB: 64 },
       };
-      node(raw, "coreos2").advertiseAddr = "10.0.9.12";
-    });
-    expect(settingsOf(changed, "coreos2")).toMatchObject({
-      ETCD_LISTEN_CLIENT_URLS: "https://10.0.9.12:12379",
-      ETCD_ADVERTISE_CLIENT_URLS: "https://10.0.9.12:12379",
-      ETCD_LISTEN_PEER_URLS: "https://10.0.9.12:12380",
-      ETCD_INITIAL_ADVERTISE_PEER_URLS: "https://10.0.9.12:12380",
-      ETCD_HEARTBEAT_INTERVAL: "100",
-      ETCD_ELECTION_TIMEOUT: "1000",
-      ETCD_QUOTA_BACKEND_BYTES: "67108864",
-    });
-    expect(changed.outputs.get("etcd")).toMatchObject({
-      endpoints: expect.arrayContaining(["https://10.0.9.12:12379"]) as unknown,
-    });
-  });
-
-  test("has addresses of its own for clients and for members, all of which its certificate is for", async () => {
-    const changed = await etcd((raw) => {
+      node(raw, "coreos1").advertiseAddr = "10.0.9.11";
       node(raw, "coreos2").vlans = { v3000: { id: 3000, address: "10.30.0.12/24" } };
       node(raw, "coreos2").etcd = {
         advertisePeerAddr: "10.30.0.12",
@@ -158,24 +129,34 @@ describe("etcd", () => {
         listenPeerAddrs: ["0.0.0.0"],
       };
     });
+    expect(settingsOf(changed, "coreos1")).toMatchObject({
+      ETCD_LISTEN_CLIENT_URLS: "https://10.0.9.11:12379",
+      ETCD_ADVERTISE_CLIENT_URLS: "https://10.0.9.11:12379",
+      ETCD_LISTEN_PEER_URLS: "https://10.0.9.11:12380",
+      ETCD_INITIAL_ADVERTISE_PEER_URLS: "https://10.0.9.11:12380",
+      ETCD_HEARTBEAT_INTERVAL: "100",
+      ETCD_ELECTION_TIMEOUT: "1000",
+      ETCD_QUOTA_BACKEND_BYTES: "67108864",
+    });
     expect(settingsOf(changed, "coreos2")).toMatchObject({
-      ETCD_LISTEN_CLIENT_URLS: "https://10.0.2.12:2379,https://127.0.0.1:2379",
-      ETCD_ADVERTISE_CLIENT_URLS: "https://10.0.2.12:2379",
-      ETCD_LISTEN_PEER_URLS: "https://0.0.0.0:2380",
-      ETCD_INITIAL_ADVERTISE_PEER_URLS: "https://10.30.0.12:2380",
-      ETCDCTL_ENDPOINTS: "https://10.0.2.12:2379",
+      ETCD_LISTEN_CLIENT_URLS: "https://10.0.2.12:12379,https://127.0.0.1:12379",
+      ETCD_ADVERTISE_CLIENT_URLS: "https://10.0.2.12:12379",
+      ETCD_LISTEN_PEER_URLS: "https://0.0.0.0:12380",
+      ETCD_INITIAL_ADVERTISE_PEER_URLS: "https://10.30.0.12:12380",
+      ETCDCTL_ENDPOINTS: "https://10.0.2.12:12379",
     });
     expect(plain(changed.named("etcd-cluster").inputs)).toMatchObject({
-      members: {
-        coreos2: { clientUrl: "https://10.0.2.12:2379", peerUrl: "https://10.30.0.12:2380" },
-      },
+      members: { coreos2: { clientUrl: "https://10.0.2.12:12379", peerUrl: "https://10.30.0.12:12380" } },
     });
     expect(plain(changed.named("ca-etcd-coreos2-request").inputs)).toMatchObject({
       ipAddresses: ["10.30.0.12", "10.0.2.12", "127.0.0.1"],
     });
+    expect(changed.outputs.get("etcd")).toMatchObject({
+      endpoints: expect.arrayContaining(["https://10.0.9.11:12379"]) as unknown,
+    });
   });
 
-  test("has its data on the data disk where there is one, beside MinIO's", async () => {
+  test("has its data on the data disk if there is one, beside MinIO's", async () => {
     expect(settingsOf(recorder, "coreos1").ETCD_DATA_DIR).toBe("/var/lib/moorage/data/etcd/store");
     const without = await etcd((raw) => {
       raw.platform = "existing" as never;
@@ -189,7 +170,7 @@ describe("etcd", () => {
     expect(settingsOf(without, "coreos1").ETCD_DATA_DIR).toBe("/var/lib/moorage/etcd/store");
   });
 
-  test("changes the members' settings and the cluster for another quota, and nothing else", async () => {
+  test("changes its members' settings and the cluster for another quota, and nothing else", async () => {
     const larger = await etcd((raw) => (raw.etcd = { enabled: true, quotaMiB: 4096 }));
     expect(differences(recorder, larger)).toEqual([
       "~ EtcdCluster etcd-cluster",
@@ -199,7 +180,7 @@ describe("etcd", () => {
     ]);
   });
 
-  test("has another node's member in the place of one that is no manager any more, and touches no other", async () => {
+  test("moves a member to the node that becomes a manager, and changes no other", async () => {
     const other = await etcd((raw) => {
       node(raw, "coreos2").roles = ["worker", "storage", "registry", "edge"];
       node(raw, "coreos4").roles = ["manager", "storage", "registry", "edge"];
@@ -214,9 +195,93 @@ describe("etcd", () => {
     expect(Object.keys(members)).toEqual(["coreos1", "coreos3", "coreos4"]);
   });
 
-  test("renames nothing when a node is taken away", async () => {
+  test("keeps the names of the others when a node leaves", async () => {
     const fewer = await etcd(undefined, "coreos2");
     const others = identities(recorder).filter((one) => !one.includes("coreos2"));
     expect(identities(fewer)).toEqual(others);
+  });
+});
+
+function withLeaf(protect?: boolean) {
+  return recorded(() => {
+    const authority = new CertificateAuthority("ca", { commonName: "Moorage test", protect });
+    authority.issue("front", {
+      commonName: "registry.example.com",
+      dnsNames: ["registry.example.com"],
+      ipAddresses: ["10.0.2.10"],
+    });
+  });
+}
+
+describe("the certificate authority", () => {
+  test("is a key and a certificate, and each leaf a key, a request and a certificate", async () => {
+    expect((await withLeaf()).children("ca")).toEqual([
+      "CertRequest ca-front-request",
+      "LocallySignedCert ca-front-certificate",
+      "PrivateKey ca-front-key",
+      "PrivateKey ca-key",
+      "SelfSignedCert ca-certificate",
+    ]);
+  });
+
+  test("signs itself for ten years, and for signing only", async () => {
+    const recorder = await withLeaf();
+    expect(recorder.named("ca-key").inputs).toEqual({ algorithm: "ECDSA", ecdsaCurve: "P256" });
+    expect(plain(recorder.named("ca-certificate").inputs)).toEqual({
+      privateKeyPem: "private ca-key",
+      subject: { commonName: "Moorage test", organization: "Moorage" },
+      isCaCertificate: true,
+      setSubjectKeyId: true,
+      allowedUses: ["cert_signing", "crl_signing"],
+      validityPeriodHours: 87_600,
+    });
+  });
+
+  test("issues leaves for a year and renews them 90 days before their end", async () => {
+    const recorder = await withLeaf();
+    expect(plain(recorder.named("ca-front-request").inputs)).toEqual({
+      privateKeyPem: "private ca-front-key",
+      subject: { commonName: "registry.example.com" },
+      dnsNames: ["registry.example.com"],
+      ipAddresses: ["10.0.2.10"],
+    });
+    expect(plain(recorder.named("ca-front-certificate").inputs)).toEqual({
+      certRequestPem: "request ca-front-request",
+      caPrivateKeyPem: "private ca-key",
+      caCertPem: "certificate ca-certificate",
+      allowedUses: ["digital_signature", "server_auth"],
+      setSubjectKeyId: true,
+      validityPeriodHours: 8_760,
+      earlyRenewalHours: 2_160,
+    });
+  });
+
+  test("keeps keys secret, and nothing else", async () => {
+    const recorder = await withLeaf();
+    const secrets = recorder.resources.map((one) => [one.name, ...secretPaths(one.inputs)].join(" "));
+    expect(secrets.filter((line) => line.includes(" ")).sort()).toEqual([
+      "ca-certificate privateKeyPem",
+      "ca-front-certificate caPrivateKeyPem",
+      "ca-front-request privateKeyPem",
+    ]);
+    expect(shown(recorder.outputs.get("ca"))).toEqual({ caCertificatePem: "certificate ca-certificate" });
+  });
+
+  test("is protected on demand; the leaves are not, as they are renewed", async () => {
+    const isProtected = async (protect?: boolean) =>
+      (await withLeaf(protect)).resources.filter((one) => one.protect).map((one) => one.name);
+    expect((await isProtected(true)).sort()).toEqual(["ca-certificate", "ca-key"]);
+    expect(await isProtected()).toEqual([]);
+  });
+
+  test("can exist twice under two names", async () => {
+    const recorder = await recorded(() => {
+      for (const name of ["one", "other"]) {
+        new CertificateAuthority(name, { commonName: name }).issue("front", { commonName: name });
+      }
+    });
+    expect(recorder.children("other")).toEqual(
+      recorder.children("one").map((child) => child.replace("one-", "other-")),
+    );
   });
 });

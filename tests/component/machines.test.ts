@@ -1,38 +1,20 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { Fleet } from "../../components/machine/fleet";
-import { CertificateAuthority } from "../../components/pki";
-import { Swarm } from "../../components/swarm/swarm";
 import { parseStackConfig } from "../../config/stack";
 import { publicKeys } from "../golden/everything";
 import { plain, secretPaths, shown, type Recorder } from "../support/mocks";
 import { rawStack, type RawConfig } from "../support/stacks";
 import { appliedIgnition } from "../support/userData";
-import { identities, labConfig, recorded } from "./parts";
-
-const archives = { minio: { archive: "minio.tar", imageId: "sha256:1" } };
-const references = { minio: "m", registry: "r", nginx: "n", haproxy: "h", keepalived: "k" };
+import { archives, identities, labConfig, machinesOf, type Change } from "./parts";
 
 const mtuOption = "com.docker.network.driver.mtu";
 
-/** Registers nodes and Swarm of a configuration, and waits for all of it. */
-function machinesOf(config: ReturnType<typeof labConfig>): Promise<Recorder> {
-  return recorded(() => {
-    const authority = new CertificateAuthority("ca", { commonName: "Moorage test" });
-    const fleet = new Fleet("fleet", { config, authority, images: { references, archives } });
-    const { nodes, row } = fleet;
-    new Swarm("swarm", { nodes, network: config.network, swarm: config.swarm, row });
-  });
-}
-
-function machines(change?: (raw: RawConfig) => void): Promise<Recorder> {
-  return machinesOf(labConfig(change));
-}
+const machines = (change?: Change): Promise<Recorder> => machinesOf(labConfig(change));
 
 let recorder: Recorder;
 beforeAll(async () => void (recorder = await machines()));
 
 describe("nodes", () => {
-  test("are all looked at, then each is installed, and given its disk, files and images", () => {
+  test("are checked together, then each is installed and gets its disk, files and images", () => {
     expect(recorder.children("fleet")).toEqual([
       ...[1, 2, 3, 4].map((at) => `CoreOsNode coreos${at}`),
       ...[1, 2, 3, 4].map((at) => `NodeAccess coreos${at}`),
@@ -56,7 +38,7 @@ describe("nodes", () => {
     expect(recorder.named("swarm-coreos3").dependencies).toContain("coreos3-images");
   });
 
-  test("are looked at in one go, by what the configuration says of each", () => {
+  test("are checked by what the configuration says of each", () => {
     const { hosts } = shown(recorder.named("fleet-preflight").inputs) as { hosts: Record<string, unknown> };
     expect(Object.keys(hosts)).toEqual(["coreos1", "coreos2", "coreos3", "coreos4"]);
     expect(hosts.coreos3).toMatchObject({
@@ -76,7 +58,7 @@ describe("nodes", () => {
     });
   });
 
-  test("have user data that is a secret, the digest of it is not", () => {
+  test("have user data that is secret, and a digest of it that is not", () => {
     const { inputs } = recorder.named("coreos1-installation");
     expect(secretPaths(inputs)).toEqual([
       ...[0, 1, 2].map((manager) => `cluster.managers.${manager}.privateKey`),
@@ -96,7 +78,7 @@ describe("nodes", () => {
     expect(recorder.outputs.get("coreos1")).toMatchObject({ installHash: inputs.installHash });
   });
 
-  test("are installed as the configuration says, from a live system that is reached by the key it was told", async () => {
+  test("are installed as the configuration says, from a live system with a host key of its own", async () => {
     const image = { path: "flatcar.bin.bz2", sha512: "a".repeat(128) };
     const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     const changed = await machines((raw) => {
@@ -123,11 +105,9 @@ describe("nodes", () => {
     const preflight = shown(changed.named("fleet-preflight").inputs) as { hosts: Record<string, object> };
     expect(preflight).toMatchObject({ image, hosts: { coreos1: { erasableDisk: "S1", nics: ["eth1"] } } });
     expect(Object.keys(preflight.hosts.coreos2 ?? {})).not.toContain("nics");
-    const jumbo = await machines((raw) => (raw.network = { ...raw.network, mtu: 9000 }));
-    expect(shown(jumbo.named("fleet-preflight").inputs)).toMatchObject({ hosts: { coreos1: { mtu: 9000 } } });
   });
 
-  test("are logged into with a key that the program makes, short as Ed25519's are, or with one's own, whose private half it never has", async () => {
+  test("accept a key that the program creates, or the operator's, whose private half it never has", async () => {
     expect(recorder.named("fleet-login-key").inputs).toEqual({ algorithm: "ED25519" });
     const loginKeys = (found: Recorder) =>
       Object.values(
@@ -144,7 +124,7 @@ describe("nodes", () => {
     expect(secretPaths(own.named("coreos1-base").inputs)).not.toContain("connection.privateKey");
   });
 
-  test("have files of which only those with a key or a password are secret", () => {
+  test("have files of which those with a key or a password are secret, and no other", () => {
     const { inputs } = recorder.named("coreos1-base");
     expect(secretPaths(inputs)).toEqual([
       ...[0, 1, 2].map((manager) => `cluster.managers.${manager}.privateKey`),
@@ -167,7 +147,7 @@ describe("nodes", () => {
     });
   });
 
-  test("have their disk by its label, and every image that comes from an archive", () => {
+  test("have their disk by its label, and every image of an archive", () => {
     expect(recorder.named("coreos1-data-disk").inputs).toMatchObject({
       device: "/dev/disk/by-id/lab-coreos1-data",
       label: "moorage-data",
@@ -178,7 +158,7 @@ describe("nodes", () => {
     expect(recorder.named("fleet-preflight").inputs).toMatchObject({ imageIds: ["sha256:1"] });
   });
 
-  test("that already run are not installed, and no key is made for them", async () => {
+  test("are not installed, and have no key created, if they already run", async () => {
     const existing = await machinesOf(parseStackConfig(rawStack("existing")));
     expect(existing.ofType(":Installation")).toEqual([]);
     expect(existing.ofType(":DataDisk")).toEqual([]);
@@ -190,26 +170,22 @@ describe("nodes", () => {
     expect(existing.named("node1-base").dependencies).toContain("fleet-preflight");
   });
 
-  test("that run already have their folders for objects looked at, but for what is made on a data disk", async () => {
+  test("that already run have their folders for objects checked, but no folder on a data disk", async () => {
     const raw = rawStack("existing");
     const change = (name: string, values: object) => Object.assign(raw.nodes?.[name] as object, values);
     change("node2", { dataDisk: "/dev/sdb", dataDirectory: "/var/lib/moorage/data/minio" });
     change("node3", { dataDisk: "/dev/sdb" });
     change("node4", { dataDisk: "/dev/sdb", dataDirectory: undefined });
     const existing = await machinesOf(parseStackConfig(raw));
-    const { hosts } = shown(existing.named("fleet-preflight").inputs) as {
-      hosts: Record<string, { dataDirectory?: string }>;
-    };
-    expect(Object.values(hosts).map(({ dataDirectory }) => dataDirectory)).toEqual([
-      "/srv/registry",
-      undefined,
-      "/srv/registry",
-      undefined,
-    ]);
-    expect(Object.keys(hosts.node4 ?? {})).not.toContain("dataDirectory");
+    const { hosts } = shown(existing.named("fleet-preflight").inputs) as { hosts: Record<string, object> };
+    expect(hosts).toMatchObject({
+      node1: { dataDirectory: "/srv/registry" },
+      node3: { dataDirectory: "/srv/registry" },
+    });
+    for (const name of ["node2", "node4"]) expect(hosts[name]).not.toHaveProperty("dataDirectory");
   });
 
-  test("keep their names when one is taken away", async () => {
+  test("keep their names when another leaves", async () => {
     const config = labConfig();
     const nodes = Object.fromEntries(Object.entries(config.nodes).filter(([name]) => name !== "coreos2"));
     const fewer = await machinesOf({ ...config, nodes });
@@ -226,7 +202,7 @@ describe("the Swarm", () => {
     ]);
   });
 
-  test("is founded by the first manager, the others join, each with its labels", () => {
+  test("is founded by the first manager; the others join, each with its labels", () => {
     const members = recorder.ofType(":SwarmMember").map((one) => one.inputs);
     const founders = members.filter((one) => one.founder).map((one) => one.node);
     expect(founders).toEqual(["coreos1"]);
@@ -248,21 +224,7 @@ describe("the Swarm", () => {
     }
   });
 
-  test("has the labels that the article gave fleet, and no other node's", async () => {
-    const { nodes = {} } = rawStack("virtualbox");
-    const changed = await machines((raw) => {
-      for (const [name, node] of Object.entries(raw.nodes ?? {}))
-        Object.assign(node as object, { labels: (nodes[name] as { labels: object }).labels });
-    });
-    for (const [at, name] of Object.keys(nodes).entries()) {
-      expect(changed.named(`swarm-${name}`).inputs.labels).toMatchObject({
-        region: "dc1",
-        public_ip: `10.0.2.1${at + 1}`,
-      });
-    }
-  });
-
-  test("has its network once every node is a member", async () => {
+  test("has its network once every node is a member", () => {
     const { inputs, dependencies, provider } = recorder.named("swarm-services");
     expect(inputs).toMatchObject({
       name: "services",
@@ -270,17 +232,26 @@ describe("the Swarm", () => {
       ipamConfigs: [{ subnet: "10.20.1.0/24", gateway: "10.20.1.1" }],
       labels: [{ label: "moorage.stack", value: "moorage/dev" }],
     });
-    expect(inputs.options).not.toHaveProperty("encrypted");
+    for (const option of ["encrypted", mtuOption]) expect(inputs.options).not.toHaveProperty([option]);
     expect(dependencies).toEqual([1, 2, 3, 4].map((at) => `swarm-coreos${at}`));
     expect(provider).toBe("swarm-docker");
-    const encrypted = await machines((raw) => (raw.network = { ...raw.network, overlay: {} }));
-    expect(encrypted.named("swarm-services").inputs.options).toHaveProperty("encrypted", "");
-    expect(encrypted.named("swarm-services").inputs.options).not.toHaveProperty([mtuOption]);
-    const jumbo = await machines((raw) => (raw.network = { ...raw.network, mtu: 9000 }));
-    expect(jumbo.named("swarm-services").inputs.options).toHaveProperty([mtuOption], "9000");
   });
 
-  test("is reached at an address from the configuration, another for other managers only", async () => {
+  test("has an encrypted network by default, with the MTU of large frames, on the data path of its nodes", async () => {
+    const path = { advertiseAddr: "10.30.0.14", dataPathAddr: "10.30.0.14" };
+    const changed = await machines((raw) => {
+      raw.network = { ...raw.network, mtu: 9000, overlay: {} };
+      Object.assign(raw.nodes?.coreos4 as object, path);
+    });
+    const { options } = changed.named("swarm-services").inputs;
+    expect(options).toMatchObject({ encrypted: "", [mtuOption]: "9000" });
+    expect(changed.named("swarm-coreos4").inputs).toMatchObject(path);
+    expect(shown(changed.named("fleet-preflight").inputs)).toMatchObject({
+      hosts: { coreos1: { mtu: 9000 } },
+    });
+  });
+
+  test("is reached at an address that depends on the managers alone", async () => {
     const hostAfter = async (change: (raw: RawConfig) => void) =>
       (await machines(change)).named("swarm-docker").inputs.host;
     const { host } = recorder.named("swarm-docker").inputs;

@@ -1,26 +1,25 @@
 import { accessKeyOf } from "@moorage/hosts";
 import { beforeAll, describe, expect, test } from "vitest";
+import { Healing } from "../../components/storage/healing";
+import { StorageGuard } from "../../components/storage/storageGuard";
 import { contentOf, plain, secretPaths, type Recorder } from "../support/mocks";
-import { identities, labConfig, recorded, standingNodes, storeOf, swarmOf } from "./parts";
+import type { RawConfig } from "../support/stacks";
+import { identities, onSwarm, storeOf, withRole, type Change } from "./parts";
 
+const nodes = ["coreos1", "coreos2", "coreos3", "coreos4"];
 const elsewhere = {
   address: "10.0.2.15",
   ssh: { host: "127.0.0.1", port: 2015 },
   installer: { host: "127.0.0.1", port: 2015 },
-  roles: ["worker", "registry", "edge"],
 };
 
-const config = labConfig((raw) => {
-  // One registry node without storage, one storage node without registry.
-  Object.assign(raw.nodes?.coreos4 as object, { roles: ["worker", "storage", "edge"] });
-  Object.assign(raw.nodes ?? {}, { front: { ...(raw.nodes?.coreos4 as object), ...elsewhere } });
-});
-function store(...without: string[]): Promise<Recorder> {
-  return recorded(() => {
-    const nodes = standingNodes(config, ...without);
-    storeOf(config, nodes, swarmOf(config, nodes));
-  });
+/** One node has a registry and no storage, one storage and no registry. */
+function apart({ nodes: all = {} }: RawConfig): void {
+  Object.assign(all.coreos4 as object, { roles: ["worker", "storage", "edge"] });
+  all.front = { ...(all.coreos4 as object), ...elsewhere, roles: ["worker", "registry", "edge"] };
 }
+
+const store = (...without: string[]): Promise<Recorder> => onSwarm(storeOf, apart, ...without);
 
 describe("the object store", () => {
   let recorder: Recorder;
@@ -34,7 +33,7 @@ describe("the object store", () => {
       "RandomPassword store-root-user",
       "RollingOrder store-balancers-order",
       "StorageOrder store-order",
-      ...["coreos1", "coreos2", "coreos3", "coreos4"].map((node) => `SwarmService minio-${node}`),
+      ...nodes.map((node) => `SwarmService minio-${node}`),
       ...["coreos1", "coreos2", "coreos3", "front"].map((node) => `SwarmService s3-${node}`),
     ]);
     expect(recorder.children("minio-coreos2")).toEqual([
@@ -51,7 +50,7 @@ describe("the object store", () => {
     ]);
   });
 
-  test("keeps each MinIO on its node, with the node's disk, and names all four to it", () => {
+  test("keeps each MinIO on its node, with the node's disk and the addresses of all four", () => {
     expect(recorder.named("minio-coreos2").inputs).toMatchObject({
       mode: { replicated: { replicas: 1 } },
       taskSpec: {
@@ -59,9 +58,7 @@ describe("the object store", () => {
         containerSpec: {
           image: "image/minio",
           hostname: "minio-coreos2",
-          args: expect.arrayContaining(
-            ["coreos1", "coreos2", "coreos3", "coreos4"].map((node) => `http://minio-${node}:9000/data`),
-          ),
+          args: expect.arrayContaining(nodes.map((node) => `http://minio-${node}:9000/data`)),
           env: { MINIO_ROOT_PASSWORD_FILE: "/run/secrets/root-password", MINIO_CONN_USER_TIMEOUT: "0s" },
           sysctl: { "net.ipv4.tcp_retries2": "2", "net.ipv4.tcp_syn_retries": "1" },
           mounts: expect.arrayContaining([
@@ -72,14 +69,12 @@ describe("the object store", () => {
     });
   });
 
-  test("changes one member of MinIO after the other, where that is how it may be done", () => {
-    const after = (node: string) =>
-      recorder.named(`minio-${node}-turn`).dependencies.filter((name) => /^(minio-|store-order)/.test(name));
-    expect(
-      ["coreos1", "coreos2", "coreos3", "coreos4"]
-        .map(after)
-        .map((names) => names.filter((name) => !/-root-/.test(name))),
-    ).toEqual([
+  test("changes one member of MinIO after the other", () => {
+    const orderOf = (node: string) =>
+      recorder
+        .named(`minio-${node}-turn`)
+        .dependencies.filter((name) => /^(minio-\w+-converged|store-order)$/.test(name));
+    expect(nodes.map(orderOf)).toEqual([
       ["store-order"],
       ["minio-coreos1-converged", "store-order"],
       ["minio-coreos2-converged", "store-order"],
@@ -97,19 +92,16 @@ describe("the object store", () => {
     expect(secretPaths(recorder.named("minio-coreos2").inputs)).toEqual([]);
   });
 
-  test("leads each registry to its own node's MinIO first, where there is one", () => {
-    const order = (name: string) =>
-      (contentOf(recorder.named(name)).split("\nbackend minio\n")[1]?.split("\nbackend ")[0] ?? "")
-        .split("\n")
-        .filter((line) => /^\s+server /.test(line))
-        .map((line) => line.trim().split(/\s+/)[1]);
-    const [first, ...others] = order("s3-coreos2-config");
-    expect(first).toBe("minio-coreos2");
-    expect(others).toHaveLength(3);
-    expect(order("s3-front-config")).toHaveLength(4);
-    const way = (name: string) =>
-      /\nbackend minio\n[^]*?balance (\w+)/.exec(contentOf(recorder.named(name)))?.[1];
-    expect([way("s3-coreos2-config"), way("s3-front-config")]).toEqual(["first", "leastconn"]);
+  test("leads each registry to the MinIO of its own node first, if there is one", () => {
+    const balancer = (name: string) => {
+      const [, backend = ""] = contentOf(recorder.named(`${name}-config`)).split("\nbackend minio\n");
+      const [text = ""] = backend.split("\nbackend ");
+      const servers = [...text.matchAll(/^\s+server (\S+)/gm)].map(([, server]) => server);
+      return { servers, balance: /balance (\w+)/.exec(text)?.[1] };
+    };
+    const { servers, balance } = balancer("s3-coreos2");
+    expect([servers.length, servers[0], balance]).toEqual([4, "minio-coreos2", "first"]);
+    expect(balancer("s3-front")).toMatchObject({ servers: { length: 4 }, balance: "leastconn" });
     expect(secretPaths(recorder.named("s3-front-config").inputs)).toEqual([]);
     expect(recorder.named("s3-front").inputs).toMatchObject({
       taskSpec: {
@@ -119,7 +111,7 @@ describe("the object store", () => {
     });
   });
 
-  test("makes the bucket once MinIO runs everywhere, with keys of its own for the registry", () => {
+  test("creates the bucket once MinIO runs everywhere, with keys of the registry's own", () => {
     const { inputs, dependencies } = recorder.named("store-bucket");
     expect(plain(inputs)).toMatchObject({
       services: { coreos1: "minio-coreos1", coreos4: "minio-coreos4" },
@@ -131,21 +123,71 @@ describe("the object store", () => {
       retain: true,
       timeoutSeconds: 300,
     });
-    expect(secretPaths(inputs)).toEqual(
-      [
-        "rootUser",
-        "rootPassword",
-        "secretKey",
-        ...[0, 1, 2, 3].map((at) => `storageNodes.${at}.privateKey`),
-      ].sort(),
-    );
-    expect(dependencies).toEqual(
-      expect.arrayContaining([1, 2, 3, 4].map((at) => `minio-coreos${at}-converged`)),
-    );
+    expect(secretPaths(inputs)).toEqual([
+      "rootPassword",
+      "rootUser",
+      "secretKey",
+      ...[0, 1, 2, 3].map((at) => `storageNodes.${at}.privateKey`),
+    ]);
+    expect(dependencies).toEqual(expect.arrayContaining(nodes.map((node) => `minio-${node}-converged`)));
   });
 
-  test("renames nothing when a node is taken away", async () => {
+  test("keeps the names of the others when a node leaves", async () => {
     const fewer = await store("coreos2");
     expect(identities(fewer)).toEqual(identities(recorder).filter((one) => !one.includes("coreos2")));
   });
+});
+
+/** The content of a file that a part puts on a node. */
+function fileOf(recorder: Recorder, part: string, file: string): string {
+  const { files } = plain(recorder.named(part).inputs) as { files: Record<string, { content: string }> };
+  return files[file]?.content ?? "";
+}
+
+describe("healing", () => {
+  const healing = (change?: Change): Promise<Recorder> =>
+    onSwarm((on) => {
+      const { config, nodes: all, swarm } = on;
+      const args = { swarm, healing: config.storage.healing, store: storeOf(on) };
+      new Healing("healing", { ...args, nodes: withRole(all, "storage") });
+    }, change);
+
+  test("is a unit on the first storage node, which knows the number of drives, once the store is there", async () => {
+    const recorder = await healing();
+    expect(recorder.children("healing")).toEqual(["NodeFilesPart healing-coreos1"]);
+    const { inputs, dependencies } = recorder.named("healing-coreos1");
+    expect(inputs).toMatchObject({ part: "healing", connection: { node: "coreos1" } });
+    expect(dependencies).toContain("store-bucket");
+    expect(secretPaths(inputs)).toEqual(["connection.privateKey"]);
+    const script = fileOf(recorder, "healing-coreos1", "/etc/moorage/healing");
+    expect(script).toMatch(/^service=minio-coreos1\nall=4$/m);
+    expect(script).toMatch(/^every=86400$/m);
+  });
+
+  test("moves to the next storage node when its node has no storage any more", async () => {
+    const moved = await healing(({ nodes: all = {} }) => {
+      all.store5 = { ...(all.coreos4 as object), ...elsewhere };
+      Object.assign(all.coreos1 as object, { roles: ["manager", "registry", "edge"] });
+    });
+    expect(moved.children("healing")).toEqual(["NodeFilesPart healing-coreos2"]);
+  });
+
+  test("is left out if it is off", async () => {
+    const off = await healing((raw) => void (raw.storage = { healing: { enabled: false } }));
+    expect(off.children("healing")).toEqual([]);
+  });
+});
+
+test("the storage guard is a unit on every storage node, once the store is there", async () => {
+  const recorder = await onSwarm((on) => {
+    new StorageGuard("guard", { swarm: on.swarm, store: storeOf(on), nodes: withRole(on.nodes, "storage") });
+  });
+  expect(recorder.children("guard")).toEqual(nodes.map((name) => `NodeFilesPart guard-${name}`));
+  for (const name of nodes) {
+    const { inputs, dependencies } = recorder.named(`guard-${name}`);
+    expect(inputs).toMatchObject({ part: "storage-guard", connection: { node: name } });
+    expect(dependencies).toContain("store-bucket");
+  }
+  const script = fileOf(recorder, "guard-coreos3", "/etc/moorage/storage-guard");
+  expect(script).toMatch(/^service=minio-coreos3\nothers=3\nport=9000$/m);
 });

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 import { Edge } from "../../components/edge/edge";
 import type { CoreOsNode } from "../../components/machine/coreOsNode";
-import type { ConnectionArgs } from "../../components/machine/access";
+import { Fleet } from "../../components/machine/fleet";
 import { nodesWithRole, storageNodes } from "../../components/nodes";
 import { CertificateAuthority } from "../../components/pki";
 import { Registry } from "../../components/registry/registry";
@@ -13,8 +13,10 @@ import { parseStackConfig, type StackConfig } from "../../config/stack";
 import { Recorder } from "../support/mocks";
 import { machinesStack, type RawConfig } from "../support/stacks";
 
-/** The lab's configuration for machines after a change, with images that no archive has to be at hand for. */
-export function rawConfig(change: (raw: RawConfig) => void = () => undefined): RawConfig {
+export type Change = (raw: RawConfig) => void;
+
+/** The lab's configuration for machines after a change, with images that need no archive at hand. */
+export function rawConfig(change: Change = () => undefined): RawConfig {
   const raw = structuredClone(machinesStack());
   const image = (name: string, digit: string) => ({ name, digest: `sha256:${digit.repeat(64)}` });
   raw.images = {
@@ -29,15 +31,50 @@ export function rawConfig(change: (raw: RawConfig) => void = () => undefined): R
   return raw;
 }
 
-export function labConfig(change?: (raw: RawConfig) => void): StackConfig {
+export function labConfig(change?: Change): StackConfig {
   return parseStackConfig(rawConfig(change));
 }
 
-/** Registers what `build` makes, and waits for all of it. */
+/** Registers what `build` creates, and waits for all of it. */
 export async function recorded(build: () => void): Promise<Recorder> {
   const recorder = await new Recorder().install();
   build();
   return recorder.settled();
+}
+
+/** A Swarm of nodes that are there already. */
+export interface Standing {
+  readonly config: StackConfig;
+  readonly nodes: StandingNodes;
+  readonly swarm: Swarm;
+}
+
+/** Registers what `build` creates on the lab's nodes, those named left out. */
+export function onSwarm(
+  build: (on: Standing) => void,
+  change?: Change,
+  ...without: string[]
+): Promise<Recorder> {
+  return recorded(() => {
+    const config = labConfig(change);
+    const nodes = standingNodes(config, ...without);
+    const row = new ReinstallationRow(Object.keys(nodes), pulumi.output([]));
+    build({
+      config,
+      nodes,
+      swarm: new Swarm("swarm", { nodes, network: config.network, swarm: config.swarm, row }),
+    });
+  });
+}
+
+/** Registers the nodes of a configuration, and their Swarm. */
+export function machinesOf(config: StackConfig): Promise<Recorder> {
+  return recorded(() => {
+    const authority = new CertificateAuthority("ca", { commonName: "Moorage test" });
+    const fleet = new Fleet("fleet", { config, authority, images: { references, archives } });
+    const { nodes, row } = fleet;
+    new Swarm("swarm", { nodes, network: config.network, swarm: config.swarm, row });
+  });
 }
 
 /** Nodes that are there already. */
@@ -46,14 +83,20 @@ export type StandingNodes = Record<
   { readonly config: StackConfig["nodes"][string]; readonly machine: CoreOsNode }
 >;
 
-/** The configuration's nodes, those named left out, with nothing registered for them. */
-export function standingNodes(config: StackConfig, ...without: string[]): StandingNodes {
+function standingNodes(config: StackConfig, ...without: string[]): StandingNodes {
   const entries = Object.entries(config.nodes).filter(([name]) => !without.includes(name));
   return Object.fromEntries(
     entries.map(([name, node]) => {
       const machine: Pick<CoreOsNode, "name" | "connection" | "cluster" | "drive" | "ready"> = {
         name,
-        connection: connectionTo(name, node.address),
+        connection: {
+          node: name,
+          host: node.address,
+          port: 22,
+          user: "core",
+          hostKey: `ssh-ed25519 ${name}`,
+          privateKey: pulumi.secret(`private login of ${name}`),
+        },
         cluster: { managers: [] },
         drive: "/var/lib/moorage/data/minio",
         ready: [],
@@ -64,62 +107,42 @@ export function standingNodes(config: StackConfig, ...without: string[]): Standi
   );
 }
 
-export function connectionTo(node: string, host: string): ConnectionArgs {
-  return {
-    node,
-    host,
-    port: 22,
-    user: "core",
-    hostKey: `ssh-ed25519 ${node}`,
-    privateKey: pulumi.secret(`private login of ${node}`),
-  };
-}
+export const withRole = (nodes: StandingNodes, role: Parameters<typeof nodesWithRole>[1]): StandingNodes =>
+  nodesWithRole(nodes, role) as StandingNodes;
 
-export function swarmOf(config: StackConfig, nodes: StandingNodes): Swarm {
-  const row = new ReinstallationRow(Object.keys(nodes), pulumi.output([]));
-  return new Swarm("swarm", { nodes, network: config.network, swarm: config.swarm, row });
-}
-
-export const images = {
+const images = {
   minio: "image/minio",
   haproxy: "image/haproxy",
   nginx: "image/nginx",
   keepalived: "image/keepalived",
 };
+const references = { minio: "m", registry: "r", nginx: "n", haproxy: "h", keepalived: "k" };
+export const archives = { minio: { archive: "minio.tar", imageId: "sha256:1" } };
 
-export function storeOf(config: StackConfig, nodes: StandingNodes, swarm: Swarm): ObjectStore {
+export function storeOf({ config, nodes, swarm }: Standing): ObjectStore {
   return new ObjectStore("store", {
     swarm,
     storage: config.storage,
     images,
     nodes: storageNodes(nodes),
-    balancerNodes: Object.keys(nodesWithRole(nodes, "registry")),
+    balancerNodes: Object.keys(withRole(nodes, "registry")),
   });
 }
 
-export function registryOf(
-  config: StackConfig,
-  nodes: StandingNodes,
-  swarm: Swarm,
-  store: ObjectStore,
-): Registry {
-  const names = Object.keys(nodesWithRole(nodes, "registry"));
+export function registryOf({ config, nodes, swarm }: Standing, store: ObjectStore): Registry {
   return new Registry("registry", {
     swarm,
     registry: config.registry,
     store,
     image: "image/registry",
-    nodes: names,
+    nodes: Object.keys(withRole(nodes, "registry")),
   });
 }
 
-export function edgeOf(
-  config: StackConfig,
-  nodes: StandingNodes,
-  swarm: Swarm,
-  store: ObjectStore,
-  registry: Registry,
-) {
+export function edgeOf(on: Standing) {
+  const { config, nodes, swarm } = on;
+  const store = storeOf(on);
+  const registry = registryOf(on, store);
   const authority = new CertificateAuthority("ca", { commonName: "Moorage test" });
   const edge = new Edge("edge", {
     swarm,
@@ -129,10 +152,10 @@ export function edgeOf(
     store,
     authority,
     images,
-    nodes: nodesWithRole(nodes, "edge") as StandingNodes,
+    nodes: withRole(nodes, "edge"),
     all: nodes,
   });
-  return { authority, edge };
+  return { store, registry, authority, edge };
 }
 
 /** What tells resources of a stack apart: type, name and parent of each, sorted. */

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import { contentOf, secretPaths, shown, unknownPaths, type Recorder } from "../support/mocks";
-import { rawStack } from "../support/stacks";
+import { rawStack, type RawConfig } from "../support/stacks";
+import { articleConfig, everythingConfig } from "../golden/everything";
 import { identities, rawConfig } from "./parts";
 import { program } from "./program";
 
@@ -14,6 +15,9 @@ function everywhere(recorder: Recorder, find: (value: unknown) => string[]): str
   return recorder.resources.flatMap(({ name, inputs }) => find(inputs).map((path) => `${name} ${path}`));
 }
 
+const sshAuthorizedKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const { images = {} } = rawConfig();
+
 let recorder: Recorder;
 let preview: Recorder;
 beforeAll(async () => {
@@ -22,7 +26,7 @@ beforeAll(async () => {
 });
 
 describe("the program", () => {
-  test("is its components, one after the other", () => {
+  test("is its components", () => {
     expect(recorder.children("moorage-dev")).toEqual([
       "Acceptance acceptance",
       "CertificateAuthority ca",
@@ -38,14 +42,14 @@ describe("the program", () => {
     ]);
   });
 
-  test("has each service's health looked at within its container, but for MinIO's members, which the bucket waits for", () => {
-    const looks = recorder.resources
+  test("checks each service's health in its container, but MinIO's, which the bucket waits for", () => {
+    const checks = recorder.resources
       .filter(({ type }) => type === "docker:index/service:Service")
       .map(({ name, inputs }) => {
         const { taskSpec } = inputs as { taskSpec: { containerSpec: { healthcheck?: { tests: string[] } } } };
         return `${name}: ${taskSpec.containerSpec.healthcheck?.tests.join(" ") ?? "none"}`;
       });
-    expect(normalized(looks)).toEqual([
+    expect(normalized(checks)).toEqual([
       "minio-NODE: none",
       expect.stringMatching(/^nginx: CMD [^]*\/healthz/),
       expect.stringMatching(/^registry-NODE: CMD [^]*\/v2\/health-test\//),
@@ -100,7 +104,7 @@ describe("the program", () => {
     expect([...new Set(recorder.ofType("").map((one) => one.provider))].sort()).toEqual(["", "swarm-docker"]);
   });
 
-  test("says where the registry is, and how to get in", () => {
+  test("outputs where the registry is, and how to log in", () => {
     const outputs = recorder.outputs.get("moorage-dev");
     expect(secretPaths(outputs)).toEqual([
       "consolePasswords.usera",
@@ -120,26 +124,43 @@ describe("the program", () => {
     });
   });
 
-  test("makes no key and names none where the configuration has a public key of one's own", async () => {
-    const sshAuthorizedKey =
-      "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    const own = await program(rawConfig((raw) => void (raw.os = { ...raw.os, sshAuthorizedKey })));
+  test.each<[string, RawConfig]>([
+    ["with the operator's public key", rawConfig((raw) => void (raw.os = { ...raw.os, sshAuthorizedKey }))],
+    ["for hosts that run already", { ...rawStack("existing"), images }],
+  ])("creates no login key %s", async (_when, raw) => {
+    const own = await program(raw);
     expect(own.resources.map((one) => one.name)).not.toContain("fleet-login-key");
-    expect(own.outputs.get("moorage-dev")).not.toHaveProperty("sshPrivateKey");
+    const outputs = own.outputs.get("moorage-dev");
+    expect(outputs).not.toHaveProperty("sshPrivateKey");
+    const passwords = raw.os?.users ? ["consolePasswords.usera"] : [];
+    expect(secretPaths(outputs)).toEqual([...passwords, "password", "passwords"]);
   });
 
-  test("makes no key and names none for hosts that their owner lets it into", async () => {
-    const existing = await program({ ...rawStack("existing"), images: rawConfig().images ?? {} });
-    expect(existing.resources.map((one) => one.name)).not.toContain("fleet-login-key");
-    const outputs = existing.outputs.get("moorage-dev");
-    expect(secretPaths(outputs)).toEqual(["password", "passwords"]);
-    expect(outputs).not.toHaveProperty("sshPrivateKey");
-    expect(outputs).toHaveProperty("registryUrl", "https://registry.example.com");
+  test.each<[string, RawConfig]>([
+    ["Fedora CoreOS", everythingConfig("fedora-coreos")],
+    ["Container Linux", articleConfig()],
+  ])("runs with everything that %s can be configured with", async (_name, raw) => {
+    const all = await program({ ...raw, images });
+    expect(all.ofType(":Installation")).toHaveLength(Object.keys(raw.nodes ?? {}).length);
+  });
+
+  test("previews guests of another machine, whose name the registry's certificate has", async () => {
+    const raw = rawStack("virtualbox");
+    const ssh = { host: "workstation.domain.com", user: "you" };
+    const hypervisor = { ...raw.hypervisor, ssh };
+    const guests = await program({ ...raw, images, hypervisor }, { firstPreview: true });
+    expect(guests.named("ca-front-request").inputs).toMatchObject({ dnsNames: [ssh.host, "localhost"] });
+    expect(guests.outputs.get("moorage-dev")).toMatchObject({
+      sshCommands: { coreos4: `ssh -p 2014 core@${ssh.host}` },
+    });
+    const unknown = unknownPaths(guests.named("coreos1-guest").inputs);
+    expect(unknown).toEqual(expect.arrayContaining(["iso", "installerUserData"]));
+    expect(unknown.filter((path) => path.startsWith("withPowerCycle"))).toEqual([]);
   });
 });
 
 describe("secrets of the program", () => {
-  test("are these and no others, so that a preview shows the rest", () => {
+  test("are these and no others: a preview shows the rest", () => {
     const isLogin = (line: string) =>
       /(connection|target|installer|managers\.\d|nodes\.\d|storageNodes?(\.\d)?)\.privateKey$/.test(line);
     const secrets = everywhere(recorder, secretPaths);
@@ -178,7 +199,7 @@ describe("secrets of the program", () => {
     ]);
   });
 
-  test("stand nowhere in the clear, neither in inputs nor in outputs", () => {
+  test("stand in clear in no input and no output", () => {
     const clear = (value: unknown) =>
       decodeURIComponent(JSON.stringify(shown(value)).replace(/%(?![0-9A-F]{2})/g, ""));
     for (const one of recorder.resources) expect(clear(one.inputs), one.name).not.toMatch(/private /);
@@ -190,7 +211,7 @@ describe("secrets of the program", () => {
 });
 
 describe("the first preview", () => {
-  test("knows where Docker is asked, from the configuration alone", () => {
+  test("knows where Docker is reached, from the configuration alone", () => {
     const { inputs } = preview.named("swarm-docker");
     expect(unknownPaths(inputs)).toEqual([]);
     expect(inputs).toEqual(recorder.named("swarm-docker").inputs);
@@ -202,89 +223,31 @@ describe("the first preview", () => {
     );
   });
 
-  test("plans the very resources that the update makes", () => {
+  test("plans the same resources that the update creates", () => {
     expect(identities(preview)).toEqual(identities(recorder));
   });
 
   test("does not know keys, certificates, ids and digests, and nothing else", () => {
-    const isKey = (line: string) => /\.(hostKey|privateKey)$/.test(line);
-    const unknown = everywhere(preview, unknownPaths).filter((line) => !isKey(line));
-    const services = unknown.filter((line) => line.includes(" taskSpec."));
-    expect(services.filter((line) => !/\.(configId|secretId|id)$/.test(line))).toEqual([]);
-    expect(normalized(unknown.filter((line) => !services.includes(line)))).toEqual([
-      "NODE-base files./etc/moorage/passwords.content",
-      "NODE-base files.[/etc/docker/certs.d/10.0.2.10/ca.crt].content",
-      "NODE-base files.[/etc/docker/tls/ca.pem].content",
-      "NODE-base files.[/etc/docker/tls/cert.pem].content",
-      "NODE-base files.[/etc/docker/tls/key.pem].content",
-      "NODE-base installation",
-      "NODE-data-disk installation",
-      "NODE-images installation",
-      "NODE-installation installHash",
-      "NODE-installation userData",
-      "acceptance-checks caCertificate",
-      "acceptance-checks fingerprint",
-      "acceptance-checks password",
-      "acceptance-sweep fingerprint",
-      "ca-certificate privateKeyPem",
-      "ca-docker-NODE-certificate caCertPem",
-      "ca-docker-NODE-certificate caPrivateKeyPem",
-      "ca-docker-NODE-certificate certRequestPem",
-      "ca-docker-NODE-request privateKeyPem",
-      "ca-etcd-NODE-certificate caCertPem",
-      "ca-etcd-NODE-certificate caPrivateKeyPem",
-      "ca-etcd-NODE-certificate certRequestPem",
-      "ca-etcd-NODE-request privateKeyPem",
-      "ca-etcd-operator-certificate caCertPem",
-      "ca-etcd-operator-certificate caPrivateKeyPem",
-      "ca-etcd-operator-certificate certRequestPem",
-      "ca-etcd-operator-request privateKeyPem",
-      "ca-front-certificate caCertPem",
-      "ca-front-certificate caPrivateKeyPem",
-      "ca-front-certificate certRequestPem",
-      "ca-front-request privateKeyPem",
-      "edge-keepalived-NODE installation",
-      "etcd-NODE files.[/etc/moorage/etcd/ca.pem].content",
-      "etcd-NODE files.[/etc/moorage/etcd/member-key.pem].content",
-      "etcd-NODE files.[/etc/moorage/etcd/member.env].content",
-      "etcd-NODE files.[/etc/moorage/etcd/member.pem].content",
-      "etcd-NODE installation",
-      "etcd-cluster caCertificate",
-      "etcd-cluster clientCertificate",
-      "etcd-cluster clientKey",
-      "etcd-cluster installations.NODE",
-      "fleet-preflight hosts.NODE.installHash",
-      "fleet-user-usera-hash stdin",
-      "healing-NODE installation",
-      "minio-NODE-converged fingerprint",
-      "minio-NODE-root-password data",
-      "minio-NODE-root-user data",
-      "minio-NODE-turn fingerprint",
-      "minio-NODE-turn oneByOne",
-      "nginx-certificate data",
-      "nginx-config data",
-      "nginx-converged fingerprint",
-      "nginx-key data",
-      "nginx-previous-users data",
-      "nginx-turn fingerprint",
-      "nginx-users data",
-      "registry-NODE-config data",
-      "registry-NODE-converged fingerprint",
-      "registry-order shape",
-      "registry-previous-keys accessKey",
-      "registry-previous-keys rootPassword",
-      "registry-previous-keys rootUser",
-      "registry-previous-passwords hashes.admin",
-      "registry-previous-passwords hashes.reader",
-      "s3-NODE-converged fingerprint",
-      "storage-guard-NODE installation",
-      "store-bucket accessKey",
-      "store-bucket rootPassword",
-      "store-bucket rootUser",
-      "store-bucket secretKey",
-      "store-order common",
-      "swarm-NODE installation",
-      "swarm-guard-NODE installation",
-    ]);
+    const unknown = everywhere(preview, unknownPaths).map((line) => line.slice(line.indexOf(" ") + 1));
+    const [inServices, others] = [true, false].map((inside) =>
+      normalized(unknown.filter((path) => path.startsWith("taskSpec.") === inside)),
+    );
+    expect(inServices?.filter((path) => !/\.(configId|secretId|id)$/.test(path))).toEqual([]);
+    const values =
+      "accessKey caCertPem caCertificate caPrivateKeyPem certRequestPem clientCertificate clientKey common data fingerprint " +
+      "hashes.admin hashes.reader hosts.NODE.installHash installHash installation installations.NODE oneByOne password " +
+      "privateKeyPem rootPassword rootUser secretKey shape stdin userData";
+    const files = [
+      "/etc/moorage/passwords",
+      "[/etc/docker/certs.d/10.0.2.10/ca.crt]",
+      ...["ca.pem", "cert.pem", "key.pem"].map((file) => `[/etc/docker/tls/${file}]`),
+      ...["ca.pem", "member-key.pem", "member.env", "member.pem"].map(
+        (file) => `[/etc/moorage/etcd/${file}]`,
+      ),
+    ];
+    const isLogin = (path: string) => /\.(hostKey|privateKey)$/.test(path);
+    expect(others?.filter((path) => !isLogin(path))).toEqual(
+      [...values.split(" "), ...files.map((file) => `files.${file}.content`)].sort(),
+    );
   });
 });

@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
-import { vi } from "vitest";
 import { Recorder, type RecorderOptions } from "../support/mocks";
 import type { RawConfig } from "../support/stacks";
+
+let runs = 0;
 
 /**
  * Runs the whole program with a configuration, and waits for all that it registers.
@@ -14,8 +15,12 @@ export async function program(
 ): Promise<Recorder> {
   const recorder = await new Recorder(options).install();
   setConfig(raw, secret);
-  vi.resetModules();
-  await pulumi.runtime.runInPulumiStack(async () => (await import("../../index")).default);
+  runs += 1;
+  // Each run is a module of its own, so that the program runs again and what it imports is loaded once.
+  const run = `../../index?run=${runs}`;
+  await pulumi.runtime.runInPulumiStack(
+    async () => ((await import(/* @vite-ignore */ run)) as { default: object }).default,
+  );
   return recorder.settled();
 }
 

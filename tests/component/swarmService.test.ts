@@ -1,15 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { SwarmService, type SwarmServiceArgs } from "../../components/swarm/service";
+import { SwarmGuard } from "../../components/swarm/swarmGuard";
 import { contentOf, plain, secretPaths, type Recorder } from "../support/mocks";
-import { labConfig, recorded, standingNodes, swarmOf } from "./parts";
+import { onSwarm, withRole } from "./parts";
 
-const config = labConfig();
 const label = { label: "moorage.stack", value: "moorage/dev" };
 const ownership = { fileUid: "0", fileGid: "0" };
 
 function service(args: Partial<SwarmServiceArgs> = {}): Promise<Recorder> {
-  return recorded(() => {
-    const swarm = swarmOf(config, standingNodes(config));
+  return onSwarm(({ swarm }) => {
     new SwarmService("web", { swarm, image: "image/web", constraints: ["node.role==worker"], ...args });
   });
 }
@@ -18,11 +17,6 @@ const files: SwarmServiceArgs["files"] = {
   config: { path: "/etc/web.conf", content: "shown" },
   password: { path: "/run/secrets/password", content: "private password", secret: true, uid: "65532" },
 };
-
-async function containerSpec(args: Partial<SwarmServiceArgs>): Promise<Record<string, unknown>> {
-  const { taskSpec } = (await service(args)).named("web").inputs;
-  return (taskSpec as { containerSpec: Record<string, unknown> }).containerSpec;
-}
 
 describe("a Swarm service", () => {
   test("is a service with a config or a secret for each file, and the wait for its tasks", async () => {
@@ -35,7 +29,7 @@ describe("a Swarm service", () => {
     ]);
   });
 
-  test("has one task, no capability and a file system that is not written to", async () => {
+  test("has one task, no capability and a read-only file system", async () => {
     const { inputs } = (await service()).named("web");
     const change = {
       parallelism: 1,
@@ -106,49 +100,46 @@ describe("a Swarm service", () => {
   });
 
   test.each([
-    ["a host port", { ports: [{ published: 443, target: 8443 }] }],
+    ["a port of the host", { ports: [{ published: 443, target: 8443 }] }],
     ["a folder of the host", { binds: { "/data": "/srv/web" } }],
-  ])("stops its old task first where two would be in each other's way: %s", async (_what, args) => {
+  ])("stops its old task first if it uses %s", async (_what, args) => {
     const order = { order: "stop-first" };
     const { inputs } = (await service(args)).named("web");
     expect(inputs).toMatchObject({ updateConfig: order, rollbackConfig: order });
   });
 
-  test("names its files by what Docker calls them, so that other content restarts it", async () => {
-    const recorder = await service({ files });
-    const { taskSpec } = recorder.named("web").inputs;
-    expect(taskSpec).toMatchObject({
-      containerSpec: {
-        configs: [
-          {
-            configId: expect.stringMatching(/^web-config-id-/),
-            configName: expect.stringMatching(/^web-config-/),
-            fileName: "/etc/web.conf",
-            fileMode: 0o444,
-            ...ownership,
-          },
-        ],
-        secrets: [
-          {
-            secretId: expect.stringMatching(/^web-password-id-/),
-            secretName: expect.stringMatching(/^web-password-/),
-            fileName: "/run/secrets/password",
-            fileMode: 0o400,
-            fileUid: "65532",
-            fileGid: "65532",
-          },
-        ],
-      },
+  test("refers to its files by Docker's ids and names, so that other content restarts it", async () => {
+    const containerOf = (from: Recorder) =>
+      (from.named("web").inputs as { taskSpec: { containerSpec: { configs: unknown } } }).taskSpec
+        .containerSpec;
+    const container = containerOf(await service({ files }));
+    expect(container).toMatchObject({
+      configs: [
+        {
+          configId: expect.stringMatching(/^web-config-id-/),
+          configName: expect.stringMatching(/^web-config-/),
+          fileName: "/etc/web.conf",
+          fileMode: 0o444,
+          ...ownership,
+        },
+      ],
+      secrets: [
+        {
+          secretId: expect.stringMatching(/^web-password-id-/),
+          secretName: expect.stringMatching(/^web-password-/),
+          fileName: "/run/secrets/password",
+          fileMode: 0o400,
+          fileUid: "65532",
+          fileGid: "65532",
+        },
+      ],
     });
-    const changed = await containerSpec({
-      files: { ...files, config: { path: "/etc/web.conf", content: "other" } },
-    });
-    expect(changed.configs).not.toEqual(
-      (taskSpec as { containerSpec: typeof changed }).containerSpec.configs,
-    );
+    const config = { path: "/etc/web.conf", content: "other" };
+    const changed = containerOf(await service({ files: { ...files, config } }));
+    expect(changed.configs).not.toEqual(container.configs);
   });
 
-  test("hides its secrets' contents, and nothing else", async () => {
+  test("keeps the contents of its secrets secret, and nothing else", async () => {
     const recorder = await service({ files });
     expect(contentOf(recorder.named("web-config"))).toBe("shown");
     expect(contentOf(recorder.named("web-password"))).toBe("private password");
@@ -185,7 +176,7 @@ describe("the wait for a service", () => {
     expect(inputs.fingerprint).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  test("is done again for another image or other content of a file, secret or not, and else not", async () => {
+  test("is repeated for another image or another content of a file, secret or not, and only then", async () => {
     const secret = (content: string): SwarmServiceArgs["files"] => ({
       password: { path: "/password", content, secret: true },
     });
@@ -199,4 +190,17 @@ describe("the wait for a service", () => {
     expect(new Set(prints).size).toBe(prints.length);
     expect(await fingerprint({ files: secret("one") })).toBe(prints[3]);
   });
+});
+
+test("the Swarm guard is a unit on every manager, once all nodes have joined", async () => {
+  const recorder = await onSwarm(({ swarm, nodes }) => {
+    new SwarmGuard("swarm-guard", { swarm, nodes: withRole(nodes, "manager") });
+  });
+  const names = ["coreos1", "coreos2", "coreos3"];
+  expect(recorder.children("swarm-guard")).toEqual(names.map((name) => `NodeFilesPart swarm-guard-${name}`));
+  for (const name of names) {
+    const { inputs, dependencies } = recorder.named(`swarm-guard-${name}`);
+    expect(inputs).toMatchObject({ part: "swarm-guard", connection: { node: name } });
+    expect(dependencies).toContain("swarm-coreos4");
+  }
 });

@@ -3,25 +3,15 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { Fleet } from "../../components/machine/fleet";
 import { hashCommand } from "../../components/machine/userPasswords";
-import { CertificateAuthority } from "../../components/pki";
-import { renderNode } from "../../ops/render";
 import { parseStackConfig } from "../../config/stack";
+import { renderNode } from "../../ops/render";
 import { plain, secretPaths, shown, stateOf, type Recorder } from "../support/mocks";
 import { rawStack, type RawConfig } from "../support/stacks";
 import { appliedCloudConfig, appliedIgnition } from "../support/userData";
-import { differences, labConfig, rawConfig, recorded } from "./parts";
-import { program } from "./program";
+import { differences, labConfig, machinesOf, type Change } from "./parts";
 
-const references = { minio: "m", registry: "r", nginx: "n", haproxy: "h", keepalived: "k" };
-
-function fleetOf(change?: (raw: RawConfig) => void): Promise<Recorder> {
-  return recorded(() => {
-    const authority = new CertificateAuthority("ca", { commonName: "Moorage test" });
-    new Fleet("fleet", { config: labConfig(change), authority, images: { references, archives: {} } });
-  });
-}
+const machines = (change?: Change): Promise<Recorder> => machinesOf(labConfig(change));
 
 const withPassword = (raw: RawConfig) => void (raw.os = { ...raw.os, users: { usera: { password: true } } });
 const withMd5 = (raw: RawConfig) => {
@@ -32,9 +22,9 @@ const withoutPassword = (raw: RawConfig) => void (raw.os = { ...raw.os, users: {
 
 describe("a user's password", () => {
   let recorder: Recorder;
-  beforeAll(async () => void (recorder = await fleetOf(withPassword)));
+  beforeAll(async () => void (recorder = await machines(withPassword)));
 
-  test("is made by the program, and its hash by openssl, which gets it by its standard input", () => {
+  test("is created by the program, and its hash by openssl, which reads it from standard input", () => {
     expect(recorder.children("fleet-user")).toEqual([
       "Command fleet-user-usera-hash",
       "RandomPassword fleet-user-usera",
@@ -48,16 +38,20 @@ describe("a user's password", () => {
     expect(secretPaths(inputs)).toEqual(["stdin"]);
   });
 
-  test("keeps its hash while it is the same, however the command is written, and has another by the command of now", async () => {
+  test("keeps its hash if only the command changes", async () => {
     const hash = recorder.named("fleet-user-usera-hash");
     expect(hash.ignoreChanges).toEqual(["create"]);
     expect(hash.replaceOnChanges).toContain("stdin");
-    // The kind of hash is told by the command alone, so each has a name of its own.
-    const names = (await fleetOf(withMd5)).children("fleet-user");
-    expect(names).toEqual(["Command fleet-user-usera-hash-md5", "RandomPassword fleet-user-usera"]);
+    // The command alone tells the kind of hash, so each kind has a name of its own.
+    const old = await machines(withMd5);
+    expect(old.children("fleet-user")).toEqual([
+      "Command fleet-user-usera-hash-md5",
+      "RandomPassword fleet-user-usera",
+    ]);
+    expect(old.named("fleet-user-usera-hash-md5").inputs.create).toBe("openssl passwd -1 -stdin");
   });
 
-  test("reaches every node by its hash, in user data and afterwards, and stays secret", () => {
+  test("reaches every node as a hash, in user data and afterwards, and stays secret", () => {
     for (const node of ["coreos1", "coreos4"]) {
       const installation = recorder.named(`${node}-installation`).inputs;
       expect(secretPaths(installation)).toContain("userData");
@@ -77,25 +71,13 @@ describe("a user's password", () => {
     }
   });
 
-  test("is no reason to install a node anew", async () => {
-    const without = await fleetOf(withoutPassword);
+  test("is no reason to install a node again", async () => {
+    const without = await machines(withoutPassword);
     const hashOf = (one: Recorder) => one.named("coreos1-installation").inputs.installHash;
     expect(hashOf(recorder)).toBe(hashOf(without));
     expect(hashOf(recorder)).toMatch(/^[0-9a-f]{64}$/);
     const changed = differences(without, recorder).filter((one) => one.includes("coreos1"));
     expect(changed).toEqual(["~ Installation coreos1-installation", "~ NodeFilesPart coreos1-base"]);
-  });
-
-  test("is made with MD5 where Container Linux is told so", async () => {
-    const old = await fleetOf(withMd5);
-    expect(old.named("fleet-user-usera-hash-md5").inputs.create).toBe("openssl passwd -1 -stdin");
-  });
-
-  test("is an output of the stack, secret, where somebody has one", async () => {
-    const outputs = (await program(rawConfig(withPassword))).outputs.get("moorage-dev");
-    expect(secretPaths(outputs)).toContain("consolePasswords.usera");
-    const without = await program(rawConfig((raw) => void delete raw.os));
-    expect(without.outputs.get("moorage-dev")).not.toHaveProperty("consolePasswords");
   });
 });
 
@@ -121,7 +103,7 @@ case "$*" in *-6*) echo "unknown option '-6'" >&2; exit 1 ;; *) echo '$1$salt$of
     return { status, stdout, stderr };
   }
 
-  test("is made by the openssl of the PATH", () => {
+  test("is created by the openssl in PATH", () => {
     expect(hashed(false, { bin: openSsl })).toEqual({
       status: 0,
       stdout: "$6$salt$of planted\n",
@@ -131,14 +113,14 @@ case "$*" in *-6*) echo "unknown option '-6'" >&2; exit 1 ;; *) echo '$1$salt$of
   });
 
   test.each(["opt/homebrew/opt/openssl/bin", "usr/local/opt/openssl/bin", "opt/local/bin"])(
-    "is made by the one in /%s where macOS's own is LibreSSL",
+    "is created by the one in /%s if macOS's own is LibreSSL",
     (folder) => {
       const { status, stdout } = hashed(false, { bin: libreSsl, [folder]: openSsl });
       expect({ status, stdout }).toEqual({ status: 0, stdout: "$6$salt$of planted\n" });
     },
   );
 
-  test("is said to take another openssl where there is none that can make it", () => {
+  test("fails with the openssl that is needed if there is none", () => {
     const { status, stdout, stderr } = hashed(false, { bin: libreSsl });
     expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
     expect(stderr.trimEnd().split("\n").at(-1)).toBe(
@@ -148,20 +130,20 @@ case "$*" in *-6*) echo "unknown option '-6'" >&2; exit 1 ;; *) echo '$1$salt$of
     expect(hashCommand(false) + stderr).not.toContain("planted");
   });
 
-  test("with MD5 is made by either", () => {
+  test("with MD5 is created by either", () => {
     expect(hashed(true, { bin: libreSsl })).toMatchObject({ status: 0, stdout: "$1$salt$of planted\n" });
   });
 });
 
 describe("the format of user data", () => {
-  test("is left out of the installation where it is Ignition, so that no stack changes for it", async () => {
-    const { inputs } = (await fleetOf()).named("coreos1-installation");
+  test("is no input of the installation if it is Ignition, so that no stack changes for it", async () => {
+    const { inputs } = (await machines()).named("coreos1-installation");
     expect(inputs).not.toHaveProperty("format");
     expect(inputs).not.toHaveProperty("tryoutSeconds");
   });
 
-  test("is handed to the installation where it is a cloud-config", async () => {
-    const recorder = await fleetOf((raw) => void (raw.os = { ...raw.os, format: "cloud-config" }));
+  test("is an input of the installation if it is a cloud-config", async () => {
+    const recorder = await machines((raw) => void (raw.os = { ...raw.os, format: "cloud-config" }));
     const { inputs } = recorder.named("coreos2-installation");
     expect(inputs.format).toBe("cloud-config");
     expect(inputs.tryoutSeconds).toBe(60);
@@ -170,7 +152,7 @@ describe("the format of user data", () => {
 });
 
 describe("moorage render", () => {
-  const everything = (raw: RawConfig) => {
+  const everything: Change = (raw) => {
     raw.os = {
       ...raw.os,
       users: { usera: { password: true, groups: ["sudo", "kvm"] } },
@@ -181,21 +163,27 @@ describe("moorage render", () => {
     Object.assign(raw.nodes?.coreos1 as object, { vlans });
   };
   const options = { whole: false, secrets: true };
+  let recorder: Recorder;
+  beforeAll(async () => void (recorder = await machines(everything)));
 
-  test.each(["ignition", "cloud-config"])("prints what pulumi up installs, in %s", async (format) => {
-    const change = (raw: RawConfig) => {
-      everything(raw);
-      raw.os = { ...raw.os, format };
-    };
-    const recorder = await program(rawConfig(change));
-    for (const node of ["coreos1", "coreos2", "coreos3", "coreos4"]) {
-      const { userData } = recorder.named(`${node}-installation`).inputs;
-      expect(renderNode(node, labConfig(change), stateOf(recorder), options)).toBe(plain(userData));
+  const printsInstallation = (from: Recorder, change: Change) => {
+    for (const node of ["coreos1", "coreos4"]) {
+      const { userData } = from.named(`${node}-installation`).inputs;
+      expect(renderNode(node, labConfig(change), stateOf(from), options)).toBe(plain(userData));
     }
+  };
+
+  test("prints what pulumi up installs", () => printsInstallation(recorder, everything));
+
+  test("prints what pulumi up installs by a cloud-config", async () => {
+    const change: Change = (raw) => {
+      everything(raw);
+      raw.os = { ...raw.os, format: "cloud-config" };
+    };
+    printsInstallation(await machines(change), change);
   });
 
-  test("prints with --whole what pulumi up puts on the node afterwards, too", async () => {
-    const recorder = await program(rawConfig(everything));
+  test("prints with --whole what pulumi up puts on the node afterwards, too", () => {
     const text = renderNode("coreos1", labConfig(everything), stateOf(recorder), { ...options, whole: true });
     const { files, units } = appliedIgnition(text);
     const base = plain(recorder.named("coreos1-base").inputs) as {
@@ -211,38 +199,34 @@ describe("moorage render", () => {
     }
   });
 
-  test("leaves secrets out unless it is told to show them, and says where they would be", async () => {
-    const recorder = await program(rawConfig(everything));
-    const text = renderNode("coreos1", labConfig(everything), stateOf(recorder), {
-      whole: true,
-      secrets: false,
-    });
+  test("prints placeholders for secrets unless it is told to show them", () => {
+    const hidden = { whole: true, secrets: false };
+    const text = renderNode("coreos1", labConfig(everything), stateOf(recorder), hidden);
     const { files, users } = appliedIgnition(text);
     expect(decodeURIComponent(text.replace(/%(?![0-9A-F]{2})/g, ""))).not.toMatch(/private /);
     expect(users.usera?.passwordHash).toBe("(password hash of usera: shown with --secrets)");
-    expect(files["/etc/ssh/ssh_host_ed25519_key"]?.content).toBe(
-      "(host key of coreos1: shown with --secrets)\n",
-    );
-    expect(files["/etc/docker/tls/key.pem"]?.content).toBe("(key of Docker's API: shown with --secrets)");
-    expect(files["/etc/ssh/ssh_host_ed25519_key.pub"]?.content).toBe("ssh-ed25519 coreos1-host-key\n");
-    expect(files["/etc/moorage/install.json"]?.content).toContain("(digest of the installation: shown with");
+    const content = (path: string) => files[path]?.content;
+    expect(content("/etc/ssh/ssh_host_ed25519_key")).toBe("(host key of coreos1: shown with --secrets)\n");
+    expect(content("/etc/docker/tls/key.pem")).toBe("(key of Docker's API: shown with --secrets)");
+    expect(content("/etc/ssh/ssh_host_ed25519_key.pub")).toBe("ssh-ed25519 coreos1-host-key\n");
+    expect(content("/etc/moorage/install.json")).toContain("(digest of the installation: shown with");
   });
 
-  test("works before anything was made", () => {
+  test("works before the first update", () => {
     const text = renderNode("coreos1", labConfig(everything), [], { whole: true, secrets: true });
     expect(appliedIgnition(text).files["/etc/ssh/ssh_host_ed25519_key"]?.content).toBe(
       "(host key of coreos1: made by the first pulumi up)\n",
     );
   });
 
-  test("prints the other format where the distribution takes it, and says so where it does not", () => {
+  test("prints the other format if the distribution reads it, and fails if not", () => {
     const cloudConfig = { ...options, format: "cloud-config" } as const;
     expect(renderNode("coreos1", labConfig(), [], cloudConfig)).toMatch(/^#cloud-config\n/);
     const fedora = labConfig((raw) => void (raw.os = { ...raw.os, distribution: "fedora-coreos" }));
     expect(() => renderNode("coreos1", fedora, [], cloudConfig)).toThrow("Fedora CoreOS has no cloud-config");
   });
 
-  test("says which nodes there are, and which have no user data", () => {
+  test("fails for a node that does not exist, or that is not installed", () => {
     expect(() => renderNode("coreos9", labConfig(), [], options)).toThrow(
       "coreos9 is no node of this stack; wanted: one of coreos1, coreos2, coreos3, coreos4",
     );

@@ -2,7 +2,7 @@ import { renderIpxe, renderLiveIgnition, type Distribution, type LiveModel } fro
 import { describe, expect, it } from "vitest";
 import { appliedIgnition } from "../support/userData";
 import { validateIgnition } from "../support/validators";
-import { expectGolden } from "./golden";
+import { expectGolden, expectVariant, readable } from "./golden";
 import { pem } from "./models";
 
 const model = (distribution: Distribution): LiveModel => ({
@@ -23,7 +23,9 @@ const model = (distribution: Distribution): LiveModel => ({
 describe("Ignition of a live system", () => {
   it.each(["flatcar", "fedora-coreos"] as const)("of %s", (distribution) => {
     const text = renderLiveIgnition(model(distribution));
-    expectGolden(`live-${distribution}.ign`, text);
+    const flatcars = readable(renderLiveIgnition(model("flatcar")));
+    if (distribution === "flatcar") expectGolden("live-flatcar.ign.txt", readable(text));
+    else expectVariant("live-fedora-coreos.ign.txt", flatcars, readable(text));
     expect(validateIgnition(text)).toBe("");
     const { files, users } = appliedIgnition(text);
     expect(Object.keys(users)).toEqual(["core"]);

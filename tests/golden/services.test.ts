@@ -11,7 +11,7 @@ import {
   rightsScript,
 } from "@moorage/render";
 import { it } from "vitest";
-import { expectGolden } from "./golden";
+import { expectGolden, expectVariant } from "./golden";
 import { nodes } from "./models";
 
 it("the registry's configuration", () => {
@@ -73,8 +73,9 @@ it("users and rights", () => {
 
 it("the S3 balancer", () => {
   const backends = nodes.map(({ name }) => ({ name: `minio-${name}`, port: 9000 }));
-  expectGolden("s3-balancer.cfg", renderS3Balancer({ backends, preferred: "minio-coreos1" }));
-  expectGolden("s3-balancer-elsewhere.cfg", renderS3Balancer({ backends }));
+  const besideMember = renderS3Balancer({ backends, preferred: "minio-coreos1" });
+  expectGolden("s3-balancer.cfg", besideMember);
+  expectVariant("s3-balancer-elsewhere.cfg", besideMember, renderS3Balancer({ backends }));
 });
 
 it("MinIO's command, environment and kernel settings", () => {

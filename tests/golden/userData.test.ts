@@ -8,7 +8,7 @@ import {
   type UserDataModel,
 } from "@moorage/render";
 import { describe, expect, it } from "vitest";
-import { appliedIgnition } from "../support/userData";
+import { appliedCloudConfig, appliedIgnition, type Applied } from "../support/userData";
 import {
   cloudinitFor,
   nmcliFor,
@@ -16,37 +16,9 @@ import {
   validateIgnition,
   validateKeyfile,
 } from "../support/validators";
-import { articleConfig, byMacConfig, everythingConfig, installedUserData, wholeUserData } from "./everything";
-import { expectGolden, goldenFiles } from "./golden";
+import { byMacConfig, everythingConfig, installedUserData, wholeUserData } from "./everything";
+import { difference, expectGolden, expectVariant, readable } from "./golden";
 import { fedora, flatcar } from "./models";
-
-const hash = "0".repeat(64);
-
-/** The files inside the Ignition, decoded, below it: in the JSON they are one line each. */
-function readable(ignition: string): string {
-  const { storage } = JSON.parse(ignition) as {
-    storage: { files: { path: string; contents: { source: string } }[] };
-  };
-  const files = storage.files.map(({ path, contents }) => {
-    expect(contents.source.startsWith("data:,")).toBe(true);
-    return `### ${path}\n${decodeURIComponent(contents.source.slice("data:,".length))}`;
-  });
-  return `${ignition}\n${files.join("\n")}`;
-}
-
-it("Ignition for Flatcar", () => {
-  expectGolden(
-    "ignition-flatcar.txt",
-    readable(renderUserData(flatcar, { format: "ignition", installHash: hash })),
-  );
-});
-
-it("Ignition for Fedora CoreOS", () => {
-  expectGolden(
-    "ignition-fedora-coreos.txt",
-    readable(renderUserData(fedora, { format: "ignition", installHash: hash })),
-  );
-});
 
 it("a node keeps the digest that it was installed with, whatever becomes of its network but its address", () => {
   expect(installHashOf(flatcar)).toBe("5115a65c68731b0dbed7185da36e9606a4adc15013e4db3af34bb4443a628018");
@@ -62,41 +34,36 @@ it("a node keeps the digest that it was installed with, whatever becomes of its 
 });
 
 describe("everything that a configuration can have in user data, in one text", () => {
+  const everything = (distribution: Distribution, format: UserDataFormat) => {
+    const raw = everythingConfig(distribution);
+    Object.assign(raw.os ?? {}, { format });
+    return wholeUserData(raw, format);
+  };
+
   it("Ignition for Flatcar", () => {
-    const text = wholeUserData(everythingConfig("flatcar"), "ignition");
+    const text = everything("flatcar", "ignition");
     expectGolden("everything-flatcar.ign.txt", readable(text));
     expect(validateIgnition(text)).toBe("");
   });
 
-  it("cloud-config for Flatcar", () => {
-    const raw = everythingConfig("flatcar");
-    Object.assign(raw.os ?? {}, { format: "cloud-config" });
-    expectGolden("everything-flatcar.cloud-config.txt", wholeUserData(raw, "cloud-config"));
+  it("Ignition for Fedora CoreOS", () => {
+    const text = everything("fedora-coreos", "ignition");
+    expectVariant("everything-fedora-coreos.ign.txt", readable(everything("flatcar", "ignition")), readable(text));
+    expect(validateIgnition(text)).toBe("");
+    const keyfiles = keyfilesIn(text);
+    expect(Object.keys(keyfiles)).toHaveLength(6);
+    for (const [path, { mode }] of Object.entries(keyfiles)) expect(mode, path).toBe(0o600);
   });
 
-  it("Ignition for Fedora CoreOS", () => {
-    const text = wholeUserData(everythingConfig("fedora-coreos"), "ignition");
-    expectGolden("everything-fedora-coreos.ign.txt", readable(text));
-    expect(validateIgnition(text)).toBe("");
-    const { files } = appliedIgnition(text);
-    const connections = Object.keys(files).filter((path) => path.endsWith(".nmconnection"));
-    expect(connections).toHaveLength(6);
-    for (const path of connections) expect(files[path]?.mode, path).toBe(0o600);
+  it("cloud-config for Flatcar", (context) => {
+    const text = everything("flatcar", "cloud-config");
+    expectGolden("everything-flatcar.cloud-config.txt", text);
+    expect(validateCloudConfig(cloudinitFor(context), text)).toEqual([]);
   });
 
   it("cloud-config for Container Linux", () => {
-    expectGolden("everything-coreos.cloud-config.txt", wholeUserData(articleConfig(), "cloud-config", "$1$madeup$hash"));
-  });
-
-  it("cloud-config for Container Linux, with the keys that the first set-up did not have", () => {
-    const text = wholeUserData(everythingConfig("coreos"), "cloud-config");
-    expectGolden("everything-coreos-nics.cloud-config.txt", text);
-  });
-
-  it("passes coreos-cloudinit's validation for Flatcar", (context) => {
-    const bin = cloudinitFor(context);
-    const text = wholeUserData(everythingConfig("flatcar"), "cloud-config");
-    expect(validateCloudConfig(bin, text)).toEqual([]);
+    const [flatcars, text] = [everything("flatcar", "cloud-config"), everything("coreos", "cloud-config")];
+    expectVariant("everything-coreos.cloud-config.txt", flatcars, text);
   });
 });
 
@@ -106,41 +73,48 @@ describe("a first interface by its MAC address, with VLANs, an MTU of one, and s
     Object.assign(raw.os ?? {}, { format });
     return installedUserData(raw, format);
   };
+  const networkd = ({ files }: Applied) =>
+    Object.entries(files)
+      .filter(([path]) => path.startsWith("/etc/systemd/network/"))
+      .map(([path, { content }]) => `### ${path}\n${content}`)
+      .join("\n");
 
-  it.each(["flatcar", "fedora-coreos"] as const)("Ignition for %s", (distribution) => {
-    const text = rendered(distribution, "ignition");
-    expectGolden(`by-mac-${distribution}.ign.txt`, readable(text));
+  it("Ignition and cloud-config for Flatcar", (context) => {
+    const [ignition, cloudConfig] = [rendered("flatcar", "ignition"), rendered("flatcar", "cloud-config")];
+    expectGolden("by-mac-flatcar.txt", networkd(appliedIgnition(ignition)));
+    expect(validateIgnition(ignition)).toBe("");
+    expect(networkd(appliedCloudConfig(cloudConfig))).toBe(networkd(appliedIgnition(ignition)));
+    expect(validateCloudConfig(cloudinitFor(context), cloudConfig)).toEqual([]);
+  });
+
+  it("cloud-config for Container Linux", () => {
+    const flatcars = networkd(appliedCloudConfig(rendered("flatcar", "cloud-config")));
+    const text = networkd(appliedCloudConfig(rendered("coreos", "cloud-config")));
+    expectVariant("by-mac-coreos.txt", flatcars, text);
+  });
+
+  it("Ignition for Fedora CoreOS", () => {
+    const text = rendered("fedora-coreos", "ignition");
+    const keyfiles = Object.entries(keyfilesIn(text));
+    expectGolden("by-mac-fedora-coreos.txt", keyfiles.map(([path, { content }]) => `### ${path}\n${content}`).join("\n"));
     expect(validateIgnition(text)).toBe("");
-  });
-
-  it.each(["flatcar", "coreos"] as const)("cloud-config for %s", (distribution) => {
-    expectGolden(`by-mac-${distribution}.cloud-config.txt`, rendered(distribution, "cloud-config"));
-  });
-
-  it("passes coreos-cloudinit's validation for Flatcar", (context) => {
-    const bin = cloudinitFor(context);
-    expect(validateCloudConfig(bin, rendered("flatcar", "cloud-config"))).toEqual([]);
   });
 });
 
-/** NetworkManager's keyfiles in all golden files, each by its golden file and its path. */
-function goldenKeyfiles(): Map<string, string> {
-  const inIgnition = /"path": "(\S+\.nmconnection)",[^{}]*"contents": \{\s*"source": "data:,([^"]*)"/g;
-  const found = new Map<string, string>();
-  for (const [name, text] of Object.entries(goldenFiles())) {
-    for (const [, path = "", source = ""] of text.matchAll(inIgnition)) {
-      found.set(`${name} ${path}`, decodeURIComponent(source));
-    }
-  }
-  return found;
-}
+/** NetworkManager's files in Ignition, by their paths. */
+const keyfilesIn = (ignition: string): Applied["files"] =>
+  Object.fromEntries(
+    Object.entries(appliedIgnition(ignition).files).filter(([path]) => path.endsWith(".nmconnection")),
+  );
 
 describe("NetworkManager", () => {
-  it("reads every golden keyfile, and keeps every setting", async (context) => {
+  const everything = keyfilesIn(wholeUserData(everythingConfig("fedora-coreos"), "ignition"));
+  const byMac = keyfilesIn(installedUserData(byMacConfig("fedora-coreos"), "ignition"));
+
+  it("reads every keyfile, and keeps every setting", async (context) => {
     const nmcli = await nmcliFor(context);
-    const keyfiles = goldenKeyfiles();
-    expect(keyfiles.size).toBe(13);
-    for (const [name, text] of keyfiles) expect(validateKeyfile(nmcli, text), name).toEqual([]);
+    for (const [path, { content }] of [...Object.entries(everything), ...Object.entries(byMac)])
+      expect(validateKeyfile(nmcli, content), path).toEqual([]);
   });
 
   // The first two it refuses; the others it passes over without a word.
@@ -153,30 +127,23 @@ describe("NetworkManager", () => {
     ["mtu=1500", "mtu=1500B", /^passed over: \[ethernet\] mtu=1500B$/],
   ] as const)("is seen not to take %s written as %s", async ([right, wrong, finding], context) => {
     const nmcli = await nmcliFor(context);
-    const path = "/etc/NetworkManager/system-connections/moorage.nmconnection";
-    const text = goldenKeyfiles().get(`everything-fedora-coreos.ign.txt ${path}`) ?? "";
+    const text = everything["/etc/NetworkManager/system-connections/moorage.nmconnection"]?.content ?? "";
     expect(text).toContain(right);
     expect(validateKeyfile(nmcli, text.replace(right, wrong))).toEqual([expect.stringMatching(finding)]);
   });
 });
 
 it("an update strategy, by what it makes of each distribution's user data", () => {
-  const text = (model: UserDataModel, format: UserDataFormat, updateStrategy: UpdateStrategy) => {
-    const rendered = renderUserData({ ...model, updateStrategy }, { format, installHash: hash });
-    return (format === "ignition" ? readable(rendered) : rendered).split("\n");
-  };
   const models: UserDataModel[] = [flatcar, fedora, { ...flatcar, distribution: "coreos" }];
   const parts = models.flatMap((model) => {
     const { distribution } = model;
     const others: UpdateStrategy[] = distribution === "fedora-coreos" ? ["reboot"] : ["reboot", "etcd-lock"];
     return formatsOf[distribution].flatMap((format) => {
-      const off = text(model, format, "off");
-      return others.map((strategy) => {
-        const lines = text(model, format, strategy);
-        expect(lines).toHaveLength(off.length);
-        const changed = lines.flatMap((line, at) => (line === off[at] ? [] : [`- ${off[at]}`, `+ ${line}`]));
-        return [`### ${distribution}, ${format}: ${strategy}, where off was`, ...changed, ""].join("\n");
-      });
+      const text = (updateStrategy: UpdateStrategy) => {
+        const rendered = renderUserData({ ...model, updateStrategy }, { format, installHash: "0" });
+        return format === "ignition" ? readable(rendered) : rendered;
+      };
+      return others.map((strategy) => `### ${distribution}, ${format}: ${strategy}, where off was\n${difference(text("off"), text(strategy))}`);
     });
   });
   expectGolden("update-strategies.txt", parts.join("\n"));

@@ -3,6 +3,7 @@ import { computeNoProxy, renderRegistryConfig, shellCommand } from "@moorage/ren
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import "./seed";
 
 const text = fc.string({ unit: "grapheme" }).filter((value) => !value.includes("\0"));
 
@@ -14,7 +15,7 @@ describe("quoting", () => {
         const out = execFileSync("sh", ["-c", script], { encoding: "utf8" });
         expect(out.split("\0").slice(0, -1)).toEqual(argv);
       }),
-      { numRuns: 100 },
+      { numRuns: 50 },
     );
   });
 

@@ -2,6 +2,7 @@ import { rightsEngine } from "@moorage/render";
 import type { RegistryUserModel } from "@moorage/render";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import "./seed";
 
 const { decide, repositoryOf } = rightsEngine;
 const digest = `sha256:${"0".repeat(64)}`;

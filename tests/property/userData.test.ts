@@ -11,6 +11,7 @@ import {
   validateKeyfile,
 } from "../support/validators";
 import { anyFiles, anyNode } from "./nodes";
+import "./seed";
 
 function rendered(model: UserDataModel, format: UserDataFormat, files?: NodeFiles): string {
   return renderUserData(model, { format, installHash: installHashOf(model), files });
@@ -22,7 +23,7 @@ describe("Ignition of any node", () => {
       fc.property(anyNode("flatcar", "fedora-coreos"), fc.option(anyFiles), (model, files) => {
         expect(validateIgnition(rendered(model, "ignition", files ?? undefined))).toBe("");
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   });
 
@@ -46,7 +47,7 @@ describe("NetworkManager's keyfiles of any node", () => {
           expect(validateKeyfile(nmcli, content), path).toEqual([]);
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 15 },
     );
   });
 });
@@ -58,7 +59,7 @@ describe("cloud-config of any node", () => {
       fc.property(anyNode("flatcar"), fc.option(anyFiles), (model, files) => {
         expect(validateCloudConfig(bin, rendered(model, "cloud-config", files ?? undefined))).toEqual([]);
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   });
 
@@ -80,7 +81,7 @@ describe("cloud-config of any node", () => {
           ...(fleet ? [deprecated("fleet")] : []),
         ]);
       }),
-      { numRuns: 40 },
+      { numRuns: 15 },
     );
   });
 
@@ -109,7 +110,7 @@ describe("both formats of any node", () => {
         expect(withoutBareCore(cloudConfig.users)).toEqual(withoutBareCore(ignition.users));
         expect({ ...cloudConfig, users: {} }).toEqual({ ...ignition, users: {} });
       }),
-      { numRuns: 200 },
+      { numRuns: 100 },
     );
   });
 });

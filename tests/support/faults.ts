@@ -2,7 +2,7 @@ import { groupOf } from "../../lab/faults/cgroups";
 import { setFrozen } from "../../lab/faults/freezer";
 import type { TestLab } from "./testLab";
 
-/** Something wrong with one host, that can be taken back. */
+/** A fault of one host that can be taken back. */
 export interface Fault {
   readonly begin: (lab: TestLab, node: string) => Promise<unknown>;
   readonly end: (lab: TestLab, node: string) => Promise<unknown>;
@@ -26,7 +26,7 @@ export const changedHostKey = shell(
   `mv /root/key/* /etc/ssh/ && rmdir /root/key && systemctl restart ssh`,
 );
 
-/** Every byte of the system disk is taken, also those kept for root. */
+/** The system disk is full, also for root. */
 export const fullDisk = shell(
   "{ fallocate -l 100G /full || cat /dev/zero > /full2; } 2>/dev/null; ! echo more > /full3",
   "rm -f /full /full2 /full3",
@@ -37,7 +37,7 @@ export const dockerStopped = shell(
   "systemctl start docker.socket docker.service",
 );
 
-/** All processes stop; the kernel still takes connections, so that only the silence tells. */
+/** All processes stop. The kernel still accepts connections, and nothing answers. */
 export const hanging: Fault = {
   begin: (lab, node) => freeze(lab, node, true),
   end: (lab, node) => freeze(lab, node, false),

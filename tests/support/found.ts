@@ -1,32 +1,30 @@
-/** How soon a task that was started anew gets requests. */
+/** How soon nginx on each edge node asks a restarted service. */
 import * as net from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { RegistryAccess } from "../../lab/journey/push";
 import { ensureForward, removeForward } from "../../lab/network";
-import { repositoriesOn } from "../chaos/probed";
-import { ask, eventually, type TestLab } from "./testLab";
+import { repositoriesOn } from "./probed";
+import { ask, type TestLab } from "./testLab";
+import { measured, pause, until } from "./waiting";
 
-const PATIENCE = 30;
 const ASKED_EVERY_MS = 200;
+const NET = { netSeconds: 150 };
 
 export interface Restart {
-  /** A manager, where Swarm is asked and told. */
   readonly manager: string;
-  /** Service of one task that is started anew. */
+  /** The service to restart, of one task. */
   readonly service: string;
-  /** The node whose registry has to answer from the store again: it is started, or needs what is. */
+  /** The registry here has to answer from the store again: it is restarted, or needs the restarted service. */
   readonly node: string;
-  /** Nodes whose fronts have to find it. */
-  readonly fronts: readonly string[];
+  /** Edge nodes that have to find that registry. */
+  readonly edges: readonly string[];
 }
 
-interface Task {
-  /** When Swarm saw it run, in milliseconds. */
-  readonly since: number;
-  readonly addresses: readonly string[];
-}
-
-async function runningTask(lab: TestLab, manager: string, service: string): Promise<Task> {
+/** Since when the task of a service runs, in milliseconds, and its addresses. */
+async function runningTask(
+  lab: TestLab,
+  manager: string,
+  service: string,
+): Promise<{ since: number; addresses: string[] }> {
   const tasks = `docker service ps --no-trunc --quiet --filter desired-state=running ${service}`;
   const format = "{{json .Status.Timestamp}}\n{{json .NetworksAttachments}}";
   const said = await lab.mustRoot(manager, `docker inspect --type task --format '${format}' $(${tasks})`);
@@ -38,9 +36,9 @@ async function runningTask(lab: TestLab, manager: string, service: string): Prom
   };
 }
 
-/** Asks the front of one node, past the address of all, for manifests that the registry has to ask its store for. */
+/** Asks one edge node, past the VIP, for manifests that are not there: the registry has to ask its store. */
 class Asking {
-  /** When a registry said that it has no such manifest. */
+  /** By path, when a registry answered that it has no such manifest. */
   readonly answered = new Map<string, number>();
   readonly prefix: string;
   private readonly sent: Promise<void>[] = [];
@@ -48,10 +46,10 @@ class Asking {
   private readonly loop: Promise<void>;
 
   private constructor(
-    readonly front: string,
+    readonly edge: string,
     private readonly lab: TestLab,
     private readonly access: RegistryAccess,
-    /** Of this machine; it leads to the front. */
+    /** Of this machine, forwarded to the edge node. */
     private readonly port: number,
     repository: string,
   ) {
@@ -59,16 +57,16 @@ class Asking {
     this.loop = this.run();
   }
 
-  /** @param repository one of which the front asks the registry first that is to be found */
+  /** @param repository nginx asks the registry that is to be found for it */
   static async begin(
     lab: TestLab,
     access: RegistryAccess,
-    front: string,
+    edge: string,
     repository: string,
   ): Promise<Asking> {
     const port = await freePort();
-    await ensureForward(lab.instance, { port, address: lab.host(front).address, targetPort: 443 });
-    return new Asking(front, lab, access, port, repository);
+    await ensureForward(lab.instance, { port, address: lab.host(edge).address, targetPort: 443 });
+    return new Asking(edge, lab, access, port, repository);
   }
 
   async end(): Promise<void> {
@@ -88,7 +86,7 @@ class Asking {
         () => undefined,
       );
       this.sent.push(answer);
-      await sleep(ASKED_EVERY_MS);
+      await pause(ASKED_EVERY_MS);
     }
   }
 }
@@ -104,35 +102,33 @@ function freePort(): Promise<number> {
 }
 
 /**
- * Seconds from when a restarted service's task runs until the registry has answered a request from the store, by the
- * node whose front passed that on.
+ * Restarts a service and waits until each edge node has got an answer from the store through it. Measures the seconds from
+ * when its task runs.
  */
-export async function secondsUntilFound(
+export async function restartAndFind(
   lab: TestLab,
   access: RegistryAccess,
-  { manager, service, node, fronts }: Restart,
-): Promise<Record<string, number>> {
+  { manager, service, node, edges }: Restart,
+): Promise<void> {
   const repository = repositoriesOn(lab.nodes.map(({ name }) => name)).get(node);
   if (repository === undefined) throw new Error(`no repository is found for ${node}`);
   const askings: Asking[] = [];
   try {
-    for (const front of fronts) askings.push(await Asking.begin(lab, access, front, repository));
+    for (const edge of edges) askings.push(await Asking.begin(lab, access, edge, repository));
     await lab.mustRoot(manager, `docker service update --detach=false --quiet --force ${service} >/dev/null`);
     const { since } = await runningTask(lab, manager, service);
     const { addresses } = await runningTask(lab, manager, `registry-${node}`);
-    const found: Record<string, number> = {};
-    await eventually(PATIENCE, async () => {
-      for (const asking of askings) {
-        found[asking.front] ??= (await foundAt(lab, asking, addresses, since)) - since;
-      }
-    });
-    return Object.fromEntries(Object.entries(found).map(([front, ms]) => [front, ms / 1000]));
+    for (const asking of askings) {
+      const found = () => foundAt(lab, asking, addresses, since);
+      const at = await until(`nginx on ${asking.edge} finds ${service}`, found, NET);
+      measured(`an edge node finds ${service}`, (at - since) / 1000);
+    }
   } finally {
     await Promise.all(askings.map((asking) => asking.end()));
   }
 }
 
-/** When a front had an answer of the registry at one of these addresses first, in milliseconds. */
+/** When the registry at one of these addresses first answered through an edge node, in milliseconds. */
 async function foundAt(
   lab: TestLab,
   asking: Asking,
@@ -144,18 +140,18 @@ async function foundAt(
     .filter(({ upstream }) => addresses.some((address) => upstream.startsWith(`${address}:`)))
     .flatMap(({ path }) => asking.answered.get(path) ?? [])
     .filter((time) => time >= since);
-  if (times.length === 0) throw new Error(`${addresses.join(", ")} was not found by ${asking.front}`);
+  if (times.length === 0) throw new Error(`${addresses.join(", ")} was not found by ${asking.edge}`);
   return Math.min(...times);
 }
 
-/** What a node's front has passed on, and to whom in the end. */
+/** The requests that nginx on a node passed on, each with the upstream that answered. */
 async function passedOn(
   lab: TestLab,
-  { front, prefix }: Asking,
+  { edge, prefix }: Asking,
 ): Promise<{ path: string; upstream: string }[]> {
   const containers = "docker ps --quiet --filter label=com.docker.swarm.service.name=nginx";
   const log = await lab.mustRoot(
-    front,
+    edge,
     `for id in $(${containers}); do docker logs --since 5m $id 2>&1; done | grep '"path":"${prefix}' || :`,
   );
   return log
@@ -166,20 +162,20 @@ async function passedOn(
     .map(({ path, upstream }) => ({ path, upstream: upstream.split(/, | : /).at(-1) ?? "" }));
 }
 
-/** Kills a node's front, and gives back the seconds from when a new one was started until that one answers. */
-export async function secondsUntilFrontAnswers(lab: TestLab, node: string): Promise<number> {
+/** Kills nginx on a node and waits until the next one answers. Measures the seconds from that one's start. */
+export async function killAndFindEdge(lab: TestLab, node: string): Promise<void> {
   const id = "docker ps --quiet --no-trunc --filter label=com.docker.swarm.service.name=nginx";
   const killed = (await lab.mustRoot(node, id)).trim();
   await lab.mustRoot(node, `docker kill ${killed}`);
-  let answered = 0;
-  const front = `https://${lab.host(node).address}/v2/`;
-  await eventually(PATIENCE, async () => {
+  const url = `https://${lab.host(node).address}/v2/`;
+  const answers = async (): Promise<number> => {
     const now = (await lab.mustRoot(node, id)).trim();
-    if (now === "" || now === killed) throw new Error(`no new front runs on ${node}`);
-    const status = await lab.mustRoot(node, `curl -sk -m 1 -o /dev/null -w '%{http_code}' ${front}`);
-    if (status !== "401") throw new Error(`the front on ${node} answers with ${status}`);
-    answered = Date.now();
-  });
+    if (now === "" || now === killed) throw new Error(`no new nginx runs on ${node}`);
+    const status = await lab.mustRoot(node, `curl -sk -m 1 -o /dev/null -w '%{http_code}' ${url}`);
+    if (status !== "401") throw new Error(`nginx on ${node} answers with ${status}`);
+    return Date.now();
+  };
+  const answered = await until(`a new nginx answers on ${node}`, answers, NET);
   const started = await lab.mustRoot(node, `docker inspect --format '{{.State.StartedAt}}' $(${id})`);
-  return (answered - Date.parse(started.trim())) / 1000;
+  measured("a new nginx answers after its start", (answered - Date.parse(started.trim())) / 1000);
 }

@@ -26,12 +26,6 @@ export function takeLab(): Promise<Instance> {
   });
 }
 
-/** How many labs run on this machine, without the one that `MOORAGE_LAB` gives to the tests. */
-export function labsBeside(): number {
-  const chosen = process.env.MOORAGE_LAB;
-  return numbers.filter((number) => String(number) !== chosen && isRunning(describeInstance(number))).length;
-}
-
 /** Takes a lab away, whatever became of it. @throws LabError that names what stays */
 export async function giveBack(instance: Instance): Promise<void> {
   await clean(instance);

@@ -3,15 +3,16 @@ import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { must, run, waitFor } from "../../lab/exec";
+import { must, run } from "../../lab/exec";
 import { imagesIn } from "../../lab/journey/journey";
 import { pulumiEnvironment, type Tools } from "../../toolchain";
 import { copyOfFiles } from "./clone";
 import type { Ran } from "./testLab";
+import { until } from "./waiting";
 
 /**
- * The repository as somebody uses it who has Pulumi and hosts of their own: a copy after `npm install`, a backend, a
- * passphrase, and an SSH agent with their key. Nothing else of this process's environment is there.
+ * The repository of a user with Pulumi and hosts: a copy after `npm install`, a backend, a passphrase, and an SSH agent with
+ * the user's key. It has no other part of this process's environment.
  */
 export class OrdinaryCheckout {
   private constructor(
@@ -40,7 +41,7 @@ export class OrdinaryCheckout {
     const made = new OrdinaryCheckout(folder, env, agent);
     try {
       fs.mkdirSync(backend);
-      await waitFor(() => Promise.resolve(fs.existsSync(socket) || undefined), 5000, 20);
+      await until("the SSH agent listens", () => fs.accessSync(socket), { everyMs: 20 });
       await must("ssh-add", ["-q", key], { env });
       await must("npm", ["install", "--no-audit", "--no-fund"], { cwd: folder, env: { PATH, PULUMI_HOME } });
       await imagesIn(folder, tools);
@@ -51,7 +52,7 @@ export class OrdinaryCheckout {
     }
   }
 
-  /** Runs `pulumi` to its end, whatever that is. */
+  /** Runs `pulumi` to its end. */
   async pulumi(...args: string[]): Promise<Ran> {
     const bare = ["-i", ...Object.entries(this.env).map(([name, value]) => `${name}=${value}`)];
     const plain = ["--non-interactive", "--color", "never"];
@@ -62,7 +63,7 @@ export class OrdinaryCheckout {
     return { code: done.code, output: done.stdout + done.stderr };
   }
 
-  /** An update of the stack, or what else changes it at once. */
+  /** Updates or destroys the stack. */
   change(verb: "up" | "destroy", ...options: readonly string[]): Promise<Ran> {
     return this.pulumi(verb, "--yes", "--skip-preview", "--suppress-outputs", ...options);
   }

@@ -47,12 +47,18 @@ export function ended(child: ChildProcess): Ending {
   const end = new Promise<Ran>((resolve) =>
     child.once("close", (code) => resolve({ code: code ?? 1, output })),
   );
-  const saying = async (point: RegExp): Promise<void> => {
-    while (!point.test(output)) {
-      if (child.exitCode !== null || child.signalCode !== null)
-        throw new Error(`pulumi ended before it said ${point}:\n${output}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  };
+  let over = false;
+  child.once("close", () => (over = true));
+  const saying = (point: RegExp): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        if (point.test(output)) resolve();
+        else if (over) reject(new Error(`pulumi ended before it said ${point}:\n${output}`));
+      };
+      child.stdout?.on("data", look);
+      child.stderr?.on("data", look);
+      child.once("close", look);
+      look();
+    });
   return Object.assign(end, { saying });
 }

@@ -1,18 +1,18 @@
 import type { RegistryAccess } from "../../lab/journey/push";
 import { ask, type TestLab } from "./testLab";
+import { pause } from "./waiting";
 
-/** Each is asked for as a client does that tries again a few times. */
+/** A client tries again a few times. */
 const TRIES = 5;
 
-/** What came of work that images were asked for meanwhile. */
 export interface Read<T> {
   readonly result: T;
   readonly asked: number;
-  /** What was refused for good. */
+  /** Requests that failed after all tries. */
   readonly failed: readonly string[];
 }
 
-/** Asks for a repository's tags over and over while `work` is under way. The repository is the one of `hello`. */
+/** Asks for the tags of `hello` over and over until `work` ends. */
 export async function whileReading<T>(
   lab: TestLab,
   access: RegistryAccess,
@@ -26,7 +26,7 @@ export async function whileReading<T>(
       asked += 1;
       const refusal = await read(lab, access, TRIES);
       if (refusal !== undefined) failed.push(refusal);
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await pause(200);
     }
   })();
   const result = await work().finally(() => (done = true));
@@ -41,6 +41,6 @@ async function read(lab: TestLab, access: RegistryAccess, tries: number): Promis
     String,
   );
   if (refusal === undefined || tries === 1) return refusal;
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await pause(1000);
   return read(lab, access, tries - 1);
 }

@@ -5,10 +5,10 @@ import * as path from "node:path";
 import type { Duplex } from "node:stream";
 import type { Instance } from "../../lab/instance";
 
-/** Where the lab's stack has its proxies, on the lab's gateway. */
+/** Of the proxies in the lab's configuration, on the lab's gateway. */
 const port = 3128;
 
-/** An HTTP proxy on the lab's network that notes whom it is asked for, and leads to nobody. */
+/** An HTTP proxy on the lab's network that records its requests and forwards none. */
 export class RecordingProxy {
   /** Everything since the start, or the last `forget`: `CONNECT host:443`, `GET http://host/`. */
   asked: string[] = [];
@@ -19,7 +19,7 @@ export class RecordingProxy {
     private readonly socket: string,
   ) {}
 
-  /** Listens in the lab's own network, and nowhere else on this machine. */
+  /** Listens in the lab's network only. */
   static async start(instance: Instance): Promise<RecordingProxy> {
     const socket = path.join(instance.dir, "proxy.sock");
     fs.rmSync(socket, { force: true });

@@ -2,15 +2,15 @@ import * as fs from "node:fs";
 import type { Reporter, TestModule } from "vitest/node";
 import { summaryOf, summaryText } from "./summary";
 
-/** Names the file that a run's summary goes to where it is one of several. */
+/** Names the file that a run's summary goes to, for whoever started the run. */
 export const summaryVariable = "MOORAGE_TEST_SUMMARY";
 
-/** Adds what the run came to. */
+/** Adds the summary of the run. */
 export default class SummaryReporter implements Reporter {
   private readonly file = process.env[summaryVariable];
 
   constructor() {
-    // Runs that tests start are none of the several.
+    // A run that a test starts has no such file.
     delete process.env[summaryVariable];
   }
 
@@ -18,7 +18,7 @@ export default class SummaryReporter implements Reporter {
     const summary = summaryOf(modules, errors);
     if (this.file) fs.writeFileSync(this.file, JSON.stringify(summary));
     else console.log(summaryText(summary));
-    // vitest itself takes a skipped test for none, and its exit code is CI's verdict.
+    // vitest counts a skipped test as no failure.
     if (summary.failures.length > 0) process.exitCode = 1;
   }
 }

@@ -1,4 +1,4 @@
-/** docs/runbook.md as tests read it: what it says to run is what they run. */
+/** Reads docs/runbook.md, and runs its commands. */
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { must } from "../../lab/exec";
@@ -8,22 +8,15 @@ import type { TestLab } from "./testLab";
 
 export interface Command {
   readonly line: string;
-  /** The node it is run on; absent where Pulumi runs. */
+  /** Its node. Without one it runs where Pulumi runs. */
   readonly on?: string;
-}
-
-export interface Trial {
-  readonly file: string;
-  /** A test of that file, or the page it follows. */
-  readonly name: string;
 }
 
 export interface Page {
   readonly title: string;
-  /** What is said under each of the bold words. */
+  /** The text under each bold word. */
   readonly parts: Readonly<Record<string, string>>;
   readonly commands: readonly Command[];
-  readonly trials: readonly Trial[];
 }
 
 export function pagesOf(text: string): Page[] {
@@ -35,14 +28,12 @@ export function pagesOf(text: string): Page[] {
       const body = lines.join("\n");
       const parts = body.split(/^\*\*(\w[\w ]*):\*\*/m).slice(1);
       const pairs = parts.flatMap((name, at) => (at % 2 === 0 ? [[name, (parts[at + 1] ?? "").trim()]] : []));
-      const trials = [...body.matchAll(/`(tests\/[^`]+)`\s+"([^"]+)"/g)];
       return {
         title,
         parts: Object.fromEntries(pairs) as Record<string, string>,
         commands: [...body.matchAll(/^```\n([^]*?)^```$/gm)].flatMap(([, block = ""]) =>
           block.trim().split("\n").map(commandIn),
         ),
-        trials: trials.map(([, file = "", name = ""]) => ({ file, name: name.replace(/\s+/g, " ") })),
       };
     });
 }
@@ -56,17 +47,17 @@ export function runbook(): Page[] {
   return pagesOf(fs.readFileSync(path.join(checkout(), "docs", "runbook.md"), "utf8"));
 }
 
-/** Where the page's words for nodes lead, what stands for its names in capitals, and what it leaves to its reader. */
+/** Fills in what a page leaves to its reader. */
 export interface Following {
-  /** By what follows `# on`; of a list, on each of them. */
+  /** One or more nodes, by the words after `# on`. */
   readonly on?: Readonly<Record<string, string | readonly string[]>>;
-  /** By name in capitals; of a list, one command for each. */
+  /** One or more values of a name in capitals: one command for each. */
   readonly names?: Readonly<Record<string, string | readonly string[]>>;
-  /** What is done, or looked at, before a command, by the line that the page has. */
+  /** Work before a command, by the page's line. */
   readonly before?: Readonly<Record<string, () => Promise<unknown>>>;
 }
 
-/** Runs a page's commands one after the other, each of which must succeed, and gives back what they printed. */
+/** Runs a page's commands one after the other; each must succeed. @returns their output */
 export async function follow(lab: TestLab, title: string, following: Following = {}): Promise<string[]> {
   const { on = {}, names = {}, before = {} } = following;
   const page = runbook().find((one) => one.title === title);
@@ -89,7 +80,7 @@ export async function follow(lab: TestLab, title: string, following: Following =
   return printed;
 }
 
-/** The line with its names filled in: one for each value of a name that has several. */
+/** The line with its names filled in, once for each value. */
 function filled(line: string, names: Following["names"] = {}): string[] {
   let lines = [line];
   for (const name of new Set(line.match(/\b[A-Z]{4,}\b/g))) {
@@ -107,7 +98,7 @@ async function onHypervisor(lab: TestLab, line: string): Promise<string> {
 }
 
 async function onNode(lab: TestLab, node: string, line: string): Promise<string> {
-  // Who is root needs no sudo; and what restarts the node may be cut off by that.
+  // Root needs no sudo. A reboot cuts its own command off.
   const plain = line.replace(/^sudo /, "");
   return /\breboot$/.test(plain) ? (await lab.root(node, plain)).stdout : lab.mustRoot(node, plain);
 }
@@ -119,7 +110,7 @@ function missing(title: string, place: string): never {
 const here = (lab: TestLab, line: string): Promise<string> =>
   line.startsWith("pulumi ") ? pulumi(lab, line) : must("sh", ["-c", line], { env: lab.env });
 
-/** What tests say besides: nobody is asked, and no other stack becomes the selected one. */
+/** Further options: no questions, and no other stack is selected. */
 const besides: Readonly<Record<string, readonly string[]>> = {
   up: ["--yes", "--skip-preview"],
   refresh: ["--yes", "--skip-preview"],
@@ -127,7 +118,7 @@ const besides: Readonly<Record<string, readonly string[]>> = {
   "stack init": ["--no-select"],
 };
 
-/** As a shell would split it: words, and what stands in single quotes. */
+/** Splits a line as a shell would. */
 const wordsOf = (line: string): string[] =>
   [...line.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? "");
 
@@ -135,7 +126,7 @@ async function pulumi(lab: TestLab, line: string): Promise<string> {
   const [, ...args] = wordsOf(line);
   const command = args.slice(0, 2).join(" ");
   const more = besides[command] ?? besides[args[0] ?? ""] ?? [];
-  // A new stack's salt is written beside the `Pulumi.yaml` of the folder, where the lab has its stack file.
+  // `stack init` writes the salt into the stack file of its folder.
   const folder = command === "stack init" ? { cwd: lab.instance.dir } : {};
   const { code, output } = await lab.pulumi([...args, ...more], folder);
   if (code !== 0) throw new Error(`${line}: exit code ${code}:\n${output}`);

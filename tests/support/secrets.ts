@@ -3,18 +3,18 @@ import { expect } from "vitest";
 import { startTime } from "../../lab/exec";
 import type { TestLab } from "./testLab";
 
-/** What is asked of a lab and its stack here. */
+/** A lab or another set of hosts with a stack. */
 export type Asked = Pick<TestLab, "nodes" | "state" | "mustRoot">;
 
 /**
- * Every secret of the stack: those that its state marks, and the Swarm's own, by which a machine joins, that no state
- * has. Each is long enough that it does not occur by chance.
+ * Every secret of the stack: those that the state marks, and the Swarm's join tokens. Each is long enough not to occur by
+ * chance.
  */
 export async function secretsOf(lab: Asked): Promise<string[]> {
   return [...secretTextsIn(await stateOf(lab)), ...(await joinTokens(lab))];
 }
 
-/** Of these the ones that were made to be nothing else: passwords and names, private keys line by line, and the tokens. */
+/** Passwords, random names, private keys line by line, and the join tokens. */
 export async function passwordsAndKeysOf(lab: Asked): Promise<string[]> {
   return [...madeSecretsIn(await stateOf(lab)), ...(await joinTokens(lab))];
 }
@@ -40,17 +40,17 @@ interface State {
   };
 }
 
-/** The secrets of what is made of chance alone: by the providers `random` and `tls`. */
+/** The secrets from the providers `random` and `tls`. */
 export function madeSecretsIn({ deployment }: State): string[] {
   const resources = deployment.resources.filter(({ type = "" }) => /^(random|tls):/.test(type));
   return secretTextsIn({ deployment: { resources } });
 }
 
-/** What a state with its secrets in clear marks as secret, text by text. */
+/** What a state with secrets in clear marks as secret, text by text. */
 export function secretTextsIn(state: State): string[] {
   const found = new Set<string>();
   collect(state, found);
-  // A private key's encodings hold the public key as well, which is nobody's secret, and stands in certificates too.
+  // A private key contains the public key, which is no secret.
   const shown = state.deployment.resources.flatMap(({ outputs }) =>
     Object.entries(outputs ?? {})
       .filter(([key]) => /^publicKey|^certPem$|^certRequestPem$/.test(key))
@@ -66,7 +66,7 @@ function collect(value: unknown, found: Set<string>): void {
   else Object.values(value).forEach((inner) => collect(inner, found));
 }
 
-/** A secret may be a whole object, and hold what is marked as secret once more. */
+/** A secret may be an object that contains marked secrets. */
 function textsOf(secret: unknown, found: Set<string>): void {
   if (typeof secret === "string") linesOf(secret).forEach((line) => found.add(line));
   else if (typeof secret === "object" && secret !== null) {
@@ -76,10 +76,10 @@ function textsOf(secret: unknown, found: Set<string>): void {
   }
 }
 
-/** Longer texts also hold what is nobody's secret, such as the host's name in a user data. */
+/** Longer texts, such as user data, also contain what is no secret. */
 const LONG = 600;
 
-/** Of a text of one line, a password as a rule, all; of others what is a key's line, or looks like one. */
+/** A text of one line as a whole; of longer texts the lines that look like keys. */
 function linesOf(text: string): string[] {
   const lines = text.split("\n").filter((line) => !line.startsWith("-----"));
   if (text.length >= LONG) return lines.filter((line) => /^[\w+/=.:$-]{32,}$/.test(line) && /\d/.test(line));
@@ -87,7 +87,7 @@ function linesOf(text: string): string[] {
   return lines.filter((line) => line.length >= atLeast);
 }
 
-/** @param places texts, by where they stand */
+/** @param places texts by place */
 export function expectNoSecret(secrets: readonly string[], places: Readonly<Record<string, string>>): void {
   for (const [place, text] of Object.entries(places)) {
     expect(
@@ -97,7 +97,7 @@ export function expectNoSecret(secrets: readonly string[], places: Readonly<Reco
   }
 }
 
-/** What a host has written down of what happened there: the journal, and what containers said. */
+/** A host's journal and its containers' logs. */
 export function logsOf(lab: Asked, host: string): Promise<string> {
   return lab.mustRoot(
     host,
@@ -105,22 +105,22 @@ export function logsOf(lab: Asked, host: string): Promise<string> {
   );
 }
 
-/** At all processes: those of a lab are some hundreds, and each look at them takes 10 ms of a processor. */
+/** For all processes: a lab has some hundreds, which take 10 ms of a processor. */
 const LOOK_EVERY_MS = 250;
-/** At a new process: most are over before the next look at all of them. */
+/** For new processes: most end before the next look at all of them. */
 const LOOK_AT_NEW_EVERY_MS = 1;
-/** A process is its parent's copy until it becomes another program. */
+/** A new process is a copy of its parent until it executes its program. */
 const LOOKS_AT_NEW = 5;
 
 /**
- * Writes down the command line of every process of this machine and of all lab hosts, whose processes are among the
- * machine's, while `work` is under way. One that is over within a few milliseconds may be missed.
+ * Records the command line of every process of this machine, lab hosts included, during `work`. It may miss one that ends
+ * within milliseconds.
  */
 export async function commandLinesDuring<T>(work: () => Promise<T>): Promise<[T, string[]]> {
   const seen = new Map<string, string>();
   const look = (pid: string): void => {
     const line = commandLine(pid);
-    // A process keeps its number and start when it becomes another program.
+    // A process keeps its number and start time when it executes another program.
     if (line) seen.set(`${pid} ${startTime(Number(pid))} ${line}`, line);
   };
   const lookAtAll = (): void =>
@@ -139,13 +139,13 @@ export async function commandLinesDuring<T>(work: () => Promise<T>): Promise<[T,
   }
 }
 
-/** Gives a function that looks at the processes which have come since it was called last, and at those some times more. */
+/** Returns a function that looks at processes newer than its last call, several times each. */
 export function lookerAtNew(look: (pid: string) => void): () => void {
   const left = new Map<number, number>();
   let known = newestProcess();
   return () => {
     const newest = newestProcess();
-    // After the highest number they begin anew.
+    // After the highest number, numbers begin at 1 again.
     for (let pid = newest < known ? 1 : known + 1; pid <= newest; pid++) left.set(pid, LOOKS_AT_NEW);
     known = newest;
     for (const [pid, looks] of left) {
@@ -156,19 +156,17 @@ export function lookerAtNew(look: (pid: string) => void): () => void {
   };
 }
 
-/** The number that was given last to a process, or to a thread. */
+/** The number of the newest process or thread. */
 const newestProcess = (): number => Number(fs.readFileSync("/proc/loadavg", "utf8").trim().split(" ").at(-1));
 
 /**
- * Command lines without those by which Ignition and coreos-cloudinit make users, on a first boot, before anybody can log in:
- * they hand users' password hashes to useradd.
+ * Ignition and coreos-cloudinit pass password hashes to useradd on the first boot, before anyone can log in.
  */
 const exceptFirstBoots = (commandLines: readonly string[]): string[] =>
   commandLines.filter((line) => !/^(\S*\/)?(user(add|mod) --root|useradd --password) /.test(line));
 
 /**
- * An update that makes a stack shows no secret of it on its hosts: in no command line that was written down meanwhile,
- * and in no log.
+ * An update that created a stack showed no secret: in no recorded command line, and in no log of a host.
  */
 export async function expectKept(
   lab: Asked,

@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import type { Ran, TestLab } from "./testLab";
 
-/** What a node is to its Swarm, and that nothing of a change is left on it. */
+/** The node is active in its Swarm, and no change of its network is left unfinished. */
 export async function expectInService(lab: TestLab, name: string): Promise<void> {
   const format = "{{.Spec.Availability}} {{.Status.State}} {{.Status.Addr}}";
   const member = await lab.mustRoot("coreos1", `docker node inspect ${name} --format '${format}'`);
@@ -12,13 +12,13 @@ export async function expectInService(lab: TestLab, name: string): Promise<void>
   expect(await lab.mustRoot(name, units)).toBe("");
 }
 
-/** Each service, with what Swarm says of its last update. */
+/** Each service with the state of its last update. */
 export function updates(lab: TestLab, manager: string): Promise<string> {
   const format = "{{.Spec.Name}} {{with .UpdateStatus}}{{.State}}{{end}}";
   return lab.mustRoot(manager, `docker service inspect $(docker service ls -q) --format '${format}'`);
 }
 
-/** An update, a refresh or a preview that has found nothing to do, nor to warn of where it may not. */
+/** An update, a refresh or a preview changed nothing and, unless it may, warned of nothing. */
 export function expectUnchanged({ code, output }: Ran, { mayWarn = false } = {}): void {
   expect(code, output).toBe(0);
   expect(output).toMatch(/\d+ unchanged/);

@@ -1,7 +1,7 @@
-import { askForSpare } from "../chaos/strength";
+import { askForSpare } from "./cluster";
 import type { TestLab } from "./testLab";
 
-/** Each of the four servers of MinIO knows all others: any one of them may go. */
+/** Each member of MinIO sees all others, so that any one of them may stop. */
 export async function expectSpareStorage(lab: TestLab): Promise<void> {
   for (const { name } of lab.nodes) {
     const status = await lab.mustRoot(name, askForSpare(name));

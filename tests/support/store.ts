@@ -1,7 +1,7 @@
-/** The stack's object store, asked as one of its users. */
+/** The stack's object store, used as one of its users. */
 import type { TestLab } from "./testLab";
 
-/** A user of MinIO's. */
+/** A user in MinIO. */
 export interface StoreUser {
   readonly name: string;
   readonly secret: string;
@@ -17,7 +17,7 @@ export async function resourceOutput(lab: TestLab, resource: string, key: string
   return typeof secret === "object" ? (JSON.parse(secret.plaintext ?? '""') as string) : (secret ?? "");
 }
 
-/** Who registries are to the store. */
+/** The registries' user. */
 export const registryUser = async (lab: TestLab): Promise<StoreUser> => ({
   name: await resourceOutput(lab, "store-bucket", "accessKey"),
   secret: await resourceOutput(lab, "store-registry-key", "result"),
@@ -28,7 +28,7 @@ export const rootUser = async (lab: TestLab): Promise<StoreUser> => ({
   secret: await resourceOutput(lab, "store-root-password", "result"),
 });
 
-/** Runs a line with MinIO's client in a node's storage container, under alias `store`, and gives back what it says. */
+/** Runs a line with MinIO's client in a node's storage container, with alias `store`. @returns its output */
 export function inStore(
   lab: TestLab,
   { name, secret }: StoreUser,

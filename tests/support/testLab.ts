@@ -10,6 +10,7 @@ import { prepare, readAccess, recordAccess } from "../../lab/journey/journey";
 import { introduce, onHost, type RegistryAccess } from "../../lab/journey/push";
 import { stackFile } from "../../lab/journey/stack";
 import { expectSpareStorage } from "./spareStorage";
+import { until } from "./waiting";
 
 /** What a `pulumi` command left behind: its exit code, and everything it printed. */
 export interface Ran {
@@ -67,7 +68,7 @@ export class TestLab {
       access = await lab.recordAccess();
     }
     for (const client of ["client1", "client2"]) await introduce(lab.instance, client, access);
-    await eventually(120, () => expectSpareStorage(lab));
+    await until("MinIO can spare any node", () => expectSpareStorage(lab), { netSeconds: 300 });
     return lab;
   }
 
@@ -265,17 +266,3 @@ export function ask(
 }
 
 export const helloArchive = (lab: TestLab): string => path.join(lab.images, "hello.tar");
-
-/** Tries until `probe` does not throw, and gives back how many seconds that took. */
-export async function eventually(seconds: number, probe: () => Promise<void>): Promise<number> {
-  const start = Date.now();
-  for (;;) {
-    try {
-      await probe();
-      return (Date.now() - start) / 1000;
-    } catch (error) {
-      if ((Date.now() - start) / 1000 > seconds) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 250));
-    }
-  }
-}

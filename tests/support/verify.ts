@@ -3,13 +3,13 @@ import { run } from "../../lab/exec";
 import { checkout } from "../../lab/instance";
 import type { TestLab } from "./testLab";
 
-/** What `moorage verify` left behind. */
+/** Exit code and output of `moorage verify`. */
 export interface Verified {
   readonly code: number;
   readonly output: string;
 }
 
-/** Runs the operator's command as `npm run -s moorage -- verify` does. */
+/** Runs `npm run -s moorage -- verify`. */
 export async function verifyText(lab: TestLab, ...args: string[]): Promise<Verified> {
   const done = await run("npx", ["--no-install", "tsx", "ops/main.ts", "verify", ...args], {
     env: lab.env,

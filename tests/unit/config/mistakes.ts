@@ -1,17 +1,24 @@
+import { expect, test } from "vitest";
+import { parse } from "yaml";
 import { ConfigError } from "../../../config/problem";
-import { parseStackConfig } from "../../../config/stack";
+import { parseStackConfig, type StackConfig } from "../../../config/stack";
 import { machinesStack, rawStack, type RawConfig } from "../../support/stacks";
 
-/** Values by path, such as `edge.port`. */
-export type Settings = Readonly<Record<string, unknown>>;
+/** Values by path, such as `edge.port`; `null` takes a key away. In YAML or as an object. */
+export type Settings = string | Readonly<Record<string, unknown>>;
 
-/** The mistakes of the lab's stack for machines, or of a stack file, with some values set, as `path: found; wanted`. */
-export function mistakesWith(settings: Settings, stack?: string): string[] {
+/** The lab's stack for machines, or a stack file, with some values set. */
+export function rawWith(settings: Settings, stack?: string): RawConfig {
   const raw = structuredClone(stack === undefined ? machinesStack() : rawStack(stack));
-  for (const [path, value] of Object.entries(settings)) set(raw, path.split("."), value);
-  return mistakesOf(raw);
+  const values = typeof settings === "string" ? (parse(settings) as object) : settings;
+  for (const [path, value] of Object.entries(values ?? {})) set(raw, path.split("."), value ?? undefined);
+  return raw;
 }
 
+export const configWith = (settings: Settings, stack?: string): StackConfig =>
+  parseStackConfig(rawWith(settings, stack));
+
+/** The mistakes of a configuration, as `path: found; wanted`. */
 export function mistakesOf(raw: RawConfig): string[] {
   try {
     parseStackConfig(raw);
@@ -22,7 +29,17 @@ export function mistakesOf(raw: RawConfig): string[] {
   return [];
 }
 
-/** Defined and not assigned, as JSON's parser does: `__proto__` is a key like others. */
+export const mistakesWith = (settings: Settings, stack?: string): string[] =>
+  mistakesOf(rawWith(settings, stack));
+
+/** Tests that each of these settings, in YAML, has these mistakes and no other. */
+export function testMistakes(table: Readonly<Record<string, string | readonly string[]>>, stack?: string) {
+  test.each(Object.entries(table))("%s", (settings, wanted) => {
+    expect(mistakesWith(settings, stack)).toEqual([wanted].flat());
+  });
+}
+
+/** Defines a value: assigned, `__proto__` would not be a key like others, as it is for JSON's parser. */
 export function set(within: object, path: readonly string[], value: unknown): void {
   const [key = "", ...rest] = path;
   if (rest.length === 0) {

@@ -1,119 +1,87 @@
 import { describe, expect, test } from "vitest";
 import { parseStackConfig } from "../../../config/stack";
 import { warningsOf } from "../../../config/warnings";
-import { rawStack, type RawConfig } from "../../support/stacks";
-import { mistakesOf, set, type Settings } from "./mistakes";
+import { rawStack } from "../../support/stacks";
+import { configWith, testMistakes } from "./mistakes";
 
-const image = { path: "images/flatcar_production_image.bin.bz2", sha512: "a".repeat(128) };
-const wanted =
-  "network.dns: []; the addresses of name servers, as guests fetch the system by its server's name; or os.image, a file here; or os.proxies with a proxy's address in place of its name";
+const nameless = "network.dns: []\n";
+const image = `os.image: { path: images/flatcar_production_image.bin.bz2, sha512: ${"a".repeat(128)} }\n`;
 
-/** A stack without name servers, with some values set. */
-function nameless(stack: string, settings: Settings = {}): RawConfig {
-  const raw = structuredClone(rawStack(stack));
-  for (const [path, value] of Object.entries({ "network.dns": [], ...settings })) {
-    set(raw, path.split("."), value);
-  }
-  return raw;
-}
-
-const warnings = (raw: RawConfig) => warningsOf(parseStackConfig(raw));
-
-describe("guests without a name server", () => {
-  test("have two in the article's stack", () => {
-    expect(parseStackConfig(rawStack("virtualbox")).network.dns).toHaveLength(2);
-    expect(warnings(rawStack("virtualbox"))).toEqual([]);
-  });
-
-  const impossible: [string, Settings][] = [
-    ["nothing else", {}],
-    ["DHCP in the network, which static addresses make nothing of", { "hypervisor.network.dhcp": true }],
-    ["a proxy that has only a name", { "os.proxies": { https: "http://proxy.domain.com:3128" } }],
-  ];
-  test.each(impossible)("are refused with %s", (_name, settings) => {
-    expect(mistakesOf(nameless("virtualbox", settings))).toEqual([wanted]);
-  });
-
-  test("are refused where the key is left out", () => {
-    const raw = nameless("virtualbox");
-    delete raw.network?.dns;
-    expect(mistakesOf(raw)).toEqual([wanted]);
-  });
-
-  const possible: [string, Settings][] = [
-    ["the system's image in a file", { "os.image": image }],
-    ["a proxy given by its address", { "os.proxies": { https: "http://10.0.2.1:3128" } }],
-    ["one given by its IPv6 address", { "os.proxies": { https: "http://[fd00::1]:3128" } }],
-    ["one that neighbours may name themselves", { "os.proxies": { http: "http://proxy:3128" } }],
-  ];
-  test.each(possible)("are taken with %s", (_name, settings) => {
-    expect(mistakesOf(nameless("virtualbox", settings))).toEqual([]);
-  });
-
-  test("are no mistake beside one in what would do without", () => {
-    const found = mistakesOf(nameless("virtualbox", { "os.proxies": { https: "proxy" } }));
-    expect(found).toEqual(['os.proxies.https: "proxy"; a URL that starts with http:// or https://']);
-    expect(mistakesOf(nameless("virtualbox", { "os.image": { path: image.path } }))).toHaveLength(1);
-    expect(mistakesOf(nameless("virtualbox", { "network.dns": ["ns1.domain.com"] }))).toEqual([
-      'network.dns.0: "ns1.domain.com"; an IPv4 address such as 10.0.2.11',
-    ]);
-  });
+test("guests of the article's stack have two name servers", () => {
+  const config = parseStackConfig(rawStack("virtualbox"));
+  expect(config.network.dns).toHaveLength(2);
+  expect(warningsOf(config)).toEqual([]);
 });
 
-describe("what asks for a name where there is no name server is warned of", () => {
-  const begin =
-    "network.dns: found []; wanted the addresses of name servers: nodes have none, and these ask for a name: ";
-  const byName = { name: "registry.domain.com:5000/nginx", digest: `sha256:${"a".repeat(64)}` };
-  const cases: [string, string, Settings, string][] = [
-    ["a machine's download", "metal", {}, "the system's download (no os.image)"],
+describe("guests need a name server, or a download without names", () => {
+  const wanted =
+    "network.dns: []; the addresses of name servers, as guests fetch the system by its server's name; or os.image, a file here; or os.proxies with a proxy's address in place of its name";
+
+  testMistakes(
+    {
+      [nameless]: wanted,
+      "network.dns: ~": wanted,
+      [`${nameless}hypervisor.network.dhcp: true`]: wanted,
+      [`${nameless}os.proxies: { https: 'http://proxy.domain.com:3128' }`]: wanted,
+      [`${nameless}${image}`]: [],
+      [`${nameless}os.proxies: { https: 'http://10.0.2.1:3128' }`]: [],
+      [`${nameless}os.proxies: { https: 'http://[fd00::1]:3128' }`]: [],
+      // Neighbours may name themselves.
+      [`${nameless}os.proxies: { http: 'http://proxy:3128' }`]: [],
+      [`${nameless}os.proxies: { https: proxy }`]:
+        'os.proxies.https: "proxy"; a URL that starts with http:// or https://',
+      [`${nameless}os.image: { path: flatcar_production_image.bin.bz2 }`]:
+        "os.image: no checksum; either sha512 or sha256 beside the path, as the distribution publishes it",
+      "network.dns: [ns1.domain.com]": 'network.dns.0: "ns1.domain.com"; an IPv4 address such as 10.0.2.11',
+    },
+    "virtualbox",
+  );
+});
+
+describe("without a name server there is a warning of names in", () => {
+  const digest = `digest: 'sha256:${"a".repeat(64)}'`;
+  const nginx = (registry: string) => `images.nginx: { name: '${registry}:5000/nginx', ${digest} }\n`;
+  const haproxy = `images.haproxy: { name: haproxy, ${digest} }\n`;
+  const proxy = "http://proxy.domain.com";
+  const dhcp = "nics: { eno2: { dhcp: true, metric: 500 } }";
+
+  test.each([
+    ["a machine's download", "metal", "", "the system's download (no os.image)"],
     [
       "time servers of guests",
       "virtualbox",
-      { "os.image": image, "os.ntp": ["time.domain.com", "10.0.2.1"] },
+      `${image}os.ntp: [time.domain.com, 10.0.2.1]`,
       "os.ntp (time.domain.com)",
     ],
     [
-      "images by name",
+      "images",
       "metal",
-      { "os.image": image, "images.nginx": byName, "images.haproxy": { ...byName, name: "haproxy" } },
+      image + nginx("registry.domain.com") + haproxy,
       "images.nginx (registry.domain.com), images.haproxy (docker.io)",
     ],
     [
       "proxies",
       "metal",
-      {
-        "os.image": image,
-        "os.proxies": { http: "http://proxy.domain.com", https: "http://proxy.domain.com" },
-      },
+      `${image}os.proxies: { http: '${proxy}', https: '${proxy}' }`,
       "os.proxies (proxy.domain.com)",
     ],
-  ];
-  test.each(cases)("%s", (_name, stack, settings, names) => {
-    expect(warnings(nameless(stack, settings))).toEqual([begin + names]);
-  });
-
-  const silent: [string, string, Settings][] = [
-    ["hosts that ran before", "existing", {}],
-    ["the lab, which has addresses alone", "dev", {}],
+    ["no host that ran before", "existing", "", undefined],
+    ["no lab, which has addresses alone", "dev", "", undefined],
     [
-      "images behind a proxy with an address",
+      "no image behind a proxy with an address",
       "metal",
-      { "os.proxies": { https: "http://192.168.10.2:3128" }, "images.nginx": byName },
+      `os.proxies: { https: 'http://192.168.10.2:3128' }\n${nginx("registry.domain.com")}`,
+      undefined,
     ],
+    ["no registry with an address", "metal", image + nginx("192.168.10.3"), undefined],
     [
-      "a registry with an address",
+      "no machine with name servers by DHCP",
       "metal",
-      { "os.image": image, "images.nginx": { ...byName, name: "192.168.10.3:5000/nginx" } },
+      [1, 2, 3, 4].map((at) => `nodes.coreos${at}.${dhcp}`).join("\n"),
+      undefined,
     ],
-    [
-      "machines that have their name servers by DHCP",
-      "metal",
-      Object.fromEntries(
-        [1, 2, 3, 4].map((at) => [`nodes.coreos${at}.nics`, { eno2: { dhcp: true, metric: 500 } }]),
-      ),
-    ],
-  ];
-  test.each(silent)("but not of %s", (_name, stack, settings) => {
-    expect(warnings(nameless(stack, settings))).toEqual([]);
+  ])("%s", (_what, stack, settings, names) => {
+    const warning = `network.dns: found []; wanted the addresses of name servers: nodes have none, and these ask for a name: ${names}`;
+    expect(warningsOf(configWith(nameless + settings, stack))).toEqual(names === undefined ? [] : [warning]);
   });
 });

@@ -1,4 +1,4 @@
-/** What the configuration lets pass, every renderer takes: a renderer that refuses would do so in the middle of an update. */
+/** Every renderer accepts what the configuration accepts: one that refuses would do so in the middle of an update. */
 import {
   formatsOf,
   installHashOf,
@@ -55,75 +55,46 @@ function withEveryKey(raw: RawConfig): RawConfig {
   return raw;
 }
 
-/** Everything that a node or a service gets of the configuration; keys are made up. */
+/** Everything that a node, the first alone, or a service gets of the configuration; keys are made up. */
 function renderAll(config: StackConfig): void {
-  const hashes = Object.fromEntries(usersWithPassword(config).map((user) => [user, "$6$a$b"]));
   const { edge, nodes, os, registry, storage } = config;
+  const passwordHashes = Object.fromEntries(usersWithPassword(config).map((user) => [user, "$6$a$b"]));
   const names = Object.keys(nodes);
   const addresses = Object.values(nodes).map(({ address }) => address);
-  for (const name of names) {
-    const model = userDataModel(config, name, {
-      hostKey: { privateKey: "private", publicKey: "public" },
-      authorizedKey: os.sshAuthorizedKey ?? "ssh-ed25519 AAAA",
-      passwordHashes: hashes,
-    });
-    const api = { certificate: "certificate", key: "key" };
-    const files = baseFiles(config, name, { caCertificate: "ca", api, passwordHashes: hashes });
-    for (const format of formatsOf[os.distribution]) {
-      renderUserData(model, { format, installHash: installHashOf(model) });
-      renderUserData(model, { format, installHash: installHashOf(model), files });
-    }
-    const { interface: device, address } = nodes[name] ?? { interface: "", address: "" };
-    const peers = addresses.filter((one) => one !== address);
-    const { vip, port, virtualRouterId } = edge;
-    keepalivedFiles({
-      node: name,
-      image: "image",
-      interface: device,
-      address,
-      vip,
-      peers,
-      priority: 1,
-      virtualRouterId,
-      port,
-    });
-    const keys = { region: "r", accessKey: "a", secretKey: "s", httpSecret: "h" };
-    renderRegistryConfig({
-      ...keys,
-      bucket: storage.bucket,
-      endpoint: `http://s3-${name}:9000`,
-      logLevel: registry.logLevel,
-    });
-  }
-  renderServices(config, names, addresses);
-}
-
-function renderServices(
-  { edge, registry }: StackConfig,
-  names: readonly string[],
-  addresses: readonly string[],
-): void {
+  const [name = ""] = names;
+  const { interface: device, address } = nodes[name] ?? expect.unreachable();
+  const model = userDataModel(config, name, {
+    hostKey: { privateKey: "private", publicKey: "public" },
+    authorizedKey: os.sshAuthorizedKey ?? "ssh-ed25519 AAAA",
+    passwordHashes,
+  });
+  const api = { certificate: "certificate", key: "key" };
+  const files = baseFiles(config, name, { caCertificate: "ca", api, passwordHashes });
+  for (const format of formatsOf[os.distribution])
+    renderUserData(model, { format, installHash: installHashOf(model), files });
+  const { vip, port, virtualRouterId, proxyTimeoutSeconds } = edge;
+  const router = { vip, port, virtualRouterId, priority: 1, image: "image" };
+  const peers = addresses.filter((one) => one !== address);
+  keepalivedFiles({ node: name, interface: device, address, peers, ...router });
+  const keys = { region: "r", accessKey: "a", secretKey: "s", httpSecret: "h" };
+  const endpoint = `http://s3-${name}:9000`;
+  renderRegistryConfig({ ...keys, bucket: storage.bucket, endpoint, logLevel: registry.logLevel });
   renderNginx({
-    registries: names.map((name) => ({ name: `registry-${name}`, port: 5000 })),
-    balancers: names.map((name) => ({ name: `s3-${name}`, port: 9000 })),
-    serverNames: [edge.hostname ?? edge.vip, edge.vip, ...edge.alternativeNames, ...addresses],
+    registries: names.map((one) => ({ name: `registry-${one}`, port: 5000 })),
+    balancers: names.map((one) => ({ name: `s3-${one}`, port: 9000 })),
+    serverNames: [edge.hostname ?? vip, vip, ...edge.alternativeNames, ...addresses],
     certificatePath: "/a",
     keyPath: "/b",
     htpasswdPath: "/c",
     rightsPath: "/d/e",
     healthFrom: addresses,
-    proxyTimeoutSeconds: edge.proxyTimeoutSeconds,
+    proxyTimeoutSeconds,
   });
-  const rights = Object.entries(registry.users).map(([name, user]) => ({
-    name,
-    rights: user.rights.map(({ repositories, access }) => ({
-      prefix: repositories.replace(/\*$/, ""),
-      access,
-    })),
-  }));
-  renderRights(rights);
-  minioCommand({ names: names.map((name) => `minio-${name}`) });
-  renderS3Balancer({ backends: names.map((name) => ({ name: `minio-${name}`, port: 9000 })) });
+  const rightsOf = ({ rights }: (typeof registry.users)[string]) =>
+    rights.map(({ repositories, access }) => ({ prefix: repositories.replace(/\*$/, ""), access }));
+  renderRights(Object.entries(registry.users).map(([user, one]) => ({ name: user, rights: rightsOf(one) })));
+  minioCommand({ names: names.map((one) => `minio-${one}`) });
+  renderS3Balancer({ backends: names.map((one) => ({ name: `minio-${one}`, port: 9000 })) });
 }
 
 interface Place {
@@ -160,39 +131,8 @@ function changed(raw: RawConfig, { path, key }: Place, text: string): RawConfig 
   return copy;
 }
 
-const pieces = [
-  "",
-  " ",
-  "\n",
-  "\r",
-  "\t",
-  "\0",
-  '"',
-  "'",
-  "\\",
-  ";",
-  "$",
-  "%",
-  "#",
-  "{",
-  "}",
-  "[",
-  "]",
-  "/",
-  "..",
-  ",",
-  "=",
-  ":",
-  "@",
-  "-",
-  "*",
-  "~",
-  "`",
-  "\ud800",
-  "ä",
-  "\u2028",
-  "\u007f",
-];
+const pieces = [..." \n\r\t\0\"'\\;$%#{}[]/,=:@-*~`ä\u2028\u007f", "", "..", "\ud800"];
+const words = [..."__proto__ constructor toString -- 0 1e99 null 127.0.0.1 10.0.2.255 ::1".split(" "), "a b"];
 
 /** Odd in themselves, or the text that was there with something odd at either end or within. */
 function oddText(before: string): fc.Arbitrary<string> {
@@ -201,21 +141,7 @@ function oddText(before: string): fc.Arbitrary<string> {
     piece,
     fc.string({ maxLength: 12 }),
     fc.string({ unit: "binary", maxLength: 6 }),
-    fc.constantFrom(
-      "__proto__",
-      "constructor",
-      "toString",
-      "-",
-      "--",
-      "a b",
-      "0",
-      "1e99",
-      "null",
-      "a".repeat(300),
-      "127.0.0.1",
-      "10.0.2.255",
-      "::1",
-    ),
+    fc.constantFrom(...words, "a".repeat(300)),
     fc
       .tuple(piece, fc.nat(before.length))
       .map(([odd, cut]) => before.slice(0, cut) + odd + before.slice(cut)),
@@ -223,15 +149,22 @@ function oddText(before: string): fc.Arbitrary<string> {
   );
 }
 
-const everywhere = stacks.flatMap(([distribution, raw]) =>
-  placesIn(raw).map((place) => ({ distribution, raw, place, before: textAt(raw, place) })),
-);
+/** Each path once, in the first stack that has it, and of the nodes those of the first. */
+const everywhere = [
+  ...new Map(
+    stacks
+      .flatMap(([distribution, raw]) => placesIn(raw).map((place) => ({ distribution, raw, place })))
+      .filter(({ place: { path } }) => !/^nodes\.coreos[2-9]\./.test(path.join(".")))
+      .map((one) => [JSON.stringify(one.place), { ...one, before: textAt(one.raw, one.place) }] as const)
+      .reverse(),
+  ).values(),
+];
 
 function textAt(raw: RawConfig, { path, key }: Place): string {
   return String(key ? path.at(-1) : at(raw, path));
 }
 
-/** Whether it renders; otherwise its mistakes are told, which is as good. */
+/** Whether it renders; a mistake that is answered is as good. */
 function isTaken(raw: RawConfig): boolean {
   let config: StackConfig;
   try {
@@ -244,11 +177,11 @@ function isTaken(raw: RawConfig): boolean {
   return true;
 }
 
-test.each(stacks)("%s: the configurations that are changed are right", (_distribution, raw) => {
+test.each(stacks)("%s: the configuration that is changed is right", (_distribution, raw) => {
   expect(isTaken(raw)).toBe(true);
 });
 
-test.each(['"', "\\", "\n", " ", "\ud800", ";"])("%j at the end of any text is told, or renders", (odd) => {
+test.each(['"', "\n"])("%j at the end of any text is a mistake or renders", (odd) => {
   const thrown = everywhere.flatMap(({ distribution, raw, place, before }) => {
     try {
       isTaken(changed(raw, place, before + odd));
@@ -260,7 +193,7 @@ test.each(['"', "\\", "\n", " ", "\ud800", ";"])("%j at the end of any text is t
   expect(thrown).toEqual([]);
 });
 
-test("any text, anywhere, is a mistake told or renders", () => {
+test("any text, anywhere, is a mistake or renders", () => {
   const anyChange = fc
     .nat(everywhere.length - 1)
     .chain((index) => fc.tuple(fc.constant(index), oddText(everywhere[index]?.before ?? "")));
@@ -270,7 +203,7 @@ test("any text, anywhere, is a mistake told or renders", () => {
       const { raw, place } = everywhere[index] ?? expect.unreachable();
       seen.add(isTaken(changed(raw, place, text)));
     }),
-    { numRuns: 1000 },
+    { numRuns: 300, seed: 1 },
   );
   expect(seen).toEqual(new Set([true, false]));
 });

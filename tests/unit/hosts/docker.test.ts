@@ -1,13 +1,13 @@
-import { appendFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { PassThrough } from "node:stream";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { imageIdOfArchive } from "../../../hosts/src/archive";
 import { DOCKER_SOCKET, dockerApi } from "../../../hosts/src/docker/api";
-import { demultiplex, execInContainer } from "../../../hosts/src/docker/exec";
+import { execInContainer } from "../../../hosts/src/docker/exec";
 import { DockerError, PartialFailure } from "../../../hosts/src/errors";
-import { loadedImages } from "../../../hosts/src/loaded-images";
-import { Stall } from "../../../hosts/src/stall";
+import { load, loadedImages } from "../../../hosts/src/loaded-images";
+import { Stall, type Every } from "../../../hosts/src/stall";
+import { until } from "../../support/waiting";
 import { frame, startDocker } from "./support/fake-docker";
 import { startServer, temporaryFolder } from "./support/stop";
 
@@ -72,9 +72,11 @@ describe("a command in a container", () => {
     docker.onUpgrade = (_seen, socket) => {
       let input = "";
       socket.on("data", (chunk: Buffer) => (input += chunk.toString()));
+      const output = () =>
+        Buffer.concat([frame(1, `got ${input.slice(-6)} `), frame(2, "careful"), frame(1, "é")]);
       socket.on("end", () => {
-        socket.write(frame(1, `got ${input.slice(-6)}`));
-        socket.write(frame(2, "careful"));
+        // A frame may come in pieces.
+        for (const byte of output()) socket.write(Buffer.from([byte]));
         socket.end();
       });
     };
@@ -85,7 +87,7 @@ describe("a command in a container", () => {
       stdin: "secret",
       purpose: "trying",
     });
-    expect(result).toEqual({ stdout: "got secret", stderr: "careful", code: 0 });
+    expect(result).toEqual({ stdout: "got secret é", stderr: "careful", code: 0 });
     const [create] = docker.calls("POST", /exec$/);
     expect(JSON.parse(create?.body ?? "")).toMatchObject({
       Cmd: ["mc", "admin"],
@@ -103,16 +105,6 @@ describe("a command in a container", () => {
     await expect(execInContainer(connection, command)).rejects.toThrow(
       "swarm-1: logging in failed with exit code 1: bad password [secret]",
     );
-  });
-
-  it("has its frames put together however they arrive", async () => {
-    const all = Buffer.concat([frame(1, "one "), frame(2, "err"), frame(1, "two é")]);
-    for (const size of [1, 3, 7, 100]) {
-      const stream = new PassThrough();
-      for (let at = 0; at < all.length; at += size) stream.write(all.subarray(at, at + size));
-      stream.end();
-      expect(await demultiplex(stream)).toEqual({ stdout: "one two é", stderr: "err" });
-    }
   });
 });
 
@@ -152,6 +144,54 @@ describe("an image archive", () => {
     writeFileSync(file, tar({ "a.txt": Buffer.from("a") }));
     expect(() => imageIdOfArchive(file)).toThrow(/no manifest.json.*docker save/);
     expect(() => imageIdOfArchive(archive(`${ID}.json`, 2))).toThrow(/holds 2 images/);
+  });
+});
+
+/** Time for a transfer that is watched: it passes when the test says so. */
+class Ticks {
+  isEnded = false;
+  private tick = { seconds: 0, work: (): void => undefined };
+  readonly every: Every = (seconds, work) => {
+    this.tick = { seconds, work };
+    return () => (this.isEnded = true);
+  };
+  pass(seconds: number): void {
+    const { tick } = this;
+    for (let passed = 0; passed < seconds && !this.isEnded; passed += tick.seconds) tick.work();
+  }
+}
+
+describe("a transfer that stalls", () => {
+  function transfer() {
+    const time = new Ticks();
+    const file = { bytesRead: 1, readableEnded: false };
+    const stall = new Stall("swarm-1", "loading x", file, "see there", time.every);
+    return { time, file, stall, end: stall.within(new Promise<never>(() => undefined)).catch(String) };
+  }
+
+  it("ends if nothing of the file is read for two minutes", async () => {
+    const { time, file, stall, end } = transfer();
+    time.pass(120);
+    file.bytesRead += 1;
+    time.pass(120);
+    expect([time.isEnded, stall.signal.aborted]).toEqual([false, false]);
+    time.pass(5);
+    expect([time.isEnded, stall.signal.aborted]).toEqual([true, true]);
+    expect(await end).toContain("swarm-1: loading x: nothing was taken for 120 s; see there");
+  });
+
+  it("ends if nothing is heard for five minutes after that", async () => {
+    const { time, file, stall, end } = transfer();
+    time.pass(5);
+    file.readableEnded = true;
+    for (let heard = 0; heard < 3; heard += 1) {
+      time.pass(295);
+      stall.heard();
+    }
+    time.pass(295);
+    expect(time.isEnded).toBe(false);
+    time.pass(5);
+    expect(await end).toContain("loading x: it was taken, and then nothing was heard for 300 s; see there");
   });
 });
 
@@ -199,86 +239,26 @@ describe("loading images", () => {
     );
   });
 
-  describe("ends with an error where Docker hangs", () => {
-    beforeEach(() => {
-      vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
-      vi.spyOn(Stall.prototype, "heard");
-    });
-    afterEach(() => {
-      vi.restoreAllMocks();
-      vi.useRealTimers();
-    });
-
-    /** Until so many words have come, however long this machine needs for that: time is made to pass after them. */
-    const words = (count: number) =>
-      expect.poll(() => vi.mocked(Stall.prototype.heard).mock.calls.length, { timeout: 20_000 }).toBe(count);
-
-    /** What becomes of a load, seen every few seconds of the time that is made to pass. */
-    async function hangs(load: Promise<unknown>, seconds: number): Promise<string> {
-      let told = "nothing yet";
-      load.catch((error: Error) => (told = error.message));
-      for (let passed = 0; passed < seconds && told === "nothing yet"; passed += 5) {
-        vi.advanceTimersByTime(5000);
-        await new Promise((resolve) => setTimeout(resolve, 1));
-      }
-      return told;
+  it("waits while Docker reports progress, and fails and closes the connection if it hangs", async () => {
+    const heard = vi.spyOn(Stall.prototype, "heard");
+    let report: (text: string) => void = () => undefined;
+    const { docker, connection } = await engine();
+    docker.on("POST", /^\/images\/load$/, () => ({ hang: "{}\n", onward: (write) => (report = write) }));
+    const time = new Ticks();
+    const loaded = load(connection, { archive: archive(`${ID}.json`), imageId }, time.every).catch(String);
+    for (const layer of [1, 2, 3]) {
+      // The engine answers once it has the whole archive.
+      await until("Docker's word", () => expect(heard).toHaveBeenCalledTimes(layer), { everyMs: 10 });
+      time.pass(200);
+      expect(time.isEnded).toBe(false);
+      if (layer < 3) report(`{"status":"Loading layer","id":"${layer}"}\n`);
     }
-
-    const images = () => ({ web: { archive: archive(`${ID}.json`), imageId } });
-    const advice = "; see `systemctl status docker` and `journalctl -u docker` there";
-
-    it("once it has taken the archive, and says no more", async () => {
-      const { docker, connection } = await engine();
-      docker.on("POST", /^\/images\/load$/, () => ({ hang: '{"status":"Loading layer"}\n' }));
-      const load = loadedImages.create({ connection, images: images() });
-      await vi.waitFor(() => expect(docker.calls("POST", /load/)).toHaveLength(1));
-      await words(1);
-      expect(await hangs(load, 290)).toBe("nothing yet");
-      expect(await hangs(load, 15)).toMatch(
-        `image.tar: it was taken, and then nothing was heard for 300 s${advice}`,
-      );
-      await vi.waitFor(() => expect(docker.open).toBe(0));
-    });
-
-    it("before it answers at all", async () => {
-      const { docker, connection } = await engine();
-      docker.on("POST", /^\/images\/load$/, () => {
-        docker.frozen = true;
-        return { hang: "" };
-      });
-      const load = loadedImages.create({ connection, images: images() });
-      await vi.waitFor(() => expect(docker.calls("POST", /load/)).toHaveLength(1));
-      expect(await hangs(load, 305)).toContain("it was taken, and then nothing was heard for 300 s");
-    });
-
-    it("while it takes the archive", async () => {
-      const { docker, connection } = await engine();
-      docker.deaf = /load/;
-      const file = archive(`${ID}.json`);
-      appendFileSync(file, Buffer.alloc(32 * 2 ** 20));
-      const load = loadedImages.create({ connection, images: { web: { archive: file, imageId } } });
-      await vi.waitFor(() => expect(docker.calls("POST", /load/)).toHaveLength(1));
-      // What fits into buffers on the way is taken first, however long this machine needs for that.
-      expect(await hangs(load, 10_000)).toContain(`image.tar: nothing was taken for 120 s${advice}`);
-    });
-
-    it("but not where it takes its time, and says so", async () => {
-      const { docker, connection } = await engine();
-      let say: (text: string) => void = () => undefined;
-      let there = false;
-      docker.on("GET", /^\/images\/.*\/json$/, () => (there ? { json: {} } : undefined));
-      docker.on("POST", /^\/images\/load$/, () => ({ hang: "{}\n", onward: (write) => (say = write) }));
-      const load = loadedImages.create({ connection, images: images() });
-      await vi.waitFor(() => expect(docker.calls("POST", /load/)).toHaveLength(1));
-      for (const layer of [1, 2, 3]) {
-        await words(layer);
-        expect(await hangs(load, 200)).toBe("nothing yet");
-        say(`{"status":"Loading layer","id":"${layer}"}\n`);
-      }
-      there = true;
-      say("");
-      expect((await load).outs.images).toHaveProperty("web");
-    });
+    heard.mockRestore();
+    time.pass(100);
+    expect(await loaded).toContain(
+      "image.tar: it was taken, and then nothing was heard for 300 s; see `systemctl status docker` and `journalctl -u docker` there",
+    );
+    await until("the connection's end", () => expect(docker.open).toBe(0), { everyMs: 10 });
   });
 
   it("removes what left, except what is in use", async () => {

@@ -1,205 +1,143 @@
 import { describe, expect, it } from "vitest";
-import { claimOf, refusalOf, type Claimant, type FoundDisk } from "../../../hosts/src/disk-claim";
-import { installation } from "../../../hosts/src/installation";
+import { claimOf, contentOf, refusalOf, type Claimant, type FoundDisk } from "../../../hosts/src/disk-claim";
+import { lookAtDisk } from "../../../hosts/src/installation/run";
+import { newUpdate } from "../../support/newUpdate";
 import { Machine, failing } from "./support/machine";
-import { row } from "../../../hosts/src/swarm/turn";
 import { canSandbox } from "./support/sandbox";
 import { logged } from "./support/stop";
 
 /** A disk with a serial number and two partitions. */
-const serial = `#!/bin/sh
+const lsblk = (below = "part ") => `#!/bin/sh
 case "$*" in
   *SERIAL*) echo '  S4X 7 ' ;;
   *NAME*) echo loop0 disk; echo loop0p1 part; echo loop0p2 part ;;
-  *) echo 'disk '; echo 'part '; echo 'part ' ;;
+  *) echo 'disk '; echo 'part '; echo '${below}' ;;
 esac
 `;
-const windows = '#!/bin/sh\ncase "$*" in *export*) echo PTTYPE=gpt; echo TYPE=ntfs ;; *) exit 2 ;; esac\n';
+/** Another system's disk; what blkid says of its partitions is given. */
+const blkid = (...cases: string[]) =>
+  `#!/bin/sh\ncase "$*" in *export*) echo PTTYPE=gpt; echo TYPE=ntfs ;; ${cases.join(" ")} *) exit 2 ;; esac\n`;
+const blank = "#!/bin/sh\nexit 2\n";
 const wipefs = '#!/bin/sh\necho "wipefs $*" >> "$FAKE/wiped"\n';
+const last = "for last; do :; done";
+const MARK = "etc/moorage/install.json";
+/** A file system with the mark of an installation, where `path` says. */
+const mount = (path = MARK) =>
+  `#!/bin/sh\n[ -e "$FAKE/mark" ] || exit 1\n${last}\nmkdir -p "$last/$(dirname ${path})" && cp "$FAKE/mark" "$last/${path}"\n`;
+const umount = `#!/bin/sh\n${last}\nrm -r "$last"/*\n`;
 
-/** A live system whose disk holds another system, with what is configured as erasable. */
-async function occupied(erasableDisk?: string, tools: Record<string, string> = {}): Promise<Machine> {
-  const machine = await Machine.start({ erasableDisk });
-  for (const [name, text] of Object.entries({ blkid: windows, lsblk: serial, wipefs, ...tools }))
-    machine.live.tool(name, text);
+/** A live system whose disk holds another system. */
+async function occupied(erasableDisk?: string): Promise<Machine> {
+  newUpdate();
+  const machine = await Machine.start({ erasableDisk, stack: "moorage/rack" });
+  const tools = {
+    blkid: blkid(),
+    lsblk: lsblk(),
+    wipefs,
+    mount: mount(),
+    umount,
+    "flatcar-install": failing,
+  };
+  for (const [name, text] of Object.entries(tools)) machine.live.tool(name, text);
   return machine;
 }
 
-describe.skipIf(!canSandbox)("a system disk that holds something", () => {
-  it("is left alone, and the message tells what to write", async () => {
-    const machine = await occupied();
-    await expect(installation.create(machine.inputs)).rejects.toThrow(
+const own = { installHash: "an earlier one", stack: "moorage/rack", node: "swarm-1" };
+const other = { ...own, stack: "moorage/other" };
+const begun = "failed (exit code 1)";
+
+describe.skipIf(!canSandbox)("an installation to a disk that is not empty", () => {
+  it("leaves it alone, and says what to configure", async () => {
+    const { installation, inputs, live } = await occupied();
+    await expect(installation.create(inputs)).rejects.toThrow(
       "swarm-1: the disk /dev/disk/by-id/system is not empty (PTTYPE=gpt TYPE=ntfs), and is left as it is; " +
         "its serial number is S4X 7. To do: if nothing on it is needed, set `nodes.swarm-1.erasableDisk` to " +
         '"S4X 7", or run `wipefs -a /dev/loop0` there; else name another disk',
     );
-    expect(machine.live.read("installer.args")).toBeUndefined();
-    expect(machine.live.read("wiped")).toBeUndefined();
-  }, 40_000);
+    expect(live.read("installer.args")).toBeUndefined();
+    expect(live.read("wiped")).toBeUndefined();
+  });
 
-  it("is erased where the configuration names its serial number, and installed on", async () => {
-    const machine = await occupied("S4X 7");
-    machine.live.tool("flatcar-install", failing);
-    await expect(installation.create(machine.inputs)).rejects.toThrow("failed (exit code 1)");
-    expect(machine.live.read("wiped")).toBe(
-      ["p2", "p1", ""].map((part) => `wipefs -q -a -- /dev/loop0${part}\n`).join(""),
-    );
-    expect(logged).toContain(
-      "swarm-1: erasing /dev/disk/by-id/system (serial number S4X 7), as configured; it holds PTTYPE=gpt TYPE=ntfs",
-    );
-    expect(machine.live.read("installer.args")).toMatch(/^-d \/dev\/disk\/by-id\/system -i /);
-  }, 40_000);
-
-  it("is left alone where another one is named", async () => {
-    const machine = await occupied("S4X 8");
-    await expect(installation.create(machine.inputs)).rejects.toThrow(
-      /serial number is S4X 7, not the one of `erasableDisk` \(S4X 8\). To do: look which of the two is meant/,
-    );
-    expect(machine.live.read("wiped")).toBeUndefined();
-  }, 40_000);
-
-  it.each([
-    [
-      "it is mounted",
-      "#!/bin/sh\ncase \"$*\" in *SERIAL*) echo S1 ;; *) printf 'disk \\npart /mnt\\n' ;; esac\n",
-      /mounted there on \/mnt/,
-    ],
-    [
-      "it carries a volume",
-      "#!/bin/sh\ncase \"$*\" in *SERIAL*) echo S1 ;; *) printf 'disk \\nlvm \\n' ;; esac\n",
-      /type lvm is built on it/,
-    ],
-  ])(
-    "is left alone although it is named: %s",
-    async (_why, lsblk, said) => {
-      const machine = await occupied("S1", { lsblk });
-      await expect(installation.create(machine.inputs)).rejects.toThrow(said);
-      expect(machine.live.read("wiped")).toBeUndefined();
-    },
-    40_000,
-  );
-
-  it("is left alone although it is named: a partition of it is a data disk of ours", async () => {
-    const blkid =
-      '#!/bin/sh\ncase "$*" in *export*) echo PTTYPE=gpt ;; *LABEL*p2) echo moorage-data ;; *) exit 2 ;; esac\n';
-    const machine = await occupied("S4X 7", { blkid });
-    await expect(installation.create(machine.inputs)).rejects.toThrow(
-      /\/dev\/loop0p2 is a data disk \(label moorage-data\), and such a disk is never erased/,
-    );
-    expect(machine.live.read("wiped")).toBeUndefined();
-  }, 40_000);
-
-  it("is left alone although an installation of ours is on it too: a partition of it is a data disk", async () => {
-    const blkid =
-      '#!/bin/sh\ncase "$*" in *export*) echo PTTYPE=gpt ;; *LABEL*p2) echo moorage-data ;; *) exit 2 ;; esac\n';
-    const machine = await occupied(undefined, { blkid });
-    machine.live.write("run/moorage/install/disk", machine.inputs.disk);
-    machine.live.write("run/moorage/install/hash", machine.inputs.installHash);
-    await expect(installation.create(machine.inputs)).rejects.toThrow(
-      /is not empty \(an installation that names no stack\).*; \/dev\/loop0p2 is a data disk \(label moorage-data\), and such a disk is never erased/,
-    );
-    expect(machine.live.read("installer.args")).toBeUndefined();
-  }, 40_000);
-
-  it("is left alone although it is named: a partition of it belongs to a volume that the live system has not put together", async () => {
-    const blkid =
-      '#!/bin/sh\ncase "$*" in *export*) echo PTTYPE=gpt ;; *TYPE*p2) echo linux_raid_member ;; *) exit 2 ;; esac\n';
-    const machine = await occupied("S4X 7", { blkid });
-    await expect(installation.create(machine.inputs)).rejects.toThrow(
-      /\/dev\/loop0p2 is part of a volume \(linux_raid_member\), and such a disk is never erased/,
-    );
-    expect(machine.live.read("wiped")).toBeUndefined();
-  }, 40_000);
-});
-
-const MARK = "etc/moorage/install.json";
-const OSTREE = `ostree/deploy/fedora-coreos/deploy/0f1e.0/${MARK}`;
-
-/** A live system whose disk holds an installation of this program's, with what that says of itself. */
-async function installedBefore(mark: object, options: { erasable?: string; path?: string } = {}) {
-  const { erasable, path = MARK } = options;
-  const last = "for last; do :; done";
-  const mount = `#!/bin/sh\n${last}\nmkdir -p "$last/$(dirname ${path})" && cp "$FAKE/mark" "$last/${path}"\n`;
-  const umount = `#!/bin/sh\n${last}\nrm -r "$last"/*\n`;
-  const machine = await occupied(erasable, { mount, umount, "flatcar-install": failing });
-  machine.live.write("mark", `${JSON.stringify(mark)}\n`);
-  Object.assign(machine.inputs, { stack: "moorage/rack" });
-  return machine;
-}
-
-const begun = "failed (exit code 1)";
-const own = { installHash: "an earlier one", stack: "moorage/rack", node: "swarm-1" };
-
-describe.skipIf(!canSandbox)("a system disk with an installation of this program's", () => {
-  it.each<[string, object, string?]>([
-    ["this stack's of this node, whatever it was installed with", own],
-    ["the same in a deployment of Fedora CoreOS", own, OSTREE],
-    ["of the digest that is wanted, which an update that was cut off has left", { installHash: "hash-1" }],
-    ["the same, of a stack that was renamed since", { ...own, installHash: "hash-1", stack: "moorage/old" }],
-  ])(
-    "is taken where that is %s",
-    async (_name, mark, path) => {
-      const machine = await installedBefore(mark, { path });
-      await expect(installation.create(machine.inputs)).rejects.toThrow(begun);
-      expect(machine.live.read("wiped")).toBeUndefined();
-    },
-    40_000,
-  );
-
-  it.each<[string, object, string]>([
-    ["another stack's", { ...own, stack: "moorage/other" }, "swarm-1 of stack moorage/other"],
-    ["another node's of this stack", { ...own, node: "swarm-2" }, "swarm-2 of stack moorage/rack"],
-    ["one of before stacks were named in it", { installHash: "x" }, "an installation that names no stack"],
-    ["one that was cut off in the middle", [], "an installation that names no stack"],
-  ])(
-    "is left alone where that is %s, and the message tells what to write",
-    async (_name, mark, said) => {
-      const machine = await installedBefore(mark);
-      await expect(installation.create(machine.inputs)).rejects.toThrow(
-        `swarm-1: the disk /dev/disk/by-id/system is not empty (${said}), and is left as it is; ` +
-          "its serial number is S4X 7. To do: look whether this is the machine that is meant; if nothing on it is " +
-          'needed, set `nodes.swarm-1.erasableDisk` to "S4X 7", or run',
-      );
-      expect(machine.live.read("installer.args")).toBeUndefined();
-    },
-    40_000,
-  );
-
-  it("is erased where that is another stack's, and the configuration names its serial number", async () => {
-    const machine = await installedBefore({ ...own, stack: "moorage/other" }, { erasable: "S4X 7" });
-    await expect(installation.create(machine.inputs)).rejects.toThrow(begun);
-    expect(machine.live.read("wiped")).toContain("/dev/loop0p1");
+  it("erases another stack's node if the configuration names its serial number", async () => {
+    const { installation, inputs, live } = await occupied("S4X 7");
+    live.write("mark", JSON.stringify(other));
+    await expect(installation.create(inputs)).rejects.toThrow(begun);
+    const parts = ["p2", "p1", ""].map((part) => `wipefs -q -a -- /dev/loop0${part}\n`);
+    expect(live.read("wiped")).toBe(parts.join(""));
     expect(logged).toContain(
       "swarm-1: erasing /dev/disk/by-id/system (serial number S4X 7), as configured; it holds swarm-1 of stack moorage/other",
     );
-  }, 40_000);
+    expect(live.read("installer.args")).toMatch(/^-d \/dev\/disk\/by-id\/system -i /);
+  });
 
-  it("that names no stack is taken where the state has that the node was installed with it", async () => {
-    const machine = await installedBefore({ installHash: "hash-0" });
-    const update = (recorded: string) =>
-      installation.update(
-        "swarm-1",
-        { ...machine.inputs, installHash: recorded, firstBootId: "installed" },
-        machine.inputs,
-      );
-    await expect(update("hash-x")).rejects.toThrow("an installation that names no stack");
-    expect(machine.live.read("installer.args")).toBeUndefined();
-    row.stoppedBy = undefined;
-    await expect(update("hash-0")).rejects.toThrow(begun);
-  }, 40_000);
+  it("erases nothing if the name leads to another disk by then", async () => {
+    const { installation, inputs, live } = await occupied("S4X 7");
+    const once = '[ -e "$FAKE/asked" ] && echo S5; touch "$FAKE/asked"; echo S4X 7';
+    live.tool("lsblk", lsblk().replace("echo '  S4X 7 '", once));
+    await expect(installation.create(inputs)).rejects.toThrow("is another disk now than the one with serial");
+    expect(live.read("wiped")).toBeUndefined();
+  });
 
-  it("that was begun in this very live system goes on with other settings, another stack's does not", async () => {
-    const machine = await occupied(undefined, { "flatcar-install": failing });
-    Object.assign(machine.inputs, { stack: "moorage/rack" });
-    machine.live.tool("blkid", "#!/bin/sh\nexit 2\n");
-    await expect(installation.create(machine.inputs)).rejects.toThrow(begun);
-    machine.live.tool("blkid", windows);
-    const changed = { ...machine.inputs, installHash: "hash-2" };
+  it("takes this stack's installation of the node, and no other one", async () => {
+    const { installation, inputs, live } = await occupied();
+    live.write("mark", JSON.stringify(own));
+    await expect(installation.create(inputs)).rejects.toThrow(begun);
+    expect(live.read("wiped")).toBeUndefined();
+    // This live system has begun an installation: it goes on with other settings, but not for another stack.
+    const changed = { ...inputs, installHash: "hash-2" };
     await expect(installation.create(changed)).rejects.toThrow(begun);
-    await expect(
-      installation.create({ ...changed, stack: "moorage/other", installHash: "x" }),
-    ).rejects.toThrow("is not empty (swarm-1 of stack moorage/rack), and is left as it is");
-  }, 40_000);
+    const stranger = { ...changed, stack: "moorage/other", installHash: "x" };
+    await expect(installation.create(stranger)).rejects.toThrow(
+      "is not empty (swarm-1 of stack moorage/rack), and is left as it is",
+    );
+  });
+
+  it("takes one that names no stack if the state has its hash", async () => {
+    const { installation, inputs, live } = await occupied();
+    live.write("mark", JSON.stringify({ installHash: "hash-0" }));
+    const update = (installHash: string) =>
+      installation.update("swarm-1", { ...inputs, installHash, firstBootId: "installed" }, inputs);
+    await expect(update("hash-x")).rejects.toThrow("an installation that names no stack");
+    expect(live.read("installer.args")).toBeUndefined();
+    newUpdate();
+    await expect(update("hash-0")).rejects.toThrow(begun);
+  });
+
+  it("knows of a disk what is on it, and why it must not be erased", async () => {
+    const { live, inputs } = await occupied();
+    const look = async (tools: Record<string, string>, mark?: object) => {
+      const usual = { blkid: blkid(), lsblk: lsblk(), mount: mount() };
+      for (const [name, text] of Object.entries({ ...usual, ...tools })) live.tool(name, text);
+      live.remove("mark");
+      if (mark) live.write("mark", `${JSON.stringify(mark)}\n`);
+      return lookAtDisk(inputs);
+    };
+    const foreign = { disk: inputs.disk, real: "/dev/loop0", state: "PTTYPE=gpt TYPE=ntfs", serial: "S4X 7" };
+    const plain = { ...foreign, data: "", kept: "" };
+    expect(await look({})).toEqual(plain);
+    expect(await look({ blkid: blank })).toEqual({ ...plain, state: "blank" });
+    expect(await look({ lsblk: lsblk("part /mnt") })).toEqual({
+      ...plain,
+      kept: "it is mounted there on /mnt",
+    });
+    expect(await look({ lsblk: lsblk("lvm ") })).toEqual({
+      ...plain,
+      kept: "a volume of type lvm is built on it",
+    });
+    const data = "/dev/loop0p2 is a data disk (label moorage-data)";
+    const label = { blkid: blkid("*LABEL*p2) echo moorage-data ;;") };
+    expect(await look(label)).toEqual({ ...plain, data });
+    expect(await look({ blkid: blkid("*TYPE*p2) echo linux_raid_member ;;") })).toEqual({
+      ...plain,
+      kept: "/dev/loop0p2 is part of a volume (linux_raid_member)",
+    });
+    const state = `installation ${JSON.stringify(own)}`;
+    expect(await look({}, own)).toEqual({ ...plain, state });
+    expect(await look(label, own)).toEqual({ ...plain, state, data });
+    const ostree = `ostree/deploy/fedora-coreos/deploy/0f1e.0/${MARK}`;
+    expect(await look({ mount: mount(ostree) }, own)).toEqual({ ...plain, state });
+    expect(await look({ readlink: "#!/bin/sh\necho /none\n" })).toMatchObject({ state: "missing" });
+  });
 });
 
 describe("whether an installation may take a disk", () => {
@@ -211,8 +149,8 @@ describe("whether an installation may take a disk", () => {
     kept: "",
     ...changes,
   });
-
-  const ours = `installation ${JSON.stringify({ installHash: "h", stack: "p/s", node: "a" })}`;
+  const marked = (mark: unknown) => ({ state: `installation ${JSON.stringify(mark)}` });
+  const ours = marked({ installHash: "h", stack: "p/s", node: "a" });
   const by = (erasableDisk?: string, more: Partial<Claimant> = {}): Claimant => ({
     node: "a",
     stack: "p/s",
@@ -223,10 +161,18 @@ describe("whether an installation may take a disk", () => {
 
   it.each<[string, Partial<FoundDisk>, string | undefined, ReturnType<typeof claimOf>]>([
     ["blank", { state: "blank" }, undefined, "free"],
-    ["ours", { state: ours, kept: "it is mounted" }, undefined, "free"],
-    ["ours, with a data disk", { state: ours, data: "/dev/sda2 is a data disk" }, "S1", "refused"],
-    ["another's, named", { state: "installation {}" }, "S1", "erasable"],
-    ["another's, named and kept", { state: "installation {}", kept: "it is mounted" }, "S1", "refused"],
+    ["ours", { ...ours, kept: "it is mounted" }, undefined, "free"],
+    ["ours, with a data disk", { ...ours, data: "/dev/sda2 is a data disk" }, "S1", "refused"],
+    [
+      "the wanted installation of a renamed stack",
+      marked({ installHash: "wanted", stack: "p/o" }),
+      undefined,
+      "free",
+    ],
+    ["another node's of this stack", marked({ stack: "p/s", node: "b" }), undefined, "refused"],
+    ["one that was cut off while it was written", marked([]), undefined, "refused"],
+    ["another's, named", marked({}), "S1", "erasable"],
+    ["another's, named and kept", { ...marked({}), kept: "it is mounted" }, "S1", "refused"],
     ["full, not named", {}, undefined, "refused"],
     ["full, named", {}, "S1", "erasable"],
     ["full, another one named", {}, "S2", "refused"],
@@ -249,15 +195,46 @@ describe("whether an installation may take a disk", () => {
       "refused",
     ],
   ])("with a mark that names %s", (_name, mark, claimant, expected) => {
-    const disk = found({ state: `installation ${JSON.stringify(mark)}` });
-    expect(claimOf(disk, by(undefined, claimant))).toBe(expected);
+    expect(claimOf(found(marked(mark)), by(undefined, claimant))).toBe(expected);
   });
 
-  it("one without a serial number is emptied by hand", () => {
-    expect(refusalOf(found({ serial: "", real: "/dev/sdx" }), by())).toEqual({
-      what: "the disk /dev/sda is not empty (TYPE=ext4), and is left as it is; it shows no serial number",
-      advice: "if nothing on it is needed, run `wipefs -a /dev/sdx` there; else name another disk",
-    });
-    expect(refusalOf(found({ state: "missing" }), by("S1")).what).toBe("there is no disk /dev/sda");
+  it.each<[string, Partial<FoundDisk>, string | undefined, RegExp]>([
+    ["missing", { state: "missing" }, "S1", /^there is no disk \/dev\/sda; list them there/],
+    [
+      "without a serial number",
+      { serial: "", real: "/dev/sdx" },
+      undefined,
+      /it shows no serial number; if nothing on it is needed, run `wipefs -a \/dev\/sdx` there; else name another disk$/,
+    ],
+    [
+      "of another serial number",
+      {},
+      "S2",
+      /is S1, not the one of `erasableDisk` \(S2\); look which of the two is meant/,
+    ],
+    [
+      "with a data disk",
+      { data: "/dev/sda2 is a data disk" },
+      "S1",
+      /is S1; \/dev\/sda2 is a data disk, and such a disk is never erased/,
+    ],
+    [
+      "with another's installation",
+      marked(other),
+      undefined,
+      /look whether this is the machine that is meant; if nothing/,
+    ],
+  ])("says what to do about one %s", (_name, changes, erasable, expected) => {
+    const { what, advice } = refusalOf(found(changes), by(erasable));
+    expect(`${what}; ${advice}`).toMatch(expected);
+  });
+
+  it.each([
+    [marked(other), "swarm-1 of stack moorage/other"],
+    [marked({ installHash: "x" }), "an installation that names no stack"],
+    [marked([]), "an installation that names no stack"],
+    [{ state: "" }, "unknown"],
+  ])("names the content of %j", (disk, expected) => {
+    expect(contentOf(disk)).toBe(expected);
   });
 });

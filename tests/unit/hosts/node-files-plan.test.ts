@@ -6,8 +6,6 @@ import { installation } from "../../../hosts/src/installation";
 import { nodeFiles } from "../../../hosts/src/node-files";
 import { plannedFor } from "../../../hosts/src/node-files/plan";
 import { nodeNetwork } from "../../../hosts/src/node-network";
-import { newUpdate } from "../../support/newUpdate";
-import { canSandbox, Sandbox } from "./support/sandbox";
 import { logged } from "./support/stop";
 
 const connection = { node: "a", host: "127.0.0.1", port: 22, user: "core" };
@@ -117,62 +115,6 @@ describe("what an update will do to a node", () => {
     const unknown = { ...part({}), files: UNKNOWN as unknown as NodeFilesInputs["files"] };
     expect(plannedFor(part({ "/a": file("1") }), unknown)).toBeUndefined();
   });
-});
-
-/** A line of a preview, as what systemctl is told to do to which unit. */
-function toldBy(preview: string): string[] {
-  const verbs = {
-    stops: "disable --now",
-    starts: "start",
-    restarts: "restart",
-    reloads: "reload-or-restart",
-  };
-  return Object.entries(verbs).flatMap(([said, verb]) => {
-    const units = new RegExp(`\\b${said} ([\\w.-]+(?:, [\\w-]+\\.service)*)`).exec(preview)?.[1] ?? "";
-    return units === "" ? [] : units.split(", ").map((unit) => `${verb} ${unit}`);
-  });
-}
-
-describe.skipIf(!canSandbox)("what a preview says", () => {
-  const restart = (unit: string) => ({ action: "restart", unit }) as const;
-  const painter = (content: string, more: object = {}) => ({
-    "painter.service": { content, enabled: true, ...more },
-  });
-  const steps: readonly (readonly [string, Record<string, ManagedFile>, NodeFilesInputs["units"]])[] = [
-    ["a new unit", { "/etc/a": file("1", restart("clock.service")) }, painter("1")],
-    ["its text", { "/etc/a": file("1", restart("clock.service")) }, painter("2")],
-    ["a drop-in of the host's", {}, { ...painter("2"), "clock.service": { dropIns: { "a.conf": "1" } } }],
-    [
-      "that drop-in leaves, and a reload comes",
-      { "/etc/b": file("1", { action: "reload", unit: "clock.service" }) },
-      painter("2"),
-    ],
-    ["what was reloaded for leaves", {}, painter("2")],
-    ["turned off", {}, painter("2", { enabled: false })],
-    ["turned on, with another text", { "/etc/a": file("2", restart("painter.service")) }, painter("3")],
-    ["all of it leaves", {}, {}],
-  ];
-
-  it("is what the update does, change by change", async () => {
-    newUpdate();
-    const sandbox = await Sandbox.start();
-    for (const sign of ["exists", "active", "enabled"]) sandbox.write(`units/clock.service.${sign}`, "");
-    const inputs = (files: Record<string, ManagedFile>, units: NodeFilesInputs["units"]) => ({
-      ...part(files, units),
-      connection: sandbox.server.connection(),
-    });
-    let state = (await nodeFiles.create(inputs({}, {}))).outs;
-    for (const [what, files, units] of steps) {
-      logged.length = 0;
-      sandbox.told();
-      const next = inputs(files, units);
-      nodeFiles.diff(state, next);
-      const preview = logged.join("\n");
-      state = await nodeFiles.update("", state, next);
-      const done = sandbox.told().filter((line) => !/^(daemon-reload|enable )/.test(line));
-      expect([what, toldBy(preview).sort()]).toEqual([what, done.sort()]);
-    }
-  }, 60_000);
 });
 
 describe("a preview", () => {

@@ -1,13 +1,13 @@
 import { rmSync, statSync, writeFileSync } from "node:fs";
-import { describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { NodeFilesInputs, NodeFilesOutputs } from "../../../hosts/src/contract";
 import { PartialFailure } from "../../../hosts/src/errors";
 import { nodeFiles } from "../../../hosts/src/node-files";
 import { parsePending } from "../../../hosts/src/node-files/parse";
 import { providerMethods } from "../../../hosts/src/provider";
-import { row } from "../../../hosts/src/swarm/turn";
+import { newUpdate } from "../../support/newUpdate";
 import { Sandbox, canSandbox } from "./support/sandbox";
-import { logged } from "./support/stop";
+import { hurry, logged } from "./support/stop";
 
 const unit = "[Service]\nExecStart=/bin/true\n";
 
@@ -36,100 +36,91 @@ function inputs(sandbox: Sandbox, changes: Partial<NodeFilesInputs> = {}): NodeF
   };
 }
 
+const on = (action: "reload" | "restart") => ({ action, unit: "painter.service" }) as const;
+const colour = "/etc/paint/colour.conf";
+const red = (action: "reload" | "restart") => ({
+  [colour]: { content: "red", mode: 0o640, apply: on(action) },
+});
+
+async function placed() {
+  const sandbox = await Sandbox.start();
+  const { id, outs } = await nodeFiles.create(inputs(sandbox));
+  return { sandbox, id, outs };
+}
+
+beforeEach(newUpdate);
+
 describe.skipIf(!canSandbox)("a part of a node's files", () => {
-  it("is put in place with content, mode and owner, and its units started", async () => {
-    const sandbox = await Sandbox.start();
-    const { id, outs } = await nodeFiles.create(inputs(sandbox));
+  it("is put in place once, with content, mode and owner, and its units started", async () => {
+    const { sandbox, id, outs } = await placed();
     expect(id).toBe("swarm-1/base");
     expect(outs).toEqual(inputs(sandbox));
-    expect(sandbox.read("etc/paint/colour.conf")).toBe("blue 'x' $y `z` é\nno newline");
-    expect(statSync(sandbox.at("etc/paint/colour.conf")).mode & 0o7777).toBe(0o640);
+    expect(sandbox.read(colour)).toBe("blue 'x' $y `z` é\nno newline");
+    const before = statSync(sandbox.at(colour));
+    expect(before.mode & 0o7777).toBe(0o640);
     expect(statSync(sandbox.at("etc/paint/secret.key")).uid).not.toBe(0);
     expect(sandbox.read("etc/systemd/system/painter.service.d/10-proxy.conf")).toBe("[Service]\n");
     expect(sandbox.told()).toEqual(["daemon-reload", "enable painter.service", "start painter.service"]);
-  });
-
-  it("is left alone when it is right already", async () => {
-    const sandbox = await Sandbox.start();
     await nodeFiles.create(inputs(sandbox));
-    sandbox.told();
-    const before = statSync(sandbox.at("etc/paint/colour.conf"));
-    await nodeFiles.create(inputs(sandbox));
-    expect(statSync(sandbox.at("etc/paint/colour.conf")).ino).toBe(before.ino);
+    expect(statSync(sandbox.at(colour)).ino).toBe(before.ino);
     expect(sandbox.told()).toEqual([]);
   });
 
   it("applies what changed, each action once, and removes what left", async () => {
-    const sandbox = await Sandbox.start();
-    const state = (await nodeFiles.create(inputs(sandbox))).outs;
+    const { sandbox, id, outs } = await placed();
+    hurry();
     sandbox.told();
-    const restart = { action: "restart", unit: "painter.service" } as const;
-    const next = inputs(sandbox, {
-      files: {
-        "/etc/paint/colour.conf": { content: "red", mode: 0o640, apply: restart },
-        "/etc/paint/brush.conf": { content: "flat", mode: 0o644, apply: restart },
-      },
-    });
-    await nodeFiles.update("", state, next);
+    const brush = { "/etc/paint/brush.conf": { content: "flat", mode: 0o644, apply: on("restart") } };
+    const changed = inputs(sandbox, { files: { ...red("restart"), ...brush } });
+    const next = await nodeFiles.update("", outs, changed);
     expect(sandbox.told()).toEqual(["restart painter.service"]);
     expect(sandbox.read("etc/paint/secret.key")).toBeUndefined();
     expect(sandbox.read("etc/paint/brush.conf")).toBe("flat");
-  });
 
-  it("stops and removes a unit that left the configuration", async () => {
-    const sandbox = await Sandbox.start();
-    const state = (await nodeFiles.create(inputs(sandbox))).outs;
-    sandbox.told();
-    await nodeFiles.update("", state, inputs(sandbox, { units: {} }));
+    const last = await nodeFiles.update("", next, { ...changed, units: {} });
     expect(sandbox.told()).toEqual(["disable --now painter.service", "daemon-reload"]);
     expect(sandbox.read("etc/systemd/system/painter.service")).toBeUndefined();
     expect(sandbox.read("etc/systemd/system/painter.service.d/10-proxy.conf")).toBeUndefined();
+
+    for (let times = 0; times < 2; times += 1) {
+      await nodeFiles.delete(id, last);
+      expect(sandbox.read(colour)).toBeUndefined();
+    }
   });
 
   it("goes on after an interruption between the file and what it takes", async () => {
-    const sandbox = await Sandbox.start();
-    const state = (await nodeFiles.create(inputs(sandbox))).outs;
+    const { sandbox, outs } = await placed();
+    hurry();
     sandbox.told();
-    const apply = { action: "reload", unit: "painter.service" } as const;
-    const next = inputs(sandbox, {
-      files: { "/etc/paint/colour.conf": { content: "red", mode: 0o640, apply } },
-    });
-    sandbox.write("etc/paint/colour.conf", "red");
+    sandbox.write(colour, "red");
     sandbox.write("run/moorage/pending-base", "reload painter.service\n");
-    await nodeFiles.update("", state, next);
+    const next = await nodeFiles.update("", outs, inputs(sandbox, { files: red("reload") }));
     expect(sandbox.told()).toEqual(["reload-or-restart painter.service"]);
+    expect(sandbox.read("run/moorage/pending-base")).toBeUndefined();
+
+    // It keeps what is pending where neither the change nor what was there before works.
+    writeFileSync(sandbox.at("units/painter.service.fail"), "");
+    await expect(nodeFiles.update("", next, inputs(sandbox))).rejects.toThrow(
+      /reload-or-restart of painter.service failed/,
+    );
+    expect(sandbox.read(colour)).toBe("red");
+    expect(sandbox.read("run/moorage/pending-base")).toContain("reload painter.service");
+    rmSync(sandbox.at("units/painter.service.fail"));
+    newUpdate();
+    sandbox.told();
+    await nodeFiles.update("", next, inputs(sandbox));
+    expect(sandbox.read(colour)).toContain("blue");
+    expect(sandbox.told()).toContain("start painter.service");
     expect(sandbox.read("run/moorage/pending-base")).toBeUndefined();
   });
 
-  it("keeps what is still to do where neither the change nor what was there before works", async () => {
-    const sandbox = await Sandbox.start();
-    const state = (await nodeFiles.create(inputs(sandbox))).outs;
-    const apply = { action: "reload", unit: "painter.service" } as const;
-    const next = inputs(sandbox, {
-      files: { "/etc/paint/colour.conf": { content: "red", mode: 0o640, apply } },
-    });
-    writeFileSync(sandbox.at("units/painter.service.fail"), "");
-    await expect(nodeFiles.update("", state, next)).rejects.toThrow(
-      /reload-or-restart of painter.service failed/,
-    );
-    expect(sandbox.read("etc/paint/colour.conf")).toBe(state.files["/etc/paint/colour.conf"]?.content);
-    expect(sandbox.read("run/moorage/pending-base")).toContain("reload painter.service");
-    rmSync(sandbox.at("units/painter.service.fail"));
-    row.stoppedBy = undefined;
-    sandbox.told();
-    await nodeFiles.update("", state, next);
-    expect(sandbox.read("etc/paint/colour.conf")).toBe("red");
-    expect(sandbox.told()).toContain("start painter.service");
-    expect(sandbox.read("run/moorage/pending-base")).toBeUndefined();
-  }, 20_000);
-
-  it("records what was placed when a unit does not start, with its last words", async () => {
+  it("records what was placed if a unit does not start, with its last lines", async () => {
     const sandbox = await Sandbox.start();
     writeFileSync(sandbox.at("units/painter.service.fail"), "");
     const create = providerMethods("nodeFiles").create({ ...inputs(sandbox), __provider: "code" });
     const failure = await create.catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(PartialFailure);
-    // Pulumi's own key, too, without which what is recorded could be neither read nor deleted.
+    // Without Pulumi's own key, what is recorded could be neither read nor deleted.
     const properties = { part: "base", __provider: "code" };
     expect(failure).toMatchObject({ id: "swarm-1/base", properties });
     expect((failure as PartialFailure).reasons).toEqual([(failure as Error).message]);
@@ -137,29 +128,31 @@ describe.skipIf(!canSandbox)("a part of a node's files", () => {
     expect((failure as Error).message).toContain("out of paint");
   });
 
-  it("is read back as it is, so that drift shows", async () => {
-    const sandbox = await Sandbox.start();
-    const { id, outs } = await nodeFiles.create(inputs(sandbox));
+  it("is read back as it is, so that drift shows and is repaired", async () => {
+    const { sandbox, id, outs } = await placed();
+    hurry();
     expect((await nodeFiles.read(id, outs))?.outs).toEqual(outs);
-    sandbox.write("etc/paint/colour.conf", "green");
+    sandbox.write(colour, "green");
     sandbox.write("etc/systemd/system/painter.service", "[Service]\n");
     rmSync(sandbox.at("etc/paint/secret.key"));
     rmSync(sandbox.at("units/painter.service.active"));
     const drift = (await nodeFiles.read(id, outs))?.outs as NodeFilesOutputs;
-    expect(Object.keys(drift.files)).toEqual(["/etc/paint/colour.conf"]);
-    expect(drift.files["/etc/paint/colour.conf"]?.content).toBe("green");
-    expect(drift.units["painter.service"]).toMatchObject({
-      content: "[Service]\n",
-      enabled: "partly",
-    });
+    expect(Object.keys(drift.files)).toEqual([colour]);
+    expect(drift.files[colour]?.content).toBe("green");
+    expect(drift.units["painter.service"]).toMatchObject({ content: "[Service]\n", enabled: "partly" });
     // Another refresh finds the same.
     expect((await nodeFiles.read(id, drift))?.outs).toEqual(drift);
     expect(nodeFiles.diff(drift, inputs(sandbox)).changedKeys).toEqual(["files", "units"]);
     await nodeFiles.update(id, drift, inputs(sandbox));
     expect((await nodeFiles.read(id, outs))?.outs).toEqual(outs);
+    await sandbox.server.stop();
+    expect(await nodeFiles.read(id, outs)).toEqual({ id, outs });
+    expect(logged.at(-1)).toMatch(
+      /^warning: swarm-1: not refreshed, the recorded state stays: no SSH connection/,
+    );
   });
 
-  it("has a unit that should be off, and is enabled or runs, as drift", async () => {
+  it("shows a unit as drift that should be off, and is enabled or runs", async () => {
     const sandbox = await Sandbox.start();
     const wanted = inputs(sandbox, { units: { "painter.service": { content: unit, enabled: false } } });
     const { id, outs } = await nodeFiles.create(wanted);
@@ -173,26 +166,7 @@ describe.skipIf(!canSandbox)("a part of a node's files", () => {
     }
   });
 
-  it("keeps what is recorded when the host cannot be asked", async () => {
-    const sandbox = await Sandbox.start();
-    const { id, outs } = await nodeFiles.create(inputs(sandbox));
-    await sandbox.server.stop();
-    expect(await nodeFiles.read(id, outs)).toEqual({ id, outs });
-    expect(logged.at(-1)).toMatch(
-      /^warning: swarm-1: not refreshed, the recorded state stays: no SSH connection/,
-    );
-  });
-
-  it("is taken away whole", async () => {
-    const sandbox = await Sandbox.start();
-    const { id, outs } = await nodeFiles.create(inputs(sandbox));
-    await nodeFiles.delete(id, outs);
-    expect(sandbox.read("etc/paint/colour.conf")).toBeUndefined();
-    expect(sandbox.read("etc/systemd/system/painter.service")).toBeUndefined();
-    await nodeFiles.delete(id, outs);
-  });
-
-  it("refuses names that no host should be given", async () => {
+  it("refuses names that are no unit's and no absolute path", async () => {
     const sandbox = await Sandbox.start();
     const bad = inputs(sandbox, { units: { "60-wait.conf": { content: unit } } });
     await expect(nodeFiles.create(bad)).rejects.toThrow(/not a unit's name: "60-wait.conf"/);

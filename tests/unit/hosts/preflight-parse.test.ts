@@ -56,41 +56,36 @@ function problems(
   changes: Record<string, string | undefined>,
   stage: Looked["stage"] = "installed",
   skew = 0,
-  clusters: string[] = [],
-) {
+  of: PreflightHost = host,
+): string[] {
   const looked = { stage, facts: parseFacts(output(changes)), skew };
-  return problemsOf(host, looked, inputs, new Set(clusters)).map(
-    ({ what, advice }) => `${what} -> ${advice}`,
-  );
+  return problemsOf(of, looked, inputs, new Set()).map(({ what, advice }) => `${what} -> ${advice}`);
 }
 
 describe("a host's answer", () => {
   it("is read whole", () => {
     const facts = parseFacts(output({ disk: "blank", disk_real: "/dev/sda" }));
     expect(facts).toMatchObject({
-      now: 1700000000.25,
-      interface: "eth0",
-      mtu: 1500,
-      disk: "blank",
+      ...{ now: 1700000000.25, interface: "eth0", mtu: 1500, disk: "blank", freeMiB: 20000, complete: true },
       docker: { version: "28.5.0", state: "inactive", nodeId: "", clusterId: "" },
-      freeMiB: 20000,
-      complete: true,
     });
     expect([...facts.tcp]).toEqual([22, 5432]);
-  });
-
-  it("that is cut short is a problem of its own", () => {
-    expect(problems({ end: undefined })[0]).toMatch(/did not finish/);
   });
 
   it("of a healthy host holds no problem", () => {
     expect(problems({})).toEqual([]);
     expect(problems({ disk: "blank" }, "installer")).toEqual([]);
   });
+
+  it("may hold several", () => {
+    const changes = { tcp: "01BB", docker: "19.03|inactive|||", free_mib: "1" };
+    expect(problems(changes, "installed", 60)).toHaveLength(4);
+  });
 });
 
-describe("each thing in the way", () => {
+describe("each problem", () => {
   it.each<[string, Record<string, string | undefined>, RegExp]>([
+    ["an answer that is cut short", { end: undefined }, /did not finish/],
     ["a port taken", { tcp: "01BB 0016" }, /ports are taken: 443\/tcp -> .*ss -tulpn/],
     ["a UDP port taken", { udp: "12B5" }, /ports are taken: 4789\/udp/],
     ["an old Docker", { docker: "19.03.1|inactive|||/x" }, /its Docker is 19\.03\.1 -> install 20\.10/],
@@ -103,13 +98,9 @@ describe("each thing in the way", () => {
     [
       "a foreign Swarm",
       { docker: "28.5.0|active|n1|c9|/x" },
-      /in another Swarm already \(c9\) -> .*swarm leave --force/,
+      /in another Swarm already \(c9\) -> .*swarm leave/,
     ],
-    [
-      "a full disk",
-      { free_mib: "12" },
-      /only 12 MiB are free where Docker keeps its data \(\/mnt\/docker\), 1024/,
-    ],
+    ["a full disk", { free_mib: "12" }, /only 12 MiB are free where Docker .* \(\/mnt\/docker\), 1024/],
     ["an unknown interface", { mtu: undefined }, /no network interface with a default route/],
     [
       "a data disk with something else",
@@ -117,198 +108,175 @@ describe("each thing in the way", () => {
       /neither blank nor ours \(TYPE=ext4 LABEL=photos\) -> .*wipefs -a \/dev\/sdb/,
     ],
     ["no data disk", { data: "missing" }, /there is no data disk \/dev\/sdb/],
+    [
+      "no further interface",
+      { missing_nics: "eno2" },
+      /no network interface eno2, which .* `nics` .*`ip link`/,
+    ],
   ])("%s", (_name, changes, wanted) => {
     expect(problems(changes)).toEqual([expect.stringMatching(wanted)]);
   });
 
-  it("a clock that is off", () => {
-    expect(problems({}, "installed", 5)).toEqual([
-      expect.stringMatching(/clock is 5\.0 s ahead of the operator's/),
-    ]);
-    expect(problems({}, "installed", -5)).toEqual([expect.stringMatching(/clock is 5\.0 s behind/)]);
-    expect(problems({}, "installed", 1.5)).toEqual([]);
+  it.each([
+    [5, [/clock is 5\.0 s ahead of the operator's/]],
+    [-5, [/clock is 5\.0 s behind/]],
+    [1.5, []],
+  ])("a clock that is %d s off", (skew, wanted) => {
+    expect(problems({}, "installed", skew)).toEqual(wanted.map((one) => expect.stringMatching(one)));
   });
 
-  it("a system disk on the installer", () => {
-    expect(problems({ disk: "TYPE=xfs ", disk_real: "/dev/sda" }, "installer")).toEqual([
-      expect.stringMatching(
+  const ours = { disk: 'installation {"installHash":"1","stack":"moorage/rack","node":"a"}' };
+  const full = { disk: "TYPE=xfs", disk_real: "/dev/sda", disk_serial: "S1" };
+  it.each<[string, Record<string, string>, string | undefined, RegExp[]]>([
+    ["that is ours", ours, undefined, []],
+    [
+      "with something else, without a serial number",
+      { disk: "TYPE=xfs ", disk_real: "/dev/sda" },
+      undefined,
+      [
         /disk \/dev\/sda is not empty \(TYPE=xfs\), and is left as it is; it shows no serial number -> .*wipefs/,
-      ),
-    ]);
-    expect(problems({ disk: "missing" }, "installer")).toEqual([expect.stringMatching(/no disk \/dev\/sda/)]);
-    const ours = { disk: 'installation {"installHash":"1","stack":"moorage/rack","node":"a"}' };
-    expect(problems(ours, "installer")).toEqual([]);
-    expect(
-      problems({ ...ours, disk_data: "/dev/sda9 is a data disk (label moorage-data)" }, "installer"),
-    ).toEqual([
-      expect.stringMatching(
-        /disk \/dev\/sda is not empty \(a of stack moorage\/rack\), .*; \/dev\/sda9 is a data disk .*never erased -> name another disk/,
-      ),
-    ]);
-    expect(problems({ disk: "blank", disk_real: "/dev/sdb" }, "installer")).toEqual([
-      expect.stringMatching(/data disk .* is the system disk/),
-    ]);
+      ],
+    ],
+    ["that is not there", { disk: "missing" }, undefined, [/no disk \/dev\/sda/]],
+    [
+      "with a data disk on it",
+      { ...ours, disk_data: "/dev/sda9 is a data disk (label moorage-data)" },
+      undefined,
+      [
+        /not empty \(a of stack moorage\/rack\), .*; \/dev\/sda9 is a data disk .*never erased -> name another disk/,
+      ],
+    ],
+    [
+      "that is the data disk",
+      { disk: "blank", disk_real: "/dev/sdb" },
+      undefined,
+      [/data disk .* is the system/],
+    ],
+    ["named by its serial number", full, "S1", []],
+    [
+      "not named",
+      full,
+      undefined,
+      [/number is S1 -> .*set `nodes\.a\.erasableDisk` to "S1", or run `wipefs/],
+    ],
+    ["named by another number", full, "S2", [/not the one of `erasableDisk` \(S2\) ->/]],
+    [
+      "named, and in use",
+      { ...full, disk_kept: "it is mounted there on /mnt" },
+      "S1",
+      [/it is mounted there on \/mnt, and such a disk is never erased -> name another/],
+    ],
+  ])("a system disk %s", (_name, changes, erasableDisk, wanted) => {
+    const found = problems(changes, "installer", 0, { ...host, erasableDisk });
+    expect(found).toEqual(wanted.map((one) => expect.stringMatching(one)));
+  });
+});
+
+describe("a folder for objects", () => {
+  const fine = {
+    ...{ folder: "folder 0 0 755 root", folder_mount: "/srv/registry", folder_free_mib: "5000" },
+    data: undefined,
+  };
+  const existing = { ...host, disk: undefined, dataDisk: undefined, dataDirectory: "/srv/registry" };
+  const denied =
+    /\/srv\/registry is of user minio, with mode \d+: MinIO, .* cannot write to it -> .*chown root: /;
+
+  it.each<[string, Record<string, string | undefined>, RegExp[]]>([
+    ["that is root's", {}, []],
+    ["that root's group may write to", { folder: "folder 1000 0 775 minio" }, []],
+    ["that everybody may write to", { folder: "folder 1000 1000 1777 minio" }, []],
+    ["on the root file system", { folder_mount: "/" }, []],
+    ["that is full of objects", { folder_free_mib: "3", folder_used: "yes" }, []],
+    ["that is another user's", { folder: "folder 1000 1000 755 minio" }, [denied]],
+    ["that its group alone may write to", { folder: "folder 1000 1000 775 minio" }, [denied]],
+    ["that root's group may only read", { folder: "folder 1000 0 757 minio" }, [denied]],
+    ["that root may not write to", { folder: "folder 0 0 577 root" }, [/of user root, with mode 577/]],
+    ["that is missing", { folder: "missing" }, [/there is no folder \/srv\/registry .* -> make it there/]],
+    [
+      "that is a file",
+      { folder: "other" },
+      [/\/srv\/registry is no folder, .* -> correct .*`dataDirectory`/],
+    ],
+    [
+      "that is not mounted",
+      { folder: "missing", folder_unmounted: "/srv/registry" },
+      [
+        /^\/srv\/registry is to be mounted by \/etc\/fstab, and is not: .* -> run `mount \/srv\/registry` there/,
+      ],
+    ],
+    [
+      "around which nothing is mounted",
+      { folder_unmounted: "/srv" },
+      [/^\/srv, in which \/srv\/registry lies, is to/],
+    ],
+    [
+      "of another user, and without room",
+      { folder: "folder 1000 1000 755 minio", folder_free_mib: "3" },
+      [
+        denied,
+        /only 3 MiB are free in \/srv\/registry, where objects .*, 1024 are wanted -> free some space/,
+      ],
+    ],
+  ])("%s", (_name, changes, wanted) => {
+    expect(problems({ ...fine, ...changes }, "installed", 0, existing)).toEqual(
+      wanted.map((one) => expect.stringMatching(one)),
+    );
   });
 
-  it("a system disk that may be erased only when its serial number is named", () => {
-    const facts = { disk: "TYPE=xfs", disk_real: "/dev/sda", disk_serial: "S1" };
-    const of = (erasableDisk?: string, more: object = {}) =>
-      problemsOf(
-        { ...host, erasableDisk },
-        { stage: "installer", facts: parseFacts(output({ ...facts, ...more })), skew: 0 },
-        inputs,
-        new Set(),
-      ).map(({ what, advice }) => `${what} -> ${advice}`);
-    expect(of("S1")).toEqual([]);
-    expect(of()).toEqual([
-      expect.stringMatching(/serial number is S1 -> .*set `nodes\.a\.erasableDisk` to "S1", or run `wipefs/),
-    ]);
-    expect(of("S2")).toEqual([expect.stringMatching(/not the one of `erasableDisk` \(S2\) ->/)]);
-    expect(of("S1", { disk_kept: "it is mounted there on /mnt" })).toEqual([
-      expect.stringMatching(/it is mounted there on \/mnt, and such a disk is never erased -> name another/),
-    ]);
-  });
-
-  describe("a folder for objects", () => {
-    const fine = {
-      folder: "folder 0 0 755 root",
-      folder_mount: "/srv/registry",
-      folder_free_mib: "5000",
-      data: undefined,
+  it("is warned of on the root file system alone", () => {
+    const warned = (changes: Record<string, string | undefined>) => {
+      const { dataFolder } = parseFacts(output({ ...fine, ...changes }));
+      return dataFolder && dataFolderWarning("/srv/registry", dataFolder);
     };
-    const existing = { ...host, disk: undefined, dataDisk: undefined, dataDirectory: "/srv/registry" };
-    const of = (changes: Record<string, string | undefined>) => {
-      const facts = parseFacts(output({ ...fine, ...changes }));
-      return problemsOf(existing, { stage: "installed", facts, skew: 0 }, inputs, new Set()).map(
-        ({ what, advice }) => `${what} -> ${advice}`,
-      );
-    };
-    const denied =
-      /\/srv\/registry is of user minio, with mode \d+: MinIO, .* cannot write to it -> .*chown root: /;
-
-    it.each<[string, Record<string, string | undefined>, RegExp[]]>([
-      ["that is root's", {}, []],
-      ["that root's group may write to", { folder: "folder 1000 0 775 minio" }, []],
-      ["that everybody may write to", { folder: "folder 1000 1000 1777 minio" }, []],
-      ["on the root file system", { folder_mount: "/" }, []],
-      ["that is full of objects", { folder_free_mib: "3", folder_used: "yes" }, []],
-      ["that is another user's", { folder: "folder 1000 1000 755 minio" }, [denied]],
-      ["that its group alone may write to", { folder: "folder 1000 1000 775 minio" }, [denied]],
-      ["that root's group may only read", { folder: "folder 1000 0 757 minio" }, [denied]],
-      ["that root may not write to", { folder: "folder 0 0 577 root" }, [/of user root, with mode 577/]],
-      ["that is missing", { folder: "missing" }, [/there is no folder \/srv\/registry .* -> make it there/]],
-      [
-        "that is a file",
-        { folder: "other" },
-        [/\/srv\/registry is no folder, .* -> correct .*`dataDirectory`/],
-      ],
-      [
-        "that is not mounted",
-        { folder: "missing", folder_unmounted: "/srv/registry" },
-        [
-          /^\/srv\/registry is to be mounted by \/etc\/fstab, and is not: .* -> run `mount \/srv\/registry` there/,
-        ],
-      ],
-      [
-        "around which nothing is mounted",
-        { folder_unmounted: "/srv" },
-        [/^\/srv, in which \/srv\/registry lies, is to/],
-      ],
-      [
-        "without room",
-        { folder_free_mib: "3" },
-        [/only 3 MiB are free in \/srv\/registry, where objects .*, 1024 are wanted -> free some space/],
-      ],
-      [
-        "that is another user's, and without room",
-        { folder: "folder 1000 1000 755 minio", folder_free_mib: "3" },
-        [denied, /only 3 MiB/],
-      ],
-    ])("%s", (_name, changes, wanted) => {
-      expect(of(changes)).toEqual(wanted.map((one) => expect.stringMatching(one)));
-    });
-
-    it("is warned of on the root file system alone", () => {
-      const warned = (changes: Record<string, string | undefined>) => {
-        const { dataFolder } = parseFacts(output({ ...fine, ...changes }));
-        return dataFolder && dataFolderWarning("/srv/registry", dataFolder);
-      };
-      expect(warned({})).toBeUndefined();
-      expect(warned({ folder: "missing", folder_mount: undefined })).toBeUndefined();
-      expect(warned({ folder_mount: "/" })).toMatch(
-        /^objects are kept in \/srv\/registry, on the root file system: .* was to be mounted there, it is not$/,
-      );
-    });
-  });
-
-  it("a further network interface that is not there", () => {
-    expect(problems({ missing_nics: "eno2 08:00:27:aa:bb:02" })).toEqual([
-      expect.stringMatching(/there is no network interface eno2, which .* `nics` names -> .*`ip link`/),
-      expect.stringMatching(/there is no network interface 08:00:27:aa:bb:02,/),
-    ]);
-  });
-
-  it("all at once", () => {
-    expect(
-      problems({ tcp: "01BB", docker: "19.03|inactive|||", free_mib: "1" }, "installed", 60),
-    ).toHaveLength(4);
+    expect(warned({})).toBeUndefined();
+    expect(warned({ folder: "missing", folder_mount: undefined })).toBeUndefined();
+    expect(warned({ folder_mount: "/" })).toMatch(
+      /^objects are kept in \/srv\/registry, on the root file system: .* was to be mounted there, it is not$/,
+    );
   });
 });
 
 describe("a host in a Swarm", () => {
-  const docker = (nodeId: string, clusterId: string) => ({
-    version: "28",
-    state: "active",
-    nodeId,
-    clusterId,
-  });
-  it("is ours by its mark, by another host's mark, or because it was about to join", () => {
-    expect(
-      isOurs(docker("n1", "c1"), parseMark('{"joining":false,"cluster":"c1","node":"n1"}'), new Set()),
-    ).toBe(true);
-    expect(isOurs(docker("n1", ""), parseMark('{"cluster":"c1","node":"n1"}'), new Set())).toBe(true);
-    expect(isOurs(docker("n1", "c1"), parseMark(""), new Set(["c1"]))).toBe(true);
-    expect(isOurs(docker("n1", "c1"), parseMark('{"joining":true}'), new Set())).toBe(true);
-    expect(isOurs(docker("n1", "c2"), parseMark('{"cluster":"c1","node":"n1"}'), new Set(["c1"]))).toBe(
-      false,
-    );
-    expect(isOurs(docker("n1", ""), parseMark("rubbish"), new Set(["c1"]))).toBe(false);
+  const mark = '{"joining":false,"cluster":"c1","node":"n1"}';
+
+  it.each<[string, string, string, string[], boolean]>([
+    ["by its own mark", "c1", mark, [], true],
+    ["by its mark, as a worker", "", mark, [], true],
+    ["by another host's mark", "c1", "", ["c1"], true],
+    ["as it was about to join", "c1", '{"joining":true}', [], true],
+    ["not, in another cluster", "c2", mark, ["c1"], false],
+    ["not, with a mark that cannot be read", "", "rubbish", ["c1"], false],
+  ])("is ours %s", (_what, clusterId, text, clusters, isOne) => {
+    const docker = { version: "28", state: "active", nodeId: "n1", clusterId };
+    expect(isOurs(docker, parseMark(text), new Set(clusters))).toBe(isOne);
   });
 
-  it("that it has left has its own member of etcd still, whose ports are not another's", () => {
-    const taken = { tcp: "094B 094C 01BB", etcd: "2379 2380" };
-    const of = (etcd: string) =>
-      problemsOf(
-        { ...host, ports: [...host.ports, 2379, 2380] },
-        { stage: "installed", facts: parseFacts(output({ ...taken, etcd })), skew: 0 },
-        inputs,
-        new Set(),
-      ).map(({ what }) => what);
-    expect(of("2379 2380")).toEqual(["these ports are taken: 443/tcp"]);
-    expect(of("")).toEqual(["these ports are taken: 443/tcp, 2379/tcp, 2380/tcp"]);
-  });
-
-  it("keeps its ports when it is ours", () => {
-    const mark = '{"joining":false,"cluster":"c1","node":"n1"}';
+  it("may use its own ports, and those of its member of etcd after it has left", () => {
     expect(problems({ docker: "28.5.0|active|n1|c1|/x", tcp: "01BB 0949", mark })).toEqual([]);
+    const withEtcd = { ...host, ports: [...host.ports, 2379, 2380] };
+    const of = (etcd: string) => problems({ tcp: "094B 094C 01BB", etcd }, "installed", 0, withEtcd)[0];
+    expect(of("2379 2380")).toMatch(/^these ports are taken: 443\/tcp ->/);
+    expect(of("")).toMatch(/^these ports are taken: 443\/tcp, 2379\/tcp, 2380\/tcp ->/);
   });
 });
 
-describe("small judgements", () => {
-  it("compares versions by number", () => {
-    expect(olderThan("20.9.9", "20.10")).toBe(true);
-    expect(olderThan("20.10.24+dfsg1", "20.10")).toBe(false);
-    expect(olderThan("28.0.0-rc.1", "20.10")).toBe(false);
-  });
+it.each([
+  ["20.9.9", true],
+  ["20.10.24+dfsg1", false],
+  ["28.0.0-rc.1", false],
+])("version %s is older than 20.10: %s", (version, isOlder) => {
+  expect(olderThan(version, "20.10")).toBe(isOlder);
+});
 
-  it("reads a clock only as far as the asking allows", () => {
-    expect(skewOf({ now: 100 }, 99, 101)).toBe(0);
-    expect(skewOf({ now: 98 }, 99, 101)).toBe(-1);
-    expect(skewOf({ now: 105 }, 99, 101)).toBe(4);
-  });
+it.each([
+  [100, 0],
+  [98, -1],
+  [105, 4],
+])("a clock that shows %d between 99 and 101 is %d s off", (now, skew) => {
+  expect(skewOf({ now }, 99, 101)).toBe(skew);
+});
 
-  it("wants one MTU", () => {
-    expect(mtuProblem({ a: 1500, b: 1500 })).toBeUndefined();
-    expect(mtuProblem({ a: 1500, b: 9000 })).toMatch(/differ: a 1500, b 9000/);
-  });
+it("all nodes have one MTU", () => {
+  expect(mtuProblem({ a: 1500, b: 1500 })).toBeUndefined();
+  expect(mtuProblem({ a: 1500, b: 9000 })).toMatch(/differ: a 1500, b 9000/);
 });

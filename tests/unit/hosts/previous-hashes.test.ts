@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { PreviousHashesOutputs } from "../../../hosts/src/contract";
 import { previousHashes } from "../../../hosts/src/previous-hashes";
 import { logged } from "./support/stop";
@@ -9,67 +9,58 @@ const seconds = (after: number): number => start / 1000 + after;
 beforeEach(() => void vi.useFakeTimers({ now: start, toFake: ["Date"] }));
 afterEach(() => void vi.useRealTimers());
 
-async function changed(state: PreviousHashesOutputs, hashes: Record<string, string>, minutes = 15) {
-  return previousHashes.update("", state, { hashes, minutes });
+const state = {
+  hashes: { a: "a2", b: "b1" },
+  minutes: 15,
+  previous: { a: "a1" },
+  until: { a: seconds(900) },
+};
+
+interface Row {
+  readonly later?: number;
+  readonly hashes: Record<string, string>;
+  readonly minutes?: number;
+  readonly previous: Record<string, string>;
+  readonly until: Record<string, number>;
 }
 
-describe("the passwords before a change", () => {
-  test("are none at first, and what was there once one is another", async () => {
-    const { outs } = await previousHashes.create({ hashes: { a: "a1", b: "b1" }, minutes: 15 });
-    expect(outs).toMatchObject({ previous: {}, until: {} });
-    const after = await changed(outs, { a: "a2", b: "b1", c: "c1" });
-    expect(after).toEqual({
-      hashes: { a: "a2", b: "b1", c: "c1" },
-      minutes: 15,
-      previous: { a: "a1" },
-      until: { a: seconds(900) },
-    });
-    expect(previousHashes.diff(after, { hashes: after.hashes, minutes: 15 }).changes).toBe(false);
-    expect(logged.at(-1)).toContain(
-      "a is another one; the one before is right until 2026-01-01T00:15:00.000Z",
-    );
-  });
+test.each<[string, Row]>([
+  ["ends as it was if nothing changes", { hashes: state.hashes, previous: { a: "a1" }, until: { a: 900 } }],
+  [
+    "ends as it was if another user's changes",
+    { later: 600, hashes: { a: "a2", b: "b2" }, previous: { a: "a1", b: "b1" }, until: { a: 900, b: 1500 } },
+  ],
+  [
+    "stays past its end, for fronts that have no other",
+    { later: 9_000, hashes: { a: "a2", b: "b1", c: "c1" }, previous: { a: "a1" }, until: { a: 900 } },
+  ],
+  [
+    "is that of the user's last change",
+    { later: 600, hashes: { a: "a3", b: "b1" }, previous: { a: "a2" }, until: { a: 1500 } },
+  ],
+  ["goes with its user", { hashes: { b: "b1" }, previous: {}, until: {} }],
+  [
+    "is refused at once if that is configured",
+    { hashes: { a: "a3", b: "b1" }, minutes: 0, previous: {}, until: {} },
+  ],
+])("a former password %s", async (_what, { later = 0, hashes, minutes = 15, previous, until }) => {
+  vi.setSystemTime(start + later * 1000);
+  const ends = Object.fromEntries(Object.entries(until).map(([user, end]) => [user, seconds(end)]));
+  const after = await previousHashes.update("", state, { hashes, minutes });
+  expect(after).toEqual({ hashes, minutes, previous, until: ends });
+});
 
-  const state = {
-    hashes: { a: "a2", b: "b1" },
-    minutes: 15,
-    previous: { a: "a1" },
-    until: { a: seconds(900) },
-  };
+test("there is no former password at first; the end of one is reported", async () => {
+  const { outs } = await previousHashes.create({ hashes: { a: "a1" }, minutes: 15 });
+  expect(outs).toMatchObject({ previous: {}, until: {} });
+  await previousHashes.update("", outs, { hashes: { a: "a2" }, minutes: 15 });
+  expect(logged.at(-1)).toContain("a is another one; the one before is right until 2026-01-01T00:15:00.000Z");
+});
 
-  test.each([600, 900, 100_000])(
-    "keep their end where another user's is changed %i s later, also past it",
-    async (later) => {
-      vi.setSystemTime(start + later * 1000);
-      const end = { a: seconds(900) };
-      expect(await changed(state, { a: "a2", b: "b2" })).toMatchObject({
-        previous: { a: "a1", b: "b1" },
-        until: { ...end, b: seconds(later + 900) },
-      });
-      expect((await changed(state, { a: "a2", b: "b1", c: "c1" })).until).toEqual(end);
-      expect((await changed(state, { a: "a2", b: "b2" }, 0)).until).toEqual(end);
-    },
-  );
-
-  test("are those of a user's last change alone, and no former user's", async () => {
-    vi.setSystemTime(start + 600_000);
-    const again = await changed(state, { a: "a3", b: "b1" });
-    expect(again).toMatchObject({ previous: { a: "a2" }, until: { a: seconds(1500) } });
-    const without = await changed(state, { b: "b1" });
-    expect([without.previous, without.until]).toEqual([{}, {}]);
-  });
-
-  test("are refused at once where that is asked for", async () => {
-    const after = await changed(state, { a: "a3", b: "b1" }, 0);
-    expect([after.previous, after.until]).toEqual([{}, {}]);
-  });
-
-  test("of a state in which all had one end get it each, by the next update", async () => {
-    const recorded = { ...state, until: seconds(900) } as unknown as PreviousHashesOutputs;
-    const inputs = { hashes: state.hashes, minutes: 15 };
-    expect(previousHashes.diff(recorded, inputs)).toMatchObject({ changes: true, replaces: [] });
-    const after = await previousHashes.update("", recorded, inputs);
-    expect(after).toEqual(state);
-    expect(previousHashes.diff(after, inputs).changes).toBe(false);
-  });
+test("a state in which all had one end gets one for each by the next update", async () => {
+  const recorded = { ...state, until: seconds(900) } as unknown as PreviousHashesOutputs;
+  const inputs = { hashes: state.hashes, minutes: 15 };
+  expect(previousHashes.diff(recorded, inputs)).toMatchObject({ changes: true, replaces: [] });
+  expect(await previousHashes.update("", recorded, inputs)).toEqual(state);
+  expect(previousHashes.diff(state, inputs).changes).toBe(false);
 });

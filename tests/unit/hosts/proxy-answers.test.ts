@@ -1,20 +1,23 @@
 import { describe, expect, it, vi } from "vitest";
 import { ManagerChoice } from "../../../hosts/src/proxy/choose";
-import { sleep } from "../../../hosts/src/time";
-import { dial, manager, operator, serve } from "./support/proxy";
+import { until } from "../../support/waiting";
+import { ProxyClient, answerTo, manager, serve } from "./support/proxy";
 import { CONFIG, NETWORK, SECRET } from "./support/recorded";
-import { afterwards } from "./support/stop";
+import { afterwards, startServer } from "./support/stop";
+import { VirtualClock } from "./support/virtual-clock";
 
 interface Answered {
   readonly status: number;
-  readonly json: { readonly message?: string };
+  readonly json: { readonly message?: string; readonly Name?: string };
 }
 
 /** Asks as Docker's client does. */
-async function ask(env: ReturnType<typeof operator>, path: string, method = "GET"): Promise<Answered> {
-  const client = dial(env, `${method} ${path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n`);
-  await client.ended;
-  const [head = "", body = ""] = client.stdout.split("\r\n\r\n");
+async function ask(socket: string, path: string, method = "GET"): Promise<Answered> {
+  const answer = await answerTo(
+    socket,
+    `${method} ${path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n`,
+  );
+  const [head = "", body = ""] = answer.split("\r\n\r\n");
   const [text = ""] = /\{.*\}/s.exec(body) ?? [];
   return {
     status: Number(head.split(" ")[1]),
@@ -22,84 +25,123 @@ async function ask(env: ReturnType<typeof operator>, path: string, method = "GET
   };
 }
 
-/** A path, and how often it was asked for. */
+/** How often a path was asked for. */
 const asked = (one: Awaited<ReturnType<typeof manager>>, path: RegExp, method = "GET") =>
   one.docker.calls(method, path).length;
 
-describe("the Docker provider's way in, where a manager fails", () => {
-  it("asks again for what is only read", async () => {
+/** Its pauses take no time. */
+const hurried = { clock: new VirtualClock() };
+
+describe("the manager that the proxy asks", () => {
+  it("is the first that works: not one that is frozen, off or no manager", async () => {
+    const mute = await startServer({ node: "swarm-1", mute: true });
+    const frozen = await manager("swarm-2");
+    frozen.docker.frozen = true;
+    const off = { ...frozen.connection, node: "swarm-3", port: 1 };
+    const worker = await manager("swarm-4");
+    worker.docker.on("GET", /^\/info$/, () => ({
+      json: { Swarm: { LocalNodeState: "active", ControlAvailable: false } },
+    }));
+    const five = await manager("swarm-5");
+    const managers = [mute.connection(), frozen.connection, off, worker.connection, five.connection];
+    const { socket } = await serve(managers);
+    expect((await ask(socket, "/info")).json.Name).toBe("swarm-5");
+  });
+
+  it("may take part in an election first", async () => {
     const one = await manager("swarm-1");
-    one.docker.on("GET", /secrets/, () =>
-      asked(one, /secrets/) < 3
-        ? { status: 500, json: { message: "rpc error: there is no leader" } }
-        : { json: { ID: "secret-1" } },
+    one.docker.on("GET", /^\/nodes$/, () =>
+      asked(one, /^\/nodes$/) < 4 ? { status: 500, json: {} } : { json: [] },
     );
-    const { env } = await serve([one.connection]);
-    expect(await ask(env, "/v1.41/secrets/secret-1")).toEqual({ status: 200, json: { ID: "secret-1" } });
-    expect(asked(one, /secrets/)).toBe(3);
+    const { socket } = await serve([one.connection], hurried);
+    expect((await ask(socket, "/v1.41/info")).status).toBe(404);
+    expect(asked(one, /^\/nodes$/)).toBe(4);
   });
 
-  it("passes on once what changes something, with Docker's own answer", async () => {
-    const one = await manager("swarm-1");
-    one.docker.on("POST", /secrets/, () => ({ status: 500, json: { message: "no leader" } }));
-    const { env } = await serve([one.connection], { state: [SECRET] });
-    expect(await ask(env, "/v1.41/secrets/create", "POST")).toEqual({
-      status: 500,
-      json: { message: "no leader" },
-    });
-    expect(asked(one, /secrets/, "POST")).toBe(1);
-  });
-
-  it("turns to another one that is a manager still", async () => {
+  it("is another one if it is no manager any more", async () => {
     const [one, two] = [await manager("swarm-1"), await manager("swarm-2")];
     one.docker.on("GET", /secrets/, () => {
       one.docker.on("GET", /^\/info$/, () => ({ json: { Swarm: { LocalNodeState: "active" } } }));
       return { status: 503, json: { message: "This node is not a swarm manager." } };
     });
     two.docker.on("GET", /secrets/, () => ({ json: { ID: "secret-1" } }));
-    const { env } = await serve([one.connection, two.connection]);
-    expect((await ask(env, "/v1.41/secrets/secret-1")).status).toBe(200);
+    const { socket } = await serve([one.connection, two.connection], hurried);
+    expect((await ask(socket, "/v1.41/secrets/secret-1")).status).toBe(200);
   });
 
-  it("takes a manager's word that there is no secret, and for a network asks again", async () => {
+  it("is none if none works, which the answer explains in one line", async () => {
+    const one = await manager("swarm-1");
+    one.docker.on("GET", /^\/info$/, () => ({
+      json: { Swarm: { LocalNodeState: "inactive", ControlAvailable: false } },
+    }));
+    const off = { ...one.connection, node: "swarm-2", port: 1 };
+    const { socket } = await serve([one.connection, off], hurried);
+    const { status, json } = await ask(socket, "/info");
+    expect(status).toBe(503);
+    expect(json.message).toMatch(
+      /no Swarm manager in reach: .*swarm-1: is no Swarm manager now \(inactive\)/,
+    );
+    expect(json.message).toMatch(
+      /swarm-2: no SSH connection to core@127\.0\.0\.1:1 after 1 attempt: .*ECONNREFUSED/,
+    );
+    expect(json.message).not.toContain("\n");
+  });
+});
+
+describe("an answer of the proxy", () => {
+  it("to what only reads comes from another attempt if one fails", async () => {
+    const one = await manager("swarm-1");
+    one.docker.on("GET", /secrets/, () =>
+      asked(one, /secrets/) < 3
+        ? { status: 500, json: { message: "rpc error: there is no leader" } }
+        : { json: { ID: "secret-1" } },
+    );
+    const { socket } = await serve([one.connection], hurried);
+    expect(await ask(socket, "/v1.41/secrets/secret-1")).toEqual({ status: 200, json: { ID: "secret-1" } });
+    expect(asked(one, /secrets/)).toBe(3);
+  });
+
+  it("to what changes something is Docker's own, asked once", async () => {
+    const one = await manager("swarm-1");
+    one.docker.on("POST", /secrets/, () => ({ status: 500, json: { message: "no leader" } }));
+    const { socket } = await serve([one.connection], { state: [SECRET], ...hurried });
+    expect(await ask(socket, "/v1.41/secrets/create", "POST")).toEqual({
+      status: 500,
+      json: { message: "no leader" },
+    });
+    expect(asked(one, /secrets/, "POST")).toBe(1);
+  });
+
+  it("says that there is no secret if a manager says so, and asks again for a network", async () => {
     const one = await manager("swarm-1");
     one.docker.on("GET", /networks/, () =>
       asked(one, /networks/) === 1 ? { status: 404, json: {} } : { json: { Id: "network-1" } },
     );
-    const { env } = await serve([one.connection], { idleSeconds: 5, state: [SECRET, NETWORK] });
-    expect((await ask(env, "/v1.41/secrets/secret-1")).status).toBe(404);
+    const { socket } = await serve([one.connection], { state: [SECRET, NETWORK], ...hurried });
+    expect((await ask(socket, "/v1.41/secrets/secret-1")).status).toBe(404);
     expect(asked(one, /secrets/)).toBe(1);
-    expect(await ask(env, "/v1.41/networks/network-1")).toEqual({ status: 200, json: { Id: "network-1" } });
-    one.docker.on("GET", /networks/, () => ({ status: 404, json: { message: "no such network" } }));
-    expect((await ask(env, "/v1.41/networks/network-1")).status).toBe(404);
-  });
-
-  it("waits for an election", async () => {
-    const one = await manager("swarm-1");
-    one.docker.on("GET", /^\/nodes$/, () =>
-      asked(one, /^\/nodes$/) < 4 ? { status: 500, json: {} } : { json: [] },
-    );
-    const { env } = await serve([one.connection]);
-    expect((await ask(env, "/v1.41/info")).status).toBe(404);
-    expect(asked(one, /^\/nodes$/)).toBe(4);
-  });
-
-  it("answers as recorded what no manager can be asked about", async () => {
-    const one = await manager("swarm-1");
-    const { env } = await serve([{ ...one.connection, port: 1 }], {
-      idleSeconds: 8,
-      state: [SECRET, CONFIG, NETWORK],
+    expect(await ask(socket, "/v1.41/networks/network-1")).toEqual({
+      status: 200,
+      json: { Id: "network-1" },
     });
+    one.docker.on("GET", /networks/, () => ({ status: 404, json: { message: "no such network" } }));
+    expect((await ask(socket, "/v1.41/networks/network-1")).status).toBe(404);
+  });
+
+  it("is as recorded if no manager can be asked, so that nothing counts as gone", async () => {
+    const one = await manager("swarm-1");
+    const state = [SECRET, CONFIG, NETWORK];
+    const { socket } = await serve([{ ...one.connection, port: 1 }], { state, ...hurried });
     const Labels = { "moorage.stack": "moorage/dev" };
-    expect((await ask(env, "/v1.41/secrets/secret-1")).json).toEqual({
+    expect((await ask(socket, "/v1.41/secrets/secret-1")).json).toEqual({
       ID: "secret-1",
       Spec: { Name: "nginx-key-1", Labels },
     });
-    expect((await ask(env, "/v1.41/configs/config-1")).json).toEqual({
+    expect((await ask(socket, "/v1.41/configs/config-1")).json).toEqual({
       ID: "config-1",
       Spec: { Name: "nginx-config-1", Labels, Data: "YQ==" },
     });
-    expect((await ask(env, "/v1.41/networks/network-1")).json).toEqual({
+    expect((await ask(socket, "/v1.41/networks/network-1")).json).toEqual({
       Id: "network-1",
       Name: "services",
       Labels,
@@ -116,27 +158,30 @@ describe("the Docker provider's way in, where a manager fails", () => {
       },
     });
     for (const path of ["/v1.41/secrets/other", "/v1.41/secrets", "/v1.41/services"]) {
-      const { status, json } = await ask(env, path);
+      const { status, json } = await ask(socket, path);
       expect(status, path).toBe(503);
       expect(json.message, path).toMatch(/^no Swarm manager in reach: swarm-1: /);
     }
-    const { status, json } = await ask(env, "/v1.41/secrets/secret-1", "DELETE");
+    const { status, json } = await ask(socket, "/v1.41/secrets/secret-1", "DELETE");
     expect(status).toBe(503);
     expect(json.message).toMatch(/no Swarm manager in reach/);
-  }, 30_000);
+  });
 
-  it("passes on an answer that goes on for long, as it comes", async () => {
+  it("that goes on for long is passed on as it comes", async () => {
     const one = await manager("swarm-1");
     let more: (text: string) => void = () => undefined;
     one.docker.on("GET", /logs/, () => ({ hang: "first", onward: (write) => (more = write) }));
-    const { env } = await serve([one.connection], { idleSeconds: 5 });
-    const client = dial(env, "GET /v1.41/services/x/logs HTTP/1.1\r\nHost: docker\r\n\r\n");
-    await expect.poll(() => client.stdout, { timeout: 10_000 }).toContain("first");
+    const { socket } = await serve([one.connection]);
+    const client = await ProxyClient.to(
+      socket,
+      "GET /v1.41/services/x/logs HTTP/1.1\r\nHost: docker\r\n\r\n",
+    );
+    await client.gets("first");
     more("second");
-    await expect.poll(() => client.stdout, { timeout: 10_000 }).toContain("second");
+    await client.gets("second");
     more("");
-    await expect.poll(() => client.stdout, { timeout: 10_000 }).toMatch(/\r\n0\r\n\r\n$/);
-  }, 30_000);
+    await client.gets("\r\n0\r\n\r\n");
+  });
 });
 
 /** How many streams to managers are in use. */
@@ -160,44 +205,46 @@ function streamsInUse(): () => number {
   return () => inUse;
 }
 
-describe("a client of the Docker provider's way in", () => {
-  const soon = { timeout: 10_000 };
-
+describe("a client of the proxy", () => {
   it("that leaves in the middle of a large answer leaves no stream in use", async () => {
     const inUse = streamsInUse();
     const one = await manager("swarm-1");
     one.docker.on("GET", /archive/, () => ({ text: "x".repeat(40_000_000) }));
-    const { env } = await serve([one.connection], { idleSeconds: 5 });
-    const client = dial(env, "GET /v1.41/containers/x/archive HTTP/1.1\r\nHost: docker\r\n\r\n");
-    client.ssh.stdout.pause();
-    await expect.poll(inUse, soon).toBe(1);
-    await sleep(1500);
-    client.ssh.kill("SIGKILL");
-    await expect.poll(inUse, soon).toBe(0);
-    await expect.poll(() => one.docker.open, soon).toBe(0);
-  }, 30_000);
+    const { socket } = await serve([one.connection]);
+    const client = await ProxyClient.to(
+      socket,
+      "GET /v1.41/containers/x/archive HTTP/1.1\r\nHost: docker\r\n\r\n",
+    );
+    client.channel.once("data", () => client.channel.pause());
+    await client.gets("HTTP/1.1 200");
+    expect(inUse()).toBe(1);
+    client.leave();
+    await until("its stream closed", () => expect([inUse(), one.docker.open]).toEqual([0, 0]));
+  });
 
   it("may name trailers, and chunk what it sends", async () => {
     const one = await manager("swarm-1");
     for (const method of ["POST", "DELETE"])
       one.docker.on(method, /\/x$/, ({ body }) => ({ json: { message: body } }));
-    const { env } = await serve([one.connection], { idleSeconds: 5 });
+    const { socket } = await serve([one.connection]);
     const headers = "Host: docker\r\nTrailer: X-A\r\nTransfer-Encoding: chunked\r\nConnection: close";
     for (const method of ["POST", "DELETE"]) {
-      const client = dial(env, `${method} /x HTTP/1.1\r\n${headers}\r\n\r\n3\r\nabc\r\n0\r\nX-A: b\r\n\r\n`);
-      await client.ended;
-      expect(client.stdout).toContain('{"message":"abc"}');
+      const request = `${method} /x HTTP/1.1\r\n${headers}\r\n\r\n3\r\nabc\r\n0\r\nX-A: b\r\n\r\n`;
+      expect(await answerTo(socket, request)).toContain('{"message":"abc"}');
     }
-  }, 30_000);
+  });
 
   it("may end its side once it has asked, and sees the head of an answer before its body", async () => {
     const one = await manager("swarm-1");
     one.docker.on("POST", /wait/, () => ({ head: true }));
-    const { env } = await serve([one.connection], { idleSeconds: 5 });
-    const client = dial(env, "POST /v1.41/containers/x/wait HTTP/1.1\r\nHost: docker\r\n\r\n");
-    client.ssh.stdin.end();
-    await expect.poll(() => client.stdout, soon).toMatch(/^HTTP\/1\.1 200 OK/);
-    client.ssh.kill("SIGKILL");
-    await expect.poll(() => one.docker.open, soon).toBe(0);
-  }, 30_000);
+    const { socket } = await serve([one.connection]);
+    const client = await ProxyClient.to(
+      socket,
+      "POST /v1.41/containers/x/wait HTTP/1.1\r\nHost: docker\r\n\r\n",
+    );
+    client.channel.end();
+    await client.gets("HTTP/1.1 200 OK");
+    client.leave();
+    await until("its stream closed", () => expect(one.docker.open).toBe(0));
+  });
 });

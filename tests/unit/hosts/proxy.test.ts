@@ -1,160 +1,154 @@
-import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { describe, expect, it } from "vitest";
-import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
+import { chmodSync, existsSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { dirname, join } from "node:path";
+import { describe, expect, it, vi } from "vitest";
 import { convergedIn, managersIn } from "../../../hosts/src/proxy/managers";
-import { sleep } from "../../../hosts/src/time";
-import { startDocker, startManager } from "./support/fake-docker";
-import { operatorOf, proxies, stop } from "./support/proxy";
-import { startServer } from "./support/stop";
+import { takeMark } from "../../../hosts/src/proxy/mark";
+import { errorFile, socketOf } from "../../../hosts/src/proxy/socket";
+import { until } from "../../support/waiting";
+import {
+  CLOSING,
+  STACK,
+  asked,
+  dial,
+  manager,
+  named,
+  operator,
+  operatorOf,
+  proxies,
+  serve,
+  stop,
+} from "./support/proxy";
+import { temporaryFolder } from "./support/stop";
 
-const PROXY = resolve(__dirname, "../../../hosts/dist/bin/docker-proxy.js");
-
-interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-  readonly seconds: number;
+/** What a mark says of a process that is alive. */
+function record(pid: number): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return `${pid} ${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}\n`;
 }
 
-/** Runs OpenSSH's own client through the proxy, with `requests` as what Docker's client would send. */
-function dial(env: NodeJS.ProcessEnv, requests: string): Promise<Ran> {
-  const options = [
-    `ProxyCommand=${process.execPath} ${PROXY} --stack organization/moorage/test`,
-    "ControlMaster=no",
-    "ControlPath=none",
-    "StrictHostKeyChecking=no",
-    "UserKnownHostsFile=/dev/null",
-    "LogLevel=ERROR",
-  ];
-  const started = Date.now();
-  const ssh = spawn(
-    "ssh",
-    [
-      ...["-F", "none", ...options.flatMap((option) => ["-o", option])],
-      ...["-l", "moorage", "--", "swarm-dev", "docker", "system", "dial-stdio"],
-    ],
-    { env },
-  );
-  let stdout = "";
-  let stderr = "";
-  ssh.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
-  ssh.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-  ssh.stdin.on("error", () => undefined);
-  ssh.stdin.write(requests);
-  return new Promise((done) =>
-    ssh.on("close", (code) =>
-      done({ code: code ?? -1, stdout, stderr, seconds: (Date.now() - started) / 1000 }),
-    ),
-  );
+/** Makes a file look as old as that. */
+function age(file: string, seconds: number): void {
+  const then = new Date();
+  then.setSeconds(then.getSeconds() - seconds);
+  utimesSync(file, then, then);
 }
 
-const INFO = "GET /info HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n";
-
-async function manager(name: string) {
-  const docker = await startManager(name);
-  const server = await startServer({ node: name, sockets: { [DOCKER_SOCKET]: docker.path } });
-  return { docker, server, connection: server.connection() };
-}
-
-describe("the Docker provider's way in", () => {
-  it("leads OpenSSH's client to the first manager", async () => {
-    const [one, two] = [await manager("swarm-1"), await manager("swarm-2")];
-    const ran = await dial(operatorOf([one.connection, two.connection]), INFO);
-    expect(ran.stdout).toContain("HTTP/1.1 200");
-    expect(ran.stdout).toContain('"Name":"swarm-1"');
-    expect(ran.code).toBe(0);
-  });
-
-  it("passes over a manager that is frozen, in about two seconds at most", async () => {
-    const frozen = await startServer({ node: "swarm-1", mute: true });
-    const two = await manager("swarm-2");
-    const ran = await dial(operatorOf([frozen.connection(), two.connection]), INFO);
-    expect(ran.stdout).toContain('"Name":"swarm-2"');
-    expect(ran.seconds).toBeLessThan(4);
-  });
-
-  it("passes over a manager whose Docker is frozen, one that is off and one that is no manager", async () => {
-    const frozen = await manager("swarm-1");
-    frozen.docker.frozen = true;
-    const off = { ...frozen.connection, node: "swarm-2", port: 1 };
-    const worker = await manager("swarm-3");
-    worker.docker.on("GET", /^\/info$/, () => ({
-      json: { Swarm: { LocalNodeState: "active", ControlAvailable: false } },
-    }));
-    const four = await manager("swarm-4");
-    const ran = await dial(operatorOf([frozen.connection, off, worker.connection, four.connection]), INFO);
-    expect(ran.stdout).toContain('"Name":"swarm-4"');
-  });
-
-  it("serves many clients at once with one connection to a manager, and reads the state once", async () => {
-    const one = await manager("swarm-1");
-    const env = operatorOf([one.connection]);
-    const all = await Promise.all(Array.from({ length: 8 }, () => dial(env, INFO)));
-    for (const ran of all) expect(ran.stdout).toContain('"Name":"swarm-1"');
-    expect(one.server.connections).toBe(1);
-    expect(readFileSync(join(env["XDG_RUNTIME_DIR"] ?? "", "asked"), "utf8")).toBe(
-      "stack export --show-secrets --stack organization/moorage/test\n",
-    );
-  }, 20_000);
-
-  it("starts another proxy at once where one was killed, even in its first moments", async () => {
-    const one = await manager("swarm-1");
-    const env = operatorOf([one.connection]);
-    const folder = env["XDG_RUNTIME_DIR"] ?? "";
-    const first = dial(env, INFO);
-    while (proxies(folder).length === 0) await sleep(5);
-    stop(proxies(folder), "SIGKILL");
-    expect((await first).stdout).toContain('"Name":"swarm-1"');
-    stop(proxies(folder), "SIGKILL");
-    const second = await dial(env, INFO);
-    expect(second.stdout).toContain('"Name":"swarm-1"');
-    expect(second.seconds).toBeLessThan(10);
-  }, 30_000);
-
-  it("turns to another manager when the one in use goes away", async () => {
+describe("OpenSSH's client behind the ProxyCommand", () => {
+  it("shares one proxy and one connection with others, for which the state is read once", async () => {
     const [one, two] = [await manager("swarm-1"), await manager("swarm-2")];
     const env = operatorOf([one.connection, two.connection]);
-    expect((await dial(env, INFO)).stdout).toContain('"Name":"swarm-1"');
-    await one.server.stop();
-    expect((await dial(env, INFO)).stdout).toContain('"Name":"swarm-2"');
-  }, 20_000);
+    const all = [dial(env, CLOSING), dial(env, CLOSING), dial(env, CLOSING)];
+    for (const client of all) {
+      expect(await client.ended).toBe(0);
+      expect(client.stdout).toContain("HTTP/1.1 200");
+      expect(client.stdout).toContain(named("swarm-1"));
+    }
+    expect([one.server.connections, two.server.connections]).toEqual([1, 0]);
+    expect(asked(env)).toEqual([`stack export --show-secrets --stack ${STACK}`]);
+  });
 
-  it("runs nothing but Docker's own way in", async () => {
+  it("runs nothing but `docker system dial-stdio`", async () => {
     const one = await manager("swarm-1");
-    const proxy = `ProxyCommand=${process.execPath} ${PROXY} --stack organization/moorage/test`;
-    const options = [proxy, "StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR"];
-    const args = [
-      "-F",
-      "none",
-      ...options.flatMap((option) => ["-o", option]),
-      "x@swarm-dev",
-      "touch",
-      "/tmp/x",
-    ];
-    const ssh = spawn("ssh", args, { env: operatorOf([one.connection]), stdio: "ignore" });
-    const code = await new Promise((done) => ssh.on("close", done));
-    expect(code).not.toBe(0);
+    const { env } = await serve([one.connection]);
+    const client = dial(env, "", ["touch", "/tmp/x"]);
+    expect(await client.ended).not.toBe(0);
     expect(one.server.commands).toEqual([]);
   });
 
-  it("says in one line why no manager serves", async () => {
-    const docker = await startDocker();
-    const server = await startServer({ node: "swarm-1", sockets: { [DOCKER_SOCKET]: docker.path } });
-    docker.on("GET", /^\/info$/, () => ({
-      json: { Swarm: { LocalNodeState: "inactive", ControlAvailable: false } },
-    }));
-    const off = { ...server.connection(), node: "swarm-2", port: 1 };
-    const ran = await dial(operatorOf([server.connection(), off]), INFO);
-    expect(ran.stdout).toContain("HTTP/1.1 503");
-    const line = ran.stdout.split("\n").find((each) => each.includes('"message"'));
-    expect(line).toMatch(/no Swarm manager in reach: .*swarm-1: is no Swarm manager now \(inactive\)/);
-    expect(line).toMatch(/swarm-2: no SSH connection to core@127\.0\.0\.1:1 after 1 attempt: .*ECONNREFUSED/);
-  }, 20_000);
+  it("starts another proxy if one was killed, even before that could serve", async () => {
+    const one = await manager("swarm-1");
+    const env = operatorOf([one.connection]);
+    const folder = env.XDG_RUNTIME_DIR;
+    writeFileSync(join(folder, "hold"), "");
+    const first = dial(env, CLOSING);
+    await until("a proxy that reads the state", () => {
+      expect(asked(env)).toHaveLength(1);
+    });
+    stop(proxies(folder), "SIGKILL");
+    rmSync(join(folder, "hold"));
+    await first.ended;
+    expect(first.stdout).toContain(named("swarm-1"));
+    stop(proxies(folder), "SIGKILL");
+    const second = dial(env, CLOSING);
+    await second.ended;
+    expect(second.stdout).toContain(named("swarm-1"));
+    expect(asked(env)).toHaveLength(3);
+  });
+
+  it("shows in one line why there is no proxy, which is not tried again for some seconds", async () => {
+    const env = operator();
+    const failure = errorFile(socketOf(STACK, env));
+    const attempts = async (seconds: number) => {
+      if (existsSync(failure)) age(failure, seconds);
+      const client = dial(env, CLOSING);
+      expect(await client.ended).not.toBe(0);
+      expect(client.stderr).toMatch(
+        /^moorage: stack organization\/moorage\/test cannot be read: no such stack$/m,
+      );
+      return asked(env).length;
+    };
+    expect(await attempts(0)).toBe(1);
+    // However long this takes, the failure is fresh.
+    expect(await attempts(-3600)).toBe(1);
+    expect(await attempts(60)).toBe(2);
+    expect(existsSync(`${socketOf(STACK, env)}.starting`)).toBe(false);
+  });
+
+  it("waits for a proxy that another process starts, and loses nothing if one closes at once", async () => {
+    const env = operator();
+    const socket = socketOf(STACK, env);
+    expect(takeMark(socket)).toBe(true);
+    let closed = 0;
+    const ending = createServer((connection) => void ((closed += 1), connection.destroy()));
+    await new Promise<void>((done) => ending.listen(socket, done));
+    const client = dial(env, CLOSING);
+    await until("two attempts", () => expect(closed).toBeGreaterThan(1));
+    await new Promise((done) => ending.close(done));
+    const one = await manager("swarm-1");
+    await serve([one.connection], { env });
+    expect(await client.ended).toBe(0);
+    expect(client.stdout).toContain(named("swarm-1"));
+    expect(existsSync(join(env.XDG_RUNTIME_DIR, "asked"))).toBe(false);
+    expect(existsSync(`${socket}.starting`)).toBe(false);
+  });
+
+  it("refuses a folder that others may enter", async () => {
+    const env = operator();
+    const folder = dirname(socketOf(STACK, env));
+    chmodSync(folder, 0o755);
+    const client = dial(env, CLOSING);
+    expect(await client.ended).not.toBe(0);
+    expect(client.stderr).toContain(`moorage: ${folder} is not a folder of this user alone: remove it`);
+  });
 });
 
-describe("managers in a stack's state", () => {
+describe("the mark of a process that starts the proxy", () => {
+  it.each([
+    ["of a process that is alive", record(process.pid), 0, false],
+    ["that is old", record(process.pid), 60, true],
+    ["of a process that has ended", "4194304 1\n", 0, true],
+    ["of a process whose number another one has now", `${process.pid} 1\n`, 0, true],
+    ["that is empty", "", 0, true],
+  ])("%s", (_what, content, seconds, isFree) => {
+    const socket = join(temporaryFolder(), "proxy.sock");
+    const mark = `${socket}.starting`;
+    writeFileSync(mark, content);
+    age(mark, seconds);
+    expect(takeMark(socket)).toBe(isFree);
+  });
+});
+
+describe("the folder of the socket", () => {
+  it.each([undefined, ""])("is among temporary files if XDG_RUNTIME_DIR is %j", (value) => {
+    const folder = temporaryFolder();
+    vi.stubEnv("TMPDIR", folder);
+    expect(dirname(dirname(socketOf(STACK, { XDG_RUNTIME_DIR: value })))).toBe(folder);
+    vi.unstubAllEnvs();
+  });
+});
+
+describe("a stack's state", () => {
   const secret = (value: unknown) => ({
     "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
     plaintext: JSON.stringify(value),
@@ -168,21 +162,21 @@ describe("managers in a stack's state", () => {
     },
   });
 
-  it("are taken with their secrets, workers left out", () => {
+  it("has managers with their secrets, and no workers among them", () => {
     const resources = [
       { type: "pulumi:pulumi:Stack" },
       member("a", "manager", secret),
       member("b", "worker", secret),
       member("c", "manager", (value) => ({ ...(value as object), privateKey: secret("key") })),
     ];
-    const managers = managersIn(resources);
-    expect(managers.map(({ node, privateKey }) => [node, privateKey])).toEqual([
+    expect(managersIn(resources).map(({ node, privateKey }) => [node, privateKey])).toEqual([
       ["a", "key"],
       ["c", "key"],
     ]);
+    expect(managersIn([])).toEqual([]);
   });
 
-  it("are beside what services were seen to run as", () => {
+  it("has what services were seen to run as", () => {
     const converged = (service: string, fingerprint: string, rest: object = {}) => ({
       type: "pulumi-nodejs:dynamic/moorage:Converged",
       outputs: { service, fingerprint, timeoutSeconds: 300 },
@@ -193,9 +187,5 @@ describe("managers in a stack's state", () => {
       ["a", "f1"],
       ["b", "f2"],
     ]);
-  });
-
-  it("are none in an empty stack", () => {
-    expect(managersIn([])).toEqual([]);
   });
 });

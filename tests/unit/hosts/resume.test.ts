@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
 import { endResumption, resumeUpdate } from "../../../hosts/src/services/resume";
 import { startDocker } from "./support/fake-docker";
-import { startServer } from "./support/stop";
+import { hurry, startServer } from "./support/stop";
 
 it("changes a service's labels, and later changes them back, on top of what somebody else changes meanwhile", async () => {
   const original = {
@@ -26,6 +26,7 @@ it("changes a service's labels, and later changes them back, on top of what some
   });
   const server = await startServer({ sockets: { [DOCKER_SOCKET]: docker.path } });
   const managers = [server.connection()];
+  hurry();
   await resumeUpdate(managers, "web");
   expect(specs.slice(1)).toEqual([
     { ...original, Labels: { ...original.Labels, "moorage.resumed": expect.any(String) as string } },

@@ -4,10 +4,19 @@ import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
 import { noteFound } from "../../../hosts/src/services/found";
 import { serviceTurn } from "../../../hosts/src/services/turn";
 import { startManager } from "./support/fake-docker";
-import { logged, startServer } from "./support/stop";
+import { afterwards, hurry, logged, startServer } from "./support/stop";
 
-/** A Swarm that says of a node's state, at each look, the next of these; an election has none. */
-async function swarm(...states: (string | undefined)[]) {
+const inputs: ServiceTurnInputs = {
+  managers: [],
+  service: "nginx",
+  fingerprint: "f2",
+  recorded: "f1",
+  run: "now",
+};
+
+it("waits until a new leader of the Swarm knows of each node", async () => {
+  // What it says of a node at each look; during an election nothing.
+  const states = ["unknown", "unknown", undefined, "unknown", "down"];
   const docker = await startManager("coreos1");
   docker.on("GET", /^\/nodes$/, () => {
     const State = states.length > 1 ? states.shift() : states[0];
@@ -16,56 +25,26 @@ async function swarm(...states: (string | undefined)[]) {
     return { json: [{ ...node, Status: { State } }] };
   });
   const server = await startServer({ sockets: { [DOCKER_SOCKET]: docker.path } });
-  const inputs: ServiceTurnInputs = {
-    managers: [server.connection()],
-    service: "nginx",
-    fingerprint: "f2",
-    recorded: "f1",
-    run: "now",
-  };
-  return { inputs, left: () => states.length - 1, looks: () => docker.calls("GET", /^\/nodes$/).length };
-}
-
-it("waits for a new leader of the Swarm to know of each node, also in an election", async () => {
-  // A manager is asked whether it can be asked, too.
-  const { inputs, left } = await swarm("unknown", "unknown", undefined, "unknown", "down");
-  logged.length = 0;
-  expect(await serviceTurn.create(inputs)).toEqual({ id: "nginx", outs: inputs });
-  expect(left()).toBe(0);
+  const asked = { ...inputs, managers: [server.connection()] };
+  hurry();
+  expect(await serviceTurn.create(asked)).toEqual({ id: "nginx", outs: asked });
+  expect(states).toEqual(["down"]);
   expect(logged).toEqual(["nginx: waits until the Swarm's new leader knows whether it reaches coreos2"]);
-}, 20_000);
-
-it("asks nobody before the service ever ran, and where it runs as what is wanted", async () => {
-  const { inputs, looks } = await swarm("unknown");
-  for (const recorded of [undefined, "f2"]) {
-    const quiet = { ...inputs, recorded };
-    await serviceTurn.create(quiet);
-    await serviceTurn.update("nginx", inputs, quiet);
-    expect(serviceTurn.diff(quiet, quiet).changes).toBe(false);
-  }
-  expect(looks()).toBe(0);
 });
 
-it("is not due to a refresh, which reads back what was recorded before the change", async () => {
-  const { inputs } = await swarm("ready");
-  const refreshed = await serviceTurn.read("nginx", inputs);
-  expect(refreshed?.outs).toEqual(inputs);
-  expect(serviceTurn.diff(inputs, refreshed?.outs ?? inputs).changes).toBe(false);
-});
-
-it("is due again after an update that was cut off before the service was another one", async () => {
-  const { inputs } = await swarm("ready");
-  expect(serviceTurn.diff({ ...inputs, run: "before" }, inputs).changes).toBe(true);
-});
-
-it("is due where a refresh of the same run has found the service changed by hand", async () => {
-  const { inputs, looks } = await swarm("ready");
-  const unchanged = { ...inputs, recorded: "f2" };
-  expect(serviceTurn.diff({ ...unchanged, run: "before" }, unchanged).changes).toBe(false);
-  noteFound("nginx", true);
-  expect(serviceTurn.diff({ ...unchanged, run: "before" }, unchanged).changes).toBe(true);
-  await serviceTurn.update("nginx", unchanged, unchanged);
-  expect(looks()).toBeGreaterThan(0);
-  noteFound("nginx", false);
-  expect(serviceTurn.diff({ ...unchanged, run: "before" }, unchanged).changes).toBe(false);
+it.each<[string, { recorded?: string; run?: string; found?: boolean }, boolean]>([
+  ["the service never ran", { recorded: undefined, run: "before" }, false],
+  ["it runs as wanted", { recorded: "f2", run: "before" }, false],
+  ["a refresh reads back what was recorded before the change", {}, false],
+  ["an update was cut off before the service changed", { run: "before" }, true],
+  [
+    "a refresh of this run has found it changed by hand",
+    { recorded: "f2", run: "before", found: true },
+    true,
+  ],
+])("is due or not if %s", (_what, { found = false, run = "now", ...change }, changes) => {
+  noteFound("nginx", found);
+  afterwards(() => noteFound("nginx", false));
+  const wanted = { ...inputs, ...change };
+  expect(serviceTurn.diff({ ...wanted, run }, wanted).changes).toBe(changes);
 });

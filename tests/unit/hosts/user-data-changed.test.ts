@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import { changedIn, leavingIn } from "../../../hosts/src/installation/changed";
 
 const cloudConfig = `#cloud-config
@@ -34,67 +34,44 @@ const ignition = (...paths: string[]): string =>
     passwd: { users: [{ name: "core", passwordHash: "secret" }] },
   });
 
-describe("what changed between two texts of user data", () => {
-  it("is said by name, in a cloud-config", () => {
-    const other = cloudConfig
-      .replace("hello", "bye")
-      .replace('hostname: "a"', 'hostname: "b"')
-      .replace('reboot-strategy: "off"', 'reboot-strategy: "reboot"');
-    expect(changedIn(cloudConfig, other)).toEqual(["/etc/motd", "hostname", "update"]);
-    expect(changedIn(cloudConfig, cloudConfig.replace("one", "two"))).toEqual([]);
-  });
+const other = cloudConfig
+  .replace("hello", "bye")
+  .replace('hostname: "a"', 'hostname: "b"')
+  .replace('reboot-strategy: "off"', 'reboot-strategy: "reboot"');
 
-  it("is said by name, in Ignition", () => {
-    expect(changedIn(ignition("/a", "/b"), ignition("/b", "/c"))).toEqual(["/a", "/c"]);
-    expect(changedIn(ignition("/a"), ignition("/a").replace("secret", "other"))).toEqual([]);
-  });
-
-  it("is nothing where a text is neither", () => {
-    expect(changedIn("", "nonsense")).toEqual([]);
-  });
+it.each<[string, string, string, string[]]>([
+  ["a cloud-config", cloudConfig, other, ["/etc/motd", "hostname", "update"]],
+  ["a cloud-config's secret", cloudConfig, cloudConfig.replace("one", "two"), []],
+  ["Ignition", ignition("/a", "/b"), ignition("/b", "/c"), ["/a", "/c"]],
+  ["Ignition's secret", ignition("/a"), ignition("/a").replace("secret", "other"), []],
+  ["neither", "", "nonsense", []],
+])("changes are reported by name: of %s", (_what, before, after, names) => {
+  expect(changedIn(before, after)).toEqual(names);
 });
 
-describe("what leaves with a text of user data", () => {
-  it("is every file, unit and drop-in that the next one does not name, but for what the reboot takes away", () => {
-    expect(leavingIn(cloudConfig, '#cloud-config\nhostname: "a"\n')).toEqual({
-      files: [
-        "/etc/motd",
-        "/etc/systemd/network/10-eno2.network",
-        "/etc/systemd/system/date.service",
-        "/etc/systemd/system/docker.service.d/50-proxy.conf",
-      ],
+const groups = (...names: string[]): string =>
+  cloudConfig.replace('"one"\n', `"one"\n    groups: ${JSON.stringify(names)}\n`);
+const dropIn = "/etc/systemd/system/docker.service.d/50-proxy.conf";
+const service = "/etc/systemd/system/date.service";
+
+it.each<[string, string, string, object]>([
+  [
+    "files, units, drop-ins and users",
+    cloudConfig,
+    '#cloud-config\nhostname: "a"\n',
+    {
+      files: ["/etc/motd", "/etc/systemd/network/10-eno2.network", service, dropIn],
       units: ["date.service"],
       stays: ["user usera", "user userb"],
-      unheeded: [],
-    });
-  });
-
-  it("is a drop-in whose unit stays", () => {
-    const without = cloudConfig.replace(/ +drop-ins:\n.*\n.*\n/, "");
-    expect(leavingIn(cloudConfig, without)).toEqual({
-      files: ["/etc/systemd/system/docker.service.d/50-proxy.conf"],
-      units: [],
-      stays: [],
-      unheeded: [],
-    });
-  });
-
-  it("is nothing where both say the same", () => {
-    expect(leavingIn(cloudConfig, cloudConfig)).toEqual({
-      files: [],
-      units: [],
-      stays: [],
-      unheeded: [],
-    });
-  });
-
-  it("is no other group for a user who is there: coreos-cloudinit passes over it", () => {
-    const withGroups = (...groups: string[]): string =>
-      cloudConfig.replace('"one"\n', `"one"\n    groups: ${JSON.stringify(groups)}\n`);
-    const unheeded = (before: string, after: string): readonly string[] => leavingIn(before, after).unheeded;
-    expect(unheeded(withGroups("sudo"), withGroups("sudo", "docker"))).toEqual(["groups of user usera"]);
-    expect(unheeded(cloudConfig, withGroups("sudo"))).toEqual(["groups of user usera"]);
-    expect(unheeded(withGroups("sudo", "docker"), withGroups("docker", "sudo"))).toEqual([]);
-    expect(unheeded("#cloud-config\nhostname: a\n", withGroups("sudo"))).toEqual([]);
-  });
+    },
+  ],
+  ["a drop-in", cloudConfig, cloudConfig.replace(/ +drop-ins:\n.*\n.*\n/, ""), { files: [dropIn] }],
+  ["nothing", cloudConfig, cloudConfig, {}],
+  // coreos-cloudinit passes over groups of a user who is there.
+  ["no group", groups("sudo"), groups("sudo", "docker"), { unheeded: ["groups of user usera"] }],
+  ["no first group", cloudConfig, groups("sudo"), { unheeded: ["groups of user usera"] }],
+  ["no order of groups", groups("sudo", "docker"), groups("docker", "sudo"), {}],
+  ["no group of a new user", "#cloud-config\nhostname: a\n", groups("sudo"), {}],
+])("what leaves with a cloud-config: %s", (_what, before, after, leaving) => {
+  expect(leavingIn(before, after)).toEqual({ files: [], units: [], stays: [], unheeded: [], ...leaving });
 });

@@ -1,178 +1,221 @@
-import { describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
+import type { InstallationInputs, InstallationOutputs } from "../../../hosts/src/contract";
 import { installation } from "../../../hosts/src/installation";
+import { filesIn, leavingIn } from "../../../hosts/src/installation/changed";
+import { tryScript } from "../../../hosts/src/installation/trial-scripts";
 import { isInstalledAnew } from "../../../hosts/src/installed-anew";
+import { row } from "../../../hosts/src/swarm/turn";
+import { newUpdate } from "../../support/newUpdate";
+import { pause, until } from "../../support/waiting";
 import { CloudNode, formerlyStored, stored } from "./support/cloudNode";
 import { canSandbox } from "./support/sandbox";
-import { logged } from "./support/stop";
+import { hurry, logged } from "./support/stop";
 
-const unit = "/etc/systemd/system/date.service";
-
-const before = `#cloud-config
-# hash hash-1
-users:
-  - name: "usera"
+/** A cloud-config; what stands in for coreos-cloudinit applies its hash, and cuts the network off for `cut`. */
+const text = (hash: string, more = "works") => `#cloud-config
+# hash ${hash}
+write_files:
+  - path: "/etc/${hash}"
+    content: "written"
 coreos:
   units:
-    - name: "date.service"
+    - name: "10-moorage.network"
+      content: "${more}"
+    - name: "${hash}.service"
       content: "[Service]"
-write_files:
-  - path: "/etc/gone"
-    content: "gone"
 `;
-const after = `#cloud-config
-# hash hash-2
-write_files:
-  - path: "/etc/motd"
-    content: "hello"
-`;
+const former = text("hash-1");
+const wanted = text("hash-2");
+const cut = text("hash-3", "cut");
 
-/** A node that was installed with `before`. */
-async function installedNode() {
-  const node = await CloudNode.start(before);
-  node.host.write("etc/gone", "gone");
-  node.host.write(unit.slice(1), "[Service]");
-  return { node, host: node.host, state: node.state, changed: node.with(after) };
+/** Longer than any test takes; a second on the node takes a tenth of one here. */
+const LONG = 6000;
+
+function applied({ host }: CloudNode, hash: string): void {
+  host.write(`etc/${hash}`, "written");
+  host.write(`etc/systemd/system/${hash}.service`, "[Service]");
 }
+
+async function installedNode(tryoutSeconds = LONG, place = stored): Promise<CloudNode> {
+  const node = await CloudNode.start(former, tryoutSeconds, place);
+  applied(node, "hash-1");
+  return node;
+}
+
+function expectFormer(node: CloudNode): void {
+  const { host } = node;
+  expect(host.read(stored)).toBe(former);
+  expect(host.read("etc/moorage/install.json")).toContain("hash-1");
+  expect(host.read("etc/hash-1")).toBe("written");
+  expect(host.read("etc/systemd/system/hash-1.service")).toBe("[Service]");
+  for (const hash of ["hash-2", "hash-3"]) expect(host.read(`etc/${hash}`)).toBeUndefined();
+  node.expectNothingLeft();
+}
+
+beforeEach(() => {
+  newUpdate();
+  // Looks at the node follow each other faster than in earnest.
+  hurry(() => pause(50), 0);
+});
+
+describe("another cloud-config", () => {
+  const target = { node: "swarm-1", host: "10.0.2.11", port: 22, user: "core" };
+  const inputs: InstallationInputs = {
+    ...{ node: "swarm-1", installer: target, target, userData: former, format: "cloud-config" },
+    ...{ installHash: "hash-1", disk: "/dev/sda", timeoutSeconds: 40, tryoutSeconds: 30 },
+  };
+  const state: InstallationOutputs = { ...inputs, firstBootId: "installed" };
+  const at = (host: string, ...addresses: string[]) => ({
+    target: { ...target, host },
+    userData: `#cloud-config\ncoreos:\n  units:\n    - name: first.network\n      content: |\n${addresses.map((each) => `        Address=${each}/24\n`).join("")}`,
+  });
+  const guest = (address?: string) => {
+    const to = { listen: "127.0.0.1", port: 2011, address: address ?? "", targetPort: 22 };
+    const forward = { network: "n", name: "f", to };
+    const again = { stack: "s", iso: "i", installerUserData: "u", systemDisk: 1, forward };
+    return { guest: { hypervisor: {}, name: "swarm-1", id: "1", ...(address && { again }) } };
+  };
+  const [first, other] = ["10.0.2.11", "10.0.2.21"];
+  const both = [first, "10.30.0.11"];
+
+  it.each<[string, object, object, "reboot" | "reinstallation"]>([
+    ["of a guest at the same address", guest(first), guest(first), "reboot"],
+    ["of a guest at another address", guest(first), guest(other), "reinstallation"],
+    ["of an older stack's guest", { ...at(first, first), ...guest() }, guest(first), "reboot"],
+    [
+      "of such a guest at another address",
+      { ...at(first, first), ...guest() },
+      guest("10.0.2.1"),
+      "reinstallation",
+    ],
+    ["at another address that SSH goes to", at(first, first), at(other, other), "reinstallation"],
+    ["at one that the former contains", at(first, first), at("10.0.2.1", "10.0.2.1"), "reinstallation"],
+    ["at another address, reached by a forward", at("127.0.0.1", first), at("127.0.0.1", other), "reboot"],
+    [
+      "at another address, reached by name before",
+      at("rack.domain.com", first),
+      at(other, other),
+      "reinstallation",
+    ],
+    ["reached in another way", at("rack.domain.com", first), at(first, first), "reboot"],
+    ["reached at its other address", at(first, ...both), at("10.30.0.11", ...both), "reboot"],
+  ])("%s", (_what, from, to, means) => {
+    const diff = installation.diff({ ...state, ...from }, { ...inputs, installHash: "hash-2", ...to });
+    expect(diff).toMatchObject({ changes: true, replaces: [] });
+    expect(logged.at(-1)).toMatch(
+      means === "reboot" ? /this update writes its user data anew/ : /this update reinstalls the node/,
+    );
+    expect(isInstalledAnew("swarm-1")).toBe(means === "reinstallation");
+  });
+
+  it("is announced with what stays behind; another trial time alone changes nothing", () => {
+    const users = `users:\n  - name: "usera"\n  - name: "userb"\n`;
+    const groups = `users:\n  - name: "userb"\n    groups: ["docker"]\n`;
+    const [from, to] = [former + users, wanted + groups];
+    installation.diff({ ...state, userData: from }, { ...inputs, userData: to, installHash: "hash-2" });
+    expect(logged.join("\n")).toContain(
+      "swarm-1: this update writes its user data anew and reboots the node, drained meanwhile; goes back by itself unless " +
+        "SSH returns within 30 s of its boot; left behind: user usera; stay as they are: groups of user userb; other: ",
+    );
+    expect(installation.diff(state, { ...inputs, tryoutSeconds: 90 }).changes).toBe(false);
+  });
+});
 
 describe.skipIf(!canSandbox)("another cloud-config for an installed node", () => {
   it("is validated there, replaces the old one, and is applied by a reboot", async () => {
-    const { node, host, state, changed } = await installedNode();
-    const outs = await installation.update("swarm-1", state, changed);
-    expect(host.read("validated")).toBe(after);
-    expect(host.read(stored)).toBe(after);
-    expect(host.read("etc/gone")).toBeUndefined();
-    expect(host.read(unit.slice(1))).toBeUndefined();
-    expect(host.read("systemctl.log")).toMatch(/disable date\.service$/m);
+    const node = await installedNode(LONG, formerlyStored);
+    const { host } = node;
+    const outs = await installation.update("swarm-1", node.state, node.with(wanted));
+    expect(host.read("validated")).toBe(wanted);
+    expect([host.read(formerlyStored), host.read(stored)]).toEqual([wanted, undefined]);
+    expect(host.read("etc/hash-1")).toBeUndefined();
+    expect(host.read("etc/systemd/system/hash-1.service")).toBeUndefined();
+    expect(host.read("systemctl.log")).toMatch(/disable hash-1\.service$/m);
     expect(node.boots).toBe(1);
-    // All that lies on the disk is still there.
+    // The data on the disk is still there.
     expect(outs).toMatchObject({ installHash: "hash-2", firstBootId: "installed" });
-    expect(logged.join("\n")).toContain("swarm-1: user usera is no longer configured, and stays there");
-    expect(host.server.commands.join("\n")).not.toContain("hello");
+    expect(host.server.commands.join("\n")).not.toContain("written");
     node.expectNothingLeft();
-  }, 40_000);
+  });
 
-  it("is written to where Container Linux has it, too", async () => {
-    const node = await CloudNode.start(before, 30, formerlyStored);
-    const outs = await installation.update("swarm-1", node.state, node.with(after));
-    expect(node.host.read(formerlyStored)).toBe(after);
-    expect(node.host.read(stored)).toBeUndefined();
-    expect(outs).toMatchObject({ installHash: "hash-2" });
-    node.expectNothingLeft();
-  }, 40_000);
-
-  it("that is not valid leaves everything as it is", async () => {
-    const { node, host, state, changed } = await installedNode();
-    host.write("faulty", "");
-    await expect(installation.update("swarm-1", state, changed)).rejects.toThrow(
+  it.each<[string, (node: CloudNode) => void, RegExp]>([
+    [
+      "is not valid",
+      ({ host }) => host.write("faulty", ""),
       /swarm-1: validating the user data failed .*\n.*unrecognized key[^]*The one that was there before is still in force/,
-    );
-    expect(host.read(stored)).toBe(before);
-    expect(host.read("etc/gone")).toBe("gone");
-    expect(host.told()).toEqual([]);
-    expect(node.boots).toBe(0);
-    node.expectNothingLeft();
-  }, 40_000);
-
-  it("that did not come as a whole leaves everything as it is", async () => {
-    const { host, state, changed } = await installedNode();
-    host.tool("cat", '#!/bin/sh\ncase "$*" in "") exec head -c 20 ;; esac\nexec /bin/cat "$@"\n');
-    await expect(installation.update("swarm-1", state, changed)).rejects.toThrow(
+    ],
+    [
+      "did not come whole",
+      ({ host }) =>
+        host.tool("cat", '#!/bin/sh\ncase "$*" in "") exec head -c 20 ;; esac\nexec /bin/cat "$@"\n'),
       /swarm-1: validating the user data failed .*\nit did not come as a whole/,
-    );
-    expect(host.read(stored)).toBe(before);
-    expect(host.read("validated")).toBeUndefined();
-  }, 40_000);
-
-  it("that cannot be put in place leaves everything as it is", async () => {
-    const { node, host, state, changed } = await installedNode();
-    host.tool(
-      "mv",
-      '#!/bin/sh\ncase "$1" in *.new) echo "no space" >&2; exit 1 ;; esac\nexec /bin/mv "$@"\n',
-    );
-    await expect(installation.update("swarm-1", state, changed)).rejects.toThrow(
+    ],
+    [
+      "cannot be put in place",
+      ({ host }) =>
+        host.tool(
+          "mv",
+          '#!/bin/sh\ncase "$1" in *.new) echo "no space" >&2; exit 1 ;; esac\nexec /bin/mv "$@"\n',
+        ),
       /swarm-1: handing over the new user data failed .*\nno space\nThe one that was there before is still in force/,
-    );
-    expect(host.read(stored)).toBe(before);
-    expect(host.read("etc/gone")).toBe("gone");
-    expect(host.read(unit.slice(1))).toBe("[Service]");
+    ],
+  ])("that %s leaves everything as it is", async (_what, prepare, failure) => {
+    const node = await installedNode();
+    prepare(node);
+    await expect(installation.update("swarm-1", node.state, node.with(wanted))).rejects.toThrow(failure);
     expect(node.boots).toBe(0);
-    node.expectNothingLeft();
-  }, 40_000);
-
-  it("that gives a guest another address is a reinstallation, which the guest's forward follows", async () => {
-    const { state, changed } = await installedNode();
-    const guest = (address: string) => ({
-      ...{ hypervisor: {}, name: "swarm-1", id: "1" },
-      again: {
-        ...{ stack: "s", iso: "i", installerUserData: "u", systemDisk: 1 },
-        forward: {
-          network: "n",
-          name: "f",
-          to: { listen: "127.0.0.1", port: 2011, address, targetPort: 22 },
-        },
-      },
-    });
-    const said = (address: string, from: object = { guest: guest("10.0.2.11") }) => {
-      installation.diff({ ...state, ...from }, { ...changed, guest: guest(address) });
-      return logged.at(-1);
-    };
-    expect(said("10.0.2.11")).toMatch(/this update writes its user data anew/);
-    expect(said("10.0.2.21")).toMatch(/this update reinstalls the node/);
-    // Of an older stack, which recorded no forward.
-    const older = {
-      guest: { hypervisor: {}, name: "swarm-1", id: "1" },
-      userData:
-        "#cloud-config\ncoreos:\n  units:\n    - name: first.network\n      content: |\n        Address=10.0.2.11/24\n",
-    };
-    expect(said("10.0.2.11", older)).toMatch(/this update writes its user data anew/);
-    for (const address of ["10.0.2.21", "10.0.2.1"])
-      expect(said(address, older)).toMatch(/this update reinstalls the node/);
+    expectFormer(node);
   });
 
-  it("that moves a machine from the address that SSH goes to is a reinstallation, too", async () => {
-    const { state, changed } = await installedNode();
-    const first = "coreos:\n  units:\n    - name: first.network\n      content: |\n        [Network]\n";
-    const at = (host: string, ...addresses: string[]) => ({
-      target: { ...state.target, host },
-      userData: `#cloud-config\n${first}${addresses.map((each) => `        Address=${each}/24\n`).join("")}`,
-    });
-    const said = (from: ReturnType<typeof at>, to: ReturnType<typeof at>) => {
-      const { replaces } = installation.diff({ ...state, ...from }, { ...changed, ...to });
-      expect(replaces).toEqual([]);
-      expect(isInstalledAnew("swarm-1")).toBe(/reinstalls the node/.test(logged.at(-1) ?? ""));
-      return logged.at(-1);
-    };
-    const [reboot, anew] = [/this update writes its user data anew/, /this update reinstalls the node/];
-    for (const other of ["10.0.2.21", "10.0.2.1"])
-      expect(said(at("10.0.2.11", "10.0.2.11"), at(other, other))).toMatch(anew);
-    // By a way of its own, which does not change with the address.
-    expect(said(at("127.0.0.1", "10.0.2.11"), at("127.0.0.1", "10.0.2.21"))).toMatch(reboot);
-    expect(said(at("rack.domain.com", "10.0.2.11"), at("10.0.2.21", "10.0.2.21"))).toMatch(anew);
-    // Another way to the node as it is.
-    expect(said(at("rack.domain.com", "10.0.2.11"), at("10.0.2.11", "10.0.2.11"))).toMatch(reboot);
-    const both = ["10.0.2.11", "10.30.0.11"];
-    expect(said(at("10.0.2.11", ...both), at("10.30.0.11", ...both))).toMatch(reboot);
-  });
-
-  it("is announced as a reboot, with the way back and what stays behind", async () => {
-    const { state, changed } = await installedNode();
-    expect(installation.diff(state, changed)).toMatchObject({ changes: true, replaces: [] });
-    expect(logged.join("\n")).toContain(
-      "swarm-1: this update writes its user data anew and reboots the node, drained meanwhile; goes back by itself unless " +
-        "SSH returns within 30 s of its boot; left behind: user usera; " +
-        "other: /etc/gone, /etc/motd, date.service, user usera",
+  it("is rolled back by the node if SSH does not return; the next update goes on", async () => {
+    const node = await installedNode(5);
+    const update = expect(installation.update("swarm-1", node.state, node.with(cut))).rejects.toThrow(
+      new RegExp(
+        "^swarm-1: went back by itself to its former user data: with the new one, SSH did not return at " +
+          "core@127\\.0\\.0\\.1:\\d+ within 5 s of its boot \\(no SSH connection .*\\)\\. " +
+          "Tried: /etc/hash-1, /etc/hash-3, 10-moorage\\.network, hash-1\\.service, hash-3\\.service\\. " +
+          "Correct nodes\\.swarm-1, network or os in the configuration, and run again\\.$",
+      ),
     );
+    await update;
+    expect(node.boots).toBe(2);
+    expectFormer(node);
+    expect(row).toEqual({ stoppedBy: "swarm-1", reason: "went back to its former user data" });
+    newUpdate();
+    const next = { ...node.with(wanted), tryoutSeconds: LONG };
+    expect((await installation.update("swarm-1", node.state, next)).installHash).toBe("hash-2");
+    expect(node.host.read(stored)).toBe(wanted);
+    node.expectNothingLeft();
   });
 
-  it("names the groups that it does not give to a user who is there", async () => {
-    const { state, changed } = await installedNode();
-    const userData = `${after}users:\n  - name: "usera"\n    groups: ["docker"]\n`;
-    installation.diff(state, { ...changed, userData });
-    expect(logged.join("\n")).toContain("of its boot; stay as they are: groups of user usera; other: ");
-  });
-
-  it("means nothing where only the time to try it is another", async () => {
-    const { state } = await installedNode();
-    expect(installation.diff(state, { ...state, tryoutSeconds: 90 }).changes).toBe(false);
+  it.each([
+    [
+      "is kept if it is still wanted",
+      wanted,
+      1,
+      "is on trial with its new user data since an earlier update",
+    ],
+    [
+      "is rolled back if another one is wanted",
+      text("hash-4"),
+      3,
+      "takes back new user data that an earlier",
+    ],
+  ])("that a killed update left on trial %s", async (_what, next, boots, said) => {
+    const node = await installedNode();
+    const script = tryScript({
+      ...{ userData: wanted, installHash: "hash-2", files: filesIn(former, wanted), tryoutSeconds: LONG },
+      leaving: leavingIn(former, wanted),
+      newUnits: leavingIn(wanted, former).units,
+    });
+    await node.onConsole(script);
+    await until("its trial", () => expect(node.onTrial("applied")).toBe(true));
+    // A refresh does not take it for what is installed.
+    expect(await installation.read("swarm-1", node.state)).toEqual({ id: "swarm-1", outs: node.state });
+    await installation.update("swarm-1", node.state, node.with(next));
+    expect(logged.join("\n")).toContain(said);
+    expect(node.boots).toBe(boots);
+    expect(node.host.read(stored)).toBe(next);
+    node.expectNothingLeft();
   });
 });

@@ -5,6 +5,7 @@ import * as path from "node:path";
 import { nodeBaseFiles, renderDockerOptions, type Distribution, type NodeFiles } from "@moorage/render";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import "../../property/seed";
 
 const apiTls = { ca: "ca", cert: "cert", key: "key" };
 
@@ -88,7 +89,7 @@ describe("Docker's options on Fedora CoreOS", () => {
         const kept = options.filter(([first = ""]) => isKept(first.split("=")[0] ?? ""));
         expect(started(options.flat().join(" "))).toEqual(kept.flat());
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   });
 

@@ -5,6 +5,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { renderHealingScript } from "@moorage/render";
 import { afterEach, beforeEach, expect } from "vitest";
+import { until } from "../../support/waiting";
 
 let folder: string;
 let running: ChildProcess | undefined;
@@ -176,25 +177,21 @@ export async function stopped(): Promise<void> {
 
 export const heals = (): number => (read("mc.log").match(/admin heal --recursive --scan/g) ?? []).length;
 
-export async function until(what: string, probe: () => boolean): Promise<void> {
-  const end = Date.now() + 45_000;
-  while (!probe()) {
-    if (Date.now() > end) throw new Error(`not in time: ${what}\n${read("journal")}\n${read("mc.log")}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
+/** Waits until `probe` is true. */
+export const shows = (what: string, probe: () => boolean): Promise<void> =>
+  until(what, () => expect(probe(), `${read("journal")}\n${read("mc.log")}`).toBe(true), { everyMs: 20 });
 
-/** So many more looks were taken. */
+/** Waits for so many more looks. */
 export async function looks(count: number): Promise<void> {
   const infos = () => (read("mc.log").match(/admin info/g) ?? []).length;
   const before = infos();
-  await until(`${count} looks`, () => infos() >= before + count);
+  await shows(`${count} looks`, () => infos() >= before + count);
 }
 
 /** It has healed once for what it did not know, and has nothing to do. */
 export async function settled(): Promise<void> {
   watch();
-  await until("the first healing", () => read("state/healed") !== "" && read("state/doing") === "");
+  await shows("the first healing", () => read("state/healed") !== "" && read("state/doing") === "");
   await looks(3);
   expect(heals(), read("journal")).toBe(1);
 }

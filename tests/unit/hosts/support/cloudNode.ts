@@ -106,11 +106,6 @@ export class CloudNode {
     await runScript(this.host.server.connection(), script);
   }
 
-  /** Loses its power, and gets it again. */
-  losesPower(): Promise<void> {
-    return this.onConsole('setsid sh "$FAKE/boot" >/dev/null 2>&1 &');
-  }
-
   get boots(): number {
     return (this.host.read("boots") ?? "").split("\n").length - 1;
   }

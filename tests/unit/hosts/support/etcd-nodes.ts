@@ -3,14 +3,11 @@
  * stands in is systemd, which here only starts the unit's command again when it ends, and Docker, which here runs
  * etcd itself in place of a container.
  */
-import { randomBytes, randomInt } from "node:crypto";
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { randomInt } from "node:crypto";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
 import { etcdFiles, etcdScriptPath, etcdUnit, etcdUrl, shellCommand } from "@moorage/render";
-import type { EtcdFilesArgs } from "@moorage/render";
 import type { EtcdClusterInputs } from "../../../../hosts/src/contract";
-import { exec } from "../../../../hosts/src/ssh/exec";
 import { program } from "../../render/programs/root";
 import { authority, type Authority } from "./authority";
 import { Sandbox } from "./sandbox";
@@ -35,7 +32,7 @@ case "$verb" in
         *) shift ;;
       esac
     done
-    exec env $settings $ETCD ;;
+    exec env ETCD_UNSAFE_NO_FSYNC=true $settings $ETCD ;;
 esac
 `;
 
@@ -58,7 +55,7 @@ finish() {
 case "$verb" in
   start) begin ;;
   stop) finish ;;
-  restart) date +%s%3N >> "$FAKE/restarts"; finish; begin ;;
+  restart) finish; begin ;;
   is-active) if running; then echo active; else echo inactive; exit 3; fi ;;
   show) running && state=active || state=inactive
     printf 'ActiveState=%s\\nSubState=%s\\nNRestarts=%s\\nResult=success\\n' "$state" running "$(grep -c '' "$FAKE/ends")" ;;
@@ -67,13 +64,10 @@ esac
 
 export class EtcdNode {
   sandbox!: Sandbox;
-  /** Where its SSH server lets others through to. */
-  private readonly addresses: Record<string, number> = {};
-
   constructor(
     readonly name: string,
-    private clientPort: number,
-    private peerPort: number,
+    private readonly clientPort: number,
+    private readonly peerPort: number,
     private readonly pki: Authority,
   ) {}
 
@@ -86,11 +80,10 @@ export class EtcdNode {
   }
 
   async start(): Promise<this> {
-    this.addresses[`127.0.0.1:${this.clientPort}`] = this.clientPort;
     const tools = { docker, systemctl, journalctl: '#!/bin/sh\ntail -n "$3" "$FAKE/journal"\n' };
     this.sandbox = await Sandbox.start(tools, {
       node: this.name,
-      addresses: this.addresses,
+      addresses: { [`127.0.0.1:${this.clientPort}`]: this.clientPort },
       env: {
         ETCD: shellCommand(program("usr/bin/etcd")),
         ETCDCTL: shellCommand(program("usr/bin/etcdctl")),
@@ -102,7 +95,7 @@ export class EtcdNode {
   }
 
   /** Puts the node's files in place, as the part before the cluster does, and starts its unit. */
-  place(changes: Partial<EtcdFilesArgs> = {}): void {
+  private place(): void {
     const { certificate, key } = this.pki.issue(this.name, ["serverAuth", "clientAuth"]);
     const { files, units } = etcdFiles({
       node: this.name,
@@ -120,18 +113,9 @@ export class EtcdNode {
       ca: this.pki.ca,
       certificate,
       key,
-      ...changes,
     });
     for (const [path, { content }] of Object.entries(files)) this.sandbox.write(path.slice(1), content);
     this.sandbox.write(`etc/systemd/system/${etcdUnit}`, units[etcdUnit]?.content ?? "");
-  }
-
-  /** Other ports, with its files placed anew. */
-  async moveTo(): Promise<void> {
-    const [clientPort = 0, peerPort = 0] = await freePorts(2);
-    Object.assign(this, { clientPort, peerPort });
-    this.addresses[`127.0.0.1:${clientPort}`] = clientPort;
-    this.place();
   }
 
   /** Ends the unit and everything of it. */
@@ -147,34 +131,8 @@ export class EtcdNode {
     rmSync(this.sandbox.at("data"), { recursive: true, force: true });
   }
 
-  /** Bytes in its log are others than it wrote; it is started, as its unit would be. */
-  async breakData(): Promise<void> {
-    this.kill();
-    const folder = this.sandbox.at("data/store/member/wal");
-    const [log = ""] = readdirSync(folder).filter((name) => name.endsWith(".wal"));
-    const file = openSync(join(folder, log), "r+");
-    writeSync(file, randomBytes(64), 0, 64, 200);
-    closeSync(file);
-    await exec(this.sandbox.server.connection(), ["systemctl", "start", etcdUnit]);
-  }
-
   get hasData(): boolean {
     return existsSync(this.sandbox.at("data/store/member/wal"));
-  }
-
-  /** When its unit was restarted each time, in milliseconds. */
-  get restarts(): number[] {
-    return (this.sandbox.read("restarts") ?? "").trim().split("\n").filter(Boolean).map(Number);
-  }
-
-  /** Since when its member serves, by its own log, in milliseconds. */
-  get servesSince(): number {
-    const said = [...this.journal().matchAll(/"ts":"([^"]+)"[^\n]*"ready to serve client requests"/g)].at(-1);
-    return Date.parse(said?.[1] ?? "");
-  }
-
-  journal(): string {
-    return existsSync(this.sandbox.at("journal")) ? readFileSync(this.sandbox.at("journal"), "utf8") : "";
   }
 }
 
@@ -206,7 +164,7 @@ export function clusterInputs(
     clientCertificate: certificate,
     clientKey: key,
     fingerprint: "1",
-    timeoutSeconds: 60,
+    timeoutSeconds: 3600,
     ...changes,
   };
 }

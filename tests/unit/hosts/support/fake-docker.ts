@@ -17,7 +17,7 @@ export interface FakeAnswer {
   readonly headers?: Readonly<Record<string, string>>;
   readonly json?: unknown;
   readonly text?: string;
-  /** The beginning of an answer that has no end; where it is empty, nothing is said at all. */
+  /** The beginning of an answer that has no end. */
   readonly hang?: string;
   /** No more than the head of an answer. */
   readonly head?: true;
@@ -35,8 +35,6 @@ export class FakeDocker {
   private readonly handlers: [string, RegExp, Handler][] = [];
   /** Answers nothing at all, as a frozen engine does. */
   frozen = false;
-  /** Requests of which it takes no more than their heads. */
-  deaf: RegExp | undefined;
   /** Ends every request, as where no engine runs. */
   down = false;
   /** Connections now. */
@@ -87,7 +85,6 @@ export class FakeDocker {
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     if (this.down) return void request.socket.destroy();
-    if (this.deaf?.test(request.url ?? "")) return void this.note(request, "");
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const seen = this.note(request, Buffer.concat(chunks).toString("utf8"));
@@ -99,7 +96,6 @@ export class FakeDocker {
       status: 404,
       json: { message: `no such thing: ${seen.method} ${seen.path}` },
     };
-    if (answer.hang === "") return;
     response.writeHead(answer.status ?? 200, { "Content-Type": "application/json", ...answer.headers });
     if (answer.head) return response.flushHeaders();
     if (answer.hang !== undefined) {

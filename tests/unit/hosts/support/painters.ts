@@ -40,9 +40,8 @@ export const agreeing = (rules: string, agreed: string) => (engine: Engine) =>
 let journal: string;
 
 /**
- * A unit whose text, or what it reads, says `broken` does not start, and one whose text says `dies` ends a moment after it
- * has started. On a host that has a file `hold` it takes as long as that is there. Docker's is one that is there without a
- * text of ours.
+ * A unit whose text, or what it reads, says `broken` does not start. On a host with a file `hold` its start takes as long
+ * as that exists. Docker's unit exists without a text of ours.
  */
 export async function hosts(...names: string[]): Promise<Engine[]> {
   journal = join(temporaryFolder(), "journal");
@@ -59,10 +58,9 @@ case "$1" in restart|start|reload-or-restart) ;; *) exec usual-systemctl "$@" ;;
 echo "${name} begins" >> ${journal}
 rm -f "$state.fail"
 if grep -qs broken "/etc/systemd/system/$unit" "/etc/systemd/system/$unit.d"/* /etc/rules /etc/agreed; then touch "$state.fail"; fi
-sleep 0.2
+sleep 0.1
 while [ -e "$FAKE/hold" ]; do sleep 0.1; done
 usual-systemctl "$@"; code=$?
-if grep -qs dies "/etc/systemd/system/$unit"; then (sleep 0.5; rm -f "$state.active") </dev/null >/dev/null 2>&1 & fi
 echo "${name} ends" >> ${journal}
 exit $code
 `,
@@ -109,11 +107,10 @@ export async function updated(...args: Parameters<typeof ended>): Promise<Record
   );
 }
 
-/** Two managers and a worker in a Swarm, whose Docker has a drop-in besides. */
+/** Two managers in a Swarm, whose Docker has a drop-in besides. */
 export async function swarm() {
-  const all = await hosts("a", "b", "c");
-  const managers = all.slice(0, 2);
-  const cluster: Cluster = { managers: managers.map(({ connection }) => connection) };
+  const all = await hosts("a", "b");
+  const cluster: Cluster = { managers: all.map(({ connection }) => connection) };
   const withDropIn = (engine: Engine, dropIns: Record<string, string>, words = "blue") =>
     part(engine, words, {
       cluster,
@@ -123,9 +120,9 @@ export async function swarm() {
       },
     });
   const state = await made(all, (engine) => withDropIn(engine, { "10-proxy.conf": "[Service]\n" }));
-  for (const engine of all) await swarmMember.create(memberInputs(engine, managers));
+  for (const engine of all) await swarmMember.create(memberInputs(engine, all));
   const members = all[0]?.cluster;
   if (!members) throw new Error("no Swarm was made");
   members.everywhere = ["front"];
-  return { all: all as [Engine, Engine, Engine], cluster, members, withDropIn, state };
+  return { all: all as [Engine, Engine], members, withDropIn, state };
 }

@@ -1,7 +1,7 @@
 /** A few engines that form Swarms with each other, as far as membership goes. */
 import type { Connection, SwarmMemberInputs } from "../../../../hosts/src/contract";
 import { DOCKER_SOCKET } from "../../../../hosts/src/docker/api";
-import { FakeDocker } from "./fake-docker";
+import { FakeDocker, type Seen } from "./fake-docker";
 import { Sandbox } from "./sandbox";
 
 interface Member {
@@ -101,61 +101,32 @@ export class Engine {
     readonly name: string,
     private readonly all: Map<string, Engine>,
   ) {
-    const self = this.member.bind(this);
-    const manager = () => self()?.role === "manager" && !this.locked;
-    const guarded = (answer: () => object) => () =>
-      manager() ? answer() : { status: 503, json: { message: "This node is not a swarm manager." } };
+    const manager = () => this.member()?.role === "manager" && !this.locked;
+    /** What only a manager answers. */
+    const asManager = (method: string, path: RegExp, answer: (seen: Seen) => object) =>
+      this.docker.on(method, path, (seen) =>
+        manager()
+          ? { json: answer(seen) }
+          : { status: 503, json: { message: "This node is not a swarm manager." } },
+      );
+    asManager("GET", /^\/nodes$/, () => this.list());
+    asManager("GET", /^\/services$/, ({ query }) => this.cluster?.listed(query.get("filters")) ?? []);
+    asManager("GET", /^\/tasks$/, ({ query }) => this.tasks(query.get("filters")));
+    asManager("GET", /^\/swarm$/, () => {
+      return { ID: "x", Version: { Index: 1 }, Spec: this.cluster?.spec ?? {}, JoinTokens: tokens };
+    });
+    asManager("GET", /^\/swarm\/unlockkey$/, () => ({ UnlockKey: "key" }));
+    asManager("POST", /^\/swarm\/update$/, ({ body }) => {
+      if (this.cluster) this.cluster.spec = JSON.parse(body) as object;
+      return {};
+    });
+    this.serveMembership();
+    this.serveContainers();
+  }
+
+  private serveMembership(): void {
     const { docker } = this;
     docker.on("GET", /^\/info$/, () => ({ json: this.info() }));
-    docker.on(
-      "GET",
-      /^\/nodes$/,
-      guarded(() => ({ json: this.list() })),
-    );
-    docker.on("GET", /^\/services$/, ({ query }) =>
-      guarded(() => ({ json: this.cluster?.listed(query.get("filters")) ?? [] }))(),
-    );
-    docker.on("GET", /^\/tasks$/, ({ query }) =>
-      guarded(() => ({ json: this.tasks(query.get("filters")) }))(),
-    );
-    docker.on("GET", /^\/containers\/json$/, () => ({
-      json: [
-        ...[...this.containers].map((Id) => ({ Id })),
-        ...[...(this.cluster?.endFirst ?? [])].map((Id) => ({
-          Id,
-          Labels: { "com.docker.swarm.service.id": Id },
-        })),
-      ],
-    }));
-    docker.on("POST", /^\/containers\/[\w-]+\/stop$/, ({ path }) => {
-      if (this.stops) this.cluster?.moves.push(`${name} stop ${path.split("/")[2]}`);
-      return this.stops ? { json: {} } : { status: 500, json: { message: "cannot stop it" } };
-    });
-    docker.on("POST", /^\/containers\/[\w-]+\/exec$/, () => ({ json: { Id: "exec" } }));
-    docker.on("GET", /^\/exec\/exec\/json$/, () => ({ json: { ExitCode: this.mcEnds } }));
-    docker.onUpgrade = (_seen, socket) => void (this.mcEnds === undefined || socket.end());
-    docker.on("DELETE", /^\/containers\/[\w-]+$/, ({ path }) => {
-      this.containers.delete(path.split("/")[2] ?? "");
-      return { json: {} };
-    });
-    docker.on(
-      "GET",
-      /^\/swarm$/,
-      guarded(() => ({
-        json: { ID: "x", Version: { Index: 1 }, Spec: this.cluster?.spec ?? {}, JoinTokens: tokens },
-      })),
-    );
-    docker.on("POST", /^\/swarm\/update$/, ({ body }) =>
-      guarded(() => {
-        if (this.cluster) this.cluster.spec = JSON.parse(body) as object;
-        return { json: {} };
-      })(),
-    );
-    docker.on(
-      "GET",
-      /^\/swarm\/unlockkey$/,
-      guarded(() => ({ json: { UnlockKey: "key" } })),
-    );
     docker.on("POST", /^\/swarm\/unlock$/, ({ body }) => {
       this.locked = this.locked && (JSON.parse(body) as { UnlockKey?: string }).UnlockKey !== "key";
       return { json: {} };
@@ -175,6 +146,27 @@ export class Engine {
     );
     docker.on("DELETE", /^\/nodes\/[\w-]+$/, ({ path }) => {
       this.cluster?.members.delete(path.split("/")[2] ?? "");
+      return { json: {} };
+    });
+  }
+
+  private serveContainers(): void {
+    const { docker, name } = this;
+    docker.on("GET", /^\/containers\/json$/, () => {
+      const ends = [...(this.cluster?.endFirst ?? [])];
+      const serving = ends.map((Id) => ({ Id, Labels: { "com.docker.swarm.service.id": Id } }));
+      return { json: [...[...this.containers].map((Id) => ({ Id })), ...serving] };
+    });
+    docker.on("POST", /^\/containers\/[\w-]+\/stop$/, ({ path }) => {
+      if (!this.stops) return { status: 500, json: { message: "cannot stop it" } };
+      this.cluster?.moves.push(`${name} stop ${path.split("/")[2]}`);
+      return { json: {} };
+    });
+    docker.on("POST", /^\/containers\/[\w-]+\/exec$/, () => ({ json: { Id: "exec" } }));
+    docker.on("GET", /^\/exec\/exec\/json$/, () => ({ json: { ExitCode: this.mcEnds } }));
+    docker.onUpgrade = (_seen, socket) => void (this.mcEnds === undefined || socket.end());
+    docker.on("DELETE", /^\/containers\/[\w-]+$/, ({ path }) => {
+      this.containers.delete(path.split("/")[2] ?? "");
       return { json: {} };
     });
   }

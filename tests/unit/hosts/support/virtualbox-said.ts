@@ -6,8 +6,6 @@
 
 /** `showvminfo --machinereadable` of 6.0 on Windows, 2019: https://github.com/hashicorp/vagrant/issues/11174 */
 export const info60 = String.raw`name="gitlab"
-groups="/"
-ostype="Red Hat (64-bit)"
 UUID="7163bae0-5075-49fc-b3a7-b2831c06aa40"
 CfgFile="F:\\VirtualBox VMs\\gitlab\\gitlab.vbox"
 memory=1024
@@ -23,88 +21,6 @@ rtcuseutc="on"
 VMState="running"
 VMStateChangeTime="2019-11-04T16:38:48.476000000"
 `.replaceAll("\n", "\r\n");
-
-/** Further lines of one, of 5.2 on Windows, 2018: https://github.com/hashicorp/vagrant/issues/10530 */
-export const rest52 = String.raw`"SATA Controller-ImageUUID-0-0"="7129e36f-e4b3-45fd-ab13-ede0da0cfaf3"
-natnet1="nat"
-macaddress1="080027A1F40A"
-cableconnected1="on"
-nic1="nat"
-nictype1="82540EM"
-nicspeed1="0"
-Forwarding(0)="ssh,tcp,127.0.0.1,2222,,22"
-nic3="none"
-audio="dsound"
-audio_in="true"
-VideoMode="800,600,0"@0,0 2
-usb="off"
-ehci="off"
-xhci="off"
-SharedFolderPathMachineMapping1="\\?\C:\cygwin64\home\Riggs\ubuntu"
-videocapfile="C:\Users\Riggs\VirtualBox VMs\ubuntu_default_1545300542600_6195\ubuntu_default_1545300542600_6195.webm"
-GuestMemoryBalloon=0
-`;
-
-/**
- * Of 6.1 on macOS, April 2020: https://github.com/kubernetes/minikube/issues/7465. The version is not said there;
- * `graphicscontroller` is of 6.1, as listings of 6.0 at the same project have no such line (issues 4182, 5896).
- */
-export const info61 = String.raw`name="minikube"
-groups="/"
-ostype="Linux 2.6 / 3.x / 4.x (64-bit)"
-UUID="630ed5e9-d892-486a-9f7f-039f8c425ee3"
-CfgFile="/Users/kwong/.minikube/machines/minikube/minikube/minikube.vbox"
-memory=4000
-chipset="piix3"
-firmware="BIOS"
-cpus=2
-bootmenu="disabled"
-boot1="dvd"
-boot2="dvd"
-boot3="disk"
-boot4="none"
-acpi="on"
-ioapic="on"
-biosapic="apic"
-biossystemtimeoffset=0
-rtcuseutc="on"
-VMState="running"
-VMStateChangeTime="2020-04-07T00:44:38.075000000"
-"SATA-29-0"="none"
-natnet1="nat"
-macaddress1="08002701A984"
-cableconnected1="on"
-nic1="nat"
-nictype1="virtio"
-nicspeed1="0"
-Forwarding(0)="ssh,tcp,127.0.0.1,53848,,22"
-audio="coreaudio"
-audio_out="off"
-audio_in="off"
-VideoMode="720,400,0"@0,0 1
-usb="off"
-ehci="off"
-xhci="off"
-VRDEClients==0
-captureres="1024x768"
-`;
-
-/**
- * Further lines of one, of 6.0 or older on macOS, 2019: https://github.com/kubernetes/minikube/issues/4182. That drives
- * were told without their port before 7.0 is said in VBoxManageInfo.cpp.
- */
-export const rest60 = `storagecontrollerinstance0="0"
-storagecontrollermaxportcount0="30"
-storagecontrollerportcount0="30"
-storagecontrollerbootable0="on"
-"SATA-0-0"="/Users/user/.minikube/machines/minikube/boot2docker.iso"
-"SATA-ImageUUID-0-0"="086510e4-529d-4022-8122-34c229c87b3a"
-"SATA-tempeject"="off"
-"SATA-IsEjected"="off"
-"SATA-1-0"="/Users/user/.minikube/machines/minikube/disk.vmdk"
-"SATA-ImageUUID-1-0"="231f2ad2-2bc1-449b-9ce2-461cf302ddcb"
-"SATA-2-0"="none"
-`;
 
 /**
  * Of 7.0 on Linux, 2023, with lines that are no `key=value`:
@@ -256,19 +172,7 @@ Child UUIDs:    dcb0daa5-3bf9-47cb-bfff-c65e74484615
 `;
 
 /**
- * `list systemproperties` of 7.0: https://github.com/hashicorp/vagrant,
- * test/unit/plugins/providers/virtualbox/driver/version_7_0_test.rb
- */
-export const properties70 = `API version:                     7_0
-Minimum guest RAM size:          4 Megabytes
-Maximum guest RAM size:          2097152 Megabytes
-Default machine folder:          /home/username/VirtualBox VMs
-Raw-mode Supported:              no
-Default hard disk format:        VDI
-`;
-
-/**
- * The same of 7.2.18: https://github.com/fabrint96-ship-it/AD-Lab,
+ * `list systemproperties` of 7.2.18: https://github.com/fabrint96-ship-it/AD-Lab,
  * evidence/B1/HOST/HOST-B1-VirtualBox-Baseline.md
  */
 export const properties72 = String.raw`Default machine folder: D:\Labs\AD-Lab\VirtualMachines

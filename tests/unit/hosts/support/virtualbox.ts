@@ -2,10 +2,11 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { afterAll } from "vitest";
+import { afterAll, vi } from "vitest";
 import type { Connection } from "../../../../hosts/src/contract";
 import type { GuestInputs, Hypervisor, NatNetworkInputs } from "../../../../hosts/src/virtualbox/contract";
 import { afterInstallation, beforeReboot, guest } from "../../../../hosts/src/virtualbox/guest";
+import * as running from "../../../../hosts/src/virtualbox/run";
 import { vboxManage, type Answer } from "../../../../lab/virtualbox/command";
 import { readConfigDrive } from "../../../../lab/virtualbox/configDrive";
 import { paperGuests } from "../../../../lab/virtualbox/guests";
@@ -19,6 +20,15 @@ afterAll(async () => {
   for (const end of ends.splice(0)) await end();
 });
 
+/** By their programs. */
+const boxes = new Map<string, TestVirtualBox>();
+const { runOn } = running;
+// A process for each of many calls would take long. Over SSH the program itself is called.
+vi.spyOn(running, "runOn").mockImplementation((hypervisor, argv, options) => {
+  const box = hypervisor.connection === undefined ? boxes.get(argv[2] ?? "") : undefined;
+  return box ? box.serve(argv.slice(3)) : runOn(hypervisor, argv, options);
+});
+
 export class TestVirtualBox {
   readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-vbox-"));
   readonly program = programOf(this.folder);
@@ -30,7 +40,7 @@ export class TestVirtualBox {
 
   constructor(version = "7.1.4r165100") {
     fs.writeFileSync(this.file("version"), version);
-    // In the test's own process: many calls are made, and a process for each would take long.
+    boxes.set(this.program, this);
     const server = serveVBoxManage(this.folder, (args) => this.serve(args));
     ends.push(() => {
       server.close();
@@ -38,7 +48,7 @@ export class TestVirtualBox {
     });
   }
 
-  private serve(args: readonly string[]): Promise<Answer> {
+  serve(args: readonly string[]): Promise<Answer> {
     this.calls.push(args.join(" "));
     const at = this.failures.findIndex(({ command }) => command === args[0]);
     const [failure] = at < 0 ? [] : this.failures.splice(at, 1);
@@ -59,11 +69,6 @@ export class TestVirtualBox {
     const changes = this.calls.filter((line) => !looks.test(line));
     this.calls = [];
     return changes;
-  }
-
-  /** How often a key of a guest was read since changes were asked for. */
-  reads(key: string): number {
-    return this.calls.filter((line) => line.startsWith("getextradata ") && line.endsWith(` ${key}`)).length;
   }
 
   /** The next calls of a command fail with these words, each once. */

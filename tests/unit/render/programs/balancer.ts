@@ -3,9 +3,9 @@ import * as fs from "node:fs";
 import * as http from "node:http";
 import * as os from "node:os";
 import * as path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { balancerHealthPath, renderS3Balancer, type S3BalancerArgs } from "@moorage/render";
-import { expectFree } from "./ports";
+import { until } from "../../../support/waiting";
+import { freePort } from "./ports";
 import { program } from "./root";
 
 export interface Balanced {
@@ -15,28 +15,49 @@ export interface Balanced {
   readonly body: string;
 }
 
-const START_MS = 20_000;
-
-/** A real HAProxy on loopback with the rendered configuration. */
+/** A real HAProxy on loopback with the rendered configuration, on a port from the kernel. */
 export class Balancer {
   private readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-balancer-"));
   private child: ChildProcess | undefined;
 
+  /** The same after each start; from the kernel before the first. */
+  port = 0;
+
+  /** @param instead texts of the configuration, and what replaces them */
   constructor(
-    readonly port: number,
-    args: Omit<S3BalancerArgs, "listenPort">,
-  ) {
-    fs.writeFileSync(this.config, renderS3Balancer({ ...args, listenPort: port }));
-  }
+    private readonly args: Omit<S3BalancerArgs, "listenPort">,
+    private readonly instead: Readonly<Record<string, string>> = {},
+  ) {}
 
   private get log(): string {
     return fs.readFileSync(path.join(this.folder, "log"), "utf8");
   }
 
+  private writeConfiguration(): void {
+    let text = renderS3Balancer({ ...this.args, listenPort: this.port });
+    for (const [before, after] of Object.entries(this.instead)) {
+      if (!text.includes(before)) throw new Error(`there is no ${before} in haproxy.cfg`);
+      text = text.replaceAll(before, after);
+    }
+    fs.writeFileSync(this.config, text);
+  }
+
   async start(): Promise<this> {
+    const isFirst = this.port === 0;
+    for (let tries = 1; ; tries++) {
+      if (isFirst) this.port = await freePort("0.0.0.0");
+      this.writeConfiguration();
+      if (await this.begin()) return this;
+      // Meanwhile a client's connection may have got that port.
+      if (!isFirst || tries === 5 || !this.log.includes("Address already in use"))
+        throw new Error(`HAProxy ended:\n${this.log}`);
+    }
+  }
+
+  /** Whether it answers: it may have ended. */
+  private begin(): Promise<boolean> {
     const [command = "", ...rest] = [...program("usr/sbin/haproxy"), "-f", this.config];
     execFileSync(command, [...rest, "-c"], { stdio: "pipe" });
-    await expectFree(this.port);
     const log = fs.openSync(path.join(this.folder, "log"), "a");
     // Of all signals a frozen one takes this alone, should the tests be interrupted.
     const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", command, ...rest, "-db"], {
@@ -44,12 +65,13 @@ export class Balancer {
     });
     fs.closeSync(log);
     this.child = child;
-    for (const end = Date.now() + START_MS; Date.now() < end; await sleep(10)) {
-      if (child.exitCode !== null) throw new Error(`HAProxy ended:\n${this.log}`);
-      const answered = this.ask(balancerHealthPath).catch(() => undefined);
-      if ((await Promise.race([answered, sleep(1000)]))?.status === 200) return this;
-    }
-    throw new Error(`HAProxy does not answer:\n${this.log}`);
+    const answers = async (): Promise<boolean> => {
+      if (child.exitCode !== null) return false;
+      const { status } = await this.ask(balancerHealthPath);
+      if (status !== 200) throw new Error(`its health is ${status}:\n${this.log}`);
+      return true;
+    };
+    return until("HAProxy answers", answers, { everyMs: 20 });
   }
 
   /** Its kernel still takes connections, and nobody answers them. */
@@ -73,15 +95,17 @@ export class Balancer {
     fs.rmSync(this.folder, { recursive: true });
   }
 
+  /** @param timeout in milliseconds. @default none */
   ask(
     target: string,
     headers: Record<string, string> = {},
     method = "GET",
     body?: Buffer,
+    timeout = 0,
   ): Promise<Balanced> {
     return new Promise((resolve, reject) => {
       const request = http.request(
-        { host: "127.0.0.1", port: this.port, path: target, method, headers, agent: false },
+        { host: "127.0.0.1", port: this.port, path: target, method, headers, agent: false, timeout },
         (response) => {
           let text = "";
           response.on("data", (chunk: Buffer) => (text += chunk.toString()));
@@ -95,7 +119,7 @@ export class Balancer {
           response.on("error", reject);
         },
       );
-      request.on("error", reject);
+      request.on("timeout", () => request.destroy(new Error("no answer in time"))).on("error", reject);
       request.end(body);
     });
   }

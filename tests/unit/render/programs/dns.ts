@@ -1,4 +1,5 @@
 import * as dgram from "node:dgram";
+import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 
 /** A name server on loopback that knows what `names` holds at the moment. */
@@ -9,6 +10,11 @@ export class NameServer {
   /** Names about which it says nothing, not even that it does not know them. */
   readonly untold = new Set<string>();
   private readonly socket = dgram.createSocket("udp4");
+
+  /** Waits until it is asked once more. */
+  async nextQuery(): Promise<void> {
+    await once(this.socket, "message");
+  }
 
   static async start(): Promise<NameServer> {
     const server = new NameServer();

@@ -15,7 +15,8 @@ import {
   rightsScript,
 } from "@moorage/render";
 import type { NginxArgs, RegistryUserModel } from "@moorage/render";
-import { expectFree } from "./ports";
+import { until } from "../../../support/waiting";
+import { freePort } from "./ports";
 import { inRoot, program } from "./root";
 
 export interface Answer {
@@ -40,90 +41,121 @@ const bcrypt: Readonly<Record<string, string>> = {
   older: "$2y$04$kbJMOF/O7Sw3zwDb/5yuJeJjC9T7rQTYxABqc6Rkuk7eZKi3DjmDC",
 };
 
-/** A real nginx on loopback with the rendered configuration. */
+const looks = "js_periodic pick.look interval=1200ms;";
+/** Without it a front asks no registry for its health, and uses each. */
+export const withLooks = { [looks]: looks };
+
+/** A real nginx on loopback with the rendered configuration, on a port from the kernel. */
 export class Front {
   readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-front-"));
+  /** Once it has started. */
+  port = 0;
   private child: ChildProcess | undefined;
 
+  /** @param instead texts of the configuration, and what replaces them. Without `withLooks` it asks no registry for its health */
   constructor(
-    readonly port: number,
     users: Readonly<Record<string, { password: string; rights: RegistryUserModel["rights"] }>>,
-    args: Pick<NginxArgs, "registries" | "resolver"> & Partial<NginxArgs>,
-    /** Texts of the configuration and what stands in their place, so that a test need not wait for a minute. */
-    instead: Readonly<Record<string, string>> = {},
+    private readonly args: Pick<NginxArgs, "registries" | "resolver"> & Partial<NginxArgs>,
+    private readonly instead: Readonly<Record<string, string>> = {},
   ) {
-    const at = (name: string): string => path.join(this.folder, name);
-    certificate(at("tls.key"), at("tls.crt"));
-    for (const name of ["htpasswd", "previous"]) fs.writeFileSync(at(name), "");
+    certificate(this.at("tls.key"), this.at("tls.crt"));
+    for (const name of ["htpasswd", "previous"]) fs.writeFileSync(this.at(name), "");
     for (const [name, { password }] of Object.entries(users)) this.addPassword("htpasswd", name, password);
-    fs.writeFileSync(at("rights.js"), rightsScript());
-    fs.writeFileSync(at(pickScriptName), pickScript(args.registries));
+    fs.writeFileSync(this.at("rights.js"), rightsScript());
+    fs.writeFileSync(this.at(pickScriptName), pickScript(args.registries));
     const models = Object.entries(users).map(([name, { rights }]) => ({ name, rights }));
-    fs.writeFileSync(at(rightsDataName), renderRights(models));
-    fs.symlinkSync(inRoot("usr/lib/nginx/modules"), at("modules"));
-    fs.mkdirSync(at("run"), { mode: 0o777 });
+    fs.writeFileSync(this.at(rightsDataName), renderRights(models));
+    fs.symlinkSync(inRoot("usr/lib/nginx/modules"), this.at("modules"));
+    fs.mkdirSync(this.at("run"), { mode: 0o777 });
     fs.chmodSync(this.folder, 0o755);
+  }
+
+  private at(name: string): string {
+    return path.join(this.folder, name);
+  }
+
+  private writeConfiguration(): void {
     let text = renderNginx({
-      listenPort: port,
+      listenPort: this.port,
       serverNames: ["registry.test"],
-      certificatePath: at("tls.crt"),
-      keyPath: at("tls.key"),
-      htpasswdPath: at("htpasswd"),
-      previousHtpasswdPath: at("previous"),
-      rightsPath: at("rights.js"),
-      runPath: at("run"),
+      certificatePath: this.at("tls.crt"),
+      keyPath: this.at("tls.key"),
+      htpasswdPath: this.at("htpasswd"),
+      previousHtpasswdPath: this.at("previous"),
+      rightsPath: this.at("rights.js"),
+      runPath: this.at("run"),
       balancers: [{ name: "no-balancer", port: 9000 }],
-      ...args,
+      ...this.args,
     });
-    for (const [before, after] of Object.entries(instead)) {
+    for (const [before, after] of Object.entries({ [looks]: "", ...this.instead })) {
       if (!text.includes(before)) throw new Error(`there is no ${before} in nginx.conf`);
       text = text.replaceAll(before, after);
     }
-    fs.writeFileSync(at("nginx.conf"), text);
+    fs.writeFileSync(this.at("nginx.conf"), text);
   }
 
   get log(): string {
-    return fs.readFileSync(path.join(this.folder, "log"), "utf8");
+    return fs.readFileSync(this.at("log"), "utf8");
   }
 
   addPassword(file: string, user: string, password: string): void {
-    fs.appendFileSync(path.join(this.folder, file), `${user}:${bcrypt[password] ?? "!"}\n`);
+    fs.appendFileSync(this.at(file), `${user}:${bcrypt[password] ?? "!"}\n`);
   }
 
   forgetPasswords(file: string): void {
-    fs.writeFileSync(path.join(this.folder, file), "");
+    fs.writeFileSync(this.at(file), "");
   }
 
-  /** `nginx -t`; throws what it says against the configuration. */
+  /** Runs `nginx -t`. @throws Error with what it says against the configuration */
   test(): void {
     const [command = "", ...rest] = [...this.command(), "-t"];
-    const log = fs.openSync(path.join(this.folder, "test"), "w+");
+    const log = fs.openSync(this.at("test"), "w+");
     const { status } = spawnSync(command, rest, { stdio: ["ignore", log, log] });
     fs.closeSync(log);
-    if (status !== 0) throw new Error(fs.readFileSync(path.join(this.folder, "test"), "utf8"));
+    if (status !== 0) throw new Error(fs.readFileSync(this.at("test"), "utf8"));
   }
 
   /** Ready when the front's health is answered, with `status`. */
-  async start(status = 200, [command = "", ...rest] = this.command()): Promise<this> {
-    await expectFree(this.port);
-    // nginx opens /dev/stdout anew, which works with a file and a pipe, and not with the socket that "pipe" means here.
-    const log = fs.openSync(path.join(this.folder, "log"), "a");
-    const child = spawn(command, rest, { stdio: ["ignore", log, log] });
-    fs.closeSync(log);
-    this.child = child;
-    for (let tries = 0; tries < 100; tries++) {
-      if (child.exitCode !== null) throw new Error(`nginx ended:\n${this.log}`);
-      const alive = await this.ask("/healthz").catch(() => undefined);
-      if (alive?.status === status) return this;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+  async start(
+    status = 200,
+    { command = this.command(), path: programs = process.env.PATH } = {},
+  ): Promise<this> {
+    for (let tries = 1; ; tries++) {
+      this.port = await freePort("0.0.0.0");
+      this.writeConfiguration();
+      if (await this.begin(status, command, programs)) return this;
+      // Meanwhile a client's connection may have got that port.
+      if (tries === 5 || !this.log.includes("Address already in use"))
+        throw new Error(`nginx ended:\n${this.log}`);
     }
-    throw new Error(`nginx does not answer:\n${this.log}`);
   }
 
-  /** Starts nginx as it starts in its container, and gives back the process that is told to stop. */
-  async startAsInContainer(): Promise<ChildProcess> {
-    const [shell = "", option = "", script = ""] = nginxStart("", path.join(this.folder, "run"));
-    await this.start(200, [shell, option, script, ...this.command()]);
+  /** Whether it answers: it may have ended. */
+  private begin(status: number, [command = "", ...rest]: string[], programs = ""): Promise<boolean> {
+    // nginx opens /dev/stdout anew, which works with a file and a pipe, and not with the socket that "pipe" means here.
+    const log = fs.openSync(this.at("log"), "a");
+    const child = spawn(command, rest, {
+      stdio: ["ignore", log, log],
+      env: { ...process.env, PATH: programs },
+    });
+    fs.closeSync(log);
+    this.child = child;
+    const answers = async (): Promise<boolean> => {
+      if (child.exitCode !== null) return false;
+      const alive = await this.ask("/healthz");
+      if (alive.status !== status) throw new Error(`its health is ${alive.status}:\n${this.log}`);
+      return true;
+    };
+    return until("nginx answers", answers, { everyMs: 20 });
+  }
+
+  /**
+   * Starts nginx as it starts in its container, and returns the process that gets the signal to stop.
+   * @param programs the folders of programs, as PATH has them
+   */
+  async startAsInContainer(programs?: string): Promise<ChildProcess> {
+    const [shell = "", option = "", script = ""] = nginxStart("", this.at("run"));
+    await this.start(200, { command: [shell, option, script, ...this.command()], path: programs });
     if (!this.child) throw new Error("nginx was not started");
     return this.child;
   }
@@ -197,7 +229,7 @@ export class Front {
   }
 
   private command(): string[] {
-    const [, ...rest] = nginxCommand(path.join(this.folder, "nginx.conf"));
+    const [, ...rest] = nginxCommand(this.at("nginx.conf"));
     return [...program("usr/sbin/nginx"), "-p", this.folder, ...rest];
   }
 }
@@ -207,16 +239,19 @@ export function basic(user: string): string {
   return `Basic ${Buffer.from(user).toString("base64")}`;
 }
 
+let made: { readonly key: Buffer; readonly certificate: Buffer } | undefined;
+
 function certificate(key: string, file: string): void {
+  if (made) {
+    fs.writeFileSync(key, made.key);
+    fs.writeFileSync(file, made.certificate);
+    return;
+  }
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
   const subject = ["-subj", "/CN=registry.test", "-addext", "subjectAltName=DNS:registry.test,IP:127.0.0.1"];
-  execFileSync(
-    "openssl",
-    ["req", "-x509", ...curve, "-keyout", key, "-out", file, "-days", "2", ...subject],
-    {
-      stdio: "ignore",
-    },
-  );
+  const args = ["req", "-x509", ...curve, "-keyout", key, "-out", file, "-days", "2", ...subject];
+  execFileSync("openssl", args, { stdio: "ignore" });
+  made = { key: fs.readFileSync(key), certificate: fs.readFileSync(file) };
 }
 
 /** How many of the answers have that status. */

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
+import { until } from "../../../support/waiting";
 import { NameServer } from "./dns";
 import { Front } from "./front";
 import { Upstream } from "./upstream";
@@ -13,22 +13,14 @@ export const users = {
 
 /** Fronts of one registry, for the tests of a file. */
 export class Fronts {
-  readonly registry: Upstream;
+  readonly registry = new Upstream("registry", "127.0.0.2");
   private names: NameServer | undefined;
   private readonly all: Front[] = [];
 
-  /**
-   * @param firstPort of its fronts
-   * @param address of the registry, on loopback
-   */
-  constructor(
-    private readonly firstPort: number,
-    private readonly address: string,
-  ) {
-    this.registry = new Upstream("registry", address, 25000);
+  constructor() {
     beforeAll(async () => {
       this.names = await NameServer.start();
-      this.names.names.set("registry", address);
+      this.names.names.set("registry", this.registry.host);
       await this.registry.start();
     });
     afterAll(async () => {
@@ -40,18 +32,16 @@ export class Fronts {
 
   /** A front that has found its registry. @param instead replaces text of its configuration */
   async start(
-    args: Partial<ConstructorParameters<typeof Front>[2]> = {},
+    args: Partial<ConstructorParameters<typeof Front>[1]> = {},
     instead: Record<string, string> = {},
   ): Promise<Front> {
-    const registries = [{ name: "registry", port: 25000 }];
-    const given = { registries, resolver: this.names?.address, ...args };
-    const front = new Front(this.firstPort + this.all.length, users, given, instead);
+    const registries = [{ name: "registry", port: this.registry.port }];
+    const front = new Front(users, { registries, resolver: this.names?.address, ...args }, instead);
     this.all.push(front);
     await front.start();
-    for (let tries = 0; tries < 100; tries++) {
-      if ((await front.ask("/v2/", { user: admin, from: "127.0.0.99" })).status === 200) return front;
-      await sleep(50);
-    }
-    throw new Error(`the front does not find its registry:\n${front.log}`);
+    await until("the front finds its registry", async () => {
+      expect((await front.ask("/v2/", { user: admin, from: "127.0.0.99" })).status, front.log).toBe(200);
+    });
+    return front;
   }
 }

@@ -1,18 +1,15 @@
 import type { ServerResponse } from "node:http";
 import * as net from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { TLSSocket } from "node:tls";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
+import { until } from "../../../support/waiting";
 import { basic, count, type Answer, type Front } from "./front";
 import { admin, Fronts } from "./fronts";
-import type { Upstream } from "./upstream";
-
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const digest = `sha256:${"a".repeat(64)}`;
 const uploads = "/v2/team/app/blobs/uploads/";
 
-const fronts = new Fronts(25451, "127.0.2.1");
+const fronts = new Fronts();
 const { registry } = fronts;
 
 function head(method: string, target: string, ...headers: string[]): string {
@@ -22,19 +19,19 @@ function head(method: string, target: string, ...headers: string[]): string {
 
 const statusOf = (answer: string): number => Number(/^HTTP\/1\.1 (\d{3}) /.exec(answer)?.[1] ?? 0);
 
-/** Seconds until the front ends a connection. */
-function untilClosed(socket: net.Socket): Promise<number> {
-  const since = performance.now();
+/** Waits until the front ends a connection. */
+function closed(socket: net.Socket): Promise<void> {
   return new Promise((resolve) => {
-    const end = (): void => resolve((performance.now() - since) / 1000);
+    const end = (): void => resolve();
     socket.on("end", end).on("close", end).on("error", end).resume();
   });
 }
 
-describe("TLS", () => {
-  let front: Front;
-  beforeAll(async () => void (front = await fronts.start()));
+/** One for what its usual configuration decides. */
+let front: Front;
+beforeAll(async () => void (front = await fronts.start()));
 
+describe("TLS", () => {
   /** What is agreed on, or nothing. */
   async function agreed(options: Parameters<Front["connect"]>[0]): Promise<string | undefined> {
     let socket: TLSSocket;
@@ -80,35 +77,35 @@ describe("TLS", () => {
 
 describe("one address", () => {
   it("pulls a dozen layers at once, and as many small things as a start of many containers asks for", async () => {
-    const front = await fronts.start();
-    const layer = () => front.ask(`/v2/team/app/blobs/${digest}`, { user: admin });
-    const slowly: Upstream["reply"] = (_, response) => {
-      response.writeHead(200, { "Content-Length": "65536" });
-      response.write(Buffer.alloc(1024));
-      setTimeout(() => response.end(Buffer.alloc(64 * 1024 - 1024)), 1000);
-    };
-    const layers = await registry.answering(slowly, () => Promise.all(Array.from({ length: 36 }, layer)));
-    expect(count(layers, 200)).toBe(36);
-    const since = Date.now();
+    const held: ServerResponse[] = [];
+    const answers = await registry.answering(
+      (_, response) => void held.push(response),
+      async () => {
+        const layer = () => front.ask(`/v2/team/app/blobs/${digest}`, { user: admin });
+        const layers = Promise.all(Array.from({ length: 36 }, layer));
+        await until("all of them are in progress", () => expect(held).toHaveLength(36));
+        for (const response of held) response.end(Buffer.alloc(64 * 1024));
+        return layers;
+      },
+    );
+    expect(count(answers, 200)).toBe(36);
     const small = () => front.ask("/v2/team/app/manifests/latest", { user: admin, method: "HEAD" });
-    expect(count(await Promise.all(Array.from({ length: 200 }, small)), 200)).toBe(200);
-    expect(Date.now() - since).toBeLessThan(10_000);
+    expect(count(await Promise.all(Array.from({ length: 100 }, small)), 200)).toBe(100);
   });
 
-  it("has so many requests in progress, while another goes on", async () => {
-    const front = await fronts.start({ connectionsPerAddress: 8 });
-    const list = (from?: string) => front.ask("/v2/team/app/tags/list", { user: admin, from });
+  it("has a limited number of requests in progress, while another goes on", async () => {
+    const strict = await fronts.start({ connectionsPerAddress: 8 });
+    const list = (from?: string) => strict.ask("/v2/team/app/tags/list", { user: admin, from });
     const held: ServerResponse[] = [];
     const answers: Answer[] = [];
     await registry.answering(
-      // The front looks at it, too.
-      ({ url }, response) => void (url.startsWith("/v2/") ? held.push(response) : response.end()),
+      (_, response) => void held.push(response),
       async () => {
         const many = Array.from({ length: 20 }, () => list().then((answer) => answers.push(answer)));
-        await vi.waitFor(() => expect([held.length, answers.length]).toEqual([8, 12]), { timeout: 20_000 });
+        await until("eight are in progress", () => expect([held.length, answers.length]).toEqual([8, 12]));
         const other = list("127.0.0.7");
-        await vi.waitFor(() => expect(held).toHaveLength(9), { timeout: 5000 });
-        expect((await front.ask("/healthz")).status).toBe(200);
+        await until("another address's is, too", () => expect(held).toHaveLength(9));
+        expect((await strict.ask("/healthz")).status).toBe(200);
         for (const response of held) response.end("{}");
         expect((await other).status).toBe(200);
         await Promise.all(many);
@@ -118,86 +115,52 @@ describe("one address", () => {
     const refused = answers.find(({ status }) => status === 429);
     expect(refused?.headers["retry-after"]).toBe("1");
     expect(JSON.parse(refused?.body ?? "")).toMatchObject({ errors: [{ code: "TOOMANYREQUESTS" }] });
-    expect((await front.ask("/v2/", { user: admin })).status).toBe(200);
+    expect((await strict.ask("/v2/", { user: admin })).status).toBe(200);
   });
 
-  it("is slowed down where it asks too often, and then refused, while another goes on", async () => {
-    const front = await fronts.start({ requestsPerSecond: 10 });
-    const ask = async (_: unknown, n: number): Promise<Answer & { seconds: number }> => {
-      const since = performance.now();
-      const answer = await front.ask(`/v2/team/app/manifests/t${n}`, { user: admin });
-      return { ...answer, seconds: (performance.now() - since) / 1000 };
-    };
-    const flood = Promise.all(Array.from({ length: 300 }, ask));
-    await sleep(500);
-    const since = performance.now();
-    expect((await front.ask("/v2/", { user: admin, from: "127.0.0.8" })).status).toBe(200);
-    expect(performance.now() - since).toBeLessThan(5000);
-    const answers = await flood;
-    expect(count(answers, 200) + count(answers, 429)).toBe(300);
-    expect(count(answers, 429)).toBeGreaterThan(20);
-    expect(count(answers, 200)).toBeGreaterThanOrEqual(90);
-    expect(Math.max(...answers.map(({ seconds }) => seconds))).toBeGreaterThan(3);
+  it("is refused where it asks too often, while another goes on", async () => {
+    // Five at once and none slowed down, as that takes seconds.
+    const strict = await fronts.start({ requestsPerSecond: 1 }, { "burst=10 delay=5;": "burst=5 nodelay;" });
+    const ask = (_: unknown, n: number) => strict.ask(`/v2/team/app/manifests/t${n}`, { user: admin });
+    const answers = await Promise.all(Array.from({ length: 60 }, ask));
+    expect((await strict.ask("/v2/", { user: admin, from: "127.0.0.8" })).status).toBe(200);
+    expect(count(answers, 200) + count(answers, 429)).toBe(60);
+    expect(count(answers, 200)).toBeGreaterThanOrEqual(6);
+    expect(count(answers, 429)).toBeGreaterThan(0);
   });
 });
 
 describe("who is slow", () => {
-  let front: Front;
-  beforeAll(async () => {
-    const instead = {
-      "client_header_timeout 15s": "client_header_timeout 2s",
-      "client_body_timeout 60s": "client_body_timeout 2s",
-    };
-    front = await fronts.start({}, instead);
-  });
-
-  it("is cut off before its request is there, however it fills the time", async () => {
-    const silent = net.connect(front.port, "127.0.0.1");
-    const greeted = await front.connect();
-    const dripping = await front.connect();
+  it("is cut off before its request is there, in a body that does not go on, and however it fills the time", async () => {
+    const strict = await fronts.start(
+      {},
+      {
+        "client_header_timeout 15s": "client_header_timeout 2s",
+        "client_body_timeout 60s": "client_body_timeout 2s",
+      },
+    );
+    const silent = net.connect(strict.port, "127.0.0.1");
+    const [greeted, dripping, stopped] = [
+      await strict.connect(),
+      await strict.connect(),
+      await strict.connect(),
+    ];
     dripping.write("GET /v2/ HTTP/1.1\r\n");
-    const drip = setInterval(() => dripping.writable && dripping.write("X-Slow: 1\r\n"), 300);
-    const all = await Promise.all([silent, greeted, dripping].map(untilClosed));
+    const drip = setInterval(() => dripping.writable && dripping.write("X-Slow: 1\r\n"), 100);
+    stopped.write(`${head("PATCH", `${uploads}0a`, "Content-Length: 1000000")}some`);
+    await Promise.all([silent, greeted, dripping, stopped].map(closed));
     clearInterval(drip);
-    for (const seconds of all) expect(seconds).toBeLessThan(10);
-  });
-
-  it("is cut off in a body that does not go on", async () => {
-    const socket = await front.connect();
-    socket.write(`${head("PATCH", `${uploads}0a`, "Content-Length: 1000000")}some`);
-    expect(await untilClosed(socket)).toBeLessThan(10);
-  });
-
-  it("passes with a large layer that comes in small pieces", async () => {
-    const socket = await front.connect();
-    socket.write(head("PATCH", `${uploads}0b`, "Content-Length: 60000", "Connection: close"));
-    let answer = "";
-    socket.on("data", (chunk: Buffer) => (answer += chunk.toString()));
-    const closed = untilClosed(socket);
-    for (let at = 0; at < 6; at++) {
-      await sleep(700);
-      socket.write(Buffer.alloc(10_000, at));
-    }
-    await closed;
-    expect(statusOf(answer)).toBe(200);
   });
 
   it("keeps nobody else out", async () => {
-    const slow = await Promise.all(Array.from({ length: 300 }, () => front.connect()));
+    const slow = await Promise.all(Array.from({ length: 100 }, () => front.connect()));
     for (const socket of slow) socket.on("error", () => undefined).write("GET /v2/ HTTP/1.1\r\nHost: x\r\n");
-    const since = performance.now();
     expect((await front.ask("/v2/", { user: admin, from: "127.0.0.9" })).status).toBe(200);
-    expect(performance.now() - since).toBeLessThan(5000);
     for (const socket of slow) socket.destroy();
   });
 });
 
 describe("what makes no sense", () => {
-  let front: Front;
-  beforeAll(async () => {
-    front = await fronts.start({}, { "client_max_body_size 312g": "client_max_body_size 1m" });
-  });
-
   const host = "Host: registry.test\r\n";
   const known = `Authorization: ${basic(admin)}\r\n`;
   it.each([
@@ -257,6 +220,11 @@ describe("what makes no sense", () => {
     expect((await front.ask("/v2/", { user: admin })).status).toBe(200);
   });
 
+  let strict: Front;
+  beforeAll(async () => {
+    strict = await fronts.start({}, { "client_max_body_size 312g": "client_max_body_size 1m" });
+  });
+
   it.each([
     ["a manifest", "PUT", "/v2/team/app/manifests/v1", 6],
     ["a question", "GET", "/v2/team/app/tags/list", 1],
@@ -264,28 +232,33 @@ describe("what makes no sense", () => {
     ["a layer without an end", "PATCH", `${uploads}0c`, 64],
   ])("%s with a body in chunks that is too large ends there", async (_, method, target, mebibytes) => {
     registry.seen.length = 0;
-    const socket = await front.connect();
+    const socket = await strict.connect();
     let answer = "";
-    socket.on("data", (chunk: Buffer) => (answer += chunk.toString()));
-    const closed = untilClosed(socket);
+    const over = new Promise<void>((resolve) => {
+      socket.on("data", (chunk: Buffer) => (answer += chunk.toString()));
+      socket
+        .on("data", () => resolve())
+        .on("close", resolve)
+        .on("error", () => resolve());
+    });
     socket.write(head(method, target, "Transfer-Encoding: chunked"));
     const chunk = Buffer.concat([Buffer.from("10000\r\n"), Buffer.alloc(65536, 1), Buffer.from("\r\n")]);
     for (let sent = 0; sent < mebibytes * 16 && socket.writable && answer === ""; sent++) {
-      if (!socket.write(chunk)) await Promise.race([sleep(50), closed]);
+      if (socket.write(chunk)) continue;
+      await Promise.race([new Promise<void>((resolve) => socket.once("drain", resolve)), over]);
     }
-    await Promise.race([closed, sleep(8000)]);
+    await until("it is refused", () => expect(statusOf(answer)).toBe(413));
     socket.destroy();
-    expect(statusOf(answer)).toBe(413);
     expect(registry.seen.filter(({ url }) => url !== "/")).toEqual([]);
   });
 
   it("an upload that its client gives up is given up towards the registry too", async () => {
     const socket = await front.connect();
+    const upload = `PATCH ${uploads}0d`;
     socket.write(`${head("PATCH", `${uploads}0d`, "Content-Length: 1000000")}some`);
-    await sleep(300);
+    await until("it has begun", () => expect(registry.begun).toContain(upload));
     socket.destroy();
-    // Those that were refused before may end at the registry as late as now.
-    await vi.waitFor(() => expect(registry.givenUp).toContain(`PATCH ${uploads}0d`), { timeout: 5000 });
+    await until("it is given up", () => expect(registry.givenUp).toContain(upload));
     expect((await front.ask("/v2/", { user: admin })).status).toBe(200);
   });
 });

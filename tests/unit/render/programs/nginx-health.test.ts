@@ -1,44 +1,58 @@
 import { spawn } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
 import * as path from "node:path";
+import { once } from "node:events";
+import * as https from "node:https";
+import type { AddressInfo } from "node:net";
 import { nginxHealthTest } from "@moorage/render";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { Front } from "./front";
+import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
+import { certificate } from "../../hosts/support/fake-registry";
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
-
-const port = 25447;
-let front: Front;
-beforeAll(async () => {
-  front = new Front(port, {}, { registries: [{ name: "one", port: 1 }] });
-  await front.start();
+/** `run` for the script, and `bin` with a sleep that takes no time. */
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-nginx-health-"));
+/** What the next answers are; 200 once there are no more. */
+let answers: number[];
+let questions: (string | undefined)[];
+const server = https.createServer(certificate("front"), ({ url }, response) => {
+  questions.push(url);
+  response.writeHead(answers.shift() ?? 200).end();
 });
-afterAll(() => front.stop());
 
-/** What Docker is told, and the seconds that took. */
-async function look(): Promise<{ code: unknown; seconds: number }> {
-  const [, command = "", ...rest] = nginxHealthTest(port, path.join(front.folder, "run"), 1);
-  const begun = Date.now();
-  const code = await new Promise((resolve) => spawn(command, rest).on("exit", resolve));
-  return { code, seconds: (Date.now() - begun) / 1000 };
+beforeAll(async () => {
+  for (const name of ["bin", "run"]) fs.mkdirSync(path.join(folder, name));
+  fs.writeFileSync(path.join(folder, "bin/sleep"), "#!/bin/sh\n", { mode: 0o755 });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+});
+afterAll(() => {
+  server.close();
+  fs.rmSync(folder, { recursive: true });
+});
+beforeEach(() => {
+  answers = [];
+  questions = [];
+});
+
+/** The exit code that Docker gets. */
+async function check(): Promise<number | null> {
+  const { port } = server.address() as AddressInfo;
+  const [, command = "", ...rest] = nginxHealthTest(port, path.join(folder, "run"));
+  const env = { PATH: `${path.join(folder, "bin")}:${process.env.PATH}` };
+  const [code] = (await once(spawn(command, rest, { env }), "exit")) as [number | null];
+  return code;
 }
 
-describe("Docker's look at nginx", () => {
-  it("tells of one that is new at once, and asks six times afterwards", async () => {
-    const first = await look();
-    expect(first.code).toBe(0);
-    expect(first.seconds).toBeLessThan(4);
-    const second = await look();
-    expect(second.code).toBe(0);
-    expect(second.seconds).toBeGreaterThan(5.9);
-  });
+it("reports a new nginx at its first answer, and asks six times more in each later check", async () => {
+  answers = [503];
+  expect(await check()).toBe(1);
+  expect(await check()).toBe(0);
+  expect(questions).toEqual(["/healthz", "/healthz"]);
+  expect(await check()).toBe(0);
+  expect(questions).toHaveLength(2 + 1 + 6);
+});
 
-  it("ends at the first no", async () => {
-    const begun = look();
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    await front.stop();
-    const { code, seconds } = await begun;
-    expect(code).toBe(1);
-    expect(seconds).toBeLessThan(5.5);
-    expect((await look()).code).toBe(1);
-  });
+it("ends at the first answer that is not 200", async () => {
+  answers = [200, 200, 503];
+  expect(await check()).toBe(1);
+  expect(questions).toHaveLength(3);
 });

@@ -1,54 +1,45 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { NameServer } from "./dns";
+import { once } from "node:events";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { expect, it } from "vitest";
+import { until } from "../../../support/waiting";
 import { Front } from "./front";
+import { users } from "./fronts";
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+const registries = [{ name: "registry", port: 1 }];
 
-const users = { admin: { password: "root", rights: [{ prefix: "", access: "write" as const }] } };
-
-let names: NameServer;
-beforeAll(async () => {
-  names = await NameServer.start();
-});
-afterAll(() => names.stop());
-
-describe("on its way out", () => {
-  it("is not well first, so that the VIP leaves, and serves until it is gone", async () => {
-    const leaving = new Front(25445, users, {
-      registries: [{ name: "registry-one", port: 25000 }],
-      resolver: names.address,
-    });
-    try {
-      const child = await leaving.startAsInContainer();
-      const since = Date.now();
-      const ended = new Promise<number>((resolve) => child.once("exit", () => resolve(Date.now() - since)));
-      child.kill("SIGQUIT");
-      await expect.poll(async () => (await leaving.ask("/healthz")).status).toBe(503);
-      expect(Date.now() - since).toBeLessThan(500);
-      // Told twice, it leaves no sooner.
-      child.kill("SIGTERM");
-      await sleep(2000);
-      expect((await leaving.ask("/v2/")).status).toBe(401);
-      expect(await ended).toBeGreaterThan(2900);
-      expect(child.exitCode).toBe(0);
-      await expect(leaving.ask("/v2/")).rejects.toThrow("ECONNREFUSED");
-    } finally {
-      await leaving.stop();
-    }
-  });
-
-  it("ends with nginx where that ends by itself", async () => {
-    const broken = new Front(
-      25446,
-      users,
-      { registries: [{ name: "one", port: 1 }] },
-      { "events {": "evens {" },
+it("on its way out, nginx is unhealthy first, so that the VIP leaves, and serves until it is gone", async () => {
+  const leaving = new Front(users, { registries });
+  // It sleeps until there is a file, and then no longer.
+  const [bin, over] = ["bin", "over"].map((name) => path.join(leaving.folder, name)) as [string, string];
+  fs.mkdirSync(bin);
+  const sleep = `#!/bin/sh\nwhile [ ! -e ${over} ]; do /bin/sleep 0.05; done\n`;
+  fs.writeFileSync(path.join(bin, "sleep"), sleep, { mode: 0o755 });
+  try {
+    const child = await leaving.startAsInContainer(`${bin}:${process.env.PATH}`);
+    const ended = once(child, "exit");
+    child.kill("SIGQUIT");
+    await until("it says that it is not healthy", async () =>
+      expect((await leaving.ask("/healthz")).status).toBe(503),
     );
-    try {
-      await expect(broken.startAsInContainer()).rejects.toThrow("nginx ended");
-    } finally {
-      await broken.stop();
-    }
-  });
+    // A second signal does not shorten its time.
+    child.kill("SIGTERM");
+    expect((await leaving.ask("/v2/")).status).toBe(401);
+    expect(child.exitCode).toBeNull();
+    fs.writeFileSync(over, "");
+    expect(await ended).toEqual([0, null]);
+    await expect(leaving.ask("/v2/")).rejects.toThrow("ECONNREFUSED");
+  } finally {
+    fs.writeFileSync(over, "");
+    await leaving.stop();
+  }
+});
+
+it("its container ends with nginx where that ends by itself", async () => {
+  const broken = new Front(users, { registries }, { "events {": "evens {" });
+  try {
+    await expect(broken.startAsInContainer()).rejects.toThrow("nginx ended");
+  } finally {
+    await broken.stop();
+  }
 });

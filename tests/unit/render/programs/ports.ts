@@ -1,6 +1,12 @@
-import { accepts } from "../../../../lab/network";
+import { once } from "node:events";
+import * as net from "node:net";
 
-/** nginx and HAProxy take a port of loopback that another one has, and each of the two gets a part of the requests. */
-export async function expectFree(port: number): Promise<void> {
-  if (await accepts(port)) throw new Error(`127.0.0.1:${port} is another one's`);
+/** A port from the kernel, for a program that cannot ask for one itself: nothing listens on it. */
+export async function freePort(host: string): Promise<number> {
+  const server = net.createServer().listen(0, host);
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
 }

@@ -1,7 +1,0 @@
-/** The authority as a stack with `edge.protectAuthority` has it, with one leaf. */
-import { CertificateAuthority } from "../../../components/pki";
-
-const authority = new CertificateAuthority("ca", { commonName: "Moorage test", protect: true });
-authority.issue("front", { commonName: "registry.example.com" });
-
-export = { caCertificate: authority.caCertificatePem };

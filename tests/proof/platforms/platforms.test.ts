@@ -1,0 +1,3 @@
+/** Each platform has a lab of its own, one after the other. */
+import "./metal";
+import "./existing";

@@ -1,0 +1,150 @@
+/** A host, Docker or a program in a container neither runs nor ends. */
+import { expect, test } from "vitest";
+import { faults } from "../../../lab/faults";
+import { groupOf, processesOf } from "../../../lab/faults/cgroups";
+import { powerByCommand } from "../../support/labCommand";
+import { managers, RunbookLab } from "../../support/runbookLab";
+import { holdersOf } from "../../support/vip";
+import { timed, until } from "../../support/waiting";
+
+const own: RunbookLab = RunbookLab.forFile(async () => {
+  for (const pid of own.places.flatMap((one) => processesOf(groupOf(one, "systemd")))) goOn(pid);
+  await own.mend();
+});
+
+function goOn(pid: number): void {
+  try {
+    process.kill(pid, "SIGCONT");
+  } catch {
+    // It has ended.
+  }
+}
+
+/** The VIP moves to another node, and the registry answers there. */
+function movesFrom(node: string, what: string): Promise<void> {
+  const hasMoved = async (): Promise<void> => {
+    const holders = await holdersOf(own.instance);
+    expect(holders).toHaveLength(1);
+    expect(holders).not.toContain(node);
+    await own.serves();
+  };
+  return timed(`the VIP moves: ${what} hangs`, () =>
+    until("another node has the VIP", hasMoved, { netSeconds: 120 }),
+  );
+}
+
+test("A node is off, or hangs", async () => {
+  const [holder = ""] = await holdersOf(own.instance);
+  const layer = await own.push();
+  await faults["freeze-host"].begin(own.place(holder));
+  try {
+    await movesFrom(holder, "a host");
+    await own.pullsAgain(layer);
+    await own.pushesAgain();
+    await own.seen(`${holder} reached: `, "swarm nodes: 3 of 4 ready and active");
+    const { code, output } = await own.lab.refresh();
+    expect(code, output).toBe(0);
+    expect(output).not.toMatch(/deleted/);
+    // The power switch is all that is needed.
+    await powerByCommand(own.instance, holder, "off");
+    await powerByCommand(own.instance, holder, "on");
+  } finally {
+    await faults["freeze-host"].end(own.place(holder));
+  }
+  await own.wholeAndUnchanged();
+});
+
+test("keepalived hangs", async () => {
+  const { lab } = own;
+  const [holder = ""] = await holdersOf(own.instance);
+  const unit = "moorage-keepalived.service";
+  const since = Math.floor(Date.now() / 1000);
+  await faults.freeze.begin(own.place(holder), "keepalived");
+  try {
+    await movesFrom(holder, "keepalived");
+    const said = await lab.mustRoot(holder, `journalctl -u moorage-vip-guard -o cat --since @${since}`);
+    expect(said).toContain("keepalived has been silent for 2 s");
+    const alive = await lab.root(holder, "sh /etc/moorage/keepalived-alive");
+    expect(alive.code, alive.output).not.toBe(0);
+    expect(alive.output).toContain("keepalived shows no sign of life");
+    // systemd does not notice, and does not restart it.
+    expect(await own.isActive(holder, unit)).toBe("active");
+    await own.follow("keepalived hangs", { on: { NODE: holder } });
+  } finally {
+    await faults.freeze.end(own.place(holder));
+  }
+  expect(await own.isActive(holder, unit)).toBe("active");
+  await lab.mustRoot(holder, "sh /etc/moorage/keepalived-alive");
+  expect(await holdersOf(own.instance)).not.toContain(holder);
+  await own.whole();
+});
+
+test("Docker is stopped, or hangs on a node", async () => {
+  const node = "coreos4";
+  const breaks = [
+    "systemctl stop docker.socket docker.service 2>&1",
+    "systemctl kill --kill-whom=main --signal=STOP docker.service",
+  ];
+  for (const line of breaks) {
+    await own.lab.mustRoot(node, line);
+    const isSilent = async (): Promise<void> => {
+      expect((await own.lab.root(node, "timeout 5 docker info")).code).not.toBe(0);
+      await own.serves();
+    };
+    await until("Docker is silent on one node, and the registry answers", isSilent, { netSeconds: 300 });
+    await own.follow("Docker is stopped, or hangs on a node", { on: { NODE: node } });
+    await own.whole();
+  }
+});
+
+test("A node stays down though it runs", async () => {
+  const node = "coreos4";
+  const since = Math.floor(Date.now() / 1000);
+  await faults.freeze.begin(own.place(node), "docker");
+  try {
+    const isNoticed = async (): Promise<void> => {
+      const journals = managers.map((name) =>
+        own.lab.mustRoot(name, `journalctl -u moorage-swarm-guard -o cat --since @${since}`),
+      );
+      const cutOff = /coreos4 is connected, and the Swarm counts it as down/;
+      expect((await Promise.all(journals)).join("")).toMatch(cutOff);
+    };
+    await until("the guard notices the node", isNoticed, { netSeconds: 700 });
+  } finally {
+    await faults.freeze.end(own.place(node));
+  }
+  await own.whole();
+});
+
+/** Swarm replaces the container of a service. */
+function replaced(node: string, service: string, before: string): Promise<void> {
+  const runs = async (): Promise<void> => {
+    const now = await own.containerOf(node, service);
+    expect(now).not.toBe("");
+    expect(now).not.toContain(before);
+  };
+  return until(`another container of ${service} runs`, runs, { netSeconds: 600 });
+}
+
+/** Stops all processes of a container: the first one is Docker's own. */
+const freezeAll = (node: string, container: string): Promise<string> =>
+  own.lab.mustRoot(node, `kill -STOP $(docker top ${container} -eo pid | tail -n +2)`);
+
+test("A container hangs", async () => {
+  const node = "coreos2";
+  const minio = await own.containerOf(node, `minio-${node}`);
+  await freezeAll(node, minio);
+  await until("the registry answers", () => own.serves(), { netSeconds: 300 });
+  await own.follow("A container hangs", {
+    on: { "a manager": "coreos1" },
+    names: { SERVICE: `minio-${node}` },
+  });
+  await replaced(node, `minio-${node}`, minio);
+  for (const service of [`registry-${node}`, `s3-${node}`, "nginx"]) {
+    const before = await own.containerOf(node, service);
+    await freezeAll(node, before);
+    await replaced(node, service, before);
+    await own.serves();
+  }
+  await own.whole();
+});
