@@ -41,16 +41,11 @@ it("has a policy that names its own bucket and what is in it, and no action on a
     "arn:aws:s3:::images",
     "arn:aws:s3:::images/*",
   ]);
-  expect(Statement.flatMap(({ Action }) => Action).sort()).toEqual([
-    "s3:AbortMultipartUpload",
-    "s3:DeleteObject",
-    "s3:GetBucketLocation",
-    "s3:GetObject",
-    "s3:ListBucket",
-    "s3:ListBucketMultipartUploads",
-    "s3:ListMultipartUploadParts",
-    "s3:PutObject",
-  ]);
+  const actions = Statement.flatMap(({ Action }) => Action).map((action) => action.replace("s3:", ""));
+  expect(actions.sort().join(" ")).toBe(
+    "AbortMultipartUpload DeleteObject GetBucketLocation GetObject ListBucket ListBucketMultipartUploads " +
+      "ListMultipartUploadParts PutObject",
+  );
 });
 
 it("names a user by its bucket and its secret key, which the name does not tell", () => {
@@ -199,7 +194,7 @@ it.each([true, false])(
   },
 );
 
-it("a destroy goes on where users and policy are gone already", async () => {
+it("a destroy goes on if users and policy are gone already", async () => {
   const { minio, inputs } = await storage();
   await bucket.create(inputs);
   minio.users.clear();

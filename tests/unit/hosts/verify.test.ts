@@ -135,14 +135,8 @@ describe("a stack", () => {
     ]);
     expect(report.swarmNodes).toEqual([
       {
-        id: "id-coreos1",
-        name: "coreos1",
-        address: "10.0.2.11",
-        role: "manager",
-        leader: true,
-        availability: "active",
-        state: "ready",
-        labels: { region: "dc1" },
+        ...{ id: "id-coreos1", name: "coreos1", address: "10.0.2.11", role: "manager", leader: true },
+        ...{ availability: "active", state: "ready", labels: { region: "dc1" } },
       },
     ]);
   });
@@ -212,32 +206,22 @@ describe("a stack's state", () => {
   });
 
   it("tells nodes with their units, and what must never be shown", () => {
+    const member = (node: string, role: string, wrapped: unknown) =>
+      of("SwarmMember", { node, role, advertiseAddr: "10.0.2.12", connection: wrapped });
+    const units = {
+      "x.service": { enabled: true },
+      "y.service": { enabled: false },
+      "docker.service": { enabled: true },
+    };
     const resources = [
-      of("SwarmMember", {
-        node: "b",
-        role: "worker",
-        advertiseAddr: "10.0.2.12",
-        connection: secret(connection),
-      }),
-      of("SwarmMember", {
-        node: "a",
-        role: "manager",
-        advertiseAddr: "10.0.2.11",
-        connection: { ...connection, node: "a" },
-      }),
+      member("b", "worker", secret(connection)),
+      member("a", "manager", { ...connection, node: "a" }),
       of("DataDisk", { connection: secret(connection), label: "moorage-data" }),
+      // Its outputs are as a refresh has found them.
       of(
         "NodeFilesPart",
-        // As a refresh has found them.
         { connection: secret(connection), units: { "x.service": { enabled: "partly" } } },
-        {
-          connection: secret(connection),
-          units: {
-            "x.service": { enabled: true },
-            "y.service": { enabled: false },
-            "docker.service": { enabled: true },
-          },
-        },
+        { connection: secret(connection), units },
       ),
       {
         urn: "urn:x",
@@ -261,65 +245,55 @@ describe("a stack's state", () => {
 
 describe("single findings", () => {
   const unit = {
-    name: "moorage-etcd.service",
-    active: "active",
-    sub: "running",
-    result: "success",
-    restarts: 0,
-    type: "simple",
-    journal: ["said"],
+    ...{ name: "moorage-etcd.service", active: "active", sub: "running", result: "success", restarts: 0 },
+    ...{ type: "simple", journal: ["said"] },
   };
   const facts = { data: true, initial: "", active: "active", stale: false, journal: [] };
 
-  it("a unit that runs is red while etcd has nothing to run with", () => {
-    expect(unitCheck(unit, facts).green).toBe(true);
-    expect(unitCheck(unit, undefined).green).toBe(true);
-    expect(unitCheck(unit, { ...facts, data: false })).toMatchObject({
-      green: false,
-      detail: "its member has no data and waits to be added: `pulumi up --refresh` replaces it",
-      more: ["said", "more: journalctl -b -u moorage-etcd.service"],
-    });
-    expect(unitCheck(unit, { ...facts, data: undefined }).detail).toBe("its data disk is not mounted");
+  const once = { ...unit, type: "oneshot", active: "inactive", sub: "dead" };
+  it.each<[string, Parameters<typeof unitCheck>, boolean, string?]>([
+    ["a unit that runs", [unit, undefined], true],
+    ["etcd with data", [unit, facts], true],
+    [
+      "etcd without data",
+      [unit, { ...facts, data: false }],
+      false,
+      "its member has no data and waits to be added: `pulumi up --refresh` replaces it",
+    ],
+    ["etcd without its disk", [unit, { ...facts, data: undefined }], false, "its data disk is not mounted"],
+    ["one that runs once and ended well", [once, undefined], true],
+    ["one that runs once and failed", [{ ...once, result: "exit-code" }, undefined], false],
+    ["one that has ended", [{ ...once, type: "simple" }, undefined], false],
+  ])("%s: green or red", (_what, args, green, detail = expect.any(String) as string) => {
+    const more = green ? {} : { more: ["said", "more: journalctl -b -u moorage-etcd.service"] };
+    expect(unitCheck(...args)).toMatchObject({ green, detail, ...more });
   });
 
-  it("what runs once and ended well is green, what failed is red", () => {
-    const once = { ...unit, type: "oneshot", active: "inactive", sub: "dead" };
-    expect(unitCheck(once, undefined).green).toBe(true);
-    expect(unitCheck({ ...once, result: "exit-code" }, undefined).green).toBe(false);
-    expect(unitCheck({ ...once, type: "simple" }, undefined).green).toBe(false);
-  });
-
-  it("a clock more than five seconds off is red, with the side it is on", () => {
+  it("a clock more than five seconds off is red, with its direction", () => {
     expect(clockCheck(4.9).green).toBe(true);
-    expect(clockCheck(-3600)).toMatchObject({
-      green: false,
-      detail: expect.stringContaining("3600.0 s behind") as string,
-    });
+    const detail = expect.stringContaining("3600.0 s behind") as string;
+    expect(clockCheck(-3600)).toMatchObject({ green: false, detail });
   });
 
   it("a certificate is red two weeks before it ends", () => {
     const { cert } = certificate("x", 30);
-    const day = 86_400_000;
-    expect(expiryCheck("x", cert)).toMatchObject({ green: true });
-    expect(expiryCheck("x", cert, Date.now() + 20 * day)).toMatchObject({
-      green: false,
-      detail: expect.stringMatching(/^valid for 9 more days, until .*: run `pulumi up`/) as string,
-    });
-    expect(expiryCheck("x", cert, Date.now() + 40 * day).detail).toMatch(/^expired on/);
+    const inDays = (days: number) => expiryCheck("x", cert, Date.now() + days * 86_400_000);
+    expect(inDays(0).green).toBe(true);
+    expect(inDays(20).green).toBe(false);
+    expect(inDays(20).detail).toMatch(/^valid for 9 more days, until .*: run `pulumi up`/);
+    expect(inDays(40).detail).toMatch(/^expired on/);
   });
 
-  it("a node that did not finish looking is known by that", () => {
+  it("a node whose answer is cut short is known by that", () => {
     expect(parseNode("now=1\nunit=docker.service active running success 0 notify\n").complete).toBe(false);
   });
 
-  it("Swarm's nodes are red when down, drained or not reachable as a manager", () => {
+  it("Swarm's nodes are red if they are down, drained or not reachable as a manager", () => {
     const down = swarmNode("b", { Status: { State: "down" } });
     const drained = swarmNode("c", { Spec: { Role: "worker", Availability: "drain" }, ManagerStatus: null });
     const cut = swarmNode("d", { ManagerStatus: { Reachability: "unreachable", Addr: "10.0.2.13:2377" } });
     expect(nodesCheck(rowsOf([cut, drained, down, swarmNode("a")]))).toEqual({
-      name: "nodes",
-      green: false,
-      detail: "1 of 4 ready and active",
+      ...{ name: "nodes", green: false, detail: "1 of 4 ready and active" },
       more: [
         "b is down",
         "c takes no tasks (drain): docker node update --availability active c",
@@ -329,25 +303,19 @@ describe("single findings", () => {
   });
 
   it("a service is red with too few tasks, or with none wanted", () => {
-    const service = (name: string, RunningTasks: number, DesiredTasks: number) =>
-      ({ Spec: { Name: name }, ServiceStatus: { RunningTasks, DesiredTasks } }) as SwarmService;
+    const service = (Name: string, RunningTasks: number, DesiredTasks: number) =>
+      ({ Spec: { Name }, ServiceStatus: { RunningTasks, DesiredTasks } }) as SwarmService;
     const checks = serviceChecks([service("b", 3, 4), service("a", 1, 1), service("c", 0, 0)]);
-    expect(checks.map(({ name, green, detail }) => [name, green, detail])).toEqual([
-      ["a", true, "1 of 1 run"],
-      ["b", false, "3 of 4 run"],
-      ["c", false, "0 of 0 run"],
+    expect(checks.map(({ name, green, detail }) => `${name} ${green}: ${detail}`)).toEqual([
+      "a true: 1 of 1 run",
+      "b false: 3 of 4 run",
+      "c false: 0 of 0 run",
     ]);
   });
 
   it("nodes that see different overlays, or none, are told", () => {
-    const row = (node: string, peers: string[], id = "1") => ({
-      node,
-      id,
-      subnet: "10.20.1.0/24",
-      encrypted: false,
-      peers,
-      containers: {},
-    });
+    const rest = { subnet: "10.20.1.0/24", encrypted: false, containers: {} };
+    const row = (node: string, peers: string[], id = "1") => ({ node, id, peers, ...rest });
     expect(overlayChecks([row("a", ["x"]), row("b", ["x"])], ["a", "b"])).toEqual([
       { name: "overlay", green: true, detail: "10.20.1.0/24, known to 2 nodes" },
     ]);

@@ -24,7 +24,6 @@ import {
   networks61,
   networks70,
   networks72,
-  osTypes,
   properties72,
 } from "./support/virtualbox-said";
 
@@ -134,11 +133,10 @@ it("other listings give a medium's size, the machine folder, extra data and type
   expect(parseLine(properties72, "Default machine folder")).toBe(String.raw`D:\Labs\AD-Lab\VirtualMachines`);
   expect(parseExtraData("Value: organization/moorage/dev\r\n")).toBe("organization/moorage/dev");
   expect(parseExtraData("No value set!\n")).toBeUndefined();
-  for (const text of [osTypes, osTypes.replaceAll("\n", "\r\n")])
-    expect([...parseOsTypes(text)]).toEqual([
-      ["Other", "Other/Unknown"],
-      ["Other_64", "Other/Unknown (64-bit)"],
-    ]);
+  for (const end of ["\n", "\r\n"]) {
+    const types = ["ID:          Other_64", "Description: Other/Unknown (64-bit)", "Family ID:   Other", ""];
+    expect([...parseOsTypes(types.join(end))]).toEqual([["Other_64", "Other/Unknown (64-bit)"]]);
+  }
 });
 
 describe("versions", () => {

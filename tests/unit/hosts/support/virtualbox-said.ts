@@ -9,17 +9,7 @@ export const info60 = String.raw`name="gitlab"
 UUID="7163bae0-5075-49fc-b3a7-b2831c06aa40"
 CfgFile="F:\\VirtualBox VMs\\gitlab\\gitlab.vbox"
 memory=1024
-vram=16
-firmware="BIOS"
-cpus=1
-boot1="floppy"
-boot2="dvd"
-boot3="disk"
-boot4="none"
-ioapic="on"
-rtcuseutc="on"
 VMState="running"
-VMStateChangeTime="2019-11-04T16:38:48.476000000"
 `.replaceAll("\n", "\r\n");
 
 /**
@@ -28,10 +18,6 @@ VMStateChangeTime="2019-11-04T16:38:48.476000000"
  */
 export const info70 = String.raw`name="manjaro-gnome-x64-full-clean"
 Encryption:     disabled
-groups="/"
-ostype="Arch Linux (64-bit)"
-UUID="19e117b3-06f4-4a1e-851d-47336ad6a142"
-CfgFile="/home/user/VirtualBox VMs/manjaro-gnome-x64-full-clean/manjaro-gnome-x64-full-clean.vbox"
 memory=4096
 firmware="BIOS"
 cpus=4
@@ -43,35 +29,21 @@ ioapic="on"
 BIOS NVRAM File="/home/user/VirtualBox VMs/manjaro-gnome-x64-full-clean/manjaro-gnome-x64-full-clean.nvram"
 rtcuseutc="on"
 VMState="poweroff"
-VMStateChangeTime="2023-02-06T02:18:47.191000000"
-storagecontrollername0="IDE"
-storagecontrollertype0="PIIX4"
 storagecontrollername1="SATA"
 storagecontrollertype1="IntelAhci"
-storagecontrollerinstance1="0"
-storagecontrollermaxportcount1="30"
 storagecontrollerportcount1="1"
 storagecontrollerbootable1="on"
 "IDE-1-0"="emptydrive"
-"IDE-IsEjected-1-0"="off"
 "IDE-1-1"="none"
 "SATA-0-0"="/home/user/VirtualBox VMs/manjaro-gnome-x64-full-clean/manjaro-gnome-x64-full-clean-disk001.vdi"
-"SATA-ImageUUID-0-0"="37a0bb6b-4292-464e-b766-1e8b7101ec94"
-"SATA-hot-pluggable-0-0"="off"
-natnet1="nat"
 macaddress1="08002744D7F6"
 cableconnected1="on"
 nic1="nat"
 nictype1="82540EM"
-nicspeed1="0"
 audio="default"
-audio_out="on"
-audio_in="off"
 usb="on"
 ehci="on"
 xhci="off"
-recording_enabled="off"
-recording_screens=1
  rec_screen0
 rec_screen_enabled="on"
 description="name1=value1
@@ -104,21 +76,6 @@ DHCP Enabled:   Yes
 Enabled:        Yes
 loopback mappings (ipv4)
         127.0.0.1=2
-
-`;
-
-/** `list ostypes`, its first types: https://github.com/chef/ohai, spec/unit/plugins/virtualbox_spec.rb (2019) */
-export const osTypes = `ID:          Other
-Description: Other/Unknown
-Family ID:   Other
-Family Desc: Other
-64 bit:      false
-
-ID:          Other_64
-Description: Other/Unknown (64-bit)
-Family ID:   Other
-Family Desc: Other
-64 bit:      true${" "}
 
 `;
 
