@@ -87,6 +87,11 @@ function checkRoles(name: string, node: Partial<GivenNode>, platform: Understood
           : "a device, as the node has role storage",
     });
   }
+  for (const key of ["wipeDataDiskSerial", "adoptDiskSerial"] as const) {
+    const found = node[key];
+    if (found === undefined || node.dataDisk) continue;
+    problems.push({ path: `nodes.${name}.${key}`, found, wanted: "nothing, as the node has no `dataDisk`" });
+  }
   if (node.disk && node.disk === node.dataDisk) {
     problems.push({
       path: `nodes.${name}.dataDisk`,

@@ -189,8 +189,9 @@ export function downloadProxies(config: StackConfig) {
 }
 
 /** What a node's host is looked at for before anything is touched; keys that are not used are absent. */
-export function hardwareOf({ storage }: StackConfig, { erasableDisk, nics, ...node }: NodeConfig) {
-  const names = Object.keys(nics);
+export function hardwareOf({ storage }: StackConfig, node: NodeConfig) {
+  const { erasableDisk } = node;
+  const names = Object.keys(node.nics);
   const { dataDirectory, dataDisk } = node;
   // The program itself makes what lies on a data disk.
   const isMade = dataDisk !== undefined && dataDirectory?.startsWith(`${storage.mountPoint}/`);
@@ -201,7 +202,16 @@ export function hardwareOf({ storage }: StackConfig, { erasableDisk, nics, ...no
     disk: node.disk,
     ...(erasableDisk !== undefined && { erasableDisk }),
     dataDisk,
+    ...dataDiskSerials(node),
     ...(isLookedAt && { dataDirectory }),
+  };
+}
+
+/** What else than its own a node's data disk may hold; keys that are not used are absent. */
+export function dataDiskSerials({ wipeDataDiskSerial, adoptDiskSerial }: NodeConfig) {
+  return {
+    ...(wipeDataDiskSerial !== undefined && { wipeDataDiskSerial }),
+    ...(adoptDiskSerial !== undefined && { adoptDiskSerial }),
   };
 }
 

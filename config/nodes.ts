@@ -35,6 +35,11 @@ const endpoint = z.strictObject({
     .describe("Private key file on the operator's machine; the agent at SSH_AUTH_SOCK by default."),
 });
 
+const serialNumber = text(
+  /^[!-~]([ -~]{0,126}[!-~])?$/,
+  "a disk's serial number in quotes, as `lsblk -d -o NAME,SERIAL` shows it on the node",
+);
+
 const role = z.enum(roles, { error: `wanted: one of ${roles.join(", ")}` });
 
 export const node = z.strictObject({
@@ -56,15 +61,26 @@ export const node = z.strictObject({
   disk: devicePath
     .optional()
     .describe("System disk. Empty before its installation, unless `erasableDisk` names it."),
-  erasableDisk: text(
-    /^[!-~]([ -~]{0,126}[!-~])?$/,
-    "a disk's serial number in quotes, as `lsblk -d -o NAME,SERIAL` shows it on the node",
-  )
+  erasableDisk: serialNumber
     .optional()
     .describe(
-      "Serial number of `disk`, where an installation may erase what others have left on it. A disk in use, or with this program's data, is never erased.",
+      "Serial number of `disk`, where an installation may erase what others have left on it. A disk in use, one that cannot be read, or one with this program's data is never erased.",
     ),
-  dataDisk: devicePath.optional().describe("Disk for object storage. Formatted when blank, never otherwise."),
+  dataDisk: devicePath
+    .optional()
+    .describe(
+      "Disk for object storage. Formatted when blank (readable, and zero at both ends), or when `wipeDataDiskSerial` names it.",
+    ),
+  wipeDataDiskSerial: serialNumber
+    .optional()
+    .describe(
+      "Serial number of `dataDisk`, where what others have left on it may be erased. A disk in use, one that cannot be read, or one with this program's data is never erased.",
+    ),
+  adoptDiskSerial: serialNumber
+    .optional()
+    .describe(
+      "Serial number of `dataDisk`, where it holds the data of another node or stack that this node takes over. Nothing is erased.",
+    ),
   dataDirectory: dataFolder
     .optional()
     .describe(

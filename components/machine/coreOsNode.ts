@@ -3,6 +3,7 @@ import type { Cluster, ImageArchive } from "@moorage/hosts";
 import * as render from "@moorage/render";
 import {
   baseFiles,
+  dataDiskSerials,
   installerSettings,
   networkModel,
   userDataModel,
@@ -166,7 +167,9 @@ export class CoreOsNode extends pulumi.ComponentResource {
       `${this.name}-data-disk`,
       {
         connection: this.connection,
+        stack: stackName(),
         device: args.node.dataDisk,
+        ...dataDiskSerials(args.node),
         label: dataLabel,
         mountPoint: args.config.storage.mountPoint,
         directories: [driveDirectory],

@@ -67,8 +67,12 @@ export interface PreflightHost {
   readonly disk?: string;
   /** Serial number of `disk` where what others left on it may be erased. */
   readonly erasableDisk?: string;
-  /** Device path of the data disk, checked to exist and to be empty or ours. */
+  /** Device path of the data disk, checked to exist and to be empty or this node's own. */
   readonly dataDisk?: string;
+  /** Serial number of `dataDisk` where what others left on it may be erased. */
+  readonly wipeDataDiskSerial?: string;
+  /** Serial number of `dataDisk` where it may be mounted though it is another node's or stack's. */
+  readonly adoptDiskSerial?: string;
   /** File system label of a data disk that is ours. @default "moorage-data" */
   readonly dataLabel?: string;
   /** Folder for objects where there is no data disk for them, checked to be there, and one that MinIO can use. */
@@ -167,7 +171,13 @@ export type Installed = string;
 
 export interface DataDiskInputs {
   readonly connection: Connection;
+  /** `project/stack`; with the node's name it is the owner that the disk is marked with. */
+  readonly stack: string;
   readonly device: string;
+  /** Serial number of `device` where what others left on it may be erased; absent: it has to be empty, or the node's own. */
+  readonly wipeDataDiskSerial?: string;
+  /** Serial number of `device` where it may be mounted, and marked anew, though it is another node's or stack's. */
+  readonly adoptDiskSerial?: string;
   /** File system label, at most 12 characters (xfs). */
   readonly label: string;
   readonly mountPoint: string;

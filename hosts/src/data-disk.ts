@@ -1,8 +1,21 @@
-/** A node's data disk: formatted when blank, mounted by label, never touched when it holds anything else. */
-import type { Connection, DataDiskInputs, DataDiskOutputs, Operation } from "./contract";
+/** A node's data disk: formatted when blank, mounted by label, marked as the node's; left alone when it holds anything else. */
+import type { DataDiskInputs, DataDiskOutputs, Operation } from "./contract";
+import {
+  OWNER_FILE,
+  dataClaimOf,
+  dataContentOf,
+  dataDiskFunction,
+  dataRefusalOf,
+  parseDataDisk,
+  type DataClaimant,
+  type DataOwner,
+  type FoundDataDisk,
+} from "./data-claim";
 import { diffOf } from "./diff";
+import { diskStateFunction } from "./disk-claim";
 import { HostError } from "./errors";
-import { note } from "./log";
+import { eraseScript } from "./installation/scripts";
+import { note, warn } from "./log";
 import { isReinstalled, readOrRecorded, recording, unlessUnreachable, withoutProvider } from "./operation";
 import { brief } from "./ssh/connect";
 import { runScript } from "./ssh/exec";
@@ -11,34 +24,10 @@ import type { Patience } from "./ssh/connect";
 /** Mounts the data disk at every boot. */
 export const DATA_UNIT = "moorage-data.service";
 
-/** `$1` device, `$2` label. Prints `device=`, `content=blank|ours|missing|TEXT`. */
-const inspectScript = `
-resolve() {
-  real=$(readlink -f -- "$1") || real=
-  if [ -b "$real" ]; then printf '%s\\n' "$real"; fi
-}
-device=$(resolve "$1")
-labelled=
-if [ -n "$device" ]; then labelled=$(blkid -p -s LABEL -o value -- "$device" 2>/dev/null) || labelled=; fi
-moved=
-if [ "$labelled" != "$2" ]; then
-  # Device names move between boots; the label does not.
-  moved=$(blkid -c /dev/null -t "LABEL=$2" -o device 2>/dev/null | head -n 1)
-  [ -b "$moved" ] || moved=
-  if [ -n "$moved" ] && [ -z "$device" ]; then device=$moved; labelled=$2; fi
-fi
-if [ -z "$device" ]; then content=missing
-elif [ "$labelled" = "$2" ]; then content=ours
-elif [ -n "$moved" ]; then content="it is another disk than $moved, which has the label $2"
-else
-  found=$(blkid -p -o export -- "$device" 2>/dev/null); rc=$?
-  if [ "$rc" -eq 2 ] && [ -z "$found" ]; then content=blank
-  elif [ "$rc" -eq 8 ]; then content="signatures of several file systems"
-  else content=$(printf '%s' "$found" | grep -E '^(TYPE|PTTYPE|LABEL)=' | tr '\\n' ' ')
-  fi
-  [ -n "$content" ] || content="something blkid cannot read"
-fi
-printf 'device=%s\\ncontent=%s\\n' "$device" "$content"
+/** `$1` device, `$2` label. */
+const inspectScript = `${diskStateFunction}
+${dataDiskFunction}
+data_disk "$1" "$2"
 `;
 
 /** What stays on the node and mounts at every boot: a service, as some hosts have no udev for a mount unit to wait for. */
@@ -71,12 +60,15 @@ for folder do
 done
 `;
 
-/** `$1` device as configured, `$2` label, `$3` mount point, `$4` the resolved device, `$5` blank or ours; directories follow. */
+/**
+ * `$1` device as configured, `$2` label, `$3` mount point, `$4` the resolved device, `$5` whether to format it, `$6` what its
+ * owner file says; directories follow.
+ */
 const ensureScript = `
 set -eu
-configured=$1 label=$2 directory=$3 device=$4 content=$5
-shift 5
-if [ "$content" = blank ]; then
+configured=$1 label=$2 directory=$3 device=$4 format=$5 owner=$6
+shift 6
+if [ "$format" = yes ]; then
   if command -v mkfs.xfs >/dev/null; then mkfs.xfs -q -L "$label" "$device" >&2
   else mkfs.ext4 -q -L "$label" "$device" >&2
   fi
@@ -118,6 +110,13 @@ systemctl enable -q ${DATA_UNIT} 2>/dev/null || systemctl enable ${DATA_UNIT}
 mountpoint -q "$directory" || systemctl stop ${DATA_UNIT}
 systemctl start ${DATA_UNIT} || { journalctl -n 5 --no-pager -u ${DATA_UNIT} >&2; exit 1; }
 mountpoint -q "$directory" || { echo "$directory is not mounted although ${DATA_UNIT} started" >&2; exit 1; }
+# Before there is any data, and in one step: half a file would name nobody.
+if [ "$(cat -- "$directory/${OWNER_FILE}" 2>/dev/null)" != "$owner" ]; then
+  printf '%s\\n' "$owner" > "$directory/.${OWNER_FILE}"
+  sync -- "$directory/.${OWNER_FILE}"
+  mv -f -- "$directory/.${OWNER_FILE}" "$directory/${OWNER_FILE}"
+  sync -- "$directory"
+fi
 for wanted do mkdir -p -- "$directory/$wanted"; done
 /bin/sh /etc/moorage/mount-data "$configured" "$label" "$directory" "$@"
 `;
@@ -142,46 +141,82 @@ if [ -d "$1" ]; then chattr -i "$1" 2>/dev/null || :; fi
 systemctl daemon-reload
 `;
 
-interface Disk {
-  readonly device: string;
-  readonly content: string;
+async function inspect(inputs: DataDiskInputs, patience?: Patience): Promise<FoundDataDisk> {
+  const { connection, device, label } = inputs;
+  const purpose = `inspecting the data disk ${device}`;
+  const options = { sudo: true, purpose, patience };
+  const { stdout } = await runScript(connection, inspectScript, [device, label], options);
+  const lines = [...stdout.matchAll(/^(\w+)=(.*)$/gm)].map(
+    ([, key = "", value = ""]) => [key, value] as const,
+  );
+  const found = parseDataDisk(new Map(lines));
+  if (found === undefined) throw new HostError(connection.node, `${purpose}: no answer`);
+  return found;
 }
 
-async function inspect(connection: Connection, inputs: DataDiskInputs, patience?: Patience): Promise<Disk> {
-  const { stdout } = await runScript(connection, inspectScript, [inputs.device, inputs.label], {
-    sudo: true,
-    purpose: `looking at the data disk ${inputs.device}`,
-    patience,
-  });
-  const value = (key: string) => new RegExp(`^${key}=(.*)$`, "m").exec(stdout)?.[1]?.trim() ?? "";
-  return { device: value("device"), content: value("content") };
+function claimantOf(inputs: DataDiskInputs, formerStack?: string): DataClaimant {
+  const { connection, stack, wipeDataDiskSerial, adoptDiskSerial } = inputs;
+  return { node: connection.node, stack, formerStack, wipeDataDiskSerial, adoptDiskSerial };
 }
 
-async function ensure(inputs: DataDiskInputs): Promise<DataDiskOutputs> {
-  const { connection, device, label, mountPoint, directories = [] } = inputs;
+/**
+ * Makes the disk ready to be mounted, as far as it may be.
+ * @returns the device, and whether it is to be formatted
+ * @throws HostError where it holds anything that is not this node's
+ */
+async function claim(
+  inputs: DataDiskInputs,
+  formerStack?: string,
+): Promise<{ readonly real: string; readonly isBlank: boolean }> {
+  const { connection, device } = inputs;
+  const { node } = connection;
+  const claimant = claimantOf(inputs, formerStack);
+  const found = await inspect(inputs);
+  const { real, serial } = found;
+  const claimed = dataClaimOf(found, claimant);
+  switch (claimed) {
+    case "own":
+      return { real, isBlank: false };
+    case "nobody":
+      warn(node, `the data disk ${device} (${real}) names no owner: it is mounted and marked as this node's`);
+      return { real, isBlank: false };
+    case "adopted":
+      warn(
+        node,
+        `the data disk ${device} (${real}) becomes this node's, as configured: ${dataContentOf(found)}`,
+      );
+      return { real, isBlank: false };
+    case "blank":
+      note(node, `formatting the blank data disk ${real}`);
+      return { real, isBlank: true };
+    case "wipeable":
+      note(
+        node,
+        `erasing ${device} (serial number ${serial}), as configured; it holds ${dataContentOf(found)}`,
+      );
+      await runScript(connection, eraseScript, [real, serial], { sudo: true, purpose: `erasing ${device}` });
+      return { real, isBlank: true };
+    case "refused": {
+      const { what, advice } = dataRefusalOf(device, found, claimant);
+      throw new HostError(node, `${what}. To do: ${advice}`);
+    }
+    default:
+      return claimed satisfies never;
+  }
+}
+
+async function ensure(inputs: DataDiskInputs, formerStack?: string): Promise<DataDiskOutputs> {
+  const { connection, device, label, mountPoint, stack, directories = [] } = inputs;
   for (const path of [device, mountPoint, ...directories.map((folder) => `/${folder}`)]) {
     if (!/^\/[\w.:@+/-]+$/.test(path))
       throw new HostError(connection.node, `"${path}" cannot stand in a systemd unit`);
   }
-  const disk = await inspect(connection, inputs);
-  if (disk.content === "missing") {
-    throw new HostError(
-      connection.node,
-      `there is no data disk ${device}, and no disk with the label ${label}`,
-    );
-  }
-  if (disk.content !== "blank" && disk.content !== "ours") {
-    throw new HostError(
-      connection.node,
-      `the data disk ${device} (${disk.device}) is neither blank nor ours: ${disk.content.trim()}. It is left as it is. ` +
-        `If nothing on it is needed, erase it there with \`wipefs -a ${disk.device}\`, or name another disk in the configuration`,
-    );
-  }
-  if (disk.content === "blank") note(connection.node, `formatting the blank data disk ${disk.device}`);
+  const { real, isBlank } = await claim(inputs, formerStack);
+  const owner: DataOwner = { stack, node: connection.node };
   await runScript(
     connection,
     ensureScript,
-    [device, label, mountPoint, disk.device, disk.content, ...directories],
+    [device, label, mountPoint, real, isBlank ? "yes" : "no", JSON.stringify(owner), ...directories],
     {
       sudo: true,
       timeoutSeconds: 300,
@@ -209,7 +244,10 @@ async function mounted({
   };
 }
 
-/** Formats a blank disk and mounts it by label at every boot. Fails when the disk holds anything else. `delete` keeps the content. */
+/**
+ * Formats a blank disk, mounts it by label at every boot, and marks it as the node's. Fails when the disk holds anything else.
+ * `delete` keeps the content and the mark.
+ */
 export const dataDisk: Operation<DataDiskInputs, DataDiskOutputs> = {
   async create(inputs) {
     const id = `${inputs.connection.node}/data`;
@@ -217,9 +255,10 @@ export const dataDisk: Operation<DataDiskInputs, DataDiskOutputs> = {
   },
   read(id, state) {
     return readOrRecorded(state.connection.node, id, state, async () => {
-      const disk = await inspect(state.connection, state, brief);
-      const label = disk.content === "ours" ? state.label : "";
-      return { id, outs: { ...state, label, ...(await mounted(state)) } };
+      const found = await inspect(state, brief);
+      const label = found.state === "labelled" ? state.label : "";
+      const stack = dataClaimOf(found, claimantOf(state)) === "own" ? state.stack : "";
+      return { id, outs: { ...state, label, stack, ...(await mounted(state)) } };
     });
   },
   diff(state, inputs) {
@@ -228,7 +267,7 @@ export const dataDisk: Operation<DataDiskInputs, DataDiskOutputs> = {
   async update(_id, state, inputs) {
     const moved = state.mountPoint !== "" && state.mountPoint !== inputs.mountPoint;
     if (moved && !isReinstalled(state, inputs)) await release(state);
-    return ensure(inputs);
+    return ensure(inputs, state.stack);
   },
   async delete(_id, state) {
     await unlessUnreachable(state.connection.node, "its data disk stays mounted", () => release(state));

@@ -9,14 +9,17 @@ export const INSTALL_FOLDER = "/run/moorage/install";
 export const DATA_LABEL = "moorage-data";
 
 /**
+ * `disk_ends DEVICE` prints `zero`, `written`, or why its first or last MiB cannot be read.
+ * `disk_content DEVICE` prints `blank` or what was found. blkid finds nothing on encrypted disks, and on ones that cannot be
+ * read, so `blank` takes more: both ends can be read and are zero, no other device is built on it, and nothing of it is mounted.
  * `disk_state DEVICE` prints `missing`, `blank`, `installation MARK` (of this program's, whole or begun) or what was found.
  * An installation holds `INSTALL_MARKER` on one of its file systems; what that says is its mark. Fedora CoreOS has each
  * version's /etc in an ostree.
  * `disk_parts DEVICE` prints it and its partitions, by lsblk: by its name alone `nvme0n10` might be one of `nvme0n1`.
  * `disk_serial DEVICE` prints the serial number that the kernel knows of it, or nothing.
  * `disk_data DEVICE LABEL` says which part of it holds a data disk's file system (LABEL), or nothing.
- * `disk_kept DEVICE` prints why else it is not to be erased, whoever asks: it is mounted, or something is built on it;
- * nothing where it may be.
+ * `disk_kept DEVICE` prints why else it is not to be erased, whoever asks: it is mounted, something is built on it, or it
+ * cannot be read, so that it may hold a data disk's file system; nothing where it may be.
  */
 export const diskStateFunction = `
 disk_parts() {
@@ -24,6 +27,45 @@ disk_parts() {
   lsblk -nr -o NAME,TYPE -- "$1" 2>/dev/null | while read -r name type; do
     if [ "$type" = part ]; then printf '/dev/%s\\n' "$name"; fi
   done
+}
+disk_ends() {
+  size=$(blockdev --getsize64 "$1" 2>/dev/null) || size=0
+  length=1048576
+  if [ "$size" -lt "$length" ]; then length=$size; fi
+  if [ "$length" -eq 0 ]; then echo "the size of $1 is unknown"; return 0; fi
+  file=$(mktemp)
+  content=zero
+  for end in first last; do
+    at=0
+    if [ "$end" = last ]; then at=$((size - length)); fi
+    if ! dd if="$1" of="$file" bs=65536 count="$length" skip="$at" iflag=count_bytes,skip_bytes,fullblock 2>/dev/null ||
+      [ "$(wc -c < "$file")" -ne "$length" ]; then
+      content="the $end MiB of $1 cannot be read, see dmesg"
+      break
+    fi
+    if [ "$(tr -d '\\0' < "$file" | wc -c)" -ne 0 ]; then content=written; fi
+  done
+  rm -f "$file"
+  printf '%s\\n' "$content"
+}
+disk_content() {
+  said=$(mktemp)
+  found=$(blkid -p -o export -- "$1" 2>"$said") && rc=0 || rc=$?
+  errors=$(head -c 300 "$said" | tr '\\n' ' ')
+  rm -f "$said"
+  kind=$(printf '%s\\n' "$found" | grep -E '^(TYPE|PTTYPE|LABEL)=' | tr '\\n' ' ')
+  ends=$(disk_ends "$1")
+  holders=$(ls "/sys/dev/block/$(mountpoint -x -- "$1")/holders" 2>/dev/null) || holders='something unknown'
+  if [ -n "$kind" ]; then printf '%s\\n' "$kind"
+  elif [ "$rc" -eq 8 ]; then echo 'signatures of several file systems'
+  elif [ "$ends" = written ]; then echo 'content without a known signature, maybe encrypted'
+  elif [ "$ends" != zero ]; then printf '%s\\n' "$ends"
+  elif [ -n "$holders" ]; then printf '%s ' 'in use by' $holders
+  elif [ "$rc" -ne 2 ] || [ -n "$errors$found" ]; then printf '%s ' "blkid cannot tell (exit code $rc):" $errors $found
+  else
+    kept=$(disk_kept "$1")
+    printf '%s\\n' "\${kept:-blank}"
+  fi
 }
 disk_installation() { printf 'installation %s\\n' "$(head -c 1000 -- "$1" | tr -d '[:cntrl:]')"; }
 disk_state() {
@@ -35,8 +77,8 @@ disk_state() {
     fi
     return 0
   fi
-  found=$(blkid -p -o export -- "$real" 2>/dev/null) && rc=0 || rc=$?
-  if [ "$rc" -eq 2 ] && [ -z "$found" ]; then echo blank; return 0; fi
+  content=$(disk_content "$real")
+  if [ "$content" = blank ]; then echo blank; return 0; fi
   directory=$(mktemp -d)
   for part in $(disk_parts "$real"); do
     if mount -o ro -- "$part" "$directory" 2>/dev/null; then
@@ -49,8 +91,7 @@ disk_state() {
     fi
   done
   rmdir "$directory"
-  kind=$(printf '%s\\n' "$found" | grep -E '^(TYPE|PTTYPE|LABEL)=' | tr '\\n' ' ')
-  echo "\${kind:-signatures blkid cannot tell apart}"
+  printf '%s\\n' "$content"
 }
 disk_serial() {
   lsblk -dn -o SERIAL -- "$(readlink -f -- "$1")" 2>/dev/null | sed 's/^ *//; s/ *$//' | head -n 1
@@ -63,6 +104,8 @@ disk_data() {
 disk_kept() {
   real=$(readlink -f -- "$1") || real=
   for part in $(disk_parts "$real"); do
+    ends=$(disk_ends "$part")
+    case "$ends" in zero|written) ;; *) printf '%s\\n' "$ends"; return 0 ;; esac
     member=$(blkid -p -s TYPE -o value -- "$part" 2>/dev/null || :)
     case "$member" in LVM2_member|*_raid_member|zfs_member)
       echo "$part is part of a volume ($member)"; return 0 ;;
@@ -139,20 +182,35 @@ export function claimOf(found: FoundDisk, claimant: Claimant): "free" | "erasabl
 }
 
 /** Why a disk is refused, and what to do about it. */
-export function refusalOf(found: FoundDisk, { node, erasableDisk: erasable }: Claimant): Problem {
-  const { disk, real = disk, serial } = found;
-  const state = contentOf(found);
-  const kept = found.data || found.kept;
+export function refusalOf(found: FoundDisk, { node, erasableDisk: named }: Claimant): Problem {
+  const { disk } = found;
   if (found.state === "missing") {
     return {
       what: `there is no disk ${disk}`,
       advice: "list them there with `lsblk`, and correct the node's `disk`",
     };
   }
+  const what = `the disk ${disk} is not empty (${contentOf(found)}), and is left as it is`;
   const look = installationOn(found) ? "look whether this is the machine that is meant; " : "";
-  const number = serial === "" ? "it shows no serial number" : `its serial number is ${serial}`;
-  const what = `the disk ${disk} is not empty (${state}), and is left as it is; ${number}`;
-  const byHand = `run \`wipefs -a ${real}\` there`;
+  const keys = { disk: `nodes.${node}.disk`, serial: `nodes.${node}.erasableDisk` };
+  return notErased({ what, look, keys, named, serial: found.serial, kept: found.data || found.kept });
+}
+
+/** A disk that is not empty, and by which key of the configuration it may be erased all the same. */
+interface NotErased {
+  readonly what: string;
+  /** What comes before the advice. */
+  readonly look?: string;
+  readonly keys: { readonly disk: string; readonly serial: string };
+  /** The serial number that the configuration names. */
+  readonly named?: string;
+  readonly serial: string;
+  readonly kept: string;
+}
+
+export function notErased({ what: found, look = "", keys, named, serial, kept }: NotErased): Problem {
+  const what = `${found}; ${numberOf(serial)}`;
+  const byHand = 'empty it there by hand (docs/metal.md, "The disks")';
   if (kept !== "") {
     return {
       what: `${what}; ${kept}, and such a disk is never erased`,
@@ -161,14 +219,18 @@ export function refusalOf(found: FoundDisk, { node, erasableDisk: erasable }: Cl
   }
   if (serial === "")
     return { what, advice: `${look}if nothing on it is needed, ${byHand}; else name another disk` };
-  if (erasable !== undefined) {
+  if (named !== undefined) {
     return {
-      what: `${what}, not the one of \`erasableDisk\` (${erasable})`,
-      advice: `look which of the two is meant, and correct \`nodes.${node}.disk\` or \`nodes.${node}.erasableDisk\``,
+      what: `${what}, not the one of \`${keys.serial}\` (${named})`,
+      advice: `look which of the two is meant, and correct \`${keys.disk}\` or \`${keys.serial}\``,
     };
   }
   return {
     what,
-    advice: `${look}if nothing on it is needed, set \`nodes.${node}.erasableDisk\` to ${JSON.stringify(serial)}, or ${byHand}; else name another disk`,
+    advice: `${look}if nothing on it is needed, set \`${keys.serial}\` to ${JSON.stringify(serial)}, or ${byHand}; else name another disk`,
   };
+}
+
+export function numberOf(serial: string): string {
+  return serial === "" ? "it shows no serial number" : `its serial number is ${serial}`;
 }

@@ -85,6 +85,8 @@ describe("nodes", () => {
       raw.os = { image, proxies: { https: "http://proxy:3128", exclude: [".lab"] } };
       Object.assign(raw.nodes?.coreos1 as object, {
         erasableDisk: "S1",
+        wipeDataDiskSerial: "S2",
+        adoptDiskSerial: "S3",
         nics: { eth1: { dhcp: true, metric: 2000 } },
       });
       Object.assign(raw.nodes?.coreos2 as object, { installer: { hostKey, identityFile: "own" } });
@@ -103,7 +105,10 @@ describe("nodes", () => {
     });
     expect(changed.children("coreos2")).not.toContain("PrivateKey coreos2-installer-host-key");
     const preflight = shown(changed.named("fleet-preflight").inputs) as { hosts: Record<string, object> };
-    expect(preflight).toMatchObject({ image, hosts: { coreos1: { erasableDisk: "S1", nics: ["eth1"] } } });
+    const serials = { wipeDataDiskSerial: "S2", adoptDiskSerial: "S3" };
+    const coreos1 = { erasableDisk: "S1", nics: ["eth1"], ...serials };
+    expect(preflight).toMatchObject({ image, hosts: { coreos1 } });
+    expect(changed.named("coreos1-data-disk").inputs).toMatchObject(serials);
     expect(Object.keys(preflight.hosts.coreos2 ?? {})).not.toContain("nics");
   });
 
@@ -149,6 +154,7 @@ describe("nodes", () => {
 
   test("have their disk by its label, and every image of an archive", () => {
     expect(recorder.named("coreos1-data-disk").inputs).toMatchObject({
+      stack: "moorage/dev",
       device: "/dev/disk/by-id/lab-coreos1-data",
       label: "moorage-data",
       mountPoint: "/var/lib/moorage/data",

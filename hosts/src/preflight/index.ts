@@ -154,7 +154,7 @@ function judge(
       } else lines.push(line(name, result.problem));
       continue;
     }
-    const problems = problemsOf(host, result.looked, inputs, clusters, before?.hosts[name]);
+    const problems = problemsOf(host, result.looked, inputs, clusters, before);
     lines.push(...problems.map((problem) => line(name, problem)));
     findings[name] = finding(result.looked);
     const { dataFolder } = result.looked.facts;

@@ -1,5 +1,6 @@
 /** From what a host printed to what is wrong with it. Pure functions. */
 import type { PreflightHost, PreflightInputs } from "../contract";
+import { dataClaimOf, dataContentOf, dataRefusalOf, parseDataDisk, type FoundDataDisk } from "../data-claim";
 import { claimOf, contentOf, refusalOf, type Claimant, type FoundDisk } from "../disk-claim";
 import type { Problem } from "../problem";
 import { installHashIn } from "../rendered";
@@ -31,8 +32,7 @@ export interface Facts {
   readonly diskData: string;
   readonly diskKept: string;
   readonly missingNics: readonly string[];
-  readonly data?: string;
-  readonly dataReal?: string;
+  readonly data?: FoundDataDisk;
   readonly dataFolder?: DataFolder;
   readonly tcp: ReadonlySet<number>;
   readonly udp: ReadonlySet<number>;
@@ -77,8 +77,7 @@ export function parseFacts(output: string): Facts {
     diskData: text("disk_data"),
     diskKept: text("disk_kept"),
     missingNics: words("missing_nics"),
-    data: optional("data"),
-    dataReal: optional("data_real"),
+    data: parseDataDisk(values),
     dataFolder: parseDataFolder(values),
     tcp: ports("tcp", 16),
     udp: ports("udp", 16),
@@ -156,7 +155,7 @@ export function problemsOf(
   { stage, facts, skew }: Looked,
   inputs: PreflightInputs,
   clusters: ReadonlySet<string>,
-  before?: PreflightHost,
+  before?: PreflightInputs,
 ): Problem[] {
   if (!facts.complete) {
     return [
@@ -170,7 +169,7 @@ export function problemsOf(
     ...clockProblems(skew, inputs),
     ...interfaceProblems(host, facts),
     ...nicProblems(facts),
-    ...dataDiskProblems(host, facts),
+    ...dataDiskProblems(host, facts, inputs, before),
     ...folderProblems(host, facts, inputs),
   ];
   switch (stage) {
@@ -220,10 +219,11 @@ function nicProblems({ missingNics }: Facts): Problem[] {
 }
 
 /** With which digest a node was installed that is known from before, its installation knows. */
-function claimantOf(host: PreflightHost, { stack }: PreflightInputs, before?: PreflightHost): Claimant {
+function claimantOf(host: PreflightHost, { stack }: PreflightInputs, before?: PreflightInputs): Claimant {
   const { erasableDisk, installHash, target } = host;
-  const installHashes = [installHash, before?.installHash];
-  return { node: target.node, stack, installHashes, leavesUnnamed: before !== undefined, erasableDisk };
+  const former = before?.hosts[target.node];
+  const installHashes = [installHash, former?.installHash];
+  return { node: target.node, stack, installHashes, leavesUnnamed: former !== undefined, erasableDisk };
 }
 
 function systemDiskProblems(host: PreflightHost, facts: Facts, claimant: Claimant): Problem[] {
@@ -238,7 +238,8 @@ function systemDiskProblems(host: PreflightHost, facts: Facts, claimant: Claiman
   };
   const problems = claimOf(found, claimant) === "refused" ? [refusalOf(found, claimant)] : [];
   if (facts.disk === "missing") return problems;
-  if (facts.dataReal !== undefined && facts.dataReal !== "" && facts.dataReal === facts.diskReal) {
+  const dataReal = facts.data?.real ?? "";
+  if (dataReal !== "" && dataReal === facts.diskReal) {
     problems.push({
       what: `the data disk ${host.dataDisk ?? ""} is the system disk ${host.disk}`,
       advice: "give storage nodes a data disk of their own",
@@ -247,22 +248,18 @@ function systemDiskProblems(host: PreflightHost, facts: Facts, claimant: Claiman
   return problems;
 }
 
-function dataDiskProblems(host: PreflightHost, facts: Facts): Problem[] {
-  if (host.dataDisk === undefined || facts.data === "blank" || facts.data === "ours") return [];
-  if (facts.data === undefined || facts.data === "missing") {
-    return [
-      {
-        what: `there is no data disk ${host.dataDisk}`,
-        advice: "list disks there with `ls -l /dev/disk/by-id`, and correct `dataDisk`",
-      },
-    ];
-  }
-  return [
-    {
-      what: `the data disk ${host.dataDisk} is neither blank nor ours (${facts.data.trim()})`,
-      advice: `if nothing on it is needed, run \`wipefs -a ${facts.dataReal ?? host.dataDisk}\` there; else name another disk`,
-    },
-  ];
+function dataDiskProblems(
+  host: PreflightHost,
+  { data }: Facts,
+  { stack }: PreflightInputs,
+  before?: PreflightInputs,
+): Problem[] {
+  if (host.dataDisk === undefined || data === undefined) return [];
+  const { target, wipeDataDiskSerial, adoptDiskSerial } = host;
+  const formerStack = before?.stack;
+  const claimant = { node: target.node, stack, formerStack, wipeDataDiskSerial, adoptDiskSerial };
+  if (dataClaimOf(data, claimant) !== "refused") return [];
+  return [dataRefusalOf(host.dataDisk, data, claimant)];
 }
 
 function folderProblems(
@@ -356,7 +353,7 @@ export function mtuProblem(mtus: Readonly<Record<string, number>>): string | und
 export function finding({ stage, facts }: Looked): string {
   const disks = [
     facts.disk && `disk ${contentOf({ state: facts.disk })}`,
-    facts.data && `data disk ${facts.data}`,
+    facts.data && `data disk: ${dataContentOf(facts.data)}`,
     facts.dataFolder && `data folder on ${facts.dataFolder.mount}`,
   ].filter(Boolean);
   const docker = facts.docker ? [`Docker ${facts.docker.version}`] : [];

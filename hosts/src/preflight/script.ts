@@ -1,4 +1,5 @@
 /** The one command that looks at a host: prints `key=value` lines, and changes nothing. */
+import { dataDiskFunction } from "../data-claim";
 import { diskStateFunction } from "../disk-claim";
 import { ETCD_CONTAINER, INSTALL_MARKER } from "../rendered";
 import { dataFolderFunction } from "./data-folder";
@@ -12,6 +13,7 @@ export const SWARM_MARK = "/etc/moorage/swarm";
  */
 export const preflightScript = `
 ${diskStateFunction}
+${dataDiskFunction}
 ${dataFolderFunction}
 say() { printf '%s=%s\\n' "$1" "$(printf '%s' "$2" | tr '\\n' ' ')"; }
 say now "$(date +%s.%N)"
@@ -36,18 +38,7 @@ say interface "$interface"
 if [ -n "$interface" ] && [ -r "/sys/class/net/$interface/mtu" ]; then say mtu "$(cat "/sys/class/net/$interface/mtu")"; fi
 if [ -n "$2" ]; then say disk "$(disk_state "$2")"; say disk_real "$(readlink -f -- "$2")"; fi
 if [ -n "$2" ]; then say disk_serial "$(disk_serial "$2")"; say disk_data "$(disk_data "$2" "$4")"; say disk_kept "$(disk_kept "$2")"; fi
-if [ -n "$3" ]; then
-  say data_real "$(readlink -f -- "$3")"
-  real=$(readlink -f -- "$3") || real=
-  if [ -b "$real" ]; then
-    found=$(blkid -p -o export -- "$real" 2>/dev/null) && rc=0 || rc=$?
-    if [ "$rc" -eq 2 ] && [ -z "$found" ]; then say data blank
-    elif [ "$(blkid -p -s LABEL -o value -- "$real" 2>/dev/null)" = "$4" ]; then say data ours
-    else say data "$(printf '%s\\n' "$found" | grep -E '^(TYPE|PTTYPE|LABEL)=')"
-    fi
-  else say data missing
-  fi
-fi
+if [ -n "$3" ]; then data_disk "$3" "$4"; fi
 if [ -n "$5" ]; then data_folder "$5"; fi
 shift 5
 missing=

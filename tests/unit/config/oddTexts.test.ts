@@ -33,6 +33,8 @@ function withEveryKey(raw: RawConfig): RawConfig {
     "nodes.coreos1.dataPathAddr": "10.30.0.11",
     "nodes.coreos1.interface": "eno1",
     "nodes.coreos1.erasableDisk": "S1",
+    "nodes.coreos1.wipeDataDiskSerial": "S2",
+    "nodes.coreos1.adoptDiskSerial": "S2",
     "os.image": { path: "image.raw", sha512: "a".repeat(128) },
     "nodes.coreos1.ssh.user": "core",
     "nodes.coreos1.ssh.hostKey": publicKeys.usera,

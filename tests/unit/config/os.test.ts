@@ -170,4 +170,10 @@ describe("on platform existing", () => {
     const found = mistakesWith({ [keys[0]!]: "/dev/sda", [keys[1]!]: "S1", [keys[2]!]: {} }, "existing");
     expect(found.map((one) => one.split(":")[0])).toEqual(keys);
   });
+
+  test("a serial number without a data disk is refused", () => {
+    const keys = ["wipeDataDiskSerial", "adoptDiskSerial"].map((key) => `nodes.node1.${key}`);
+    const found = mistakesWith(Object.fromEntries(keys.map((key) => [key, "S1"])), "existing");
+    expect(found).toEqual(keys.map((key) => `${key}: S1; nothing, as the node has no \`dataDisk\``));
+  });
 });

@@ -35,8 +35,10 @@ function blobOf(...parts: (string | Buffer)[]): string {
   return Buffer.concat(framed).toString("base64");
 }
 
+type Refused = readonly [path: string, wanted: string, values: readonly unknown[]];
+
 /** Values that are refused, by path, with what is wanted there. */
-const refused: readonly (readonly [path: string, wanted: string, values: readonly unknown[]])[] = [
+const refused: readonly Refused[] = [
   [
     "storage.mountPoint",
     folder,
@@ -131,11 +133,11 @@ const refused: readonly (readonly [path: string, wanted: string, values: readonl
   ["os.image.sha512", "128 hexadecimal digits", ["", "abc", "A".repeat(128), "a".repeat(64)]],
   ["os.image.sha256", "64 hexadecimal digits", ["", "a".repeat(128)]],
   ["os.image.path", "the path of an image file on this machine", ["", "a\nb"]],
-  [
-    "nodes.coreos1.erasableDisk",
+  ...["erasableDisk", "wipeDataDiskSerial", "adoptDiskSerial"].map((key): Refused => [
+    `nodes.coreos1.${key}`,
     "a disk's serial number in quotes, as `lsblk -d -o NAME,SERIAL` shows it on the node",
     ["", " S1", "S1 ", "S\n1", 1234],
-  ],
+  ]),
   ["os.motd", "a text of whole characters", ["\ud800"]],
   ["os.proxies.http", url, ['http://a"b', "http://a\\b", "http://a b", "http://a\n", "ftp://a"]],
   ["os.proxies.exclude.0", direct, ["", "a b", 'a"b', "a,b", "a\nb"]],

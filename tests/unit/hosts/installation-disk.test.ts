@@ -52,7 +52,7 @@ describe.skipIf(!canSandbox)("an installation to a disk that is not empty", () =
     await expect(installation.create(inputs)).rejects.toThrow(
       "swarm-1: the disk /dev/disk/by-id/system is not empty (PTTYPE=gpt TYPE=ntfs), and is left as it is; " +
         "its serial number is S4X 7. To do: if nothing on it is needed, set `nodes.swarm-1.erasableDisk` to " +
-        '"S4X 7", or run `wipefs -a /dev/loop0` there; else name another disk',
+        '"S4X 7", or empty it there by hand (docs/metal.md, "The disks"); else name another disk',
     );
     expect(live.read("installer.args")).toBeUndefined();
     expect(live.read("wiped")).toBeUndefined();
@@ -204,13 +204,13 @@ describe("whether an installation may take a disk", () => {
       "without a serial number",
       { serial: "", real: "/dev/sdx" },
       undefined,
-      /it shows no serial number; if nothing on it is needed, run `wipefs -a \/dev\/sdx` there; else name another disk$/,
+      /it shows no serial number; if nothing on it is needed, empty it there by hand \(docs\/metal\.md, "The disks"\); else name another disk$/,
     ],
     [
       "of another serial number",
       {},
       "S2",
-      /is S1, not the one of `erasableDisk` \(S2\); look which of the two is meant/,
+      /is S1, not the one of `nodes\.a\.erasableDisk` \(S2\); look which of the two is meant/,
     ],
     [
       "with a data disk",

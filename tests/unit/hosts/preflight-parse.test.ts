@@ -34,7 +34,7 @@ const healthy = {
   root: "0",
   interface: "eth0",
   mtu: "1500",
-  data: "blank",
+  data_state: "blank",
   data_real: "/dev/sdb",
   tcp: "0016 1538",
   udp: "0044",
@@ -104,10 +104,15 @@ describe("each problem", () => {
     ["an unknown interface", { mtu: undefined }, /no network interface with a default route/],
     [
       "a data disk with something else",
-      { data: "TYPE=ext4 LABEL=photos" },
-      /neither blank nor ours \(TYPE=ext4 LABEL=photos\) -> .*wipefs -a \/dev\/sdb/,
+      { data_state: "TYPE=ext4 LABEL=photos", data_serial: "S1" },
+      /not empty \(TYPE=ext4 LABEL=photos\), .* is S1 -> .*set `nodes\.a\.wipeDataDiskSerial` to "S1"/,
     ],
-    ["no data disk", { data: "missing" }, /there is no data disk \/dev\/sdb/],
+    [
+      "a data disk of another stack",
+      { data_state: "labelled", data_owner: '{"stack":"p/o","node":"a"}', data_serial: "S1" },
+      /holds data of a of stack p\/o, .* is S1 -> .*set `nodes\.a\.adoptDiskSerial` to "S1"/,
+    ],
+    ["no data disk", { data_state: "missing" }, /there is no data disk \/dev\/sdb/],
     [
       "no further interface",
       { missing_nics: "eno2" },
@@ -134,7 +139,7 @@ describe("each problem", () => {
       { disk: "TYPE=xfs ", disk_real: "/dev/sda" },
       undefined,
       [
-        /disk \/dev\/sda is not empty \(TYPE=xfs\), and is left as it is; it shows no serial number -> .*wipefs/,
+        /disk \/dev\/sda is not empty \(TYPE=xfs\), and is left as it is; it shows no serial number -> .*empty it there by hand/,
       ],
     ],
     ["that is not there", { disk: "missing" }, undefined, [/no disk \/dev\/sda/]],
@@ -157,9 +162,9 @@ describe("each problem", () => {
       "not named",
       full,
       undefined,
-      [/number is S1 -> .*set `nodes\.a\.erasableDisk` to "S1", or run `wipefs/],
+      [/number is S1 -> .*set `nodes\.a\.erasableDisk` to "S1", or empty it there by hand \(docs\/metal\.md/],
     ],
-    ["named by another number", full, "S2", [/not the one of `erasableDisk` \(S2\) ->/]],
+    ["named by another number", full, "S2", [/not the one of `nodes\.a\.erasableDisk` \(S2\) ->/]],
     [
       "named, and in use",
       { ...full, disk_kept: "it is mounted there on /mnt" },
@@ -175,7 +180,7 @@ describe("each problem", () => {
 describe("a folder for objects", () => {
   const fine = {
     ...{ folder: "folder 0 0 755 root", folder_mount: "/srv/registry", folder_free_mib: "5000" },
-    data: undefined,
+    data_state: undefined,
   };
   const existing = { ...host, disk: undefined, dataDisk: undefined, dataDirectory: "/srv/registry" };
   const denied =

@@ -2,6 +2,7 @@ import { chownSync, mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { PreflightHost, PreflightInputs } from "../../../hosts/src/contract";
 import { preflight } from "../../../hosts/src/preflight";
+import { blankDisk } from "./support/machine";
 import { Sandbox, canSandbox } from "./support/sandbox";
 import { keyPair } from "./support/ssh-server";
 import { hurry, logged } from "./support/stop";
@@ -12,8 +13,6 @@ const healthy = docker("28.5.0|inactive|||/var/lib/docker");
 const awk = `#!/bin/sh\nexec ${realpathSync("/usr/bin/awk")} "$@"\n`;
 /** Any interface that every machine has. */
 const LOOPBACK = "lo";
-/** A host in its live installer, whose system disk is blank. */
-const live = { blkid: "#!/bin/sh\nexit 2\n", readlink: "#!/bin/sh\necho /dev/loop0\n" };
 
 async function host(node: string, tools: Record<string, string> = {}) {
   const sandbox = await Sandbox.start({ docker: healthy, ...tools }, { node });
@@ -59,7 +58,7 @@ describe.skipIf(!canSandbox)("preflight", () => {
     ];
     const failure = create({
       a,
-      b: { ...b, interface: "eth9", dataDisk: "/dev/none" },
+      b: { ...b, interface: "eth9", dataDisk: "/dev/none", dataLabel: "preflight-no" },
       c: { ...a, target: { ...a.target, node: "c", port: 1 } },
       d: { ...a, target: { ...a.target, node: "d", hostKey: keyPair().public } },
       e: { ...a, target: { ...a.target, node: "e", privateKey: keyPair().private } },
@@ -242,14 +241,14 @@ echo "/dev/x 9 9 $free 1% /"
     // An update that takes it back brings them to what they were.
     await update(outs, of());
     await expect(update({ ...outs, ...inputs(of()) }, of())).rejects.toThrow(/MTUs differ/);
-    const c = installing((await host("c", { ...live, cat: jumbo })).host);
+    const c = installing((await host("c", { ...blankDisk, cat: jumbo })).host);
     expect((await create({ b, c })).findings["c"]).toMatch(/^live installer, lo MTU 9000/);
   });
 });
 
 describe.skipIf(!canSandbox)("a host that is to be installed", () => {
   it("may be in its live installer, with the image's file there", async () => {
-    const { host: found } = await host("a", { ...live, docker: "#!/bin/sh\nexit 1\n" });
+    const { host: found } = await host("a", { ...blankDisk, docker: "#!/bin/sh\nexit 1\n" });
     const a = installing(found);
     expect(await finding(a)).toMatch(/^live installer, lo MTU \d+, disk blank$/);
     const image = { path: "/none/there.bin", sha512: "0".repeat(128) };
@@ -265,10 +264,10 @@ describe.skipIf(!canSandbox)("a host that is to be installed", () => {
     const last = "for last; do :; done";
     const mounted = `#!/bin/sh\n${last}\nmkdir -p "$last/etc/moorage" && cp "$FAKE/mark" "$last/etc/moorage/install.json"\n`;
     const { host: found, sandbox } = await host("a", {
+      ...blankDisk,
       docker: "#!/bin/sh\nexit 1\n",
       blkid: '#!/bin/sh\ncase "$*" in *export*) echo PTTYPE=gpt ;; *) exit 2 ;; esac\n',
       lsblk: '#!/bin/sh\ncase "$*" in *SERIAL*) echo S1 ;; esac\n',
-      readlink: "#!/bin/sh\necho /dev/loop0\n",
       mount: mounted,
       umount: `#!/bin/sh\n${last}\nrm -r "$last"/*\n`,
     });

@@ -10,7 +10,14 @@ import { logged } from "./stop";
 import { VirtualClock } from "./virtual-clock";
 import { forward } from "./way";
 
-const blank = { blkid: "#!/bin/sh\nexit 2\n", readlink: "#!/bin/sh\necho /dev/loop0\n" };
+/** Stand-ins by which any disk is a blank one, `/dev/loop0`, of which nothing is read here. */
+export const blankDisk = {
+  blkid: "#!/bin/sh\nexit 2\n",
+  readlink: "#!/bin/sh\necho /dev/loop0\n",
+  blockdev: "#!/bin/sh\necho 4194304\n",
+  lsblk: "#!/bin/sh\n",
+  dd: '#!/bin/sh\nfor each do case "$each" in of=*) head -c 1048576 /dev/zero > "${each#of=}" ;; esac; done\n',
+};
 
 /**
  * Records its arguments and input, and takes as long as the file `hold` exists. /dev/loop0 stands in for the disk: the
@@ -54,7 +61,7 @@ export class Machine {
   static async start(changes: Partial<InstallationInputs> = {}): Promise<Machine> {
     const machine = new Machine();
     const { userKey, targetKey } = machine;
-    const tools = { ...blank, cat: cat("live"), sleep, "flatcar-install": installer };
+    const tools = { ...blankDisk, cat: cat("live"), sleep, "flatcar-install": installer };
     machine.live = machine.running = await Sandbox.start(tools, { userKey });
     machine.live.tool("systemctl", `#!/bin/sh\necho "$*" >> "$FAKE/systemctl.log"\n`);
     const port = await forward(() => machine.running?.server.connection().port);
