@@ -10,18 +10,22 @@ import { allOut, forgetNode, isOut, leave, otherManagers } from "./join";
 import { dockerInfo, listNodes, onManager, workingManager } from "./managers";
 import { removeMark } from "./mark";
 import { Deadline, poll } from "../time";
-import { awaitNode, findNode, isDown, nameOf, removeNode, updateNode } from "./nodes";
+import { awaitNode, findNode, isDown, nameOf, removeNode, retrying, updateNode } from "./nodes";
 import type { DockerInfo, SwarmNode } from "./types";
 
 /** How long Swarm may take to see that a manager is down. */
 const QUORUM_SECONDS = 45;
+/** How long a node may take to become a worker. */
+const DEMOTED_SECONDS = 60;
+/** How long a manager may take to know a leader. */
+const ELECTION_SECONDS = 20;
 /** How long the containers of a node that has left may take to be gone. */
 const CONTAINERS_SECONDS = 30;
 
 type Leaving = Pick<SwarmMemberOutputs, "connection" | "managers" | "node" | "nodeId">;
 
 /**
- * Demotes, leaves, and is taken off the list. The last member takes the Swarm with it. A host that cannot be
+ * Demotes, leaves, and is taken off the list. Only the last member takes the Swarm with it. A host that cannot be
  * reached is taken off the list by the others, with a warning.
  */
 export async function removeMember(state: Leaving): Promise<void> {
@@ -35,10 +39,12 @@ export async function removeMember(state: Leaving): Promise<void> {
     await removeAbsent(state, error);
     return;
   }
-  const nodeId = isOut(info) ? state.nodeId : info.Swarm.NodeID;
+  // One that is out or locked names none.
+  const nodeId = info.Swarm.NodeID === "" ? state.nodeId : info.Swarm.NodeID;
   const listed = nodeId === "" ? undefined : await listedBy(others, nodeId);
+  if (listed?.ManagerStatus) await demote(state.node, others, nodeId);
   if (!isOut(info)) {
-    if (info.Swarm.ControlAvailable && listed !== undefined) await demote(state.node, others, nodeId);
+    if (listed === undefined && !isWorker(info)) await stepDown(state, nodeId);
     await leave(connection);
     await removeTaskContainers(connection, nodeId);
   }
@@ -77,7 +83,7 @@ async function removeContainer(api: DockerApi, id: string): Promise<void> {
   }
 }
 
-/** The node as another manager lists it; `undefined` when none serves: this one is the last, and takes the Swarm with it. */
+/** The node as another manager lists it; `undefined` when none does, or none can be asked. */
 async function listedBy(others: readonly Connection[], nodeId: string): Promise<SwarmNode | undefined> {
   try {
     return await findNode(others, nodeId);
@@ -87,20 +93,68 @@ async function listedBy(others: readonly Connection[], nodeId: string): Promise<
   }
 }
 
-async function demote(node: string, others: readonly Connection[], nodeId: string): Promise<void> {
+/** Whether it is certain that the node has no part in the managers' quorum. */
+const isWorker = ({ Swarm }: DockerInfo): boolean =>
+  Swarm.LocalNodeState === "active" && !Swarm.ControlAvailable;
+
+/**
+ * Ends the node's part as manager by its own API, where no other manager that can be reached lists it: that a manager
+ * cannot be reached from here does not mean that it is gone.
+ * @throws HostError where the Swarm would lose its quorum, or its only manager.
+ */
+async function stepDown(state: Leaving, nodeId: string): Promise<void> {
+  const { connection, node } = state;
+  let members: SwarmNode[];
+  try {
+    members = await retrying(ELECTION_SECONDS, () => listNodes(dockerApi(connection)));
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    if (await allOut(otherManagers(state))) return;
+    throw new HostError(
+      node,
+      `cannot leave the Swarm: it may be one of its managers, and no manager can be asked: ${messageOf(error)}\n` +
+        "Switch on the other managers and run again. If they are gone for good, run `docker swarm leave --force` there first",
+    );
+  }
+  const others = members.filter((each) => each.ID !== nodeId && !isDown(each));
+  if (others.length === 0) return;
+  if (!others.some(({ Spec }) => Spec.Role === "manager")) {
+    throw new HostError(
+      node,
+      `cannot leave the Swarm: it is its only manager, and ${others.map(nameOf).join(", ")} is still in it. ` +
+        "Remove those nodes first, by `pulumi destroy --target` or `docker swarm leave` on them, and run again",
+    );
+  }
+  await demote(node, [connection], nodeId);
+  warn(
+    node,
+    `stays on the Swarm's list, as no other manager could be reached; take it off with \`docker node rm ${nodeId}\` on one of them`,
+  );
+}
+
+/** @param managers where it is the node itself alone, its own word counts that it is none any more. */
+async function demote(node: string, managers: readonly Connection[], nodeId: string): Promise<void> {
   const done = await poll(new Deadline(QUORUM_SECONDS), 2, async () => {
     try {
-      await updateNode(others, nodeId, (spec) => ({ ...spec, Role: "worker" }));
+      await updateNode(managers, nodeId, (spec) => ({ ...spec, Role: "worker" }));
       return true;
     } catch (error) {
       if (!(error instanceof DockerError && /loss of quorum/.test(error.reason))) throw error;
-      await forgetAbsentManagers(node, others);
+      await forgetAbsentManagers(node, managers);
       return undefined;
     }
   });
   if (!done)
     throw new HostError(node, `cannot leave the Swarm: it has no quorum of managers without this one`);
-  await awaitNode(others, nodeId, 60, "demoted", (found) => !found?.ManagerStatus);
+  const own = managers.find((each) => each.node === node);
+  if (own === undefined) {
+    await awaitNode(managers, nodeId, DEMOTED_SECONDS, "demoted", (found) => !found?.ManagerStatus);
+    return;
+  }
+  const demoted = await poll(new Deadline(DEMOTED_SECONDS), 1, async () =>
+    (await dockerInfo(own)).Swarm.ControlAvailable ? undefined : true,
+  );
+  if (!demoted) throw new HostError(node, `is not demoted after ${DEMOTED_SECONDS} s`);
 }
 
 /**

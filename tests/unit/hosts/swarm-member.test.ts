@@ -243,6 +243,50 @@ describe.skipIf(!canSandbox)("leaving", () => {
     expect(all[0].sandbox.read("etc/moorage/out-of-service")).toBeUndefined();
   });
 
+  it("demotes by its own API if no other manager can be reached, and says what stays listed", async () => {
+    const { all, outs } = await whole();
+    const [cluster, nodeId] = [all[0].cluster, all[2].nodeId];
+    for (const other of all.slice(0, 2)) await other.sandbox.server.stop();
+    await swarmMember.delete("c", outs[2]);
+    expect(roles(all[0])).toEqual(["a manager", "b manager", "c worker", "d worker"]);
+    expect(cluster?.hasQuorum()).toBe(true);
+    expect(all[2].cluster).toBeUndefined();
+    expect(logged.join("\n")).toContain(`\`docker node rm ${nodeId}\``);
+  });
+
+  it("is refused to the only manager while others are in its Swarm", async () => {
+    const { all, outs } = await whole();
+    for (const state of outs.slice(1, 3)) await swarmMember.delete(state.node, state);
+    await expect(swarmMember.delete("a", outs[0])).rejects.toThrow(
+      /^a: cannot leave the Swarm: it is its only manager, and d is still in it\. Remove/,
+    );
+    expect(roles(all[0])).toEqual(["a manager", "d worker"]);
+  });
+
+  it.each([
+    ["has no leader", () => undefined],
+    ["has restarted locked", (engine: Engine) => void (engine.locked = true)],
+  ])("is refused to a manager that %s while others may be in its Swarm", async (_what, change) => {
+    const { all, outs } = await whole();
+    for (const other of all.slice(0, 2)) await other.off();
+    change(all[2]);
+    await expect(swarmMember.delete("c", outs[2])).rejects.toThrow(
+      /^c: cannot leave the Swarm: .*no manager can be asked: .*\nSwitch on .* `docker swarm leave --force`/,
+    );
+    expect(all[2].cluster).toBeDefined();
+  });
+
+  it.each([
+    ["has restarted locked", (engine: Engine) => void (engine.locked = true)],
+    ["has left by itself", (engine: Engine) => forgets(engine)],
+  ])("demotes a manager that %s by another one", async (_what, change) => {
+    const { all, outs } = await whole();
+    change(all[2]);
+    await swarmMember.delete("c", outs[2]);
+    expect(all[2].cluster).toBeUndefined();
+    expect(roles(all[0])).toEqual(["a manager", "b manager", "d worker"]);
+  });
+
   it("takes a host that is off off the list", async () => {
     const { all, outs } = await whole();
     await all[2].off();

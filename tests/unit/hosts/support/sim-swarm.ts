@@ -72,6 +72,13 @@ export class Cluster {
   managers(): number {
     return [...this.members.values()].filter((member) => member.role === "manager").length;
   }
+
+  hasQuorum(): boolean {
+    const voters = [...this.members.values()].filter(
+      ({ role, forgotten }) => role === "manager" && !forgotten,
+    );
+    return voters.filter(({ down }) => !down).length * 2 > voters.length;
+  }
 }
 
 let serial = 0;
@@ -104,11 +111,12 @@ export class Engine {
     const manager = () => this.member()?.role === "manager" && !this.locked;
     /** What only a manager answers. */
     const asManager = (method: string, path: RegExp, answer: (seen: Seen) => object) =>
-      this.docker.on(method, path, (seen) =>
-        manager()
-          ? { json: answer(seen) }
-          : { status: 503, json: { message: "This node is not a swarm manager." } },
-      );
+      this.docker.on(method, path, (seen) => {
+        if (!manager()) return { status: 503, json: { message: "This node is not a swarm manager." } };
+        if (!this.cluster?.hasQuorum())
+          return { status: 500, json: { message: "The swarm does not have a leader." } };
+        return { json: answer(seen) };
+      });
     asManager("GET", /^\/nodes$/, () => this.list());
     asManager("GET", /^\/services$/, ({ query }) => this.cluster?.listed(query.get("filters")) ?? []);
     asManager("GET", /^\/tasks$/, ({ query }) => this.tasks(query.get("filters")));
@@ -145,7 +153,11 @@ export class Engine {
       this.update(path, body, query.get("version")),
     );
     docker.on("DELETE", /^\/nodes\/[\w-]+$/, ({ path }) => {
-      this.cluster?.members.delete(path.split("/")[2] ?? "");
+      const id = path.split("/")[2] ?? "";
+      const member = this.cluster?.members.get(id);
+      if (member?.role === "manager" && !member.forgotten)
+        return { status: 400, json: { message: `node ${id} is a cluster manager` } };
+      this.cluster?.members.delete(id);
       return { json: {} };
     });
   }
