@@ -105,7 +105,7 @@ function parseServices(words: readonly string[]): Service[] {
   return words.flatMap((name, at) => (at % 2 === 0 ? [{ name, image: words[at + 1] ?? "" }] : []));
 }
 
-/** The mark a member of ours leaves on its host: the cluster's id and the node's, or that it was about to join. */
+/** The mark a member of ours leaves on its host: the cluster's id and the node's, or the cluster that it was about to join. */
 export interface Mark {
   readonly joining: boolean;
   readonly cluster?: string;
@@ -122,11 +122,14 @@ export function parseMark(text: string): Mark {
   }
 }
 
-/** Whether a host that is in a Swarm is in ours: by its own mark, or by the cluster that another host's mark names. */
+/**
+ * Whether a host that is in a Swarm may be in ours: by its own mark, or by the cluster that another host's mark names. Of
+ * one that was about to join, where Docker names no cluster, and of a founder its membership decides later.
+ */
 export function isOurs(docker: DockerFound, mark: Mark, clusters: ReadonlySet<string>): boolean {
-  if (mark.joining) return true;
+  if (mark.joining && mark.cluster === undefined) return true;
   if (docker.clusterId !== "") return mark.cluster === docker.clusterId || clusters.has(docker.clusterId);
-  return mark.node !== undefined && mark.node === docker.nodeId;
+  return mark.joining || (mark.node !== undefined && mark.node === docker.nodeId);
 }
 
 /** Lower than, for versions of dotted numbers. */

@@ -6,7 +6,7 @@ import { membershipLock } from "../locks";
 import { note, warn } from "../log";
 import { patient } from "../ssh/connect";
 import { Deadline, poll } from "../time";
-import { readMark, writeMark } from "./mark";
+import { foreignSwarm, readMark, writeMark } from "./mark";
 import { dockerInfo, listNodes, workingManager } from "./managers";
 import type { Manager } from "./managers";
 import { findNode, isDown, nameOf, removeNode, retrying, updateNode } from "./nodes";
@@ -41,17 +41,24 @@ export async function enter(inputs: SwarmMemberInputs, recordedKey?: string): Pr
     info = await settled(connection);
   }
   if (info.Swarm.LocalNodeState === "pending") info = await woken(inputs, info);
-  if (info.Swarm.LocalNodeState === "active") {
+  if (!isOut(info)) {
     await mustBeOurs(inputs, info);
-    if (await isKnown(inputs, info)) return info;
-    note(connection.node, "is not on the managers' list any more; joining anew");
+    if (info.Swarm.LocalNodeState === "active") {
+      if (await isKnown(inputs, info)) return info;
+      note(connection.node, "is not on the managers' list any more; joining anew");
+    }
+    await leave(connection);
   }
-  if (!isOut(info)) await leave(connection);
-  await writeMark(connection, { joining: true });
   const manager = await existingSwarm(inputs);
-  if (manager) await join(inputs, manager, info.Name);
-  else await init(inputs);
-  return settled(connection);
+  await writeMark(connection, { joining: true, cluster: manager?.info.Swarm.Cluster?.ID });
+  if (manager) {
+    await join(inputs, manager, info.Name);
+    return settled(connection);
+  }
+  await init(inputs);
+  const founded = await settled(connection);
+  await writeMark(connection, { joining: true, cluster: founded.Swarm.Cluster?.ID });
+  return founded;
 }
 
 /** A node on its way in; or one whose Swarm has gone while it was off, which would wait for its managers for ever. */
@@ -68,17 +75,13 @@ async function woken(inputs: SwarmMemberInputs, info: DockerInfo): Promise<Docke
   }
 }
 
-async function mustBeOurs(inputs: SwarmMemberInputs, { Swarm }: DockerInfo): Promise<void> {
+async function mustBeOurs(inputs: SwarmMemberInputs, info: DockerInfo): Promise<void> {
   const { connection } = inputs;
-  const mark = await readMark(connection);
-  const cluster = Swarm.Cluster?.ID;
-  if (mark.joining || mark.node === Swarm.NodeID || (cluster !== undefined && mark.cluster === cluster))
-    return;
-  const known = await findNode(otherManagers(inputs), Swarm.NodeID).catch(() => undefined);
-  if (known) return;
+  const foreign = await foreignSwarm(connection, otherManagers(inputs), info);
+  if (foreign === undefined) return;
   throw new HostError(
     connection.node,
-    `is in a Swarm that is not this stack's (node ${Swarm.NodeID}). If that one is not needed, run \`docker swarm leave --force\` there`,
+    `is in a Swarm that is not this stack's (${foreign}). If that one is not needed, run \`docker swarm leave --force\` there`,
   );
 }
 
@@ -167,10 +170,10 @@ function notEntered({ founder }: SwarmMemberInputs, unsure: readonly string[]): 
 async function mustBeMarked({ connection, info }: Manager): Promise<void> {
   const mark = await readMark(connection);
   const cluster = info.Swarm.Cluster?.ID;
-  if (mark.joining || (cluster !== undefined && mark.cluster === cluster)) return;
+  if (cluster && mark.cluster === cluster) return;
   throw new HostError(
     connection.node,
-    `is a manager of a Swarm that is not this stack's (${cluster ?? "unknown"}), so nothing joins it. ` +
+    `is a manager of a Swarm that is not this stack's (${cluster || "unknown"}), so nothing joins it. ` +
       "If that one is not needed, run `docker swarm leave --force` there",
   );
 }

@@ -8,7 +8,7 @@ import { couldNotAsk } from "../ssh/pool";
 import { forgetAbsence } from "./absence";
 import { allOut, forgetNode, isOut, leave, otherManagers } from "./join";
 import { dockerInfo, listNodes, onManager, workingManager } from "./managers";
-import { removeMark } from "./mark";
+import { foreignSwarm, removeMark } from "./mark";
 import { Deadline, poll } from "../time";
 import { awaitNode, findNode, isDown, nameOf, removeNode, retrying, updateNode } from "./nodes";
 import type { DockerInfo, SwarmNode } from "./types";
@@ -39,11 +39,13 @@ export async function removeMember(state: Leaving): Promise<void> {
     await removeAbsent(state, error);
     return;
   }
+  const foreign = await foreignTo(state, info);
+  const isIn = !isOut(info) && foreign === undefined;
   // One that is out or locked names none.
-  const nodeId = info.Swarm.NodeID === "" ? state.nodeId : info.Swarm.NodeID;
+  const nodeId = isIn && info.Swarm.NodeID !== "" ? info.Swarm.NodeID : state.nodeId;
   const listed = nodeId === "" ? undefined : await listedBy(others, nodeId);
   if (listed?.ManagerStatus) await demote(state.node, others, nodeId);
-  if (!isOut(info)) {
+  if (isIn) {
     if (listed === undefined && !isWorker(info)) await stepDown(state, nodeId);
     await leave(connection);
     await removeTaskContainers(connection, nodeId);
@@ -51,7 +53,13 @@ export async function removeMember(state: Leaving): Promise<void> {
   if (listed !== undefined) await removeNode(others, nodeId);
   await removeMark(connection);
   await forgetAbsence(connection);
-  note(connection.node, "left the Swarm");
+  if (foreign === undefined) note(connection.node, "left the Swarm");
+  else warn(connection.node, `stays in a Swarm that is not this stack's (${foreign})`);
+}
+
+async function foreignTo(state: Leaving, info: DockerInfo): Promise<string | undefined> {
+  if (isOut(info) || info.Swarm.NodeID === state.nodeId) return undefined;
+  return foreignSwarm(state.connection, otherManagers(state), info);
 }
 
 /** As it leaves, Docker removes the containers of a node's tasks, but not one that it was making or removing just then. */

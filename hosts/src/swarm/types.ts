@@ -12,6 +12,7 @@ export interface SwarmInfo {
 export interface DockerInfo {
   readonly Name: string;
   readonly ServerVersion: string;
+  readonly DockerRootDir: string;
   readonly Swarm: SwarmInfo;
 }
 

@@ -248,7 +248,10 @@ describe("a host in a Swarm", () => {
     ["by its own mark", "c1", mark, [], true],
     ["by its mark, as a worker", "", mark, [], true],
     ["by another host's mark", "c1", "", ["c1"], true],
-    ["as it was about to join", "c1", '{"joining":true}', [], true],
+    ["as it was about to found one", "c1", '{"joining":true}', [], true],
+    ["as it was about to join", "c1", '{"joining":true,"cluster":"c1"}', [], true],
+    ["as it was about to join, as a worker", "", '{"joining":true,"cluster":"c1"}', [], true],
+    ["not, when it was about to join another", "c2", '{"joining":true,"cluster":"c1"}', [], false],
     ["not, in another cluster", "c2", mark, ["c1"], false],
     ["not, with a mark that cannot be read", "", "rubbish", ["c1"], false],
   ])("is ours %s", (_what, clusterId, text, clusters, isOne) => {

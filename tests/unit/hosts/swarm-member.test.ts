@@ -211,16 +211,79 @@ describe.skipIf(!canSandbox)("a node that is another machine now", () => {
 });
 
 describe.skipIf(!canSandbox)("a host in a stranger's Swarm", () => {
+  const marked = (engine: Engine, mark: object) =>
+    engine.sandbox.write("etc/moorage/swarm", JSON.stringify(mark));
+
+  /** Host c, in a Swarm of one, and managers a and b of ours. */
+  async function three(role: "manager" | "worker" = "manager") {
+    const [a, b, c] = (await engines("a", "b", "c")) as [Engine, Engine, Engine];
+    const ours = new Cluster("ours");
+    for (const engine of [a, b]) isMember(engine, ours, memberInputs(engine, [a, b, c]));
+    const theirs = new Cluster("theirs");
+    c.enter(theirs, role);
+    return { a, c, theirs, inputs: memberInputs(c, [a, b, c]) };
+  }
+
   it("is refused, and so is a manager of one", async () => {
     const [a, b] = (await engines("a", "b")) as [Engine, Engine];
     b.enter(new Cluster("theirs"), "manager");
+    for (const mark of [{}, { joining: true }, { joining: true, cluster: "ours" }]) {
+      marked(b, mark);
+      await expect(swarmMember.create(memberInputs(a, [a, b]))).rejects.toThrow(
+        /b: is a manager of a Swarm that is not this stack's \(theirs\), so nothing joins it/,
+      );
+    }
+    b.cluster?.services.push({});
     await expect(swarmMember.create(memberInputs(b, [a, b]))).rejects.toThrow(
       /b: is in a Swarm that is not this stack's/,
     );
-    await expect(swarmMember.create(memberInputs(a, [a, b]))).rejects.toThrow(
-      /b: is a manager of a Swarm that is not this stack's \(theirs\), so nothing joins it/,
-    );
     expect(a.cluster).toBeUndefined();
+  });
+
+  it.each<[string, "manager" | "worker", object, (engine: Engine) => unknown]>([
+    ["that names no Swarm", "manager", { joining: true }, () => undefined],
+    ["that names ours", "manager", { joining: true, cluster: "ours" }, () => undefined],
+    ["that names ours, as a worker", "worker", { joining: true, cluster: "ours" }, () => undefined],
+    ["while its Docker fails", "worker", { joining: true, cluster: "ours" }, (c) => (c.failed = true)],
+  ])("never leaves it for a stale mark %s", async (_what, role, mark, change) => {
+    const { c, theirs, inputs } = await three(role);
+    marked(c, mark);
+    change(c);
+    await expect(swarmMember.create(inputs)).rejects.toThrow(
+      /^c: is in a Swarm that is not this stack's \(theirs, as node [\w-]+\)\. .*`docker swarm leave --force` there/,
+    );
+    expect(c.cluster).toBe(theirs);
+  });
+
+  it("stays in it when it is removed from the stack", async () => {
+    const { a, c, theirs, inputs } = await three();
+    marked(c, { joining: true, cluster: "ours" });
+    await swarmMember.delete("c", { ...inputs, nodeId: "former" });
+    expect(c.cluster).toBe(theirs);
+    expect(logged.join("\n")).toMatch(/warning: c: stays in a Swarm that is not this stack's \(theirs, /);
+    expect(roles(a)).toEqual(["a manager", "b manager"]);
+  });
+
+  it("is not one if it was cut off as it joined ours, or had just founded it", async () => {
+    const { a, c, inputs } = await three();
+    c.enter(a.cluster as Cluster, "manager");
+    marked(c, { joining: true, cluster: "ours" });
+    const { nodeId } = c;
+    expect((await swarmMember.create(inputs)).outs.nodeId).toBe(nodeId);
+    const [founder, other] = (await engines("founder", "other")) as [Engine, Engine];
+    const founded = founder.enter(new Cluster("new"), "manager").json;
+    marked(founder, { joining: true });
+    const { outs } = await swarmMember.create(memberInputs(founder, [founder, other]));
+    expect(outs.nodeId).toBe(founded);
+  });
+
+  it("is told from ours by a mark that names the Swarm before the node joins it", async () => {
+    const [a, b] = (await engines("a", "b")) as [Engine, Engine];
+    const marks: unknown[] = [];
+    for (const engine of [a, b])
+      engine.meets = () => marks.push(JSON.parse(engine.sandbox.read("etc/moorage/swarm") ?? "{}"));
+    for (const engine of [a, b]) await swarmMember.create(memberInputs(engine, [a, b]));
+    expect(marks).toEqual([{ joining: true }, { joining: true, cluster: a.cluster?.id }]);
   });
 });
 

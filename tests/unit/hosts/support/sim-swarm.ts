@@ -1,4 +1,5 @@
 /** A few engines that form Swarms with each other, as far as membership goes. */
+import { execFileSync } from "node:child_process";
 import type { Connection, SwarmMemberInputs } from "../../../../hosts/src/contract";
 import { DOCKER_SOCKET } from "../../../../hosts/src/docker/api";
 import { FakeDocker, type Seen } from "./fake-docker";
@@ -83,6 +84,18 @@ export class Cluster {
 
 let serial = 0;
 
+/** Where Docker keeps a node's certificate, which names the cluster as its organization. */
+const CERTIFICATE = "var/lib/docker/swarm/certificates/swarm-node.crt";
+const certificates = new Map<string, string>();
+
+function certificateOf(cluster: string): string {
+  const key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout /dev/null";
+  const args = `req -x509 ${key} -subj /O=${cluster}/OU=swarm-node/CN=node -days 9`.split(" ");
+  const made = certificates.get(cluster) ?? execFileSync("openssl", args, { stdio: "pipe" }).toString();
+  certificates.set(cluster, made);
+  return made;
+}
+
 export class Engine {
   readonly docker = new FakeDocker();
   sandbox!: Sandbox;
@@ -100,9 +113,12 @@ export class Engine {
   busy = 0;
   /** What comes of joining, one by one: an answer after which Docker goes on and is in, or one after which it fails. */
   readonly joins: ("slow" | "failed")[] = [];
+  /** Its Docker cannot get, or stay, in its Swarm. */
+  failed = false;
+  /** What happens as it begins to found or to join a Swarm. */
+  meets: () => unknown = () => undefined;
   /** For how many looks it is on its way in. */
   private pending = 0;
-  private failed = false;
 
   constructor(
     readonly name: string,
@@ -207,7 +223,9 @@ export class Engine {
   }
 
   enter(cluster: Cluster, role: Member["role"]) {
+    this.meets();
     this.cluster = cluster;
+    this.sandbox.write(CERTIFICATE, certificateOf(cluster.id));
     this.nodeId = `node-${(serial += 1)}`;
     cluster.members.set(this.nodeId, {
       ID: this.nodeId,
@@ -246,6 +264,7 @@ export class Engine {
     const member = this.member();
     if (member) member.down = true;
     this.cluster = undefined;
+    this.sandbox.remove(CERTIFICATE);
     this.nodeId = "";
     this.failed = false;
     return { json: {} };
@@ -305,6 +324,7 @@ export class Engine {
     const manager = member?.role === "manager" && !this.locked;
     return {
       Name: this.name,
+      DockerRootDir: "/var/lib/docker",
       Swarm: {
         NodeID: this.locked ? "" : this.nodeId,
         LocalNodeState: state,
