@@ -57,7 +57,9 @@ export const node = z.strictObject({
   labels: z
     .record(label, line)
     .default({})
-    .describe("Labels of the node in the Swarm, such as `region: dc1`."),
+    .describe(
+      "Labels of the node in the Swarm, such as `region: dc1`; those that begin with `moorage.` are the program's own.",
+    ),
   disk: devicePath
     .optional()
     .describe("System disk. Empty before its installation, unless `erasableDisk` names it."),
@@ -111,7 +113,8 @@ export const node = z.strictObject({
 
 export const nodes = z
   .record(hostName, node)
-  .refine((all) => Object.keys(all).length > 0, "wanted: a map from node name to node");
+  .refine((all) => Object.keys(all).length > 0, "wanted: a map from node name to node")
+  .describe("By host name, of at most 36 characters, from which names in Docker are derived.");
 
 /** The name that the first network interface has where nothing else is said. */
 export function defaultInterface(platform: PlatformConfig | undefined): string {

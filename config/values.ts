@@ -74,9 +74,10 @@ export const address = text(
   "an IPv4 address with its prefix length, such as 10.30.0.11/24",
 );
 export const port = whole(1, 65535, "a TCP port");
+/** Docker's names for secrets end at 64 characters: `minio-NODE-root-password` and the eight that Pulumi adds leave 36. */
 export const hostName = text(
-  (value) => /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(value) && !isMember(value),
-  "a host name of lower-case letters, digits and hyphens, at most 63 characters",
+  (value) => /^[a-z0-9]([a-z0-9-]{0,34}[a-z0-9])?$/.test(value) && value !== "localhost" && !isMember(value),
+  "a host name of lower-case letters, digits and hyphens, at most 36 characters, other than localhost",
 );
 
 /** What every object has by this name already, such as `constructor`. */
@@ -132,7 +133,11 @@ export const httpUrlTemplate = text(
   /^https?:\/\/[A-Za-z0-9._~:/?#[\]@!$&()*+,;=%{}-]+$/,
   "a URL that starts with http:// or https://",
 );
-export const label = text(/^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$/, "a label such as region");
+/** Services are placed by labels `moorage.*`. */
+export const label = text(
+  (value) => /^[A-Za-z0-9]([A-Za-z0-9._/-]*[A-Za-z0-9])?$/.test(value) && !value.startsWith("moorage."),
+  "a label such as region, but none that begins with moorage., as those are the program's own",
+);
 
 /** Linux allows fifteen characters. */
 export const deviceName = text(

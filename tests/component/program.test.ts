@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { contentOf, secretPaths, shown, unknownPaths, type Recorder } from "../support/mocks";
 import { rawStack, type RawConfig } from "../support/stacks";
 import { articleConfig, everythingConfig } from "../golden/everything";
+import { mistakesOf } from "../unit/config/mistakes";
 import { identities, rawConfig } from "./parts";
 import { program } from "./program";
 
@@ -14,6 +15,13 @@ function normalized(lines: readonly string[]): string[] {
 function everywhere(recorder: Recorder, find: (value: unknown) => string[]): string[] {
   return recorder.resources.flatMap(({ name, inputs }) => find(inputs).map((path) => `${name} ${path}`));
 }
+
+/** Types with the longest name that Docker takes, and what Pulumi adds to the resource's own. */
+const dockerNames: readonly [string, number, string][] = [
+  ["docker:index/service:Service", 63, ""],
+  ["docker:index/secret:Secret", 64, "-1234567"],
+  ["docker:index/serviceConfig:ServiceConfig", 64, "-1234567"],
+];
 
 const sshAuthorizedKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 const { images = {} } = rawConfig();
@@ -55,6 +63,18 @@ describe("the program", () => {
       expect.stringMatching(/^registry-NODE: CMD [^]*\/v2\/health-test\//),
       expect.stringMatching(/^s3-NODE: CMD [^]*:9000[^]*\/healthz/),
     ]);
+  });
+
+  test("has names that Docker takes, with the longest name of a node", () => {
+    const longest = "n".repeat(36);
+    const raw = rawConfig(({ nodes = {} }) => Object.assign(nodes, { [longest]: nodes["coreos1"] }));
+    expect(mistakesOf(raw).join()).not.toContain("a host name");
+    const tooLong = recorder.resources.flatMap(({ type, name }) => {
+      const [, limit = 0, added = ""] = dockerNames.find(([of]) => type === of) ?? [];
+      const full = name.replace(/coreos\d/, longest) + added;
+      return limit > 0 && full.length > limit ? [full] : [];
+    });
+    expect(tooLong).toEqual([]);
   });
 
   test("keeps the types that stacks have in their state", () => {

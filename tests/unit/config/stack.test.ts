@@ -33,6 +33,8 @@ test("a subject with the name of a member of every object is unknown", () => {
   expect(loadConfig).toThrow(/moorage:toString: found an unknown key/);
 });
 
+const nodeName =
+  "a host name of lower-case letters, digits and hyphens, at most 36 characters, other than localhost";
 const noOddManagers =
   "nodes: 2 managers (coreos1, coreos2); an odd number of managers, three or more to survive the loss of one";
 const storageNodes = "exactly four nodes with role storage, one drive of the erasure set each";
@@ -80,8 +82,11 @@ describe("each mistake is answered with its path, what was found and what is wan
     "nodes.coreos4.disk: sda":
       'nodes.coreos4.disk: "sda"; a device such as /dev/disk/by-id/… (a name that survives a reboot)',
     "nodes.coreos4.installer: { port: x }": 'nodes.coreos4.installer.port: "x"; a TCP port from 1 to 65535',
-    "nodes.Node_5: {}":
-      'nodes.Node_5: "Node_5"; a host name of lower-case letters, digits and hyphens, at most 63 characters',
+    "nodes.Node_5: {}": `nodes.Node_5: "Node_5"; ${nodeName}`,
+    "nodes.localhost: {}": `nodes.localhost: "localhost"; ${nodeName}`,
+    [`nodes.${"n".repeat(37)}: {}`]: `nodes.${"n".repeat(37)}: "${"n".repeat(37)}"; ${nodeName}`,
+    "nodes.coreos1.labels: { moorage.storage: 'true', moorage: ours, region: dc1 }":
+      'nodes.coreos1.labels.moorage.storage: "moorage.storage"; a label such as region, but none that begins with moorage., as those are the program\'s own',
     "nodes: []": "nodes: []; a map",
     "{ platform: cloud, os.files: { /etc/motd: { content: x } }, os.motd: x }":
       'platform: "cloud"; one of virtualbox, metal, existing',

@@ -207,7 +207,8 @@ describe("is accepted though it looks odd:", () => {
 
 describe("no name is", () => {
   const name = "a user name of lower-case letters and digits";
-  const hostName = "a host name of lower-case letters, digits and hyphens, at most 63 characters";
+  const hostName =
+    "a host name of lower-case letters, digits and hyphens, at most 36 characters, other than localhost";
   const unknown =
     "an unknown key; one of platform, hypervisor, nodes, os, network, swarm, etcd, storage, registry, edge, images";
 
