@@ -22,8 +22,6 @@ import { VirtualBoxNetwork, forwardsHost } from "./virtualBoxNetwork";
 /** What Swarm, storage and front listen on between nodes. */
 const swarmPorts = [2377, 7946, 4789];
 
-/** Lowest Docker Engine that knows all that services here use. */
-const minimumDocker = "20.10";
 /** Seconds; storage refuses requests signed with a clock fifteen minutes off, certificates far less patience. */
 const maximumClockSkew = 5;
 const preflightSeconds = 60;
@@ -151,7 +149,6 @@ export class Fleet extends pulumi.ComponentResource {
         // Left out where they are what they always were, so that no stack changes for them.
         ...(format === "cloud-config" && config.platform !== "existing" && { format }),
         ...(imageIds.length > 0 && { imageIds }),
-        minimumDocker,
         maximumClockSkew,
         timeoutSeconds: preflightSeconds,
       },

@@ -94,8 +94,6 @@ export interface PreflightInputs {
   readonly format?: "ignition" | "cloud-config";
   /** Ids of the images that come from archives: all that a system just installed has. */
   readonly imageIds?: string[];
-  /** Lowest Docker Engine version accepted, such as `20.10`. */
-  readonly minimumDocker: string;
   /** Seconds between the operator's clock and a host's that are still accepted. */
   readonly maximumClockSkew: number;
   /** MiB that must be free where Docker keeps its data, on hosts with an installed system, and in a folder for objects. @default 1024 */

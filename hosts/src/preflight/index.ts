@@ -11,6 +11,7 @@ import { couldNotAsk } from "../ssh/pool";
 import { within } from "../time";
 import { anewFaults, endTakenBack } from "./anew";
 import { dataFolderWarning } from "./data-folder";
+import { dockerVersionWarning } from "./docker-version";
 import { finding, mtuProblem, parseFacts, parseMark, problemsOf } from "./parse";
 import type { Facts, Looked, Problem, Stage } from "./parse";
 import { preflightScript } from "./script";
@@ -157,9 +158,12 @@ function judge(
     const problems = problemsOf(host, result.looked, inputs, clusters, before);
     lines.push(...problems.map((problem) => line(name, problem)));
     findings[name] = finding(result.looked);
-    const { dataFolder } = result.looked.facts;
-    const warning = dataFolder && dataFolderWarning(host.dataDirectory ?? "", dataFolder);
-    if (warning !== undefined) warn(name, warning);
+    const { dataFolder, docker } = result.looked.facts;
+    const warnings = [
+      dataFolder && dataFolderWarning(host.dataDirectory ?? "", dataFolder),
+      docker && dockerVersionWarning(docker.version),
+    ];
+    for (const warning of warnings) if (warning !== undefined) warn(name, warning);
     const { mtu } = result.looked.facts;
     if (mtu !== undefined && !setsMtu(before?.hosts[name], host, result.looked.stage)) mtus[name] = mtu;
   }

@@ -4,6 +4,7 @@ import { dataClaimOf, dataContentOf, dataRefusalOf, parseDataDisk, type FoundDat
 import { claimOf, contentOf, refusalOf, type Claimant, type FoundDisk } from "../disk-claim";
 import type { Problem } from "../problem";
 import { installHashIn } from "../rendered";
+import { dockerVersionProblem, dockerWanted } from "./docker-version";
 import { dataFolderProblems, parseDataFolder, type DataFolder } from "./data-folder";
 
 export type { Problem } from "../problem";
@@ -132,17 +133,6 @@ export function isOurs(docker: DockerFound, mark: Mark, clusters: ReadonlySet<st
   return mark.joining || (mark.node !== undefined && mark.node === docker.nodeId);
 }
 
-/** Lower than, for versions of dotted numbers. */
-export function olderThan(version: string, minimum: string): boolean {
-  const parts = (text: string) => text.split(/[.+~-]/).map((part) => parseInt(part, 10) || 0);
-  const [a, b] = [parts(version), parts(minimum)];
-  for (let index = 0; index < b.length; index += 1) {
-    const difference = (a[index] ?? 0) - (b[index] ?? 0);
-    if (difference !== 0) return difference < 0;
-  }
-  return false;
-}
-
 /** How a host was found: installed already, or waiting in its live installer. */
 export type Stage = "installed" | "installer";
 
@@ -179,7 +169,7 @@ export function problemsOf(
     case "installer":
       return [...common, ...systemDiskProblems(host, facts, claimantOf(host, inputs, before))];
     case "installed":
-      return [...common, ...dockerProblems(host, facts, inputs, clusters), ...spaceProblems(facts, inputs)];
+      return [...common, ...dockerProblems(host, facts, clusters), ...spaceProblems(facts, inputs)];
     default:
       return stage satisfies never;
   }
@@ -274,12 +264,7 @@ function folderProblems(
   return dataFolderProblems(dataDirectory, dataFolder, minimumFreeMiB);
 }
 
-function dockerProblems(
-  host: PreflightHost,
-  facts: Facts,
-  inputs: PreflightInputs,
-  clusters: ReadonlySet<string>,
-): Problem[] {
+function dockerProblems(host: PreflightHost, facts: Facts, clusters: ReadonlySet<string>): Problem[] {
   const { docker } = facts;
   if (docker === undefined) {
     return facts.dockerCli
@@ -292,17 +277,12 @@ function dockerProblems(
       : [
           {
             what: "Docker is not installed",
-            advice: `install Docker Engine ${inputs.minimumDocker} or newer, with its command line`,
+            advice: `install Docker Engine ${dockerWanted}, with its command line`,
           },
         ];
   }
-  const problems: Problem[] = [];
-  if (olderThan(docker.version, inputs.minimumDocker)) {
-    problems.push({
-      what: `its Docker is ${docker.version}`,
-      advice: `install ${inputs.minimumDocker} or newer`,
-    });
-  }
+  const tooOld = dockerVersionProblem(docker.version);
+  const problems = tooOld ? [tooOld] : [];
   const member = docker.state !== "" && docker.state !== "inactive";
   if (!member) return [...problems, ...portProblems(host, facts)];
   if (!isOurs(docker, parseMark(facts.mark), clusters)) {

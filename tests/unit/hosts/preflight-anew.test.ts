@@ -35,7 +35,6 @@ async function outside(node: string) {
 
 const inputs = (hosts: Record<string, PreflightHost>, more: Partial<PreflightInputs> = {}) => ({
   hosts,
-  minimumDocker: "20.10",
   maximumClockSkew: 5,
   minimumFreeMiB: 0,
   timeoutSeconds: 100,

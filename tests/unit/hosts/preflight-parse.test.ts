@@ -2,14 +2,8 @@ import { describe, expect, it } from "vitest";
 import type { PreflightHost, PreflightInputs } from "../../../hosts/src/contract";
 import { skewOf } from "../../../hosts/src/preflight";
 import { dataFolderWarning } from "../../../hosts/src/preflight/data-folder";
-import {
-  isOurs,
-  mtuProblem,
-  olderThan,
-  parseFacts,
-  parseMark,
-  problemsOf,
-} from "../../../hosts/src/preflight/parse";
+import { dockerVersionWarning } from "../../../hosts/src/preflight/docker-version";
+import { isOurs, mtuProblem, parseFacts, parseMark, problemsOf } from "../../../hosts/src/preflight/parse";
 import type { Looked } from "../../../hosts/src/preflight/parse";
 
 const connection = { node: "a", host: "h", port: 22, user: "core" };
@@ -24,7 +18,6 @@ const host: PreflightHost = {
 };
 const inputs: PreflightInputs = {
   hosts: { a: host },
-  minimumDocker: "20.10",
   maximumClockSkew: 2,
   timeoutSeconds: 60,
 };
@@ -88,8 +81,11 @@ describe("each problem", () => {
     ["an answer that is cut short", { end: undefined }, /did not finish/],
     ["a port taken", { tcp: "01BB 0016" }, /ports are taken: 443\/tcp -> .*ss -tulpn/],
     ["a UDP port taken", { udp: "12B5" }, /ports are taken: 4789\/udp/],
-    ["an old Docker", { docker: "19.03.1|inactive|||/x" }, /its Docker is 19\.03\.1 -> install 20\.10/],
-    ["no Docker", { docker: undefined, docker_cli: undefined }, /Docker is not installed/],
+    [
+      "no Docker",
+      { docker: undefined, docker_cli: undefined },
+      /Docker is not installed -> install Docker Engine 23\.0\.3 or newer, or 20\.10\.24, with/,
+    ],
     [
       "a stopped Docker",
       { docker: undefined, docker_error: "Cannot connect" },
@@ -268,12 +264,30 @@ describe("a host in a Swarm", () => {
   });
 });
 
-it.each([
-  ["20.9.9", true],
-  ["20.10.24+dfsg1", false],
-  ["28.0.0-rc.1", false],
-])("version %s is older than 20.10: %s", (version, isOlder) => {
-  expect(olderThan(version, "20.10")).toBe(isOlder);
+describe("Docker's version", () => {
+  const clear =
+    /^its Docker is .* takes traffic that is not encrypted -> install 23\.0\.3 or newer, or 20\.10\.24$/;
+  const lost = /moby #53141.* Install 29\.8 or newer/;
+
+  it.each<[string, RegExp | undefined, RegExp | undefined]>([
+    ["19.03.15", clear, undefined],
+    ["20.10.23", clear, undefined],
+    // Debian 12, and the lab.
+    ["20.10.24+dfsg1", undefined, undefined],
+    ["22.06.0-beta.0", clear, undefined],
+    ["23.0.2", clear, undefined],
+    ["23.0.3", undefined, undefined],
+    ["26.1.5+dfsg1", undefined, undefined],
+    ["28.5.0", undefined, undefined],
+    ["29.0.0-rc.1", undefined, lost],
+    ["29.6.2", undefined, lost],
+    ["29.7.2", undefined, lost],
+    ["29.8.0", undefined, undefined],
+  ])("%s", (version, refusal, warning) => {
+    const found = problems({ docker: `${version}|inactive|||/var/lib/docker` });
+    expect(found).toEqual(refusal === undefined ? [] : [expect.stringMatching(refusal)]);
+    expect(dockerVersionWarning(version) ?? "").toMatch(warning ?? /^$/);
+  });
 });
 
 it.each([

@@ -30,7 +30,6 @@ const installing = (found: PreflightHost): PreflightHost => ({
 
 const inputs = (hosts: Record<string, PreflightHost>): PreflightInputs => ({
   hosts,
-  minimumDocker: "20.10",
   maximumClockSkew: 5,
   minimumFreeMiB: 0,
   timeoutSeconds: 100,
@@ -51,6 +50,12 @@ describe.skipIf(!canSandbox)("preflight", () => {
     expect(sandbox.told()).toEqual([]);
   });
 
+  it("warns of a Docker that loses services' names", async () => {
+    const { host: found } = await host("a", { docker: docker("29.6.2|inactive|||/var/lib/docker") });
+    expect(await finding(found)).toMatch(/Docker 29\.6\.2$/);
+    expect(logged.at(-1)).toMatch(/^warning: a: .*moby #53141/);
+  });
+
   it("reports every problem of every host in one message", async () => {
     const [a, b] = [
       (await host("a", { docker: docker("19.03.0|active|n1|foreign|/x") })).host,
@@ -69,7 +74,7 @@ describe.skipIf(!canSandbox)("preflight", () => {
     );
     for (const line of [
       /^preflight found 8 problems; nothing was touched:\n/,
-      /^ {2}a: its Docker is 19\.03\.0\. To do: install 20\.10 or newer$/m,
+      /^ {2}a: its Docker is 19\.03\.0, .*\. To do: install 23\.0\.3 or newer, or 20\.10\.24$/m,
       /^ {2}a: it is in another Swarm already \(foreign\)\. To do: /m,
       /^ {2}b: its clock is .* s behind the operator's/m,
       /^ {2}b: there is no network interface eth9\. To do: list them there with `ip link`/m,
