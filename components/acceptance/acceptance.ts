@@ -41,6 +41,7 @@ export class Acceptance extends pulumi.ComponentResource {
         fingerprint,
         managers: args.swarm.managers,
         nodes: args.nodes,
+        edgeNodes: Object.keys(args.edge.addresses),
         registryAddress: args.config.vip,
         registryPort: args.config.port,
         registryName: args.config.hostname ?? args.config.vip,

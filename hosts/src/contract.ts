@@ -341,6 +341,8 @@ export interface AcceptanceInputs {
   readonly managers: Connection[];
   /** Nodes from which the registry is reached, in this order, over an SSH channel to `vip:port`. */
   readonly nodes: Connection[];
+  /** Names of those nodes that may have `registryAddress`. */
+  readonly edgeNodes: string[];
   readonly registryAddress: string;
   readonly registryPort: number;
   /** Name for SNI and the Host header. */

@@ -288,6 +288,7 @@ describe("acceptance", () => {
       storageServices: { coreos1: "minio-coreos1", coreos4: "minio-coreos4" },
       timeoutSeconds: 180,
       nodes: nodes.map((node) => ({ node })),
+      edgeNodes: nodes,
     });
     expect(secretPaths(inputs).filter((path) => !path.endsWith(".privateKey"))).toEqual(["password"]);
     expect(dependencies).toEqual(

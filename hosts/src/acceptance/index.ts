@@ -9,6 +9,7 @@ import { Deadline, sleep } from "../time";
 import { RegistryClient } from "./client";
 import { checkCatalog, checkCertificate, checkLogin, checkPushAndPull } from "./registry";
 import { checkNodes, checkServices, checkStorage } from "./swarm";
+import { checkVip } from "./vip";
 
 const RETRY_SECONDS = 3;
 
@@ -45,6 +46,7 @@ async function reachable(inputs: AcceptanceInputs): Promise<RegistryClient> {
 
 async function runChecks(inputs: AcceptanceInputs): Promise<CheckResult[]> {
   const carriers = [
+    result("VIP", () => checkVip(inputs)),
     result("nodes", () => checkNodes(inputs)),
     result("services", () => checkServices(inputs)),
     result("storage", () => checkStorage(inputs)),

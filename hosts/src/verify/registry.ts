@@ -1,6 +1,7 @@
 /** The registry as its users see it, and the certificates that they and the nodes rely on. */
 import { RegistryClient } from "../acceptance/client";
 import { checkLogin, checkPushAndPull } from "../acceptance/registry";
+import { checkVip } from "../acceptance/vip";
 import type { AcceptanceInputs } from "../contract";
 import { HostError } from "../errors";
 import { attempt, firstThat } from "./attempt";
@@ -8,6 +9,10 @@ import { EXPIRY_DAYS, expiryCheck } from "./node";
 import type { Check } from "./report";
 
 export async function verifyRegistry(inputs: AcceptanceInputs): Promise<Check[]> {
+  const vip = attempt("VIP", async () => {
+    const { name, detail } = await checkVip(inputs);
+    return { name, green: true, detail };
+  });
   const via = new Map(
     inputs.nodes.map((connection) => [connection.node, new RegistryClient(inputs, connection)]),
   );
@@ -21,9 +26,10 @@ export async function verifyRegistry(inputs: AcceptanceInputs): Promise<Check[]>
     });
     return { name: "front", green: true, detail: `answers on ${registryAddress}:${registryPort}` };
   });
-  if (!client) return [front];
+  if (!client) return [await vip, front];
   const reached = client;
   return [
+    await vip,
     front,
     await attempt("login", async () => ({ name: "login", green: true, detail: await checkLogin(reached) })),
     await attempt("push and pull", async () => {

@@ -48,7 +48,7 @@ describe("moorage verify on a running stack", () => {
     expect(namesOf(report.subjects.swarm)).toEqual(["nodes", "overlay"]);
     expect(namesOf(report.subjects.storage)).toEqual([...Object.keys(report.nodes), "healing"]);
     expect(namesOf(report.subjects.certificates)).toEqual(["authority", "front"]);
-    expect(namesOf(report.subjects.registry)).toEqual(["front", "login", "push and pull"]);
+    expect(namesOf(report.subjects.registry)).toEqual(["VIP", "front", "login", "push and pull"]);
     expect(await keys()).toBe(before);
   });
 

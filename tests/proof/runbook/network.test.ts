@@ -50,3 +50,18 @@ test("A node is cut off from the others", async () => {
   }
   await own.wholeAndUnchanged();
 });
+
+test("Two nodes have the registry's address", async () => {
+  const [holder = ""] = await holdersOf(own.instance);
+  const other = own.places.find(({ host }) => host.name !== holder)?.host.name ?? "";
+  const filtered = [holder, other];
+  const rule = "INPUT -p 112 -j DROP";
+  try {
+    for (const node of filtered) await own.lab.mustRoot(node, `iptables -I ${rule}`);
+    const reds = await own.seen(`registry VIP: ${own.instance.vip} is on ${filtered.sort().join(" and ")}`);
+    expect(reds).toHaveLength(1);
+  } finally {
+    for (const node of filtered) await own.lab.root(node, `iptables -D ${rule}`);
+  }
+  await own.wholeAndUnchanged();
+});

@@ -6,6 +6,7 @@ import type { AcceptanceInputs } from "../../../hosts/src/contract";
 import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
 import type { SwarmNode, SwarmService } from "../../../hosts/src/swarm/types";
 import { verifyStorage } from "../../../hosts/src/verify/swarm";
+import { edgePath, startEdgeNode } from "./support/edge-node";
 import { frame, startDocker, startManager } from "./support/fake-docker";
 import type { FakeDocker, Seen } from "./support/fake-docker";
 import { startRegistry } from "./support/fake-registry";
@@ -19,6 +20,7 @@ async function stack(faults: Faults = {}, days?: number) {
   const docker: FakeDocker = await startManager("swarm-1");
   docker.on("GET", /^\/services$/, () => ({ json: [] }));
   const server = await startServer({
+    env: { PATH: edgePath(VIP) },
     sockets: { [DOCKER_SOCKET]: docker.path },
     addresses: { [`${VIP}:443`]: registry.port },
   });
@@ -26,6 +28,7 @@ async function stack(faults: Faults = {}, days?: number) {
     fingerprint: "1",
     managers: [server.connection()],
     nodes: [server.connection({ node: "off", port: 1 }), server.connection()],
+    edgeNodes: ["swarm-1"],
     registryAddress: VIP,
     registryPort: 443,
     registryName: "registry.test",
@@ -55,6 +58,7 @@ describe("acceptance", () => {
       "login ok",
       "push and pull ok",
       "catalog ok",
+      "VIP ok",
       "nodes ok",
       "services ok",
       "storage ok",
@@ -112,6 +116,15 @@ describe("acceptance", () => {
       expect(message).toMatch(expected);
       expect(message).not.toContain("wrong-password");
     }
+  });
+
+  it("fails if two edge nodes have the VIP, though the registry does what it should", async () => {
+    const { inputs } = await stack();
+    const other = (await startEdgeNode("swarm-2", VIP)).connection();
+    const edgeNodes = ["swarm-1", "swarm-2"];
+    const message = await failed({ ...inputs, nodes: [...inputs.nodes, other], edgeNodes });
+    expect(message).toMatch(/^acceptance: 1 of 8 checks failed .*\n {2}VIP: 10\.0\.2\.10 is on swarm-1 and/);
+    expect(message).toContain("IP protocol 112");
   });
 
   it("warns of a certificate that ends soon", async () => {
@@ -191,7 +204,7 @@ describe("acceptance of the storage", () => {
       expect(logged).toContain(`warning: storage: ${detail}`);
     }
     const without = await failed(withStorage({ code: 1 }, { code: 1 }));
-    expect(without).toMatch(/^acceptance: 1 of 7 checks failed/);
+    expect(without).toMatch(/^acceptance: 1 of 8 checks failed/);
     expect(without).toContain(
       `no storage node serves:\n  storage-1: ${unhealthy}\n  storage-2: ${unhealthy}`,
     );

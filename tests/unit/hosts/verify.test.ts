@@ -8,6 +8,7 @@ import { clockCheck, expiryCheck, parseNode, unitCheck } from "../../../hosts/sr
 import { stackIn, type RecordedStack } from "../../../hosts/src/verify/recorded";
 import { checksOf } from "../../../hosts/src/verify/report";
 import { nodesCheck, overlayChecks, rowsOf, serviceChecks } from "../../../hosts/src/verify/swarm";
+import { ipTool, startEdgeNode } from "./support/edge-node";
 import { startManager } from "./support/fake-docker";
 import { certificate, startRegistry } from "./support/fake-registry";
 import { Sandbox } from "./support/sandbox";
@@ -46,7 +47,11 @@ async function stack(states: Record<string, string> = {}) {
       json: [{ Spec: { Name: "nginx", Mode: {} }, ServiceStatus: { RunningTasks: 1, DesiredTasks: 1 } }],
     }))
     .on("GET", /^\/nodes$/, () => ({ json: [swarmNode("coreos1")] }));
-  const tools = { docker: dockerTool, systemctl: systemctl({ "docker.service": "active", ...states }) };
+  const tools = {
+    docker: dockerTool,
+    ip: ipTool(VIP),
+    systemctl: systemctl({ "docker.service": "active", ...states }),
+  };
   const sandbox = await Sandbox.start(tools, {
     node: "coreos1",
     sockets: { [DOCKER_SOCKET]: docker.path },
@@ -57,6 +62,7 @@ async function stack(states: Record<string, string> = {}) {
     fingerprint: "1",
     managers: [connection],
     nodes: [connection],
+    edgeNodes: ["coreos1"],
     registryAddress: VIP,
     registryPort: 443,
     registryName: "registry.test",
@@ -67,7 +73,7 @@ async function stack(states: Record<string, string> = {}) {
     storageServices: {},
     timeoutSeconds: 60,
   };
-  const recorded: RecordedStack = {
+  const recorded: RecordedStack & Required<Pick<RecordedStack, "acceptance">> = {
     name: "dev",
     nodes: [
       {
@@ -118,6 +124,7 @@ describe("a stack", () => {
       "services nginx",
       "certificates authority",
       "certificates front",
+      "registry VIP",
       "registry front",
       "registry login",
       "registry push and pull",
@@ -170,13 +177,24 @@ describe("a stack", () => {
     expect(report.subjects.registry?.every(({ green }) => green)).toBe(true);
   });
 
+  it("is red where two edge nodes have the VIP, though everything else works", async () => {
+    const { recorded } = await stack();
+    const { acceptance } = recorded;
+    const nodes = [...acceptance.nodes, (await startEdgeNode("coreos2", VIP)).connection()];
+    const edgeNodes = ["coreos1", "coreos2"];
+    const report = await verifyRecorded({ ...recorded, acceptance: { ...acceptance, nodes, edgeNodes } });
+    expect(reds(report)).toEqual([
+      expect.stringMatching(/^registry VIP: 10.0.2.10 is on coreos1 and coreos2/),
+    ]);
+    expect(report.subjects.registry?.[0]?.more?.[0]).toContain("IP protocol 112");
+  });
+
   it("is red where a push fails", async () => {
     const { recorded } = await stack();
     const registry = await startRegistry("registry.test", { pushStatus: 503 });
     const { acceptance } = recorded;
-    if (!acceptance) throw new Error("no acceptance");
     const sandbox = await Sandbox.start(
-      {},
+      { ip: ipTool(VIP) },
       { node: "coreos1", addresses: { [`${VIP}:443`]: registry.port } },
     );
     const nodes = [sandbox.server.connection()];
