@@ -135,7 +135,7 @@ export async function isReadOnly(place: Place, pid: number): Promise<boolean> {
 /** How long a file may be open for writing, of a layer that is being pushed; and etcd's, which always is. */
 const BUSY_MS = 10_000;
 const ALWAYS_BUSY_MS = 1500;
-const ETCD = "/etcd";
+const ETCD = "/etcd/store";
 
 /** Runs a program that mounts, where the mount is; undefined where nobody is there any more. */
 type MountProgram = (args: readonly string[]) => Promise<Finished | undefined>;

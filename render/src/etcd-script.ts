@@ -8,7 +8,7 @@ export interface EtcdScriptArgs {
   readonly folder: string;
   /** The unit that runs `start`. */
   readonly unit: string;
-  /** Host folder of the member's data. */
+  /** Host folder of the member's data, root's: the member has its `store` in there alone. */
   readonly dataFolder: string;
   /** Where the data disk is mounted, when the data lie on one; nothing is written beside a disk that is missing. */
   readonly mountPoint?: string;
@@ -43,7 +43,7 @@ export function renderEtcdScript(args: EtcdScriptArgs): string {
     "",
     "start() {",
     '    mounted || { echo "the data disk is not mounted on $disk" >&2; exit 1; }',
-    "    own_folder",
+    "    make_folders",
     "    place_certificates",
     '    digest > "$run/applied"',
     `    sed -n 's/^ETCD_ADVERTISE_CLIENT_URLS=//p' "$folder/member.env" > "$run/client"`,
@@ -68,7 +68,7 @@ function containerCommand({ folder, dataFolder }: EtcdScriptArgs): string[] {
     // A member that gets no time on a busy node is taken for dead.
     ...["--cpu-shares", "4096", "--pids-limit", "1024"],
     // With the label (`z`) by which SELinux lets containers read them; of both folders the script has seen that they are there.
-    ...["--volume", `${dataFolder}:${dataFolder}:z`],
+    ...["--volume", `${dataFolder}/store:${dataFolder}/store:z`],
     ...["--volume", `${etcdTlsFolder}:${etcdTlsFolder}:ro,z`],
     ...["--env-file", `${folder}/member.env`],
   ];
@@ -77,7 +77,11 @@ function containerCommand({ folder, dataFolder }: EtcdScriptArgs): string[] {
 const helpers = [
   'mounted() { [ -z "$disk" ] || mountpoint -q "$disk"; }',
   'has_data() { [ -d "$data/store/member/wal" ]; }',
-  'own_folder() { install -d -m 0700 -o "$user" -g "$user" "$data"; }',
+  "# What root writes lies where the member's user cannot leave a symbolic link: it owns its store, and nothing beside it.",
+  "make_folders() {",
+  '    install -d -m 0700 -o root -g root "$data"',
+  '    install -d -m 0700 -o "$user" -g "$user" "$data/store"',
+  "}",
   "# What a running member has to be restarted for. It reads its certificate anew for each connection.",
   "digest() {",
   '    cat "$folder/member.env" "$folder/ca.pem" "$folder/member" "/etc/systemd/system/$unit" | sha256sum | cut -d " " -f 1',
@@ -92,7 +96,7 @@ const helpers = [
   "}",
   "place_certificates() {",
   '    mkdir -p "$run"',
-  '    install -d -m 0700 -o "$user" -g "$user" "$run/tls"',
+  '    install -d -m 0750 -o root -g "$user" "$run/tls"',
   "    for file in ca.pem member.pem member-key.pem; do",
   '        install -m 0600 -o "$user" -g "$user" "$folder/$file" "$run/tls/.$file"',
   '        labelled "$run/tls/.$file"',
@@ -121,7 +125,7 @@ const verbs = [
   "# $1 is `new` or `existing`, $2 all members with their peer URLs.",
   "admit() {",
   '    mounted || { echo "the data disk is not mounted on $disk" >&2; exit 1; }',
-  "    own_folder",
+  "    make_folders",
   '    ( umask 077; printf "ETCD_INITIAL_CLUSTER_STATE=%s\\nETCD_INITIAL_CLUSTER=%s\\n" "$1" "$2" > "$initial.part" )',
   '    mv -f "$initial.part" "$initial"',
   '    systemctl start "$unit"',

@@ -1,10 +1,10 @@
+import * as path from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { etcdctl, memberIds } from "../../support/etcd";
+import { etcdctl, etcdStore, memberIds } from "../../support/etcd";
 import { TestLab } from "../../support/testLab";
 import { until } from "../../support/waiting";
 
 const managers = ["coreos1", "coreos2", "coreos3"];
-const data = "/var/lib/moorage/data/etcd";
 
 let lab: TestLab;
 
@@ -23,15 +23,15 @@ test("etcd has a member on every manager, which requires a client certificate", 
   }
 });
 
-test("a member does not run as root, and no other user can read its key", async () => {
+test("a member does not run as root, owns its store alone, and no other user can read its key", async () => {
   for (const node of managers) {
     const user = await lab.mustRoot(node, "docker inspect moorage-etcd --format '{{.Config.User}}'");
     expect(user.trim()).toBe("61000:61000");
     const modes = await lab.mustRoot(
       node,
-      `stat -c '%a %u' ${data} /etc/moorage/etcd/member-key.pem /run/moorage-etcd/tls/member-key.pem`,
+      `stat -c '%a %u' ${path.posix.dirname(etcdStore)} ${etcdStore} /etc/moorage/etcd/member-key.pem /run/moorage-etcd/tls/member-key.pem`,
     );
-    expect(modes.trim().split("\n")).toEqual(["700 61000", "600 0", "600 61000"]);
+    expect(modes.trim().split("\n")).toEqual(["700 0", "700 61000", "600 0", "600 61000"]);
   }
 });
 

@@ -42,7 +42,7 @@ describe("a container", () => {
     [/^s3-/, "99", [], ["/tmp"]],
     [/^minio-/, "0", [], ["/tmp", "/data"]],
     [/^moorage-keepalived$/, "0", [6, 7, 11, 12, 13], ["/tmp", "/run", "/run/moorage-keepalived"]],
-    [/^moorage-etcd$/, "61000", [], ["/var/lib/moorage/data/etcd"]],
+    [/^moorage-etcd$/, "61000", [], ["/var/lib/moorage/data/etcd/store"]],
   ];
   const looked = [
     "cat /proc/1/status",
