@@ -37,7 +37,7 @@ const etcd = config.etcd.enabled
   ? new Etcd("etcd", {
       etcd: config.etcd,
       nodes: nodesWithRole(fleet.nodes, "manager"),
-      authority,
+      issuer: authority.etcd,
       image: images.references.etcd ?? "",
       mountPoint: config.storage.mountPoint,
       after: (node) => swarm.before(node, swarm.ready),
@@ -74,7 +74,7 @@ const edge = new Edge("edge", {
   network: config.network,
   registry,
   store,
-  authority,
+  issuer: authority.front,
   images: images.references,
   nodes: nodesWithRole(fleet.nodes, "edge"),
   all: fleet.nodes,
@@ -96,7 +96,7 @@ const acceptance = new Acceptance("acceptance", {
   registry,
   store,
   config: config.edge,
-  authority,
+  caCertificate: authority.caCertificatePem,
   nodes: Object.values(fleet.nodes).map(({ machine }) => machine.connection),
 });
 
@@ -104,6 +104,7 @@ const acceptance = new Acceptance("acceptance", {
 export = {
   registryUrl: edge.url,
   caCertificate: authority.caCertificatePem,
+  ...(config.swarm.dockerApi && { dockerCaCertificate: authority.dockerApi.caCertificatePem }),
   username: registry.administrator.name,
   password: registry.administrator.password,
   passwords: registry.passwords,
@@ -112,6 +113,6 @@ export = {
   sshCommands: sshCommandsOf(fleet.nodes),
   nodes: describeNodes(fleet.nodes),
   vip: config.edge.vip,
-  ...(etcd && { etcdEndpoints: etcd.endpoints }),
+  ...(etcd && { etcdEndpoints: etcd.endpoints, etcdCaCertificate: authority.etcd.caCertificatePem }),
   report: acceptance.report,
 };

@@ -4,9 +4,9 @@ import * as tls from "@pulumi/tls";
 const yearInHours = 365 * 24;
 
 export interface CertificateAuthorityArgs {
-  /** Common name of the authority, as clients see it. */
+  /** Common name of the front's CA, as clients see it. The others' begin with it. */
   readonly commonName: string;
-  /** Refuses to delete the authority's key and certificate. @default false */
+  /** Refuses to delete the keys and certificates of the CAs. @default false */
   readonly protect?: boolean;
 }
 
@@ -25,25 +25,25 @@ export interface Leaf {
   readonly privateKeyPem: pulumi.Output<string>;
 }
 
-/** The stack's own certificate authority: valid for ten years, its leaves for one. */
-export class CertificateAuthority extends pulumi.ComponentResource {
-  /** PEM. What clients have to trust. */
+/** One CA, valid for ten years. Its leaves are valid for one. */
+export class Issuer {
+  /** PEM. What those have to trust whom its leaves serve. */
   readonly caCertificatePem: pulumi.Output<string>;
   private readonly key: tls.PrivateKey;
 
   constructor(
     private readonly name: string,
-    args: CertificateAuthorityArgs,
-    options?: pulumi.ComponentResourceOptions,
+    commonName: string,
+    private readonly parent: pulumi.Resource,
+    protect: boolean,
   ) {
-    super("moorage:pki:CertificateAuthority", name, {}, options);
-    const child = { parent: this, protect: args.protect ?? false };
+    const child = { parent, protect };
     this.key = new tls.PrivateKey(`${name}-key`, { algorithm: "ECDSA", ecdsaCurve: "P256" }, child);
     const certificate = new tls.SelfSignedCert(
       `${name}-certificate`,
       {
         privateKeyPem: this.key.privateKeyPem,
-        subject: { commonName: args.commonName, organization: "Moorage" },
+        subject: { commonName, organization: "Moorage" },
         isCaCertificate: true,
         setSubjectKeyId: true,
         allowedUses: ["cert_signing", "crl_signing"],
@@ -52,12 +52,11 @@ export class CertificateAuthority extends pulumi.ComponentResource {
       child,
     );
     this.caCertificatePem = certificate.certPem;
-    this.registerOutputs({ caCertificatePem: this.caCertificatePem });
   }
 
-  /** Issues a certificate named `name`, unique within this authority. */
+  /** Issues a certificate named `name`, unique within this CA. */
   issue(name: string, args: LeafArgs): Leaf {
-    const child = { parent: this };
+    const child = { parent: this.parent };
     const full = `${this.name}-${name}`;
     const key = new tls.PrivateKey(`${full}-key`, { algorithm: "ECDSA", ecdsaCurve: "P256" }, child);
     const request = new tls.CertRequest(
@@ -84,5 +83,24 @@ export class CertificateAuthority extends pulumi.ComponentResource {
       child,
     );
     return { certificatePem: certificate.certPem, privateKeyPem: key.privateKeyPem };
+  }
+}
+
+/** The stack's own CAs. Each is trusted for one purpose, so a key of one service opens no other service. */
+export class CertificateAuthority extends pulumi.ComponentResource {
+  /** PEM, of the front's CA: what clients of the registry have to trust. */
+  readonly caCertificatePem: pulumi.Output<string>;
+  readonly front: Issuer;
+  readonly dockerApi: Issuer;
+  readonly etcd: Issuer;
+
+  constructor(name: string, args: CertificateAuthorityArgs, options?: pulumi.ComponentResourceOptions) {
+    super("moorage:pki:CertificateAuthority", name, {}, options);
+    const { commonName, protect = false } = args;
+    this.front = new Issuer(name, commonName, this, protect);
+    this.dockerApi = new Issuer(`${name}-docker`, `${commonName} Docker API`, this, protect);
+    this.etcd = new Issuer(`${name}-etcd`, `${commonName} etcd`, this, protect);
+    this.caCertificatePem = this.front.caCertificatePem;
+    this.registerOutputs({ caCertificatePem: this.caCertificatePem });
   }
 }

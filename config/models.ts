@@ -32,9 +32,10 @@ export interface NodeKeys {
 
 /** What a node's base files hold that the configuration does not. */
 export interface BaseValues {
+  /** Of the front's CA. */
   readonly caCertificate: string;
-  /** For Docker's API; `key` is secret. */
-  readonly api: { readonly certificate: string; readonly key: string };
+  /** For Docker's API, with a CA of its own; `key` is secret. */
+  readonly api: { readonly ca: string; readonly certificate: string; readonly key: string };
   /** By user; secret. */
   readonly passwordHashes: Readonly<Record<string, string>>;
 }
@@ -231,7 +232,7 @@ export function programFiles(config: StackConfig, name: string): NodeFiles {
   return nodeBaseFiles(
     baseArgs(config, name, {
       caCertificate: "",
-      api: { certificate: "", key: "" },
+      api: { ca: "", certificate: "", key: "" },
       passwordHashes: hashes,
     }),
   );
@@ -244,7 +245,7 @@ function baseArgs(config: StackConfig, name: string, values: BaseValues): NodeBa
   return {
     distribution: installed ? os.distribution : undefined,
     docker: {
-      apiTls: swarm.dockerApi ? { ca: caCertificate, cert: api.certificate, key: api.key } : undefined,
+      apiTls: swarm.dockerApi ? { ca: api.ca, cert: api.certificate, key: api.key } : undefined,
       logMaxSize: swarm.logMaxSize,
       logMaxFile: swarm.logMaxFile,
       noNewPrivileges: true,

@@ -109,7 +109,9 @@ export const edge = z.strictObject({
   protectAuthority: z
     .boolean()
     .default(false)
-    .describe("Protects the certificate authority: `destroy` then refuses until it is unprotected."),
+    .describe(
+      "Protects the CAs of the front, of Docker's API and of etcd: `destroy` then refuses until they are unprotected.",
+    ),
   certificate: notYet("a certificate of your own"),
 });
 

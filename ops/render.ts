@@ -96,6 +96,7 @@ export function userDataOf(
     ? baseFiles(config, name, {
         caCertificate: later.text("ca-certificate", "certPem", "CA certificate"),
         api: {
+          ca: later.text("ca-docker-certificate", "certPem", "CA certificate of Docker's API"),
           certificate: later.text(`ca-docker-${name}-certificate`, "certPem", "certificate of Docker's API"),
           key: later.secret(`ca-docker-${name}-key`, "privateKeyPem", "key of Docker's API"),
         },

@@ -6,7 +6,6 @@ import { stackReference } from "../../providers/stack";
 import { Swept } from "../../providers/swept";
 import type { Edge } from "../edge/edge";
 import type { ConnectionArgs } from "../machine/access";
-import type { CertificateAuthority } from "../pki";
 import type { Registry } from "../registry/registry";
 import type { ObjectStore } from "../storage/objectStore";
 import { labelText } from "../swarm/label";
@@ -20,7 +19,7 @@ export interface AcceptanceArgs {
   readonly registry: Registry;
   readonly store: ObjectStore;
   readonly config: EdgeConfig;
-  readonly authority: CertificateAuthority;
+  readonly caCertificate: pulumi.Input<string>;
   /** Every node, to reach the registry from. */
   readonly nodes: ConnectionArgs[];
 }
@@ -45,7 +44,7 @@ export class Acceptance extends pulumi.ComponentResource {
         registryAddress: args.config.vip,
         registryPort: args.config.port,
         registryName: args.config.hostname ?? args.config.vip,
-        caCertificate: args.authority.caCertificatePem,
+        caCertificate: args.caCertificate,
         username: administrator.name,
         password: administrator.password,
         repository: "moorage/acceptance",

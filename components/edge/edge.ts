@@ -7,7 +7,7 @@ import type { NodeConfig } from "../../config/nodes";
 import { isIpv4 } from "../../config/values";
 import { NodeFilesPart } from "../../providers/nodeFiles";
 import type { CoreOsNode } from "../machine/coreOsNode";
-import type { CertificateAuthority } from "../pki";
+import type { Issuer } from "../pki";
 import { fillIn } from "../placeholders";
 import type { Registry } from "../registry/registry";
 import type { ObjectStore } from "../storage/objectStore";
@@ -32,7 +32,7 @@ export interface EdgeArgs {
   readonly network: NetworkConfig;
   readonly registry: Registry;
   readonly store: ObjectStore;
-  readonly authority: CertificateAuthority;
+  readonly issuer: Issuer;
   /** `nginx` as Docker names it; `keepalived` as `docker run` on a node takes it. */
   readonly images: { readonly nginx: string; readonly keepalived: string };
   /** The edge nodes; the earlier one takes the address when both could. */
@@ -66,7 +66,7 @@ export class Edge extends pulumi.ComponentResource {
   private nginx(args: EdgeArgs): SwarmService {
     const { edge, registry } = args;
     const names = certificateNames(args);
-    const leaf = args.authority.issue("front", {
+    const leaf = args.issuer.issue("front", {
       commonName: edge.hostname ?? edge.vip,
       dnsNames: names.filter((name) => !isIpv4(name)),
       ipAddresses: names.filter(isIpv4),

@@ -8,7 +8,7 @@ import type { NodeConfig } from "../../config/nodes";
 import { EtcdCluster } from "../../providers/etcdCluster";
 import { NodeFilesPart } from "../../providers/nodeFiles";
 import type { CoreOsNode } from "../machine/coreOsNode";
-import type { CertificateAuthority } from "../pki";
+import type { Issuer } from "../pki";
 import { fillIn } from "../placeholders";
 
 /** Where a member's data lie on a node without a data disk; they go with the system then. */
@@ -22,7 +22,8 @@ export interface EtcdArgs {
   readonly etcd: EtcdConfig;
   /** The managers, a member each. */
   readonly nodes: Readonly<Record<string, { readonly config: NodeConfig; readonly machine: CoreOsNode }>>;
-  readonly authority: CertificateAuthority;
+  /** Of members and of their clients. Nothing else may trust it: etcd's user reads its member's key. */
+  readonly issuer: Issuer;
   /** As `docker run` on a node takes it. */
   readonly image: string;
   /** Where data disks are mounted. */
@@ -62,7 +63,7 @@ export class Etcd extends pulumi.ComponentResource {
     rendered: render.NodeFiles,
   ): NodeFilesPart {
     const own = ownOf(node, args);
-    const leaf = args.authority.issue(`etcd-${node}`, {
+    const leaf = args.issuer.issue(node, {
       commonName: node,
       dnsNames: [node, "localhost"],
       // All of the node's: those that are advertised may come to be others while members still know the former ones.
@@ -72,7 +73,7 @@ export class Etcd extends pulumi.ComponentResource {
     });
     const values = {
       "@token@": pulumi.interpolate`moorage-${token.hex}`,
-      "@ca@": args.authority.caCertificatePem,
+      "@ca@": args.issuer.caCertificatePem,
       "@certificate@": leaf.certificatePem,
       "@key@": leaf.privateKeyPem,
     };
@@ -90,7 +91,7 @@ export class Etcd extends pulumi.ComponentResource {
   }
 
   private cluster(name: string, args: EtcdArgs, parts: NodeFilesPart[], fingerprint: string): EtcdCluster {
-    const client = args.authority.issue("etcd-operator", {
+    const client = args.issuer.issue("operator", {
       commonName: "moorage-operator",
       usages: ["client_auth"],
     });
@@ -103,7 +104,7 @@ export class Etcd extends pulumi.ComponentResource {
       {
         members: Object.fromEntries(members),
         script: render.etcdScriptPath,
-        caCertificate: args.authority.caCertificatePem,
+        caCertificate: args.issuer.caCertificatePem,
         clientCertificate: client.certificatePem,
         clientKey: client.privateKeyPem,
         fingerprint,

@@ -221,13 +221,14 @@ function userData(
 
 function filledFiles(name: string, args: CoreOsNodeArgs) {
   const { authority, config, node, passwordHashes } = args;
-  const values: Record<string, pulumi.Output<string>> = { "@ca@": authority.caCertificatePem };
+  const values: Record<string, pulumi.Output<string>> = { "@ca@": authority.front.caCertificatePem };
   if (config.swarm.dockerApi) {
-    const leaf = authority.issue(`docker-${name}`, {
+    const leaf = authority.dockerApi.issue(name, {
       commonName: name,
       dnsNames: [name, "localhost"],
       ipAddresses: [node.address, "127.0.0.1"],
     });
+    values["@docker ca@"] = authority.dockerApi.caCertificatePem;
     values["@certificate@"] = leaf.certificatePem;
     values["@key@"] = leaf.privateKeyPem;
   }
@@ -239,7 +240,7 @@ function filledFiles(name: string, args: CoreOsNodeArgs) {
   const rendered = (of: StackConfig) =>
     baseFiles(of, name, {
       caCertificate: "@ca@",
-      api: { certificate: "@certificate@", key: "@key@" },
+      api: { ca: "@docker ca@", certificate: "@certificate@", key: "@key@" },
       passwordHashes: placeholders,
     });
   return fillIn(rendered(config), values, rendered(withoutSecrets(config)));

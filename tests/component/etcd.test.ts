@@ -11,7 +11,7 @@ function etcd(change?: Change, ...without: string[]): Promise<Recorder> {
       new Etcd("etcd", {
         etcd: config.etcd,
         nodes: withRole(nodes, "manager"),
-        authority: new CertificateAuthority("ca", { commonName: "Moorage test" }),
+        issuer: new CertificateAuthority("ca", { commonName: "Moorage test" }).etcd,
         image: "image/etcd",
         mountPoint: config.storage.mountPoint,
         after: (node) => swarm.before(node, swarm.ready),
@@ -55,7 +55,7 @@ describe("etcd", () => {
         },
       },
       script: "/etc/moorage/etcd/member",
-      caCertificate: "certificate ca-certificate",
+      caCertificate: "certificate ca-etcd-certificate",
       clientCertificate: "certificate ca-etcd-operator-certificate",
     });
     expect(recorder.outputs.get("etcd")).toEqual({
@@ -205,7 +205,7 @@ describe("etcd", () => {
 function withLeaf(protect?: boolean) {
   return recorded(() => {
     const authority = new CertificateAuthority("ca", { commonName: "Moorage test", protect });
-    authority.issue("front", {
+    authority.front.issue("front", {
       commonName: "registry.example.com",
       dnsNames: ["registry.example.com"],
       ipAddresses: ["10.0.2.10"],
@@ -214,13 +214,17 @@ function withLeaf(protect?: boolean) {
 }
 
 describe("the certificate authority", () => {
-  test("is a key and a certificate, and each leaf a key, a request and a certificate", async () => {
+  test("is three CAs, each a key and a certificate, and each leaf a key, a request and a certificate", async () => {
     expect((await withLeaf()).children("ca")).toEqual([
       "CertRequest ca-front-request",
       "LocallySignedCert ca-front-certificate",
+      "PrivateKey ca-docker-key",
+      "PrivateKey ca-etcd-key",
       "PrivateKey ca-front-key",
       "PrivateKey ca-key",
       "SelfSignedCert ca-certificate",
+      "SelfSignedCert ca-docker-certificate",
+      "SelfSignedCert ca-etcd-certificate",
     ]);
   });
 
@@ -261,23 +265,28 @@ describe("the certificate authority", () => {
     const secrets = recorder.resources.map((one) => [one.name, ...secretPaths(one.inputs)].join(" "));
     expect(secrets.filter((line) => line.includes(" ")).sort()).toEqual([
       "ca-certificate privateKeyPem",
+      "ca-docker-certificate privateKeyPem",
+      "ca-etcd-certificate privateKeyPem",
       "ca-front-certificate caPrivateKeyPem",
       "ca-front-request privateKeyPem",
     ]);
     expect(shown(recorder.outputs.get("ca"))).toEqual({ caCertificatePem: "certificate ca-certificate" });
   });
 
-  test("is protected on demand; the leaves are not, as they are renewed", async () => {
+  test("is protected on demand, with all its CAs; the leaves are not, as they are renewed", async () => {
     const isProtected = async (protect?: boolean) =>
       (await withLeaf(protect)).resources.filter((one) => one.protect).map((one) => one.name);
-    expect((await isProtected(true)).sort()).toEqual(["ca-certificate", "ca-key"]);
+    expect((await isProtected(true)).sort()).toEqual([
+      ...["ca-certificate", "ca-docker-certificate", "ca-docker-key"],
+      ...["ca-etcd-certificate", "ca-etcd-key", "ca-key"],
+    ]);
     expect(await isProtected()).toEqual([]);
   });
 
   test("can exist twice under two names", async () => {
     const recorder = await recorded(() => {
       for (const name of ["one", "other"]) {
-        new CertificateAuthority(name, { commonName: name }).issue("front", { commonName: name });
+        new CertificateAuthority(name, { commonName: name }).front.issue("front", { commonName: name });
       }
     });
     expect(recorder.children("other")).toEqual(

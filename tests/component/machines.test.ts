@@ -145,6 +145,7 @@ describe("nodes", () => {
         store: { services: { coreos1: "minio-coreos1", coreos4: "minio-coreos4" } },
       },
       files: {
+        "/etc/docker/tls/ca.pem": { content: "certificate ca-docker-certificate" },
         "/etc/docker/tls/key.pem": { content: "private ca-docker-coreos1-key" },
         "/etc/docker/tls/cert.pem": { content: "certificate ca-docker-coreos1-certificate" },
         "/etc/docker/certs.d/10.0.2.10/ca.crt": { content: "certificate ca-certificate" },

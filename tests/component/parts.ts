@@ -150,12 +150,12 @@ export function edgeOf(on: Standing) {
     network: config.network,
     registry,
     store,
-    authority,
+    issuer: authority.front,
     images,
     nodes: withRole(nodes, "edge"),
     all: nodes,
   });
-  return { store, registry, authority, edge };
+  return { store, registry, caCertificate: authority.caCertificatePem, edge };
 }
 
 /** What tells resources of a stack apart: type, name and parent of each, sorted. */

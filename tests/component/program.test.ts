@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { contentOf, secretPaths, shown, unknownPaths, type Recorder } from "../support/mocks";
+import { contentOf, plain, secretPaths, shown, unknownPaths, type Recorder } from "../support/mocks";
 import { rawStack, type RawConfig } from "../support/stacks";
 import { articleConfig, everythingConfig } from "../golden/everything";
 import { mistakesOf } from "../unit/config/mistakes";
@@ -135,9 +135,11 @@ describe("the program", () => {
     expect(shown(outputs)).toMatchObject({
       registryUrl: "https://10.0.2.10",
       caCertificate: "certificate ca-certificate",
+      dockerCaCertificate: "certificate ca-docker-certificate",
       username: "admin",
       vip: "10.0.2.10",
       etcdEndpoints: ["https://10.0.2.11:2379", "https://10.0.2.12:2379", "https://10.0.2.13:2379"],
+      etcdCaCertificate: "certificate ca-etcd-certificate",
       sshCommands: { coreos4: "ssh -p 2014 core@127.0.0.1" },
       nodes: { coreos4: { address: "10.0.2.14", hostKey: "ssh-ed25519 coreos4-host-key" } },
       report: [{ name: "push", passed: true }],
@@ -179,6 +181,47 @@ describe("the program", () => {
   });
 });
 
+describe("the certificates", () => {
+  test("of the front, of Docker's API and of etcd each come from a CA that the other two do not trust", () => {
+    const issued = recorder.ofType(":LocallySignedCert").map(({ name, inputs }) => {
+      const { caCertPem, caPrivateKeyPem } = plain(inputs) as Record<string, string>;
+      return `${name}: ${caCertPem}, ${caPrivateKeyPem}`;
+    });
+    expect(normalized(issued)).toEqual([
+      "ca-docker-NODE-certificate: certificate ca-docker-certificate, private ca-docker-key",
+      "ca-etcd-NODE-certificate: certificate ca-etcd-certificate, private ca-etcd-key",
+      "ca-etcd-operator-certificate: certificate ca-etcd-certificate, private ca-etcd-key",
+      "ca-front-certificate: certificate ca-certificate, private ca-key",
+    ]);
+    const trusted = ["coreos1-base", "etcd-coreos1"].flatMap((part) => {
+      const { files } = plain(recorder.named(part).inputs) as { files: Record<string, { content: string }> };
+      const isCa = ([path]: [string, unknown]) => /\/ca\.(pem|crt)$/.test(path);
+      return Object.entries(files)
+        .filter(isCa)
+        .map(([path, { content }]) => `${path}: ${content}`);
+    });
+    expect(trusted.sort()).toEqual([
+      "/etc/docker/certs.d/10.0.2.10/ca.crt: certificate ca-certificate",
+      "/etc/docker/tls/ca.pem: certificate ca-docker-certificate",
+      "/etc/moorage/etcd/ca.pem: certificate ca-etcd-certificate",
+    ]);
+    expect(recorder.named("etcd-cluster").inputs).toMatchObject({
+      caCertificate: "certificate ca-etcd-certificate",
+    });
+    expect(recorder.named("acceptance-checks").inputs).toMatchObject({
+      caCertificate: "certificate ca-certificate",
+    });
+    const subjects = recorder
+      .ofType(":SelfSignedCert")
+      .map(({ name, inputs }) => `${name}: ${(inputs.subject as { commonName: string }).commonName}`);
+    expect(subjects.sort()).toEqual([
+      "ca-certificate: Moorage dev",
+      "ca-docker-certificate: Moorage dev Docker API",
+      "ca-etcd-certificate: Moorage dev etcd",
+    ]);
+  });
+});
+
 describe("secrets of the program", () => {
   test("are these and no others: a preview shows the rest", () => {
     const isLogin = (line: string) =>
@@ -192,8 +235,10 @@ describe("secrets of the program", () => {
       "ca-certificate privateKeyPem",
       "ca-docker-NODE-certificate caPrivateKeyPem",
       "ca-docker-NODE-request privateKeyPem",
+      "ca-docker-certificate privateKeyPem",
       "ca-etcd-NODE-certificate caPrivateKeyPem",
       "ca-etcd-NODE-request privateKeyPem",
+      "ca-etcd-certificate privateKeyPem",
       "ca-etcd-operator-certificate caPrivateKeyPem",
       "ca-etcd-operator-request privateKeyPem",
       "ca-front-certificate caPrivateKeyPem",

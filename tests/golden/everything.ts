@@ -169,7 +169,7 @@ export function wholeModel(
   const model = modelOf(config, passwordHashes);
   const files = baseFiles(config, "coreos1", {
     caCertificate: pem("CERTIFICATE"),
-    api: { certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") },
+    api: { ca: pem("CERTIFICATE"), certificate: pem("CERTIFICATE"), key: pem("PRIVATE KEY") },
     passwordHashes,
   });
   return { model, args: { format, installHash: installHashOf(model, format), files } };

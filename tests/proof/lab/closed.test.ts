@@ -12,13 +12,13 @@ beforeAll(async () => {
   lab = await TestLab.standing();
 });
 
-/** Puts a client certificate from the stack's CA on a client, and the CA's own. */
-async function giveCertificate(client: string): Promise<void> {
+/** Puts a client certificate from a CA of the stack on a client, as CA.pem and CA.key. */
+async function giveCertificate(client: string, ca: string): Promise<void> {
   const folder = fs.mkdtempSync(path.join(lab.instance.dir, "certificate-"));
   const at = (name: string): string => path.join(folder, name);
   try {
-    fs.writeFileSync(at("ca.key"), await resourceOutput(lab, "ca-key", "privateKeyPem"), { mode: 0o600 });
-    fs.writeFileSync(at("ca.crt"), await resourceOutput(lab, "ca-certificate", "certPem"));
+    fs.writeFileSync(at("ca.key"), await resourceOutput(lab, `${ca}-key`, "privateKeyPem"), { mode: 0o600 });
+    fs.writeFileSync(at("ca.crt"), await resourceOutput(lab, `${ca}-certificate`, "certPem"));
     fs.writeFileSync(at("extensions"), "extendedKeyUsage=clientAuth\n");
     const openssl = (line: string): void =>
       void execFileSync("openssl", line.split(" "), { cwd: folder, stdio: "ignore" });
@@ -26,21 +26,40 @@ async function giveCertificate(client: string): Promise<void> {
       "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout key.pem -subj /CN=operator -out request",
     );
     openssl("x509 -req -in request -CA ca.crt -CAkey ca.key -days 1 -extfile extensions -out cert.pem");
-    for (const name of ["ca.crt", "cert.pem", "key.pem"]) {
-      await lab.client(client, `cat > /tmp/${name}`, fs.readFileSync(at(name), "utf8"));
+    for (const [name, of] of [
+      ["cert.pem", "pem"],
+      ["key.pem", "key"],
+    ] as const) {
+      await lab.client(client, `cat > /tmp/${ca}.${of}`, fs.readFileSync(at(name), "utf8"));
     }
   } finally {
     fs.rmSync(folder, { recursive: true });
   }
 }
 
-test("Docker's API answers only over TLS with a client certificate from the stack's CA", async () => {
-  await giveCertificate("client1");
+test("Docker's API answers only over TLS with a client certificate from its own CA, etcd only with one from etcd's", async () => {
+  for (const ca of ["ca", "ca-docker", "ca-etcd"]) await giveCertificate("client1", ca);
+  const outputs = await lab.outputs();
+  for (const output of ["dockerCaCertificate", "etcdCaCertificate"]) {
+    await lab.client("client1", `cat > /tmp/${output}`, String(outputs[output]));
+  }
   const ask = (options: string): Promise<string> =>
     lab.client("client1", `curl --silent --show-error --max-time 10 ${options} 2>&1; true`);
-  const version = "--cacert /tmp/ca.crt https://10.0.2.11:2376/version";
-  expect(await ask(`--cert /tmp/cert.pem --key /tmp/key.pem ${version}`)).toContain('"ApiVersion"');
-  expect(await ask(version)).toMatch(/certificate required/);
+  const refusal = /certificate required|bad certificate|unknown (ca|certificate authority)/i;
+  const docker = "--cacert /tmp/dockerCaCertificate https://10.0.2.11:2376/version";
+  const etcd = "--cacert /tmp/etcdCaCertificate https://10.0.2.11:2379/version";
+  const as = (ca: string): string => `--cert /tmp/${ca}.pem --key /tmp/${ca}.key`;
+  expect(await ask(`${as("ca-docker")} ${docker}`)).toContain('"ApiVersion"');
+  expect(await ask(`${as("ca-etcd")} ${etcd}`)).toContain('"etcdserver"');
+  for (const refused of [
+    docker,
+    `${as("ca")} ${docker}`,
+    `${as("ca-etcd")} ${docker}`,
+    `${as("ca")} ${etcd}`,
+    `${as("ca-docker")} ${etcd}`,
+  ]) {
+    expect(await ask(refused), refused).toMatch(refusal);
+  }
   expect(await ask("http://10.0.2.11:2375/version")).toMatch(/Failed to connect|Could not connect/);
 });
 

@@ -145,7 +145,7 @@ ${key}.listenClientAddrs: [10.0.2.11, 127.0.0.1]`,
       `{ os.proxies: { http: 'http://10.0.2.1:3128' }, etcd.enabled: ${enabled}, ${key}.advertiseClientAddr: 10.9.0.11 }`,
       "dev",
     );
-    const values = { caCertificate: "", api: { certificate: "", key: "" }, passwordHashes: {} };
+    const values = { caCertificate: "", api: { ca: "", certificate: "", key: "" }, passwordHashes: {} };
     const { content = "" } = baseFiles(config, "coreos2", values).files["/etc/environment"] ?? {};
     const direct = /^no_proxy=(.*)$/m.exec(content)?.[1]?.split(",") ?? [];
     expect(direct.includes("10.9.0.11")).toBe(enabled);

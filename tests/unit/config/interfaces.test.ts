@@ -84,7 +84,7 @@ nodes.coreos4.vlans: { v3000: { id: 3000, address: 10.30.0.11/24 } }`);
     ...["10.0.2.11", "10.40.0.11", "10.0.2.12", "10.41.0.12"],
     ...["10.0.2.13", "10.42.0.13", "10.0.2.14", "10.30.0.11"],
   ]);
-  const values = { caCertificate: "", api: { certificate: "", key: "" }, passwordHashes: {} };
+  const values = { caCertificate: "", api: { ca: "", certificate: "", key: "" }, passwordHashes: {} };
   const { content = "" } = baseFiles(config, "coreos3", values).files["/etc/environment"] ?? {};
   for (const key of ["no_proxy", "NO_PROXY"])
     expect(content.split("\n")).toContain(`${key}=${none.join(",")}`);

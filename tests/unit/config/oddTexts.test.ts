@@ -70,7 +70,7 @@ function renderAll(config: StackConfig): void {
     authorizedKey: os.sshAuthorizedKey ?? "ssh-ed25519 AAAA",
     passwordHashes,
   });
-  const api = { certificate: "certificate", key: "key" };
+  const api = { ca: "ca", certificate: "certificate", key: "key" };
   const files = baseFiles(config, name, { caCertificate: "ca", api, passwordHashes });
   for (const format of formatsOf[os.distribution])
     renderUserData(model, { format, installHash: installHashOf(model), files });
