@@ -23,7 +23,8 @@ function parsePath(path) {
     }
     const parts = path.slice(4).split("/");
     const last = parts[parts.length - 1];
-    const digest = /^[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}$/;
+    // As the registry's own routes have it: a malformed digest gets the registry's own answer.
+    const digest = /^[a-z0-9]+(?:[.+_-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$/;
     let kind;
     let taken = 2;
     switch (parts[parts.length - 2]) {

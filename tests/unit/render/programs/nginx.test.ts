@@ -139,6 +139,7 @@ describe("rights", () => {
     ["GET", `/v2/team/app/referrers/${digest}?artifactType=a%2Fb`, 200],
     ["GET", "/v2/base/tags/list?n=1", 200],
     ["HEAD", "/v2/base/manifests/latest", 200],
+    ["PUT", "/v2/team/app/manifests/sha256:totallywrong", 200],
     ["PUT", "/v2/base/manifests/latest", 403],
     ["DELETE", `/v2/base/blobs/${digest}`, 403],
     ["POST", "/v2/base/blobs/uploads/", 403],
