@@ -134,9 +134,20 @@ function affinity(r) {
   return repositoryOf(r.variables.request_uri) || r.variables.request_id;
 }
 
-/** Stands for the credentials in the cache of checked passwords. */
+/**
+ * Stands for the credentials in the cache of checked passwords: for what nginx reads in the header, however that is
+ * written. It reads base64 until the first "=", and the password until the first zero byte.
+ */
 function credential(r) {
-  return crypto.createHash("sha256").update(r.variables.http_authorization || "").digest("hex");
+  const header = r.variables.http_authorization || "";
+  const encoded = /^basic +([A-Za-z0-9+\/]+)(?:=|$)/i.exec(header);
+  if (!encoded || encoded[1].length % 4 === 1) {
+    return "none-" + crypto.createHash("sha256").update(header).digest("hex");
+  }
+  const decoded = Buffer.from(encoded[1], "base64");
+  const end = decoded.indexOf(0);
+  const credentials = end < 0 ? decoded : decoded.slice(0, end);
+  return crypto.createHash("sha256").update(credentials).digest("hex");
 }
 
 /** Who is held back for a password: the address, and nobody for none, or for one that was right before. */

@@ -1,5 +1,7 @@
+import * as fs from "node:fs";
+import * as path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { count, type Answer, type Front } from "./front";
+import { basic, count, type Answer, type Front } from "./front";
 import { admin, Fronts } from "./fronts";
 
 const fronts = new Fronts();
@@ -60,5 +62,40 @@ describe("guessing", () => {
     expect((await ask()).status).toBe(200);
     front.forgetPasswords("previous");
     expect(count(await refused(10, ask), 200)).toBe(0);
+  });
+});
+
+describe("a password that was right", () => {
+  const encoded = (text: string): string => Buffer.from(text).toString("base64");
+  const again = [
+    basic(admin),
+    basic(admin).replace("Basic", "bASIC"),
+    `Basic${" ".repeat(1000)}${encoded(admin)}`,
+    // nginx reads base64 until its first `=`.
+    `${basic(admin)}=nothing`,
+    // nginx compares the password until its first zero byte.
+    `Basic ${encoded(`${admin}\0more`)}`,
+  ];
+  let front: Front;
+  const status = async (Authorization: string): Promise<number> =>
+    (await front.ask("/v2/", { headers: { Authorization } })).status;
+  beforeAll(async () => void (front = await fronts.start()));
+
+  it("is remembered once, however its header is written", async () => {
+    for (const header of again) expect(await status(header), header.slice(0, 40)).toBe(200);
+    expect(fs.readdirSync(path.join(front.folder, "run/passwords"))).toHaveLength(1);
+  });
+
+  it.each([
+    ["of another user", basic("team:root")],
+    ["with more behind it", basic(`${admin}t`)],
+    ["without a scheme", encoded(admin)],
+    ["of another scheme", `Bearer ${encoded(admin)}`],
+    ["behind a tab", `Basic \t${encoded(admin)}`],
+    ["with a character that is not base64's", `Basic ${encoded(admin).replaceAll("=", "")}-`],
+    ["with one character of base64 too many", `Basic ${encoded("admin:root!!")}a`],
+  ])("says nothing of one %s", async (_, header) => {
+    expect(await status(basic(admin))).toBe(200);
+    expect(await status(header)).toBe(401);
   });
 });
