@@ -98,7 +98,10 @@ export class Edge extends pulumi.ComponentResource {
           "rights-script": file("rights.js", render.rightsScript()),
           "pick-script": file(render.pickScriptName, render.pickScript(args.registry.backends)),
           rights: file(render.rightsDataName, render.renderRights(registry.users)),
-          users: secret("users.htpasswd", users.apply(htpasswd)),
+          users: secret(
+            "users.htpasswd",
+            users.apply((hashes) => htpasswd(hashes) + render.unknownUserEntry),
+          ),
           // Fronts change one after the other, and clients come to one that has the new passwords or to one that has not.
           "previous-users": secret("previous.htpasswd", registry.previous.previous.apply(htpasswd)),
           certificate: file("tls/front.pem", leaf.certificatePem),
@@ -187,7 +190,7 @@ function nginxConfig(args: EdgeArgs, previousUntil: Readonly<Record<string, numb
     fronts: addresses.map((address) => `${address}:${edge.port}`),
     rightsPath: `${folder}/rights.js`,
     // A node that cannot reach a registry asks its neighbours whether they can, and fronts ask each other.
-    healthFrom: [...render.defaultHealthFrom, ...addresses],
+    healthFrom: addresses,
     proxyTimeoutSeconds: edge.proxyTimeoutSeconds,
     connectionsPerAddress: edge.limits.connections,
     requestsPerSecond: edge.limits.requestsPerSecond,

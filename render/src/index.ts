@@ -27,14 +27,15 @@ export {
 export { lookTimeoutSeconds } from "./health-test";
 export { registryHealthTest, renderRegistryConfig, type RegistryConfigArgs } from "./registry";
 export {
-  defaultHealthFrom,
   nginxCommand,
   nginxStart,
   nginxHealthTest,
+  nodeSourcePath,
   pickOf,
   pickScript,
   pickScriptName,
   renderNginx,
+  unknownUserEntry,
   type NginxArgs,
   type RegistryBackend,
 } from "./nginx";

@@ -184,7 +184,7 @@ describe("the edge", () => {
     expect(content("nginx-key")).toBe("private ca-front-key");
     expect(content("nginx-certificate")).toBe("certificate ca-front-certificate");
     expect(content("nginx-users")).toBe(
-      "admin:private hash registry-user-admin\nreader:private hash registry-user-reader\n",
+      `admin:private hash registry-user-admin\nreader:private hash registry-user-reader\n-:$2a$10$${".".repeat(53)}\n`,
     );
     expect(content("nginx-previous-users")).toBe("admin:private hash before\n");
     expect(content("nginx-config")).toContain('"user:admin" 1800000000;');
@@ -197,6 +197,16 @@ describe("the edge", () => {
       );
     expect(content("nginx-rights")).toContain("public/");
     expect(content("nginx-rights")).not.toContain("private");
+  });
+
+  test("tells of its health itself, its node and the edge nodes", () => {
+    const config = contentOf(recorder.named("nginx-config"));
+    const [, health = ""] = /location = \/healthz\/registry \{([^}]*)deny all;/.exec(config) ?? [];
+    expect(health.match(/(?:allow|include) [^;]*/g)).toEqual([
+      "allow 127.0.0.1",
+      "include /tmp/node.conf",
+      ...["10.0.2.11", "10.0.2.12", "10.0.2.13", "10.0.2.14"].map((address) => `allow ${address}`),
+    ]);
   });
 
   test("limits clients as its configuration says", async () => {

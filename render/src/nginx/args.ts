@@ -33,7 +33,7 @@ export interface NginxArgs {
   readonly fronts?: readonly string[];
   /** `rightsScript()`; beside it stand the users' module, `users.js`, and `pickScript()` of the same registries, `pick.js`. */
   readonly rightsPath: string;
-  /** Who may ask for the front's own health; others are told that there is no such path. */
+  /** Who may ask for the front's own health besides its container and its node; for others there is no such path. */
   readonly healthFrom?: readonly string[];
   /** How long the end of an upload may take, in which the store copies the layer. @default 900 */
   readonly proxyTimeoutSeconds?: number;
@@ -54,10 +54,6 @@ export interface NginxArgs {
   readonly runPath?: string;
 }
 
-/** Loopback, and the gateways of Docker's own networks, which a check on the node itself comes from. */
-export const defaultHealthFrom: readonly string[] = ["127.0.0.0/8", "::1", "172.16.0.0/12"];
-
 export interface Settings extends NginxArgs {
   readonly run: string;
-  readonly health: readonly string[];
 }

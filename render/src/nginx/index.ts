@@ -1,7 +1,7 @@
 /** The front: TLS, users and rights, and the way to a registry that answers. */
 import { indent, lines, urlHost, word } from "../text";
 import { answerHeaders } from "./answers";
-import { defaultHealthFrom, type NginxArgs, type Settings } from "./args";
+import type { NginxArgs, Settings } from "./args";
 import { addressLimits } from "./limits";
 import { loginLimits, passwordServer } from "./password";
 import { balancers } from "./quorum";
@@ -9,16 +9,13 @@ import { upstreams } from "./pick";
 import { rights } from "./routes";
 import { registryServer } from "./server";
 
-export { defaultHealthFrom, type NginxArgs, type RegistryBackend } from "./args";
+export type { NginxArgs, RegistryBackend } from "./args";
 export { pickOf, pickScript, pickScriptName } from "./pick";
-export { nginxCommand, nginxHealthTest, nginxStart } from "./start";
+export { unknownUserEntry } from "./password";
+export { nginxCommand, nginxHealthTest, nginxStart, nodeSourcePath } from "./start";
 
 export function renderNginx(args: NginxArgs): string {
-  const settings: Settings = {
-    ...args,
-    run: word(args.runPath ?? "/tmp", "run path"),
-    health: args.healthFrom ?? defaultHealthFrom,
-  };
+  const settings: Settings = { ...args, run: word(args.runPath ?? "/tmp", "run path") };
   return [
     mainContext(settings),
     `http {\n${indent(

@@ -1,6 +1,13 @@
 /** Passwords: checked in a server of their own, and remembered. */
+import { unknownUser } from "../rights/script";
 import { indent, lines, word } from "../text";
 import type { Settings } from "./args";
+
+/**
+ * A line of the file of users, for `rights.checked`: at the cost of generated passwords' hashes. No password is known that
+ * has this hash.
+ */
+export const unknownUserEntry = `${unknownUser}:$2a$10$${".".repeat(53)}\n`;
 
 /**
  * A password that is not known yet costs a bcrypt, and is how passwords are guessed. One that was right within a day is

@@ -6,7 +6,7 @@ import { addressesOfFronts, passwordQuestion } from "./password";
 import { looks } from "./pick";
 import { quorumLocations } from "./quorum";
 import { entry, routes, towardsRegistries } from "./routes";
-import { leavingPath } from "./start";
+import { leavingPath, nodeSourcePath } from "./start";
 
 export function registryServer(args: Settings): string {
   const port = args.listenPort ?? 443;
@@ -57,7 +57,8 @@ function tls(args: Settings): string {
 
 /** For the node itself and its neighbours: whether this nginx runs, and whether it reaches a registry that works. */
 function health(args: Settings): string {
-  const access = onlyFor(args.health);
+  const node = `include ${nodeSourcePath(args.run)};`;
+  const access = onlyFor([allow("127.0.0.1"), node, ...(args.healthFrom ?? []).map(allow)]);
   return lines(
     "location = /healthz {",
     ...access,
@@ -86,7 +87,7 @@ function health(args: Settings): string {
     "}",
     "# From other fronts: whether what is a former password with them is the one of now here.",
     "location = /healthz/password {",
-    ...onlyFor(addressesOfFronts(args)),
+    ...onlyFor(addressesOfFronts(args).map(allow)),
     ...passwordQuestion(args).map((directive) => `    ${directive}`),
     "}",
     "location / {",
@@ -95,12 +96,11 @@ function health(args: Settings): string {
   );
 }
 
-/** To everybody else a location does not exist. */
+const allow = (source: string): string => `allow ${word(source, "source")};`;
+
+/** For all others a location does not exist. */
 function onlyFor(sources: readonly string[]): string[] {
-  return [
-    "access_log off;",
-    ...sources.map((source) => `allow ${word(source, "source")};`),
-    "deny all;",
-    "error_page 403 =404 @unknown;",
-  ].map((directive) => `    ${directive}`);
+  return ["access_log off;", ...sources, "deny all;", "error_page 403 =404 @unknown;"].map(
+    (directive) => `    ${directive}`,
+  );
 }

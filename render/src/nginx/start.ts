@@ -15,13 +15,22 @@ export function nginxCommand(configPath: string): string[] {
 /** While this file is there, nginx serves and says of itself that it does not. */
 export const leavingPath = (run: string): string => `${word(run, "run path")}/leaving`;
 
+/** Allows the node that nginx's container is on, for `include`. */
+export const nodeSourcePath = (run: string): string => `${word(run, "run path")}/node.conf`;
+
 /**
  * Starts nginx under a shell that is told to stop in nginx's place: first the VIP has to leave the node, or clients
  * would find nobody there until it has. Then nginx ends what it has begun.
  * @param runPath the folder that `renderNginx` was given. @default "/tmp"
  */
-export function nginxStart(configPath: string, runPath = "/tmp"): string[] {
+export function nginxStart(configPath: string, runPath = "/tmp", routesPath = "/proc/net/route"): string[] {
   const script = lines(
+    "# What the node itself sends to nginx comes from the container's gateway. The kernel has its bytes in reverse.",
+    "while read -r _ to gateway _; do",
+    '    [ "$to" = 00000000 ] || continue',
+    "    n=$((0x$gateway))",
+    '    echo "allow $((n & 255)).$((n >> 8 & 255)).$((n >> 16 & 255)).$((n >> 24));"',
+    `done < ${word(routesPath, "routes")} > ${nodeSourcePath(runPath)}`,
     "leave() {",
     "    trap '' TERM QUIT",
     `    : > ${leavingPath(runPath)}`,

@@ -66,11 +66,11 @@ export function parsePath(path: string): RegistryRequest | undefined {
 }
 
 /**
- * Every value of `name` in a query, decoded as a form; `undefined` when a part cannot be decoded or is not ASCII, as it
- * is then not known what the registry makes of it.
+ * Every value of `name` in a query, decoded as a form; `undefined` when a part cannot be decoded or is not ASCII, or
+ * there is a `;`, at which some split: it is then not known what the registry makes of it.
  */
 export function queryValues(query: string, name: string): string[] | undefined {
-  if (!/^(?:[^%]|%[0-7][0-9A-Fa-f])*$/.test(query)) {
+  if (!/^(?:[^%;]|%[0-7][0-9A-Fa-f])*$/.test(query)) {
     return undefined;
   }
   const pairs = query.split("&").map((pair) => {

@@ -12,6 +12,10 @@ import {
   splitTarget,
 } from "./engine";
 
+/** The user in whose place one who does not exist is checked: no user of the registry can have that name. */
+export const unknownUser = "-";
+const unknownUserHeader = `Basic ${Buffer.from(`${unknownUser}:-`).toString("base64")}`;
+
 /** Name of the users' module beside the script. */
 export const rightsDataName = "users.js";
 
@@ -43,6 +47,13 @@ function credential(r) {
   const end = decoded.indexOf(0);
   const credentials = end < 0 ? decoded : decoded.slice(0, end);
   return crypto.createHash("sha256").update(credentials).digest("hex");
+}
+
+/** What is checked: for a user who does not exist, the password of a user whom nobody can be, as that takes as long. */
+function checked(r) {
+  const name = r.variables.remote_user;
+  const exists = (user) => user.name === name;
+  return !name || users.some(exists) ? r.variables.http_authorization : "${unknownUserHeader}";
 }
 
 /** Who is held back for a password: the address, and nobody for none, or for one that was right before. */
@@ -131,7 +142,7 @@ function affinity(r) {
 }
 
 ${logins}
-export default { route, affinity, credential, attempt, guess, accepted, previous, current, refused };
+export default { route, affinity, credential, checked, attempt, guess, accepted, previous, current, refused };
 `;
 }
 

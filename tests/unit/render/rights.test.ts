@@ -49,6 +49,7 @@ describe("rights", () => {
     ["team", "POST", `/v2/team/a/blobs/uploads/?mount=${digest}&from=team%2F..%2Fsecret`, "denied"],
     ["team", "POST", `/v2/team/a/blobs/uploads/?from=base&mount=${digest}&from=secret`, "denied"],
     ["team", "POST", `/v2/team/a/blobs/uploads/?mount=${digest}&fr%6fm=secret`, "denied"],
+    ["team", "POST", `/v2/team/a/blobs/uploads/?mount=${digest};from=secret`, "denied"],
     ["team", "POST", "/v2/team/a/blobs/uploads/?from=", "denied"],
     ["team", "POST", "/v2/team/a/blobs/uploads/?x=%zz", "denied"],
     ["admin", "GET", "/v2", "unknown"],

@@ -7,12 +7,14 @@ import * as tls from "node:tls";
 import {
   nginxCommand,
   nginxStart,
+  nodeSourcePath,
   pickScript,
   pickScriptName,
   renderNginx,
   renderRights,
   rightsDataName,
   rightsScript,
+  unknownUserEntry,
 } from "@moorage/render";
 import type { NginxArgs, RegistryUserModel } from "@moorage/render";
 import { until } from "../../../support/waiting";
@@ -38,6 +40,7 @@ export interface Ask {
 const bcrypt: Readonly<Record<string, string>> = {
   root: "$2y$04$UBkzjX3rsDCvLJnd2oEDou.YjLG/5NjEHorxQdPDYKE61gsVESRJ2",
   blue: "$2y$04$QkNklZ3BqBxXBXVTinfuuuclo4zmgODaPY3WDQZZzHIZk5kJNWZ7y",
+  "-": "$2y$04$abcdefghijklmnopqrstuuguFleIxy8dETUY.GrzteKSK3w82GLfS",
   older: "$2y$04$kbJMOF/O7Sw3zwDb/5yuJeJjC9T7rQTYxABqc6Rkuk7eZKi3DjmDC",
 };
 
@@ -59,7 +62,8 @@ export class Front {
     private readonly instead: Readonly<Record<string, string>> = {},
   ) {
     certificate(this.at("tls.key"), this.at("tls.crt"));
-    for (const name of ["htpasswd", "previous"]) fs.writeFileSync(this.at(name), "");
+    fs.writeFileSync(this.at("htpasswd"), unknownUserEntry);
+    fs.writeFileSync(this.at("previous"), "");
     for (const [name, { password }] of Object.entries(users)) this.addPassword("htpasswd", name, password);
     fs.writeFileSync(this.at("rights.js"), rightsScript());
     fs.writeFileSync(this.at(pickScriptName), pickScript(args.registries));
@@ -67,6 +71,7 @@ export class Front {
     fs.writeFileSync(this.at(rightsDataName), renderRights(models));
     fs.symlinkSync(inRoot("usr/lib/nginx/modules"), this.at("modules"));
     fs.mkdirSync(this.at("run"), { mode: 0o777 });
+    fs.writeFileSync(nodeSourcePath(this.at("run")), "");
     fs.chmodSync(this.folder, 0o755);
   }
 
@@ -150,11 +155,13 @@ export class Front {
   }
 
   /**
-   * Starts nginx as it starts in its container, and returns the process that gets the signal to stop.
+   * Starts nginx as it starts in its container, whose gateway is 127.0.0.4, and returns the process that gets the signal to stop.
    * @param programs the folders of programs, as PATH has them
    */
   async startAsInContainer(programs?: string): Promise<ChildProcess> {
-    const [shell = "", option = "", script = ""] = nginxStart("", this.at("run"));
+    const route = "eth1\t00000000\t0400007F\t0003\t0\t0\t0\t00000000\t0\t0\t0\n";
+    fs.writeFileSync(this.at("routes"), `Iface\tDestination\tGateway\t\n${route}`);
+    const [shell = "", option = "", script = ""] = nginxStart("", this.at("run"), this.at("routes"));
     await this.start(200, { command: [shell, option, script, ...this.command()], path: programs });
     if (!this.child) throw new Error("nginx was not started");
     return this.child;

@@ -65,6 +65,16 @@ describe("guessing", () => {
   });
 });
 
+it("a user who does not exist costs a check of a password, too", async () => {
+  const front = await fronts.start();
+  const status = async (): Promise<number> => (await front.ask("/v2/", { user: "stranger:blue" })).status;
+  expect(await status()).toBe(401);
+  // Were that check's password right, it would be a user without rights.
+  front.forgetPasswords("htpasswd");
+  front.addPassword("htpasswd", "-", "-");
+  expect(await status()).toBe(403);
+});
+
 describe("a password that was right", () => {
   const encoded = (text: string): string => Buffer.from(text).toString("base64");
   const again = [
