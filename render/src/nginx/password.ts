@@ -26,6 +26,14 @@ export function loginLimits(): string {
     "js_set $login_guess rights.guess;",
     "limit_req_zone $login_attempt zone=logins:1m rate=5r/s;",
     "limit_req_zone $login_guess zone=guesses:1m rate=20r/m;",
+    "# A worker does nothing else while it checks a password, of a user with a previous one it checks two. Those of all addresses",
+    "# together are checked two at once, then two a second, so that health checks get their turn; others wait for eight",
+    "# seconds at most, or are refused.",
+    "map $login_attempt $password_check {",
+    '    "" "";',
+    "    default all;",
+    "}",
+    "limit_req_zone $password_check zone=checks:32k rate=2r/s;",
   );
 }
 
@@ -43,6 +51,7 @@ export function passwordServer(args: Settings): string {
     "    access_log off;",
     "    limit_req zone=logins burst=40 delay=10;",
     "    limit_req zone=guesses burst=5 nodelay;",
+    "    limit_req zone=checks burst=16 delay=1;",
     "    error_page 429 =401 @throttled;",
     `    auth_basic "Registry";`,
     `    auth_basic_user_file ${word(args.htpasswdPath, "htpasswd path")};`,

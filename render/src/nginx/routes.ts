@@ -80,6 +80,8 @@ export function entry(args: Settings): string {
     "    proxy_cache_key $credential;",
     "    proxy_cache_valid 204 30s;",
     "    proxy_cache_lock on;",
+    "    # Longer than a password may wait for its turn: who asks for the same waits for that answer.",
+    "    proxy_cache_lock_timeout 10s;",
     "    proxy_cache_bypass $anonymous;",
     "    proxy_no_cache $anonymous;",
     "}",

@@ -8,10 +8,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 const peers = ["10.0.2.12", "10.0.2.13", "10.0.2.14"];
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-check-"));
 const script = path.join(folder, "check-front");
-/** It stands still. */
+/** It stands still, but for what times out. */
 const [clockPath, uptime] = [path.join(folder, "uptime"), 1000];
 
-/** Stands for curl: answers from ANSWERS, a list of `host/path=answer`, one URL after the other until one fails. */
+/**
+ * Stands for curl: answers from ANSWERS, a list of `host/path=answer`, one URL after the other until one fails. `late` is
+ * a timeout, in which the clock goes on, and then well.
+ */
 const curl = `#!/bin/sh
 echo "$*" >> "$0.calls"
 answer_of() {
@@ -21,13 +24,23 @@ answer_of() {
     case $pair in "$host$path="*) echo \${pair#*=}; return ;; esac
   done
 }
+timed_out() {
+  read -r up _ < "\${0%/*}/uptime"
+  awk -v up=$up -v limit=$limit 'BEGIN { printf "%.2f 0.00\\n", up + limit }' > "\${0%/*}/uptime"
+  touch "$0.late"
+}
 for word; do
+  [ "$last" != --max-time ] || limit=$word
+  last=$word
+  answer=$(answer_of \${word#*://})
+  [ "$answer" != late ] || [ ! -e "$0.late" ] || answer=ok
+  [ "$answer" != late ] || timed_out
   case $word in
     %{http_code}_) codes=yes ;;
     "%{exitcode}_%{time_connect}_%{time_total} ") codes=no ;;
     "%{http_code} ") codes=each ;;
     https://* | ftp://*)
-      case $(answer_of \${word#*://}) in
+      case $answer in
         ok) status=0 code=200 times=0.001_0.004 ;;
         503) status=22 code=503 times=0.001_0.004 ;;
         refused) status=7 code=000 times=0.000000_0.000312 ;;
@@ -46,13 +59,14 @@ done
 
 beforeAll(() => {
   fs.writeFileSync(path.join(folder, "curl"), curl, { mode: 0o755 });
-  fs.writeFileSync(clockPath, `${uptime}.00 0.00\n`);
   const check = { port: 443, peers, witnesses: peers, seenFolder: folder, clockPath };
   fs.writeFileSync(script, renderFrontCheck(check), { mode: 0o755 });
 });
 afterAll(() => fs.rmSync(folder, { recursive: true }));
 
 function mayHold(answers: Record<string, string>): boolean {
+  fs.rmSync(path.join(folder, "curl.late"), { force: true });
+  fs.writeFileSync(clockPath, `${uptime}.00 0.00\n`);
   const text = Object.entries(answers).map(([place, answer]) => `${place}=${answer}`);
   const env = { PATH: `${folder}:${process.env.PATH ?? ""}`, ANSWERS: text.join(" ") };
   const result = spawnSync("sh", [script], { env });
@@ -84,6 +98,7 @@ describe("whether a node may hold the VIP", () => {
     ["all is well", { [here]: "ok", [works]: "ok", "10.0.2.12/healthz": "ok" }, true],
     ["nginx here is down", { [here]: "refused", "10.0.2.12/healthz": "ok" }, false],
     ["nginx here hangs", { "10.0.2.12/healthz": "ok" }, false],
+    ["nginx here is late once", { [here]: "late", [works]: "ok", "10.0.2.12/healthz": "ok" }, true],
     ["only one neighbour is left", { [here]: "ok", [works]: "ok", "10.0.2.14/healthz": "ok" }, true],
     [
       "a neighbour's nginx is down but the node is there",
@@ -105,6 +120,16 @@ describe("whether a node may hold the VIP", () => {
     [
       "no registry from here, but from a neighbour",
       { [here]: "ok", [works]: "503", "10.0.2.12/healthz": "ok", "10.0.2.13/healthz/registry": "ok" },
+      false,
+    ],
+    [
+      "a registry from here is late once, and a neighbour's works",
+      { [here]: "ok", [works]: "late", "10.0.2.12/healthz": "ok", "10.0.2.13/healthz/registry": "ok" },
+      true,
+    ],
+    [
+      "a registry from here hangs, and a neighbour's works",
+      { [here]: "ok", "10.0.2.12/healthz": "ok", "10.0.2.13/healthz/registry": "ok" },
       false,
     ],
     [
@@ -155,14 +180,22 @@ describe("whether a node may hold the VIP", () => {
       expect(mayHold(wellThere)).toBe(true);
     });
 
-    it("an nginx here that has been silent for 1.5 s: asks nobody, either", () => {
-      seen({ ...good, front: 0 }, 0.1, 1.6);
+    it.each([
+      [200, 0.69],
+      [0, 0.1],
+    ])("an nginx here (%d) that is late once, as late as the check may ask: asks again", (code, seconds) => {
+      seen({ ...good, witness: 0, front: code }, seconds, 1.2);
+      expect(mayHold({ ...wellThere, [here]: "late" })).toBe(true);
+    });
+
+    it("an nginx here that has been silent for 2.6 s: asks nobody, either", () => {
+      seen({ ...good, front: 0 }, 0.1, 2.7);
       expect(mayHold(wellThere)).toBe(false);
       expect(fs.existsSync(path.join(folder, "curl.calls"))).toBe(false);
     });
 
     it.each([
-      ["that is silent: waits for the rest of 1.5 s", 0, 0.1, 1.1, "0.40"],
+      ["that is silent: waits for the rest of 2.6 s", 0, 0.1, 2.2, "0.40"],
       ["that answered a while ago: waits for 0.7 s", 200, 0.75, 0.75, "0.70"],
       ["long ago, as its watch is gone: waits as long", 0, 3, 4, "0.70"],
     ])("an nginx here %s", (_, code, seconds, well, limit) => {

@@ -1,19 +1,24 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { until } from "../../../support/waiting";
 import { basic, count, type Answer, type Front } from "./front";
 import { admin, Fronts } from "./fronts";
 
 const fronts = new Fronts();
 const team = "team:blue";
+const perSecond = "zone=checks:32k rate=2r/s;";
 
 describe("guessing", () => {
   let front: Front;
   const guess = (n: number, from: string): Promise<Answer> =>
     front.ask("/v2/", { user: `admin:guess${n}`, from });
   beforeAll(async () => {
-    // Each request is checked: in production an answer is remembered for half a minute.
-    front = await fronts.start({}, { "proxy_cache_valid 204 30s;": "" });
+    // Each request is checked, at once: in production an answer is remembered for half a minute.
+    front = await fronts.start(
+      {},
+      { "proxy_cache_valid 204 30s;": "", [perSecond]: perSecond.replace("2r", "1000r") },
+    );
   });
 
   /** Asks until so many answers have been refused. A slow machine is allowed more of them. */
@@ -53,6 +58,21 @@ describe("guessing", () => {
     // At once, too.
     expect(count(await Promise.all(Array.from({ length: 60 }, ask)), 401)).toBe(60);
     expect((await front.ask("/v2/", { user: admin, from })).status).toBe(200);
+  });
+
+  it("from many addresses is checked two at a time, and leaves the front's health and known users alone", async () => {
+    // None of those that wait gets its turn during the test. The first of the two was asked to see the front start.
+    const slow = await fronts.start({}, { [perSecond]: perSecond.replace("2r/s", "1r/m") });
+    const answers: Answer[] = [];
+    for (let n = 0; n < 60; n++) {
+      const asked = slow.ask("/v2/", { user: `admin:guess${n}`, from: `127.0.1.${1 + (n % 30)}` });
+      void asked.then((answer) => answers.push(answer)).catch(() => undefined);
+    }
+    const checked = () => [count(answers, 401), count(answers, 429)];
+    await until("15 wait and the others are answered", () => expect(checked()).toEqual([1, 44]));
+    expect((await slow.ask("/healthz")).status).toBe(200);
+    expect((await slow.ask("/v2/", { user: admin, from: "127.0.1.1" })).status).toBe(200);
+    expect(checked()).toEqual([1, 44]);
   });
 
   it("with a password that was right once is guessing, too", async () => {
