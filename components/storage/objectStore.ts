@@ -218,7 +218,7 @@ function balancerArgs(node: string, { nodes, images }: ObjectStoreArgs): MemberA
         }),
       },
     },
-    tmpfs: ["/tmp", "/run"],
+    tmpfs: ["/tmp"],
     healthcheck: {
       test: render.balancerHealthTest(minioPort),
       intervalSeconds: 1,

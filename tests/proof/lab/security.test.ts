@@ -39,7 +39,7 @@ describe("a container", () => {
   const expected: [name: RegExp, uid: string, capabilities: number[], writable: string[]][] = [
     [/^nginx\./, "101", [], ["/tmp"]],
     [/^registry-/, "65532", [], ["/tmp"]],
-    [/^s3-/, "99", [], ["/tmp", "/run"]],
+    [/^s3-/, "99", [], ["/tmp"]],
     [/^minio-/, "0", [], ["/tmp", "/data"]],
     [/^moorage-keepalived$/, "0", [6, 7, 11, 12, 13], ["/tmp", "/run", "/run/moorage-keepalived"]],
     [/^moorage-etcd$/, "61000", [], ["/var/lib/moorage/data/etcd/store"]],
