@@ -25,6 +25,11 @@ export const storage = z
       .regex(/^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/, "wanted: a bucket name of 3 to 63 characters")
       .default("registry"),
     mountPoint: dataFolder.default("/var/lib/moorage/data").describe("Where data disks are mounted."),
+    memoryMebibytes: whole(1024, 1048576)
+      .default(4096)
+      .describe(
+        "Memory of MinIO on each storage node, in MiB. It takes fewer requests at once where it has less.",
+      ),
     retain: z.boolean().default(true).describe("`destroy` keeps what was pushed."),
     healing: healing.describe(
       "What was written while a drive was away is brought to it once all are there again.",
@@ -71,6 +76,11 @@ export const registry = z
         "How long a password stays right after it was changed, counted from when the new one is about to go to the fronts; longer only while a front has no other, as after an update that was cut off, so that nobody is refused on the way. Each user's has an end of its own, which another user's change does not move. 0: it is refused at once.",
       ),
     logLevel: z.enum(["error", "warn", "info", "debug"]).default("info"),
+    memoryMebibytes: whole(512, 1048576)
+      .default(2048)
+      .describe(
+        "Memory of each registry in MiB. A layer that is pushed takes up to 40; a registry that wants more ends and starts again, and others answer meanwhile.",
+      ),
     proxy: notYet("a pull-through mirror"),
   })
   .prefault({});
@@ -81,6 +91,11 @@ const limits = z
       .default(1024)
       .describe(
         "Requests that one address may have in progress. A site behind a NAT is one address; Docker pulls three layers at once, and gives up where it is refused.",
+      ),
+    writesPerUser: whole(8, 1024)
+      .default(32)
+      .describe(
+        "Uploads, manifests and deletions that one user may have in progress at one edge node, from all addresses. Docker pushes five layers at once. Each takes up to 40 MiB of its registry's memory, and a manifest up to 5 MiB of nginx's.",
       ),
     requestsPerSecond: whole(10, 10000)
       .default(200)
@@ -105,6 +120,9 @@ export const edge = z.strictObject({
   port: port.default(443),
   virtualRouterId: whole(1, 255).default(51).describe("VRRP id, unique in the subnet."),
   proxyTimeoutSeconds: whole(10, 86400).default(900).describe("Longest pause in an upload or download."),
+  memoryMebibytes: whole(768, 1048576)
+    .default(1024)
+    .describe("Memory of nginx on each edge node, in MiB; 448 of it may be what slow clients send and read."),
   limits: limits.describe("What one client may ask of the front; more is answered with 429, or with 413."),
   protectAuthority: z
     .boolean()

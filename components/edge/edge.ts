@@ -18,6 +18,9 @@ import { placement, type Swarm } from "../swarm/swarm";
 const listenPort = 8443;
 const folder = "/etc/nginx";
 
+/** MiB. What clients send and what they are slow to read has a folder each: with one full, all else goes on. */
+const memoryFolders = { "/tmp": 64, "/tmp/client_body": 256, "/tmp/proxy": 128 };
+
 /** A connection to a host that died is given up in seconds, where it would wait for its read timeout. */
 const deadPeerSysctls = {
   "net.ipv4.tcp_keepalive_time": "5",
@@ -107,7 +110,8 @@ export class Edge extends pulumi.ComponentResource {
           certificate: file("tls/front.pem", leaf.certificatePem),
           key: secret("tls/front.key", leaf.privateKeyPem),
         },
-        tmpfs: ["/tmp"],
+        tmpfs: memoryFolders,
+        memoryMebibytes: edge.memoryMebibytes,
         sysctls: deadPeerSysctls,
         ports: [{ published: edge.port, target: listenPort }],
         healthcheck: {
@@ -193,6 +197,7 @@ function nginxConfig(args: EdgeArgs, previousUntil: Readonly<Record<string, numb
     healthFrom: addresses,
     proxyTimeoutSeconds: edge.proxyTimeoutSeconds,
     connectionsPerAddress: edge.limits.connections,
+    writesPerUser: edge.limits.writesPerUser,
     requestsPerSecond: edge.limits.requestsPerSecond,
     largestLayerGibibytes: edge.limits.layerGibibytes,
   });

@@ -6,7 +6,14 @@ import { PreviousHashes } from "../../providers/previousHashes";
 import { mending } from "../../providers/recorded";
 import { RollingOrder } from "../../providers/rollingOrder";
 import { type ObjectStore, storageRegion } from "../storage/objectStore";
-import { digestOf, shapeOf, SwarmService, turnAfter, type SwarmServiceArgs } from "../swarm/service";
+import {
+  digestOf,
+  goMemory,
+  shapeOf,
+  SwarmService,
+  turnAfter,
+  type SwarmServiceArgs,
+} from "../swarm/service";
 import { placement, type Swarm } from "../swarm/swarm";
 
 const registryPort = 5000;
@@ -157,8 +164,9 @@ function replicaArgs(
     hostname: serviceOf(node),
     endsFirst: true,
     user: unprivileged,
-    environment: { OTEL_TRACES_EXPORTER: "none" },
-    tmpfs: ["/tmp"],
+    environment: { OTEL_TRACES_EXPORTER: "none", ...goMemory(registry.memoryMebibytes) },
+    tmpfs: { "/tmp": 16 },
+    memoryMebibytes: registry.memoryMebibytes,
     healthcheck: {
       test: render.registryHealthTest(registryPort),
       intervalSeconds: 1,

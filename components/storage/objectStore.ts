@@ -8,13 +8,22 @@ import { mending } from "../../providers/recorded";
 import { RollingOrder } from "../../providers/rollingOrder";
 import { StorageOrder } from "../../providers/storageOrder";
 import type { ConnectionArgs } from "../machine/access";
-import { digestOf, shapeOf, SwarmService, turnAfter, type SwarmServiceArgs } from "../swarm/service";
+import {
+  digestOf,
+  goMemory,
+  shapeOf,
+  SwarmService,
+  turnAfter,
+  type SwarmServiceArgs,
+} from "../swarm/service";
 import { placement, type Swarm } from "../swarm/swarm";
 
 export const minioPort = 9000;
 /** S3's default region: every client that signs without naming one means it. */
 export const storageRegion = "us-east-1";
 const bucketTimeoutSeconds = 300;
+/** Of a balancer with all of its 4,096 connections in use. */
+const balancerMebibytes = 256;
 const previousKeysTimeoutSeconds = 60;
 
 /** Where MinIO finds its root user in its containers. */
@@ -218,7 +227,8 @@ function balancerArgs(node: string, { nodes, images }: ObjectStoreArgs): MemberA
         }),
       },
     },
-    tmpfs: ["/tmp"],
+    tmpfs: { "/tmp": 16 },
+    memoryMebibytes: balancerMebibytes,
     healthcheck: {
       test: render.balancerHealthTest(minioPort),
       intervalSeconds: 1,
@@ -230,7 +240,7 @@ function balancerArgs(node: string, { nodes, images }: ObjectStoreArgs): MemberA
 type MemberArgs = Omit<SwarmServiceArgs, "swarm">;
 
 /** All of a member but its root user. */
-function memberArgs(node: string, folder: string, { nodes, images }: ObjectStoreArgs): MemberArgs {
+function memberArgs(node: string, folder: string, { nodes, images, storage }: ObjectStoreArgs): MemberArgs {
   return {
     image: images.minio,
     constraints: [placement.onNode(node)],
@@ -240,13 +250,15 @@ function memberArgs(node: string, folder: string, { nodes, images }: ObjectStore
     args: render.minioCommand({ names: Object.keys(nodes).map(storageServiceOf), port: minioPort }),
     environment: {
       HOME: "/tmp",
+      ...goMemory(storage.memoryMebibytes),
       ...render.minioEnvironment({
         ...rootFiles,
         region: storageRegion,
       }),
     },
     binds: { "/data": folder },
-    tmpfs: ["/tmp"],
+    tmpfs: { "/tmp": 64 },
+    memoryMebibytes: storage.memoryMebibytes,
     sysctls: render.minioSysctls,
   };
 }

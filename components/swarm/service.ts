@@ -13,6 +13,8 @@ import type { Swarm } from "./swarm";
 /** Longest time a service may take until all its tasks run, pauses between restarts included. */
 const convergeSeconds = 300;
 
+const mebibyte = 1024 ** 2;
+
 /** A file in a container. */
 export interface ServiceFile {
   /** Absolute path in the container. */
@@ -48,8 +50,10 @@ export interface SwarmServiceArgs {
   readonly files?: Readonly<Record<string, ServiceFile>>;
   /** Host folder by folder in the container. */
   readonly binds?: Readonly<Record<string, string>>;
-  /** Folders in memory, the only ones that can be written to besides binds. */
-  readonly tmpfs?: string[];
+  /** MiB of each folder in memory, the only ones that can be written to besides binds. They count as the service's memory. */
+  readonly tmpfs?: Readonly<Record<string, number>>;
+  /** Memory of one task in MiB: a process of one that wants more is killed, in the place of another service's. */
+  readonly memoryMebibytes: number;
   /** Kernel settings of the container's own network. */
   readonly sysctls?: Readonly<Record<string, string>>;
   /** Host port by port in the container. */
@@ -203,6 +207,7 @@ function specOf(args: SpecArgs, mounted: Mounted): Omit<docker.ServiceArgs, "nam
       networksAdvanceds: [{ id: args.swarm.networkId }],
       placement: { constraints: args.constraints },
       restartPolicy: { condition: "any", delay: "2s", window: "0s" },
+      resources: { limits: { memoryBytes: args.memoryMebibytes * mebibyte } },
     },
   };
 }
@@ -231,7 +236,11 @@ function containerSpecOf(args: SpecArgs, mounted: Mounted): ContainerSpec {
     ...mounted,
     mounts: [
       ...Object.entries(args.binds ?? {}).map(([target, source]) => ({ type: "bind", source, target })),
-      ...(args.tmpfs ?? []).map((target) => ({ type: "tmpfs", target })),
+      ...Object.entries(args.tmpfs ?? {}).map(([target, size]) => ({
+        type: "tmpfs",
+        target,
+        tmpfsOptions: { sizeBytes: size * mebibyte },
+      })),
     ],
   };
 }
@@ -253,6 +262,11 @@ function changeConfig(
     maxFailureRatio: "0.0",
     order: alone ? "stop-first" : "start-first",
   };
+}
+
+/** Go's own limit, below the service's: memory that is no longer used is given back before it is missed. */
+export function goMemory(mebibytes: number): Record<string, string> {
+  return { GOMEMLIMIT: `${Math.floor(mebibytes * 0.85)}MiB` };
 }
 
 function base64(text: string): string {

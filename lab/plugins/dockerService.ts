@@ -109,7 +109,18 @@ const healthcheck: Properties = {
   startPeriod: duration,
 };
 
-const mount: Properties = { type: oneOf("bind", "tmpfs"), source: optional, target: text };
+/** What a mount in memory has, and no other. */
+const tmpfsOptions: Codec = {
+  to: (options) => ({ SizeBytes: (options as Values).sizeBytes }),
+  from: (options) => (options ? { sizeBytes: (options as Values).SizeBytes } : null),
+};
+
+const mount: Properties = {
+  type: oneOf("bind", "tmpfs"),
+  source: optional,
+  target: text,
+  tmpfsOptions: { kind: { sizeBytes: number }, codec: tmpfsOptions, optional: true },
+};
 const containerSpec: Properties = {
   image: text,
   hostname: optional,
@@ -146,6 +157,7 @@ const taskSpec: Properties = {
   networksAdvanceds: { kind: { id: { ...text, api: "Target" } }, ...set, api: "Networks", replaces: true },
   placement: { kind: { constraints: { ...texts, many: "set" } }, optional: true, computed: true },
   restartPolicy: { kind: { condition: oneOf("any"), delay: duration, window: duration } },
+  resources: { kind: { limits: { kind: { memoryBytes: number } } } },
 };
 
 const replicated: Property = { kind: { replicas: number }, optional: true, computed: true };
@@ -173,7 +185,6 @@ const besides = {
   TaskTemplate: {
     ContainerSpec: { Healthcheck: {}, DNSConfig: {}, Isolation: "default" },
     RestartPolicy: { MaxAttempts: 0 },
-    Resources: {},
     ForceUpdate: 0,
     Runtime: "container",
   },
@@ -193,6 +204,7 @@ const recorded = merged(added, {
     containerSpec: { dir: "", stopSignal: "" },
     placement: { maxReplicas: 0 },
     restartPolicy: { maxAttempts: 0 },
+    resources: { limits: { nanoCpus: 0 } },
     forceUpdate: 0,
     runtime: "container",
   },

@@ -210,10 +210,10 @@ describe("the edge", () => {
   });
 
   test("limits clients as its configuration says", async () => {
-    const limits = { connections: 20, requestsPerSecond: 30, layerGibibytes: 40 };
+    const limits = { connections: 20, writesPerUser: 10, requestsPerSecond: 30, layerGibibytes: 40 };
     const limited = contentOf((await withEdge({ limits })).named("nginx-config"));
-    for (const text of ["limit_conn connections 20;", "rate=30r/s", "client_max_body_size 40g;"])
-      expect(limited).toContain(text);
+    const texts = ["limit_conn connections 20;", "limit_conn writes 10;", "rate=30r/s"];
+    for (const text of [...texts, "client_max_body_size 40g;"]) expect(limited).toContain(text);
   });
 });
 

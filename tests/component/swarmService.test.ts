@@ -9,7 +9,8 @@ const ownership = { fileUid: "0", fileGid: "0" };
 
 function service(args: Partial<SwarmServiceArgs> = {}): Promise<Recorder> {
   return onSwarm(({ swarm }) => {
-    new SwarmService("web", { swarm, image: "image/web", constraints: ["node.role==worker"], ...args });
+    const plain = { image: "image/web", constraints: ["node.role==worker"], memoryMebibytes: 128 };
+    new SwarmService("web", { swarm, ...plain, ...args });
   });
 }
 
@@ -60,6 +61,7 @@ describe("a Swarm service", () => {
         networksAdvanceds: [{ id: "swarm-services-id" }],
         placement: { constraints: ["node.role==worker"] },
         restartPolicy: { condition: "any", delay: "2s", window: "0s" },
+        resources: { limits: { memoryBytes: 128 * 1024 ** 2 } },
       },
     });
   });
@@ -70,7 +72,7 @@ describe("a Swarm service", () => {
       ports: [{ published: 443, target: 8443 }],
       healthcheck: { test: ["CMD", "true"], intervalSeconds: 7, timeoutSeconds: 4 },
       binds: { "/data": "/srv/web" },
-      tmpfs: ["/tmp"],
+      tmpfs: { "/tmp": 16 },
       environment: { HOME: "/tmp" },
       command: ["web"],
       args: ["--quiet"],
@@ -87,7 +89,7 @@ describe("a Swarm service", () => {
           healthcheck: { tests: ["CMD", "true"], interval: "7s", timeout: "4s", retries: 3 },
           mounts: [
             { type: "bind", source: "/srv/web", target: "/data" },
-            { type: "tmpfs", target: "/tmp" },
+            { type: "tmpfs", target: "/tmp", tmpfsOptions: { sizeBytes: 16 * 1024 ** 2 } },
           ],
           env: { HOME: "/tmp" },
           commands: ["web"],

@@ -31,7 +31,12 @@ const errors = [
   [404, "@unknown", "NAME_INVALID", unknownPath],
   [405, "@unsupported", "UNSUPPORTED", "the method is not supported here"],
   [413, "@too_large", "SIZE_INVALID", "the manifest or layer is too large"],
-  [429, "@busy", "TOOMANYREQUESTS", "too many requests from this address, try again in a moment"],
+  [
+    429,
+    "@busy",
+    "TOOMANYREQUESTS",
+    "too many requests from this address, or uploads of this user at once, try again in a moment",
+  ],
   [500, "@failed", "UNKNOWN", "the request failed in the front"],
   [502, "@unavailable", "UNAVAILABLE", "no registry can be reached, try again in a moment", 503],
 ] as const;

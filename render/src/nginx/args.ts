@@ -39,6 +39,8 @@ export interface NginxArgs {
   readonly proxyTimeoutSeconds?: number;
   /** Requests that one address may have in progress; more are answered with 429. @default 1024 */
   readonly connectionsPerAddress?: number;
+  /** Requests other than GET and HEAD that one user may have in progress; more are answered with 429. @default 32 */
+  readonly writesPerUser?: number;
   /**
    * Requests in a second of one address. Five seconds' worth may come at once, five seconds' worth more is slowed down,
    * the rest is answered with 429. @default 200

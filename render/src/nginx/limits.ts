@@ -1,4 +1,4 @@
-/** What one address may ask of the front. Behind it there may be a whole site, so it is much. */
+/** What one address and one user may ask of the front. Behind it there may be a whole site, so it is much. */
 import { lines } from "../text";
 import type { Settings } from "./args";
 
@@ -9,6 +9,9 @@ const rate = (args: Settings): number => args.requestsPerSecond ?? 200;
 export function addressLimits(args: Settings): string {
   return lines(
     "limit_conn_zone $binary_remote_addr zone=connections:4m;",
+    "# A body is spooled here or buffered by a registry: who sends many takes much memory.",
+    "js_set $writer rights.writer;",
+    "limit_conn_zone $writer zone=writes:1m;",
     `limit_req_zone $binary_remote_addr zone=requests:4m rate=${rate(args)}r/s;`,
     "limit_conn_status 429;",
     "limit_req_status 429;",
@@ -22,6 +25,7 @@ export function withinLimits(args: Settings): string[] {
   const atOnce = rate(args) * seconds.atOnce;
   return [
     `limit_conn connections ${args.connectionsPerAddress ?? 1024};`,
+    `limit_conn writes ${args.writesPerUser ?? 32};`,
     `limit_req zone=requests burst=${atOnce + rate(args) * seconds.slowed} delay=${atOnce};`,
   ];
 }

@@ -157,6 +157,15 @@ function checked(r) {
   return !name || users.some(exists) ? r.variables.http_authorization : "Basic LTot";
 }
 
+/** Whose writes are counted together: a user's, or an address's whose password is not known to be right. */
+function writer(r) {
+  if (r.method === "GET" || r.method === "HEAD") {
+    return "";
+  }
+  const isKnown = ngx.shared.good_logins.has(credential(r));
+  return isKnown ? "user " + r.variables.remote_user : "address " + r.variables.remote_addr;
+}
+
 /** Who is held back for a password: the address, and nobody for none, or for one that was right before. */
 function attempt(r) {
   const password = r.variables.http_authorization;
@@ -217,4 +226,4 @@ function refused(r) {
   r.return(403, "wrong");
 }
 
-export default { route, affinity, credential, checked, attempt, guess, accepted, previous, current, refused };
+export default { route, affinity, credential, checked, writer, attempt, guess, accepted, previous, current, refused };

@@ -15,6 +15,7 @@ import { currentCommit } from "../results";
 import { changeRow, changes } from "./changes";
 import { shuffled } from "./content";
 import { faultRow } from "./faultRow";
+import { floodName, floodRow } from "./floodRow";
 import { fullPlan, isCovered, nameOf } from "./plan";
 import { rowText, RowsFile, type Result } from "./rows";
 import { Stage } from "./stage";
@@ -50,7 +51,8 @@ function planned(only: string, seed: string): Planned[] {
     run: (stage) => changeRow(stage, change),
     isCovered: () => false,
   }));
-  const all = [...steps, ...changing];
+  const flood: Planned = { name: floodName, run: floodRow, isCovered: () => false };
+  const all = [...steps, ...changing, flood];
   const texts = only.split(",").map((text) => text.trim());
   const chosen = all.filter(({ name }) => texts.some((text) => name.includes(text)));
   if (chosen.length > 0) return shuffled(chosen, seed);

@@ -75,6 +75,11 @@ export class Stage {
     this.access = { login, skopeo, client: new Client(client, login) };
   }
 
+  /** Of the user who pushes. */
+  get login(): Login {
+    return this.opened.login;
+  }
+
   get instance(): Instance {
     return this.lab.instance;
   }

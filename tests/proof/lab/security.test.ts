@@ -37,7 +37,7 @@ const containersOn = async (node: string): Promise<string[]> =>
 describe("a container", () => {
   /** User, capabilities by Linux's numbers, and writable folders. */
   const expected: [name: RegExp, uid: string, capabilities: number[], writable: string[]][] = [
-    [/^nginx\./, "101", [], ["/tmp"]],
+    [/^nginx\./, "101", [], ["/tmp", "/tmp/client_body", "/tmp/proxy"]],
     [/^registry-/, "65532", [], ["/tmp"]],
     [/^s3-/, "99", [], ["/tmp"]],
     [/^minio-/, "0", [], ["/tmp", "/data"]],

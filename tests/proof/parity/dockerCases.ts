@@ -46,6 +46,13 @@ const pace = {
 const port = { publishedPort: 443, targetPort: 8443, protocol: "tcp", publishMode: "host" };
 const healthcheck = { tests: ["CMD", "true"], interval: "5s", timeout: "3s", retries: 3, startPeriod: "10s" };
 
+const bind = { type: "bind", source: "/var/lib/data", target: "/data" };
+const tmpfs = (mebibytes: number) => ({
+  type: "tmpfs",
+  target: "/tmp",
+  tmpfsOptions: { sizeBytes: mebibytes * 1024 ** 2 },
+});
+
 async function service(plugin: Plugin): Promise<Wire> {
   const { networksAdvanceds, configs, secrets } = await references(plugin, "own", 21);
   return {
@@ -72,14 +79,12 @@ async function service(plugin: Plugin): Promise<Wire> {
         healthcheck,
         configs,
         secrets,
-        mounts: [
-          { type: "bind", source: "/var/lib/data", target: "/data" },
-          { type: "tmpfs", target: "/tmp" },
-        ],
+        mounts: [bind, tmpfs(16)],
       },
       networksAdvanceds,
       placement: { constraints: ["node.labels.moorage.node==coreos1"] },
       restartPolicy: { condition: "any", delay: "2s", window: "0s" },
+      resources: { limits: { memoryBytes: 134217728 } },
     },
   };
 }
@@ -146,6 +151,9 @@ const changedContainer: Wire = {
   ...below("secrets", { secretId: "another", secretName: "another", ...changedFile }),
   "mounts, none": [],
   ...below("mounts", { type: "tmpfs", source: "/another", target: "/another" }),
+  // Of the first mount, which is none in memory.
+  "mounts.tmpfsOptions.sizeBytes": 33554432,
+  "mounts, of another size": [bind, tmpfs(32)],
 };
 
 export const dockerCases: readonly Case[] = [
@@ -215,6 +223,7 @@ export const dockerCases: readonly Case[] = [
       "taskSpec.networksAdvanceds.id": "another",
       "taskSpec.placement.constraints": ["node.role==worker"],
       ...below("taskSpec.restartPolicy", { delay: "3s", window: "5s" }),
+      "taskSpec.resources.limits.memoryBytes": 268435456,
     },
     unknown: [
       ...["configs.configId", "configs.configName", "secrets.secretId", "secrets.secretName"].map(

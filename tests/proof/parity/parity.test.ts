@@ -34,10 +34,12 @@ async function look(type: string, id: string): Promise<unknown> {
   const found = await daemon.ask("GET", `/${folders[type.split(":").at(-1) ?? ""]}/${id}`);
   if (type.endsWith(":Network")) return without(found, "Id", "Created");
   const spec = without(found.Spec as Wire, "Name") as {
-    TaskTemplate?: { ContainerSpec: { Env?: string[] } };
+    TaskTemplate?: { ContainerSpec: { Env?: string[]; Mounts?: { Target: string }[] } };
   };
   // The published plugin sends them in any order.
-  spec.TaskTemplate?.ContainerSpec.Env?.sort();
+  const { Env, Mounts } = spec.TaskTemplate?.ContainerSpec ?? {};
+  Env?.sort();
+  Mounts?.sort((one, other) => one.Target.localeCompare(other.Target));
   return spec;
 }
 

@@ -7,6 +7,7 @@ import { changes } from "../../proof/faults/changes";
 import { shuffled } from "../../proof/faults/content";
 import { timesOf } from "../../proof/faults/faultRow";
 import { brokenBounds, countsOf, failedPulls, longestGap } from "../../proof/faults/figures";
+import { floodName } from "../../proof/faults/floodRow";
 import type { Outcome } from "../../proof/faults/load";
 import {
   fullPlan,
@@ -48,7 +49,7 @@ describe("the table of faults", () => {
       if (choice === undefined) expect(choices).toBeUndefined();
       else expect(choices).toContain(choice);
     }
-    const names = [...plan.map(nameOf), ...changes.map(({ name }) => name)];
+    const names = [...plan.map(nameOf), ...changes.map(({ name }) => name), floodName];
     expect(new Set(names).size).toBe(names.length);
     expect(names.filter((name) => name.includes(","))).toEqual([]);
   });

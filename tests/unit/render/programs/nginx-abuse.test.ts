@@ -118,6 +118,37 @@ describe("one address", () => {
     expect((await strict.ask("/v2/", { user: admin })).status).toBe(200);
   });
 
+  it("has a limited number of writes in progress for each user, whose reads go on", async () => {
+    const strict = await fronts.start({ writesPerUser: 3 });
+    const target = "/v2/team/app/manifests/v1";
+    const ask = (user: string, method: string, from = "127.0.0.1") =>
+      strict.ask(target, { user, method, from, body: method === "PUT" ? "{}" : undefined });
+    const team = "team:blue";
+    // Its password is known from then on.
+    expect((await ask(team, "GET")).status).toBe(200);
+    const held: ServerResponse[] = [];
+    const answers: Answer[] = [];
+    const put = (user: string, from?: string) =>
+      ask(user, "PUT", from).then((answer) => answers.push(answer));
+    await registry.answering(
+      ({ method }, response) => void (method === "PUT" ? held.push(response) : response.end("{}")),
+      async () => {
+        // From another address it is the same user.
+        const many = [1, 2, 3, 4, 5].map((n) => put(admin, n % 2 ? "127.0.0.1" : "127.0.0.7"));
+        await until("three are in progress", () => expect([held.length, answers.length]).toEqual([3, 2]));
+        expect((await ask(admin, "GET")).status).toBe(200);
+        // Who only says that it is the admin takes nothing from the admin.
+        expect((await ask("admin:wrong", "PUT", "127.0.0.8")).status).toBe(401);
+        many.push(put(team));
+        await until("another user's is, too", () => expect(held).toHaveLength(4));
+        for (const response of held) response.end("{}");
+        await Promise.all(many);
+      },
+    );
+    expect([count(answers, 200), count(answers, 429)]).toEqual([4, 2]);
+    expect((await ask(admin, "PUT")).status).toBe(200);
+  });
+
   it("is refused where it asks too often, while another goes on", async () => {
     // Five at once and none slowed down, as that takes seconds.
     const strict = await fronts.start({ requestsPerSecond: 1 }, { "burst=10 delay=5;": "burst=5 nodelay;" });
