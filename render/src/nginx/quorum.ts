@@ -22,7 +22,7 @@ export function balancers(args: Settings): string {
     'map "$request_method $registry_route $request_uri" $registry_way {',
     "    default $registry_route;",
     '    "~^(?:POST|PUT|PATCH|DELETE) (?:api|manifest|blob|upload) " write;',
-    '    "~^(?:GET|HEAD) (?:api /v2/[^?]|manifest |blob |upload )" read;',
+    '    "~^(?:GET|HEAD) (?:api /v2/[^?]|blob |upload )" read;',
     "}",
   );
 }

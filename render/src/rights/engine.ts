@@ -151,7 +151,8 @@ export function routeOf(
   if (verdict !== "allowed" || request === undefined) {
     return verdict;
   }
-  const own = ["manifest", "blob", "upload"];
+  // A manifest that is read has no body, and room for none.
+  const own = method === "GET" || method === "HEAD" ? ["blob", "upload"] : ["manifest", "blob", "upload"];
   return own.indexOf(request.kind) < 0 ? "api" : request.kind;
 }
 

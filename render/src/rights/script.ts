@@ -56,9 +56,12 @@ function checked(r) {
   return !name || users.some(exists) ? r.variables.http_authorization : "${unknownUserHeader}";
 }
 
-/** Whose writes are counted together: a user's, or an address's whose password is not known to be right. */
+/**
+ * Whose writes are counted together: a user's, or an address's whose password is not known to be right. Nobody's are those
+ * that only read; with a body, they do not.
+ */
 function writer(r) {
-  if (r.method === "GET" || r.method === "HEAD") {
+  if ((r.method === "GET" || r.method === "HEAD") && !(r.variables.content_length > 0)) {
     return "";
   }
   const isKnown = ngx.shared.good_logins.has(credential(r));

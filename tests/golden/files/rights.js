@@ -116,7 +116,8 @@ function routeOf(users, name, method, target) {
     if (verdict !== "allowed" || request === undefined) {
         return verdict;
     }
-    const own = ["manifest", "blob", "upload"];
+    // A manifest that is read has no body, and room for none.
+    const own = method === "GET" || method === "HEAD" ? ["blob", "upload"] : ["manifest", "blob", "upload"];
     return own.indexOf(request.kind) < 0 ? "api" : request.kind;
 }
 
@@ -157,9 +158,12 @@ function checked(r) {
   return !name || users.some(exists) ? r.variables.http_authorization : "Basic LTot";
 }
 
-/** Whose writes are counted together: a user's, or an address's whose password is not known to be right. */
+/**
+ * Whose writes are counted together: a user's, or an address's whose password is not known to be right. Nobody's are those
+ * that only read; with a body, they do not.
+ */
 function writer(r) {
-  if (r.method === "GET" || r.method === "HEAD") {
+  if ((r.method === "GET" || r.method === "HEAD") && !(r.variables.content_length > 0)) {
     return "";
   }
   const isKnown = ngx.shared.good_logins.has(credential(r));

@@ -1,8 +1,8 @@
 /**
  * Runs in the network of a client host: slow uploads of one user, as many as a program may have open, until standard input
- * ends. Its first line is the login; each line of output counts what is open and what was refused.
+ * ends. Its first line is the login; each line of output counts what is open and what was refused with 429.
  */
-import type { ClientRequest } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import * as https from "node:https";
 import { createInterface } from "node:readline";
 import type { Login } from "../../support/request";
@@ -25,6 +25,11 @@ const repository = "/v2/public/flood";
 const chunk = Buffer.alloc(MIB, 1);
 const counts = { open: 0, refused: 0 };
 
+function take(answer: IncomingMessage): void {
+  if (answer.statusCode === 429) counts.refused += 1;
+  answer.resume();
+}
+
 function begin(login: Login, method: string, target: string, length: number): ClientRequest {
   const { hostname, port } = new URL(`https://${login.host}`);
   const { ca, username, password } = login;
@@ -37,7 +42,7 @@ function begin(login: Login, method: string, target: string, length: number): Cl
 function uploadOf(login: Login): Promise<string | undefined> {
   return new Promise((resolve) => {
     const asked = begin(login, "POST", `${repository}/blobs/uploads/`, 0);
-    asked.on("response", (answer) => resolve(answer.resume().headers.location));
+    asked.on("response", (answer) => (take(answer), resolve(answer.headers.location)));
     asked.on("error", () => resolve(undefined));
     asked.end();
   });
@@ -53,7 +58,7 @@ function slowly(asked: ClientRequest, sends: number): Promise<void> {
       asked.destroy();
       resolve();
     };
-    asked.on("response", end).on("error", end).on("close", end);
+    asked.on("response", take).on("response", end).on("error", end).on("close", end);
     const send = (left: number): void => {
       if (left > 0) asked.write(chunk.subarray(0, Math.min(left, MIB)), (error) => error ?? send(left - MIB));
     };
@@ -67,7 +72,6 @@ async function slot(login: Login, kind: keyof typeof kinds, at: number): Promise
     const target = kind === "layer" ? await uploadOf(login) : `${repository}/manifests/t${at}`;
     const method = kind === "layer" ? "PATCH" : "PUT";
     if (target !== undefined) await slowly(begin(login, method, target, announces), sends);
-    counts.refused += 1;
     await pause(AGAIN_MS);
   }
 }
@@ -75,7 +79,8 @@ async function slot(login: Login, kind: keyof typeof kinds, at: number): Promise
 const lines = createInterface({ input: process.stdin });
 lines.once("line", (line) => {
   const login = JSON.parse(line) as Login;
-  const slots = (["manifest", "layer"] as const).flatMap((kind) =>
+  // Layers take the most memory: where few uploads are let in, it is these.
+  const slots = (["layer", "manifest"] as const).flatMap((kind) =>
     Array.from({ length: kinds[kind].slots }, (_, at) => ({ kind, at })),
   );
   slots.forEach(({ kind, at }, index) => setTimeout(() => void slot(login, kind, at), index * BEGIN_MS));

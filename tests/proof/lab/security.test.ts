@@ -102,6 +102,23 @@ describe("a container", () => {
     expect(await ownLimits(lab, "coreos1", "moorage-etcd")).toMatchObject({ processes: "1024" });
   });
 
+  test("of a service has a memory limit, and folders in memory of a size", async () => {
+    const mebibytes = { minio: 4096, registry: 2048, nginx: 1024, s3: 256 };
+    for (const [program, size] of Object.entries(mebibytes)) {
+      const found = await lab.mustRoot(
+        "coreos1",
+        `docker ps --format '{{.Names}}' --filter name=^${program}`,
+      );
+      const container = found.trim();
+      const { memory } = await ownLimits(lab, "coreos1", container);
+      expect(memory, program).toBe(String(size * 2 ** 20));
+      const mounts = await lab.mustRoot("coreos1", `docker exec ${container} cat /proc/mounts`);
+      const folders = mounts.split("\n").filter((line) => / \/tmp(\/\S+)? tmpfs /.test(line));
+      expect(folders, program).toHaveLength(program === "nginx" ? 3 : 1);
+      for (const folder of folders) expect(folder, program).toMatch(/\bsize=\d+k\b/);
+    }
+  });
+
   test("of keepalived cannot start too many processes, and one that takes too much memory is killed", async () => {
     const holders = await holdersOf(lab.instance);
     const node = lab.nodes.find(({ name }) => !holders.includes(name))?.name ?? "";

@@ -121,8 +121,8 @@ describe("one address", () => {
   it("has a limited number of writes in progress for each user, whose reads go on", async () => {
     const strict = await fronts.start({ writesPerUser: 3 });
     const target = "/v2/team/app/manifests/v1";
-    const ask = (user: string, method: string, from = "127.0.0.1") =>
-      strict.ask(target, { user, method, from, body: method === "PUT" ? "{}" : undefined });
+    const ask = (user: string, method: string, from = "127.0.0.1", body = method === "PUT" ? "{}" : "") =>
+      strict.ask(target, { user, method, from, body, headers: { "content-length": String(body.length) } });
     const team = "team:blue";
     // Its password is known from then on.
     expect((await ask(team, "GET")).status).toBe(200);
@@ -137,6 +137,8 @@ describe("one address", () => {
         const many = [1, 2, 3, 4, 5].map((n) => put(admin, n % 2 ? "127.0.0.1" : "127.0.0.7"));
         await until("three are in progress", () => expect([held.length, answers.length]).toEqual([3, 2]));
         expect((await ask(admin, "GET")).status).toBe(200);
+        // Its body would be kept as a write's is.
+        expect((await ask(admin, "GET", "127.0.0.1", "{}")).status).toBe(429);
         // Who only says that it is the admin takes nothing from the admin.
         expect((await ask("admin:wrong", "PUT", "127.0.0.8")).status).toBe(401);
         many.push(put(team));
@@ -259,6 +261,7 @@ describe("what makes no sense", () => {
   it.each([
     ["a manifest", "PUT", "/v2/team/app/manifests/v1", 6],
     ["a question", "GET", "/v2/team/app/tags/list", 1],
+    ["a manifest that is read", "GET", "/v2/team/app/manifests/v1", 1],
     ["a deletion", "DELETE", `/v2/team/app/blobs/${digest}`, 1],
     ["a layer without an end", "PATCH", `${uploads}0c`, 64],
   ])("%s with a body in chunks that is too large ends there", async (_, method, target, mebibytes) => {
