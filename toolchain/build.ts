@@ -2,13 +2,17 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { madeOnce } from "./cache";
-import { findGo, goEnvironment } from "./go";
-import { readModule, type Program, type Recipe } from "./recipes";
+import { cutOut, type Cuts } from "./cuts";
+import { downloadModule, findGo, goEnvironment } from "./go";
+import { readModule, type Module, type Program, type Recipe } from "./recipes";
 import { lastWords, run, secondsSince, ToolError } from "./run";
 import type { Setting } from "./setting";
 
 /** What lets dynamic providers run, from the npm package `@pulumi/pulumi`: it has to stand beside the CLI. */
 export const DYNAMIC_PROVIDER_SCRIPT = "pulumi-resource-pulumi-nodejs";
+
+/** What a program's Go module in `toolchain/go/` consists of. */
+const MODULE_FILES = ["go.mod", "go.sum", "tools.go"];
 
 /** How often a build that takes long says that it is still at it. */
 const STILL_AT_IT_MS = 60_000;
@@ -45,8 +49,7 @@ export function builtFolder(setting: Setting, recipe: Recipe): string {
   for (const program of recipe.programs) {
     const { folder } = readModule(setting.checkout, program.name);
     hash.update(JSON.stringify(program));
-    for (const file of ["go.mod", "go.sum", "tools.go"])
-      hash.update(fs.readFileSync(path.join(folder, file)));
+    for (const file of MODULE_FILES) hash.update(fs.readFileSync(path.join(folder, file)));
   }
   for (const file of companions(setting, recipe)) hash.update(fs.readFileSync(file));
   const key = hash.digest("hex").slice(0, 12);
@@ -68,6 +71,8 @@ function companions(setting: Setting, recipe: Recipe): string[] {
 async function build(setting: Setting, program: Program, output: string): Promise<void> {
   const module = readModule(setting.checkout, program.name);
   const go = await findGo(setting, module.goVersion);
+  const sources = `${output}.sources`;
+  const cwd = program.cuts ? await cutModule(setting, go, module, program.cuts, sources) : module.folder;
   const linker = ["-s", "-w"];
   if (program.versionVariable !== undefined)
     linker.push("-X", `${program.versionVariable}=${module.version}`);
@@ -76,15 +81,36 @@ async function build(setting: Setting, program: Program, output: string): Promis
   args.push("-gcflags", "all=-dwarf=false");
   if (program.tags !== undefined) args.push("-tags", program.tags);
   const done = await run(go, [...args, "-o", output, module.package], {
-    cwd: module.folder,
+    cwd,
     env: goEnvironment(setting, { CGO_ENABLED: "0", GOFLAGS: "" }),
   });
   const record = path.join(setting.cache, "logs", `build-${program.name}.log`);
   fs.mkdirSync(path.dirname(record), { recursive: true });
   fs.writeFileSync(record, done.output);
+  fs.rmSync(sources, { recursive: true, force: true });
   if (done.code === 0) return;
   throw new ToolError(
     `${program.name} cannot be built (${record}): ${lastWords(done.output)}. ` +
       "It is built from the Go module proxy: see that `go env GOPROXY` names one this machine reaches, and that the disk has 4 GB free",
   );
+}
+
+/** Copies a program's Go module with the module of its package, and takes the cuts out; Go's `-overlay` refuses files of its cache. */
+async function cutModule(
+  setting: Setting,
+  go: string,
+  module: Module,
+  cuts: Cuts,
+  folder: string,
+): Promise<string> {
+  const downloaded = await downloadModule(setting, go, module);
+  fs.mkdirSync(folder);
+  for (const file of MODULE_FILES) fs.copyFileSync(path.join(module.folder, file), path.join(folder, file));
+  const copied = path.join(folder, "copied");
+  // Go's cache is read-only.
+  const done = await run("cp", ["-r", "--no-preserve=mode", downloaded, copied], { env: setting.env });
+  if (done.code !== 0) throw new ToolError(`${downloaded} cannot be copied: ${lastWords(done.output)}`);
+  cutOut(copied, cuts);
+  fs.appendFileSync(path.join(folder, "go.mod"), `\nreplace ${module.path} => ./copied\n`);
+  return folder;
 }

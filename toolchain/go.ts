@@ -91,6 +91,19 @@ async function fetchGo(setting: Setting, oldGo: string, folder: string): Promise
   setting.log(`go ${version}: fetched in ${secondsSince(start)}`);
 }
 
+/** Where Go keeps the module that a go.mod requires, downloaded if need be and held to the go.sum beside it. */
+export async function downloadModule(
+  setting: Setting,
+  go: string,
+  { folder, path: name }: { readonly folder: string; readonly path: string },
+): Promise<string> {
+  const env = goEnvironment(setting, { GOFLAGS: "" });
+  const done = await run(go, ["mod", "download", "-json", name], { cwd: folder, env });
+  const said = parse(done.stdout);
+  if (done.code === 0 && said.Dir !== undefined) return said.Dir;
+  throw new ToolError(`${name} cannot be downloaded: ${said.Error ?? lastWords(done.output)}`);
+}
+
 function parse(stdout: string): Downloaded {
   try {
     return JSON.parse(stdout) as Downloaded;

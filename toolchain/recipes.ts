@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { PULUMI_CUTS, type Cuts } from "./cuts";
 import { ToolError } from "./run";
 
 /** One program built from the Go module of its own name in `toolchain/go/`. */
@@ -8,6 +9,8 @@ export interface Program {
   readonly tags?: string;
   /** The variable that is set to the module's version. */
   readonly versionVariable?: string;
+  /** What is left out of its package's module. */
+  readonly cuts?: Cuts;
 }
 
 /** A folder of programs that are built, kept and replaced together. */
@@ -39,10 +42,10 @@ export const RECIPES: readonly Recipe[] = [
   {
     name: "pulumi",
     programs: [
-      { name: "pulumi", tags: "osusergo,grpcnotrace", versionVariable: PULUMI_VERSION },
+      { name: "pulumi", tags: "osusergo,grpcnotrace", versionVariable: PULUMI_VERSION, cuts: PULUMI_CUTS },
       { name: "pulumi-language-nodejs", versionVariable: PULUMI_VERSION },
     ],
-    about: "4 minutes",
+    about: "3 minutes",
   },
 ];
 
@@ -51,7 +54,9 @@ export interface Module {
   readonly folder: string;
   /** The package that is built. */
   readonly package: string;
-  /** The version of the module it comes from, with its `v`. */
+  /** The module it comes from. */
+  readonly path: string;
+  /** That module's version, with its `v`. */
   readonly version: string;
   /** The oldest Go that can build it. */
   readonly goVersion: string;
@@ -65,9 +70,9 @@ export function readModule(checkout: string, program: string): Module {
   const goVersion = /^go (\S+)$/m.exec(goMod)?.[1];
   const required = [...goMod.matchAll(/^\s*(?:require )?(\S+\.\S+\/\S+) (v\S+)$/gm)];
   const module = required.find(([, name]) => imported === name || imported?.startsWith(`${name}/`));
-  const version = module?.[2];
-  if (imported === undefined || goVersion === undefined || version === undefined) {
+  if (imported === undefined || goVersion === undefined || module === undefined) {
     throw new ToolError(`${folder}: go.mod does not require the module of the package that tools.go imports`);
   }
-  return { folder, package: imported, version, goVersion };
+  const [, name = "", version = ""] = module;
+  return { folder, package: imported, path: name, version, goVersion };
 }

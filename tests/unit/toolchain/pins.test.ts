@@ -6,6 +6,7 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ensureCloudinit } from "../../../toolchain/cloudinit";
+import { cutOut } from "../../../toolchain/cuts";
 import { findGo } from "../../../toolchain/go";
 import { ensurePlugins } from "../../../toolchain/plugins";
 import { readModule, RECIPES } from "../../../toolchain/recipes";
@@ -119,6 +120,19 @@ it("coreos-cloudinit is unpacked with the pinned sum and refused with another", 
   });
   fs.appendFileSync(path.join(root, "archives", name), "more");
   expect(() => ensureCloudinit(setting)).toThrow("is not used: its SHA-256 sum is");
+});
+
+it.each([
+  ["has left", "package a\nend"],
+  ["is there twice", "package a\nold\nold\nend"],
+  ["has lost its end", "package a\nold"],
+])("a passage to leave out of a build that %s is an error", (_what, source) => {
+  const cuts = { "a.go": [["old\n", "end", "new\n"]] } as const;
+  write("a.go", "package a\nold\nend");
+  cutOut(root, cuts);
+  expect(fs.readFileSync(path.join(root, "a.go"), "utf8")).toBe("package a\nnew\nend");
+  write("a.go", source);
+  expect(() => cutOut(root, cuts)).toThrow("a.go has no passage, or several, from old");
 });
 
 it("a Go that the machine's own Go downloads is refused with another sum", async () => {
