@@ -106,11 +106,11 @@ it("a cluster is not formed while a node that may have its data cannot be asked"
   );
   expect(nodes.map(({ hasData }) => hasData)).toEqual([false, false, false]);
 
-  // Data that are put aside are kept.
+  // Data that are put aside are kept. The member makes itself an empty folder meanwhile.
   const [{ sandbox }] = nodes as [EtcdNode];
   sandbox.write("data/store/member/wal/0.wal", "the data");
   await exec(sandbox.server.connection(), ["sh", etcdScriptPath, "aside", "broken"]);
-  const [kept = "", ...more] = readdirSync(sandbox.at("data")).filter((name) => name.startsWith("store"));
+  const [kept = "", ...more] = readdirSync(sandbox.at("data")).filter((name) => name.startsWith("store."));
   expect(kept).toMatch(/^store\.broken-\d{8}T\d{6}Z$/);
   expect(sandbox.read(`data/${kept}/member/wal/0.wal`)).toBe("the data");
   expect(more).toEqual([]);
