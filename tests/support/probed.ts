@@ -9,11 +9,11 @@ export function nodeOf(repository: string, nodes: readonly string[]): string {
   return pickOf(registries, repository, digest).replace(/^registry-/, "");
 }
 
-/** A repository for each node. */
+/** A repository for each node, which `reader` may read. */
 export function repositoriesOn(nodes: readonly string[]): Map<string, string> {
   const found = new Map<string, string>();
   for (let number = 0; found.size < nodes.length && number < 1000; number++) {
-    const repository = `probed/number-${number}`;
+    const repository = `public/probed-${number}`;
     const node = nodeOf(repository, nodes);
     if (!found.has(node)) found.set(node, repository);
   }
