@@ -75,10 +75,14 @@ export class Sandbox {
     // As init does, the first process takes leave of those that nobody else waits for: they would be seen to run on.
     const stay = "echo ready && { sleep 600 & wait; }";
     const keeper = spawn("unshare", [...namespaces, "sh", "-c", `${mounts} && ${stay}`]);
-    afterwards(() => keeper.kill("SIGKILL"));
+    const ended = once(keeper, "exit");
     await once(keeper.stdout, "data");
-    // The first process in there: its end is that of all the others.
+    // The first process in there: it ends once all the others have, and nothing writes to the folder any more.
     const first = readFileSync(`/proc/${keeper.pid}/task/${keeper.pid}/children`, "utf8").trim();
+    afterwards(() => {
+      process.kill(Number(first), "SIGKILL");
+      return ended;
+    });
     sandbox.wrap = ["nsenter", "-t", first, "-m", "-p", "sh", "-c"];
     sandbox.server = await startServer({
       wrap: [...sandbox.wrap],
