@@ -10,9 +10,7 @@ import { CertificateAuthority } from "./components/pki";
 import { Registry } from "./components/registry/registry";
 import { Healing } from "./components/storage/healing";
 import { ObjectStore } from "./components/storage/objectStore";
-import { StorageGuard } from "./components/storage/storageGuard";
 import { Swarm } from "./components/swarm/swarm";
-import { SwarmGuard } from "./components/swarm/swarmGuard";
 import { mapTracesOfErrorsAlone } from "./components/traces";
 import { loadConfig, withoutTrace } from "./config";
 
@@ -32,7 +30,6 @@ const swarm = new Swarm("swarm", {
   swarm: config.swarm,
   row: fleet.row,
 });
-const swarmGuard = new SwarmGuard("swarm-guard", { swarm, nodes: nodesWithRole(fleet.nodes, "manager") });
 const etcd = config.etcd.enabled
   ? new Etcd("etcd", {
       etcd: config.etcd,
@@ -56,11 +53,6 @@ const healing = new Healing("healing", {
   store,
   nodes: nodesWithRole(fleet.nodes, "storage"),
 });
-const guard = new StorageGuard("storage-guard", {
-  swarm,
-  store,
-  nodes: nodesWithRole(fleet.nodes, "storage"),
-});
 const registry = new Registry("registry", {
   swarm,
   registry: config.registry,
@@ -80,14 +72,7 @@ const edge = new Edge("edge", {
   all: fleet.nodes,
 });
 for (const [node, { machine }] of Object.entries(fleet.nodes)) {
-  const parts = [
-    swarm.members[node],
-    swarmGuard.units[node],
-    etcd?.members[node],
-    healing.units[node],
-    guard.units[node],
-    edge.addresses[node],
-  ];
+  const parts = [swarm.members[node], etcd?.members[node], healing.units[node], edge.addresses[node]];
   fleet.row.consistsOf(node, { ready: machine.ready, back: parts.filter((part) => part !== undefined) });
 }
 const acceptance = new Acceptance("acceptance", {

@@ -36,7 +36,7 @@ operation's figures are those of its round with the most (\`MOORAGE_SSH_STATS\` 
   },
   programs: {
     title: "Programs",
-    about: "nginx, HAProxy, keepalived and MinIO's guards on this machine (`tests/proof/programs`).",
+    about: "nginx, HAProxy and keepalived on this machine (`tests/proof/programs`).",
     run: () => benchProject("programs", ROUNDS),
   },
   lab: {

@@ -246,7 +246,7 @@ function memberArgs(node: string, folder: string, { nodes, images, storage }: Ob
     constraints: [placement.onNode(node)],
     // MinIO finds itself among its peers by this name.
     hostname: storageServiceOf(node),
-    command: render.minioStart(rootFiles),
+    command: render.minioStart(),
     args: render.minioCommand({ names: Object.keys(nodes).map(storageServiceOf), port: minioPort }),
     environment: {
       HOME: "/tmp",
@@ -260,6 +260,16 @@ function memberArgs(node: string, folder: string, { nodes, images, storage }: Ob
     tmpfs: { "/tmp": 64 },
     memoryMebibytes: storage.memoryMebibytes,
     sysctls: render.minioSysctls,
+    // A member that hangs stops pushes until Swarm has replaced it: three failed checks, then the time to stop.
+    healthcheck: {
+      test: render.minioHealthTest(),
+      intervalSeconds: 5,
+      timeoutSeconds: 3,
+      startPeriodSeconds: 30,
+    },
+    stopGraceSeconds: 10,
+    // Members of different versions do not serve together.
+    failureAction: "pause",
   };
 }
 

@@ -60,6 +60,8 @@ export interface SwarmServiceArgs {
   readonly ports?: { readonly published: number; readonly target: number }[];
   readonly healthcheck?: HealthcheckArgs;
   readonly stopGraceSeconds?: number;
+  /** What Swarm does with an update whose task fails. @default "rollback" */
+  readonly failureAction?: "rollback" | "pause";
   /** It serves by other tasks of its node: where that is drained, it ends before those. */
   readonly endsFirst?: boolean;
 }
@@ -74,6 +76,8 @@ export interface HealthcheckArgs {
   readonly intervalSeconds: number;
   /** How long a look may take, less than 60: Docker's provider reads `1m0s` back for `60s`, and takes it for a change. */
   readonly timeoutSeconds: number;
+  /** How long a new container may fail its checks, less than 60 for the same reason. @default 10 */
+  readonly startPeriodSeconds?: number;
 }
 
 /**
@@ -200,7 +204,7 @@ function specOf(args: SpecArgs, mounted: Mounted): Omit<docker.ServiceArgs, "nam
         publishMode: "host",
       })),
     },
-    updateConfig: changeConfig("rollback", args),
+    updateConfig: changeConfig(args.failureAction ?? "rollback", args),
     rollbackConfig: changeConfig("pause", args),
     taskSpec: {
       containerSpec: containerSpecOf(args, mounted),
@@ -231,7 +235,7 @@ function containerSpecOf(args: SpecArgs, mounted: Mounted): ContainerSpec {
       interval: `${args.healthcheck.intervalSeconds}s`,
       timeout: `${args.healthcheck.timeoutSeconds}s`,
       retries: 3,
-      startPeriod: "10s",
+      startPeriod: `${args.healthcheck.startPeriodSeconds ?? 10}s`,
     },
     ...mounted,
     mounts: [

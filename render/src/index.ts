@@ -19,6 +19,7 @@ export { computeNoProxy, type NoProxyArgs } from "./no-proxy";
 export {
   minioCommand,
   minioEnvironment,
+  minioHealthTest,
   minioStart,
   minioSysctls,
   type MinioArgs,
@@ -72,13 +73,6 @@ export {
   type EtcdFilesArgs,
 } from "./etcd";
 export { healingFiles, healingScriptPath, healingUnit, type HealingFilesArgs } from "./healing";
-export {
-  renderStorageGuard,
-  storageGuardFiles,
-  storageGuardUnit,
-  type StorageGuardArgs,
-} from "./storage-guard";
-export { renderSwarmGuard, swarmGuardFiles } from "./swarm-guard";
 export { renderHealingScript, type HealingScriptArgs } from "./healing-script";
 export { nodeBaseFiles, type NodeBaseArgs } from "./node-base";
 export { renderDockerOptions } from "./docker-options";

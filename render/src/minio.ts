@@ -1,11 +1,12 @@
+import { asset } from "./asset";
 import { word } from "./text";
 
 export interface MinioArgs {
   /** DNS names of the members, in the order of their names; every member is given the same. */
   readonly names: readonly string[];
-  /** @default 9000 */
+  /** The scripts of `assets/minio` have the same. @default 9000 */
   readonly port?: number;
-  /** Folder of the drive inside the container. @default "/data" */
+  /** Folder of the drive inside the container. The scripts have the same. @default "/data" */
   readonly drive?: string;
 }
 
@@ -19,17 +20,14 @@ export function minioCommand(args: MinioArgs): string[] {
   return ["server", "--address", `:${port}`, ...drives];
 }
 
-/**
- * What the container starts in the place of `minio` itself. A node that loses its power while it makes a container
- * starts it afterwards without its secrets (Docker keeps them in memory alone), and MinIO without a user takes its
- * well-known default. Ended, the container is replaced by one that has them.
- */
-export function minioStart(args: Pick<MinioEnvironmentArgs, "rootUserFile" | "rootPasswordFile">): string[] {
-  const files = [args.rootUserFile, args.rootPasswordFile]
-    .map((file) => word(file, "MinIO's secret"))
-    .join(" ");
-  const check = `for file in ${files}; do [ -s "$file" ] || { echo "$file is not in this container" >&2; exit 1; }; done`;
-  return ["/bin/sh", "-c", `${check}; exec "$0" "$@"`, "minio"];
+/** The container's command, in place of `minio` itself: it reads the secrets' paths from MinIO's own environment. */
+export function minioStart(): string[] {
+  return ["/bin/sh", "-c", asset("minio/start.sh"), "minio"];
+}
+
+/** Docker's health check: MinIO answers, and its drive is not read-only. */
+export function minioHealthTest(): string[] {
+  return ["CMD", "/bin/sh", "-c", asset("minio/health.sh")];
 }
 
 export interface MinioEnvironmentArgs {
@@ -51,6 +49,8 @@ export function minioEnvironment(args: MinioEnvironmentArgs): Record<string, str
     MINIO_UPDATE: "off",
     // Ten minutes by default, and while it is set the kernel's own limit counts for nothing.
     MINIO_CONN_USER_TIMEOUT: "0s",
+    // Distribution leaves uploads behind, and MinIO ignores lifecycle rules for them.
+    MINIO_API_STALE_UPLOADS_EXPIRY: "24h",
     // A container that is made anew has another address. Members ask for it each half a minute in containers, and would be
     // without that member until then.
     MINIO_DNS_CACHE_TTL: "2s",

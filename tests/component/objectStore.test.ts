@@ -1,7 +1,6 @@
 import { accessKeyOf } from "@moorage/hosts";
 import { beforeAll, describe, expect, test } from "vitest";
 import { Healing } from "../../components/storage/healing";
-import { StorageGuard } from "../../components/storage/storageGuard";
 import { contentOf, plain, secretPaths, type Recorder } from "../support/mocks";
 import type { RawConfig } from "../support/stacks";
 import { identities, onSwarm, storeOf, withRole, type Change } from "./parts";
@@ -53,11 +52,14 @@ describe("the object store", () => {
   test("keeps each MinIO on its node, with the node's disk and the addresses of all four", () => {
     expect(recorder.named("minio-coreos2").inputs).toMatchObject({
       mode: { replicated: { replicas: 1 } },
+      updateConfig: { order: "stop-first", failureAction: "pause" },
       taskSpec: {
         placement: { constraints: ["node.labels.moorage.node==coreos2"] },
         containerSpec: {
           image: "image/minio",
           hostname: "minio-coreos2",
+          healthcheck: { interval: "5s", timeout: "3s", retries: 3, startPeriod: "30s" },
+          stopGracePeriod: "10s",
           args: expect.arrayContaining(nodes.map((node) => `http://minio-${node}:9000/data`)),
           env: { MINIO_ROOT_PASSWORD_FILE: "/run/secrets/root-password", MINIO_CONN_USER_TIMEOUT: "0s" },
           sysctl: { "net.ipv4.tcp_retries2": "2", "net.ipv4.tcp_syn_retries": "1" },
@@ -176,18 +178,4 @@ describe("healing", () => {
     const off = await healing((raw) => void (raw.storage = { healing: { enabled: false } }));
     expect(off.children("healing")).toEqual([]);
   });
-});
-
-test("the storage guard is a unit on every storage node, once the store is there", async () => {
-  const recorder = await onSwarm((on) => {
-    new StorageGuard("guard", { swarm: on.swarm, store: storeOf(on), nodes: withRole(on.nodes, "storage") });
-  });
-  expect(recorder.children("guard")).toEqual(nodes.map((name) => `NodeFilesPart guard-${name}`));
-  for (const name of nodes) {
-    const { inputs, dependencies } = recorder.named(`guard-${name}`);
-    expect(inputs).toMatchObject({ part: "storage-guard", connection: { node: name } });
-    expect(dependencies).toContain("store-bucket");
-  }
-  const script = fileOf(recorder, "guard-coreos3", "/etc/moorage/storage-guard");
-  expect(script).toMatch(/^service=minio-coreos3\nothers=3\nport=9000$/m);
 });

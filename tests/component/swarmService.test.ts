@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { SwarmService, type SwarmServiceArgs } from "../../components/swarm/service";
-import { SwarmGuard } from "../../components/swarm/swarmGuard";
 import { contentOf, plain, secretPaths, type Recorder } from "../support/mocks";
-import { onSwarm, withRole } from "./parts";
+import { onSwarm } from "./parts";
 
 const label = { label: "moorage.stack", value: "moorage/dev" };
 const ownership = { fileUid: "0", fileGid: "0" };
@@ -70,7 +69,8 @@ describe("a Swarm service", () => {
     const recorder = await service({
       global: true,
       ports: [{ published: 443, target: 8443 }],
-      healthcheck: { test: ["CMD", "true"], intervalSeconds: 7, timeoutSeconds: 4 },
+      healthcheck: { test: ["CMD", "true"], intervalSeconds: 7, timeoutSeconds: 4, startPeriodSeconds: 30 },
+      failureAction: "pause",
       binds: { "/data": "/srv/web" },
       tmpfs: { "/tmp": 16 },
       environment: { HOME: "/tmp" },
@@ -81,12 +81,19 @@ describe("a Swarm service", () => {
     });
     expect(recorder.named("web").inputs).toMatchObject({
       mode: { global: true },
+      updateConfig: { failureAction: "pause" },
       endpointSpec: {
         ports: [{ publishedPort: 443, targetPort: 8443, protocol: "tcp", publishMode: "host" }],
       },
       taskSpec: {
         containerSpec: {
-          healthcheck: { tests: ["CMD", "true"], interval: "7s", timeout: "4s", retries: 3 },
+          healthcheck: {
+            tests: ["CMD", "true"],
+            interval: "7s",
+            timeout: "4s",
+            retries: 3,
+            startPeriod: "30s",
+          },
           mounts: [
             { type: "bind", source: "/srv/web", target: "/data" },
             { type: "tmpfs", target: "/tmp", tmpfsOptions: { sizeBytes: 16 * 1024 ** 2 } },
@@ -192,17 +199,4 @@ describe("the wait for a service", () => {
     expect(new Set(prints).size).toBe(prints.length);
     expect(await fingerprint({ files: secret("one") })).toBe(prints[3]);
   });
-});
-
-test("the Swarm guard is a unit on every manager, once all nodes have joined", async () => {
-  const recorder = await onSwarm(({ swarm, nodes }) => {
-    new SwarmGuard("swarm-guard", { swarm, nodes: withRole(nodes, "manager") });
-  });
-  const names = ["coreos1", "coreos2", "coreos3"];
-  expect(recorder.children("swarm-guard")).toEqual(names.map((name) => `NodeFilesPart swarm-guard-${name}`));
-  for (const name of names) {
-    const { inputs, dependencies } = recorder.named(`swarm-guard-${name}`);
-    expect(inputs).toMatchObject({ part: "swarm-guard", connection: { node: name } });
-    expect(dependencies).toContain("swarm-coreos4");
-  }
 });

@@ -4,8 +4,6 @@ import {
   healingFiles,
   keepalivedFiles,
   nodeBaseFiles,
-  storageGuardFiles,
-  swarmGuardFiles,
 } from "@moorage/render";
 import { describe, it } from "vitest";
 import { expectGolden, expectVariant, listing } from "./golden";
@@ -110,14 +108,6 @@ describe("a member of etcd", () => {
     const variant = listing(etcdFiles({ ...member, ...elsewhere }));
     expectVariant("etcd-elsewhere.txt", listing(etcdFiles(member)), variant);
   });
-});
-
-it("what keeps a silent member of MinIO from holding up the others", () => {
-  expectGolden("storage-guard.txt", listing(storageGuardFiles({ service: "minio-coreos1", others: 3, place: 1 })));
-});
-
-it("what has a node register anew that is down and connected", () => {
-  expectGolden("swarm-guard.txt", listing(swarmGuardFiles()));
 });
 
 it("the healing of MinIO's objects", () => {

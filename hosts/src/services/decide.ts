@@ -49,8 +49,11 @@ export function decide({ service, tasks: all, nodes }: ServiceView): Decision {
   const tasks = updating ? all.map(withoutRoom) : all;
   const trouble = lastTrouble(tasks, byId);
   const failure = updateFailure(service);
-  if (failure)
-    return { kind: "failed", detail: [failure.what, trouble].filter(Boolean).join("; ") + failure.remedy };
+  const failed = (why: UpdateFailure): Decision => ({
+    kind: "failed",
+    detail: [why.what, trouble].filter(Boolean).join("; ") + why.remedy,
+  });
+  if (failure && !failure.isPaused) return failed(failure);
 
   const live = tasks.filter(
     (task) => task.NodeID === undefined || task.NodeID === "" || isUp(byId.get(task.NodeID)),
@@ -69,6 +72,7 @@ export function decide({ service, tasks: all, nodes }: ServiceView): Decision {
   const idle = updating && old.length > 0 && live.every(isSettled);
   const oldRuns = old.some((task) => task.DesiredState === "running" || task.Status.State === "running");
   if (running.length < wanted || oldRuns) {
+    if (failure) return failed(failure);
     return {
       kind: "waiting",
       detail: `${running.length} of ${wanted} tasks run${starting(live, byId)}${previous}${suffix}`,
@@ -105,16 +109,25 @@ function withoutRoom(task: SwarmTask): SwarmTask {
   return { ...task, Status: { ...task.Status, Err: "" } };
 }
 
+interface UpdateFailure {
+  readonly what: string;
+  readonly remedy: string;
+  /** The new spec stays, and its tasks may have come up since. */
+  readonly isPaused: boolean;
+}
+
 /** Swarm gave up on the update, or took it back; which the stack's state does not have before a refresh. */
-function updateFailure({ UpdateStatus }: SwarmService): { what: string; remedy: string } | undefined {
+function updateFailure({ UpdateStatus }: SwarmService): UpdateFailure | undefined {
   const state = UpdateStatus?.State ?? "";
   const why = `(${UpdateStatus?.Message ?? state})`;
-  if (state.startsWith("rollback")) {
-    const remedy =
-      ". Correct the configuration and run again; the same is tried again by pulumi up --refresh";
-    return { what: `Swarm rolled the update back ${why}`, remedy };
-  }
-  return state === "paused" ? { what: `Swarm paused the update ${why}`, remedy: "" } : undefined;
+  const remedy = ". Correct the configuration and run again";
+  if (state === "paused") return { what: `Swarm paused the update ${why}`, remedy, isPaused: true };
+  if (!state.startsWith("rollback")) return undefined;
+  return {
+    what: `Swarm rolled the update back ${why}`,
+    remedy: `${remedy}; the same is tried again by pulumi up --refresh`,
+    isPaused: false,
+  };
 }
 
 function wantedTasks(

@@ -5,7 +5,6 @@ import { hurtByCommand } from "../../support/labCommand";
 import { RunbookLab } from "../../support/runbookLab";
 import { measured, until } from "../../support/waiting";
 
-const firstStorageNode = "coreos1";
 const node = "coreos4";
 
 const own = RunbookLab.forFile();
@@ -35,28 +34,14 @@ test("The system disk is full", async () => {
   await own.whole();
 });
 
-/** The node's MinIO stands aside because its drive accepts no writes, and clients go on. */
-async function standsAside(reason: string): Promise<void> {
-  const isAside = async (): Promise<void> => {
-    const said = await own.lab.mustRoot(node, "journalctl -u moorage-storage-guard --since=-15min -o cat");
-    expect(said.trim().split("\n").at(-1)).toContain(`its own drive takes nothing (${reason})`);
-  };
-  await until("MinIO stands aside", isAside, { netSeconds: 150 });
-  // The other members ask it for room once a second.
-  await own.pushesAgain(2_000_000);
-  for (let layers = 0; layers < 3; layers++) await own.pulls(await own.push(2_000_000));
-  const isWanted = async (): Promise<void> => {
-    const said = await own.lab.mustRoot(firstStorageNode, "sh /etc/moorage/healing say");
-    expect(said).toMatch(/^wanted=\d+ a drive was away, or full\n[^]*^looked=\d+ 3$/m);
-  };
-  await until("the healing waits for the drive", isWanted, { netSeconds: 400 });
-}
-
 test("A data disk is full", async () => {
+  const layer = await own.push();
   const { begin: fill, end: empty } = faults["full-disk"];
   await fill(own.place(node));
   try {
-    await standsAside("too little room is left");
+    const isFull = () => expect(own.push(2_000_000)).rejects.toThrow();
+    await until("pushes fail", isFull, { netSeconds: 150 });
+    await own.pulls(layer);
     const [largest] = await own.follow("A data disk is full", { on: { NODE: node } });
     expect(largest).toContain("/var/lib/moorage/data/.lab-fill");
   } finally {
@@ -118,7 +103,12 @@ test("A data disk is not mounted", async () => {
 test("A data disk became read-only", async () => {
   const { lab } = own;
   await faults["read-only-disk"].begin(own.place(node));
-  await standsAside("Read-only file system");
+  const waits = async (): Promise<void> => {
+    const log = "docker service logs --raw --tail 3 minio-coreos4";
+    expect(await lab.mustRoot("coreos1", log)).toContain("the file system of /data is read-only");
+  };
+  await until("MinIO waits for its drive", waits, { netSeconds: 150 });
+  await own.pulls(await own.pushesAgain(2_000_000));
   const boot = "cat /proc/sys/kernel/random/boot_id; systemctl show -p UserspaceTimestampMonotonic";
   const before = await lab.mustRoot(node, boot);
   await own.follow("A data disk became read-only", { on: { NODE: node } });

@@ -158,6 +158,11 @@ describe("an update of a service", () => {
     expect(decide({ service: paused, tasks: [], nodes })).toMatchObject({ kind: "failed" });
   });
 
+  it("has converged if its tasks came up after Swarm paused it", () => {
+    const paused = service("new", { update: "paused" });
+    expect(decide({ service: paused, tasks: running(), nodes })).toMatchObject({ kind: "converged" });
+  });
+
   const two = [task("a", "running"), task("b", "running")];
   const old = task("c", "running", "old");
   // Swarm gave up a task whose node was off, and another one runs there by now: it stays pending.
