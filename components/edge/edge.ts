@@ -40,7 +40,7 @@ export interface EdgeArgs {
   readonly images: { readonly nginx: string; readonly keepalived: string };
   /** The edge nodes; the earlier one takes the address when both could. */
   readonly nodes: Readonly<Record<string, { readonly config: NodeConfig; readonly machine: CoreOsNode }>>;
-  /** All nodes, those included: by the others an edge node tells that it is cut off. */
+  /** All nodes, those included. */
   readonly all: Readonly<Record<string, { readonly config: NodeConfig }>>;
 }
 
@@ -137,7 +137,7 @@ export class Edge extends pulumi.ComponentResource {
       address: own.config.address,
       vip: args.edge.vip,
       peers: addressesBut(node, args.nodes),
-      witnesses: addressesBut(node, args.all),
+      others: addressesBut(node, args.all),
       priority: 200 - names.indexOf(node),
       virtualRouterId: args.edge.virtualRouterId,
       port: args.edge.port,

@@ -54,15 +54,7 @@ export {
   type Quorum,
   type S3BalancerArgs,
 } from "./s3-balancer";
-export { renderFrontCheck, renderFrontWatch, type FrontCheckArgs } from "./front-check";
-export {
-  renderHeartbeat,
-  renderKeepalived,
-  renderVipGuard,
-  type KeepalivedArgs,
-  type VipGuardArgs,
-} from "./keepalived";
-export { keepalivedFiles, keepalivedUnit, vipGuardUnit, type KeepalivedFilesArgs } from "./keepalived-files";
+export { keepalivedFiles, type KeepalivedArgs } from "./keepalived";
 export {
   etcdContainer,
   etcdFiles,

@@ -1,140 +1,131 @@
-/** keepalived's configuration, and what takes the VIP off a node where it has died. */
-import { frontCheckName } from "./front-check";
+/** keepalived on an edge node: it holds the VIP where nginx works. */
+import { asset } from "./asset";
+import type { NodeFiles } from "./model";
 import { lines, word } from "./text";
+import { renderUnit, unitCommand } from "./unit";
 
 export interface KeepalivedArgs {
   /** The node's name. */
   readonly node: string;
+  /** `name@sha256:…`, or the id of an image that is loaded on the node. It has keepalived, sh and curl. */
+  readonly image: string;
   readonly interface: string;
   /** The node's own address. */
   readonly address: string;
   readonly vip: string;
-  /** Prefix length the VIP is set with; 32 keeps it from ever being chosen as a source address. @default 32 */
-  readonly prefixLength?: number;
-  /** Addresses of the other edge nodes. Without any, keepalived speaks by multicast, and heeds whoever does. */
+  /** Addresses of the other edge nodes. */
   readonly peers: readonly string[];
-  /** 1 to 254. Decides between nodes that start together only: who has the VIP keeps it. */
+  /**
+   * Addresses of the other nodes, VRRP's peers of the only edge node: without peers it would speak by multicast, and
+   * obey anybody. They send nothing.
+   */
+  readonly others?: readonly string[];
+  /** 1 to 254. Decides between nodes that start together; otherwise the holder keeps the VIP. */
   readonly priority: number;
   /** 1 to 255, one for each VIP on a network. */
   readonly virtualRouterId: number;
-  /** Seconds between two signs of life of the VIP's holder. @default 0.3 */
-  readonly advertInterval?: number;
-  /** Folder of the two scripts and of `renderRouter()`, as keepalived sees it. */
-  readonly scriptFolder: string;
+  /** Port nginx is published on. @default 443 */
+  readonly port?: number;
 }
 
-export const heartbeatName = "heartbeat";
-export const routerName = "router.conf";
+const service = "moorage-keepalived.service";
+const container = "moorage-keepalived";
+const folder = "/etc/moorage/keepalived";
+const configuration = `${folder}/keepalived.conf`;
 
-/** What nodes have to agree on to have one holder of the VIP: part of the configuration, in a file of its own. */
-export function renderRouter(args: KeepalivedArgs): string {
-  return `# What all nodes have to agree on, or more than one of them takes the VIP. It comes on all of them at once.
-version 3
-virtual_router_id ${args.virtualRouterId}
-unicast_src_ip ${word(args.address, "address")}
-unicast_peer {
-${args.peers.map((peer) => `    ${word(peer, "peer")}\n`).join("")}}
-virtual_ipaddress {
-    ${word(args.vip, "VIP")}/${args.prefixLength ?? 32}
-}
-`;
-}
+/** What keepalived needs of the host's network. */
+const capabilities = ["NET_ADMIN", "NET_RAW", "NET_BROADCAST", "SETUID", "SETGID"];
 
-/**
- * VRRP 3 has no passwords, and 2 sends them in clear: what keeps strangers out is the list of peers. A node that is cut
- * off takes the VIP too, until it sees that it is; the holder's ARP, each second, leads clients back from it.
- */
-export function renderKeepalived(args: KeepalivedArgs): string {
-  const device = word(args.interface, "interface");
-  const folder = word(args.scriptFolder, "script folder");
-  return `global_defs {
-    router_id ${word(args.node, "node")}
-    script_user root
-    enable_script_security
-    vrrp_check_unicast_src
-    vrrp_garp_master_delay 1
-    vrrp_garp_master_repeat 3
-    vrrp_garp_master_refresh 1
+/** A prefix length of 32 keeps the VIP from being chosen as a source address. */
+const vipWithPrefix = (vip: string): string => `${word(vip, "VIP")}/32`;
+
+/** keepalived as a unit around a container on the host's network. */
+export function keepalivedFiles(args: KeepalivedArgs): NodeFiles {
+  const reload = { action: "reload", unit: service } as const;
+  const none = { action: "none" } as const;
+  return {
+    files: {
+      [`${folder}/router.conf`]: { content: router(args), mode: 0o644, apply: reload, agreed: true },
+      [`${folder}/node.conf`]: { content: nodeSettings(args), mode: 0o644, apply: reload },
+      [configuration]: { content: asset("keepalived/keepalived.conf"), mode: 0o644, apply: reload },
+      // Read each time it runs.
+      [`${folder}/check.env`]: { content: checkSettings(args), mode: 0o644, apply: none },
+      [`${folder}/check.sh`]: { content: asset("keepalived/check.sh"), mode: 0o755, apply: none },
+    },
+    units: { [service]: { content: unit(args), enabled: true } },
+  };
 }
 
-vrrp_script front {
-    script "${folder}/${frontCheckName}"
-    interval 0.5
-    timeout 8
-    fall 1
-    rise 3
-    init_fail
-}
-
-# Proves to the guard outside that this keepalived is neither gone nor frozen; never a reason to move the VIP.
-vrrp_script heartbeat {
-    script "${folder}/${heartbeatName}"
-    interval 0.5
-    timeout 5
-    fall 1000000
-}
-
-vrrp_instance registry {
-    include ${folder}/${routerName}
-    state BACKUP
-    nopreempt
-    interface ${device}
-    priority ${args.priority}
-    advert_int ${args.advertInterval ?? 0.3}
-    track_script {
-        front
-        heartbeat
-    }
-}
-`;
-}
-
-/** Writes the number of its own process, another one each time. */
-export function renderHeartbeat(path: string): string {
+/** VRRP 3 has no passwords, and 2 sends them in clear: the list of peers keeps strangers out. */
+function router(args: KeepalivedArgs): string {
+  const peers = args.peers.length > 0 ? args.peers : (args.others ?? []);
   return lines(
-    "#!/bin/sh",
-    "# Run by keepalived: as long as this changes, keepalived is alive.",
-    `echo "$$" > ${word(path, "heartbeat")}`,
+    "# What all nodes have to agree on, or more than one of them takes the VIP. It comes on all of them at once.",
+    "version 3",
+    `virtual_router_id ${args.virtualRouterId}`,
+    `unicast_src_ip ${word(args.address, "address")}`,
+    "unicast_peer {",
+    ...peers.map((peer) => `    ${word(peer, "peer")}`),
+    "}",
+    "virtual_ipaddress {",
+    `    ${vipWithPrefix(args.vip)}`,
+    "}",
   );
 }
 
-export interface VipGuardArgs {
-  readonly interface: string;
-  readonly vip: string;
-  readonly prefixLength?: number;
-  readonly heartbeatPath: string;
-}
-
-/**
- * Runs on the host itself. Peers take the VIP about a second after keepalived here fell silent, so this node has to be
- * without it soon after that.
- */
-export function renderVipGuard(args: VipGuardArgs): string {
-  const device = word(args.interface, "interface");
-  const vip = word(args.vip, "VIP");
+function nodeSettings(args: KeepalivedArgs): string {
   return lines(
-    "#!/bin/bash",
-    "# Takes the VIP off this node when keepalived is gone or frozen, as another node has it by then.",
-    "# Nobody writes to this pipe: to wait for it starts no process, four times each second.",
-    "exec {nobody}<> <(:)",
-    "last=",
-    "silent=0",
-    "while :; do",
-    '    read -r -t 0.25 -u "$nobody" _',
-    "    now=",
-    `    { read -r now < ${word(args.heartbeatPath, "heartbeat")}; } 2>/dev/null`,
-    '    if [ "$now" != "$last" ]; then',
-    "        last=$now",
-    "        silent=0",
-    "        continue",
-    "    fi",
-    "    silent=$((silent + 1))",
-    '    [ "$silent" -ge 8 ] || continue',
-    "    silent=4",
-    `    if [ -n "$(ip -o addr show dev ${device} to ${vip})" ]; then`,
-    `        echo "keepalived has been silent for 2 s: taking ${vip} off ${device}"`,
-    `        ip addr del ${vip}/${args.prefixLength ?? 32} dev ${device}`,
-    "    fi",
-    "done",
+    `$NODE=${word(args.node, "node")}`,
+    `$INTERFACE=${word(args.interface, "interface")}`,
+    `$PRIORITY=${args.priority}`,
   );
 }
+
+function checkSettings({ peers, port = 443 }: KeepalivedArgs): string {
+  const addresses = peers.map((peer) => word(peer, "peer")).join();
+  return lines(`PORT=${port}`, `PEERS=${addresses}`, "TIMEOUT=1", "REGISTRY_TIMEOUT=2");
+}
+
+function unit(args: KeepalivedArgs): string {
+  const configured = ["--vrrp", "--use-file", configuration];
+  return renderUnit({
+    Unit: {
+      Description: `VIP ${args.vip} of the registry`,
+      // Stops and starts with Docker: a restart loop would start a Docker that was stopped on purpose.
+      Requires: "docker.service",
+      After: "docker.service network-online.target",
+      Wants: "network-online.target",
+      StartLimitIntervalSec: 0,
+    },
+    Service: {
+      TimeoutStopSec: "20s",
+      ExecStartPre: `-${unitCommand(["docker", "rm", "--force", container])}`,
+      ExecStart: unitCommand([...runCommand, args.image, "--dont-fork", "--log-console", ...configured]),
+      ExecReload: [
+        // Refuses a configuration that keepalived cannot read before it forgets the one it has.
+        unitCommand(["docker", "exec", container, "keepalived", "--config-test", ...configured]),
+        unitCommand(["docker", "kill", "--signal", "HUP", container]),
+      ],
+      ExecStop: `-${unitCommand(["docker", "stop", "-t", "5", container])}`,
+      // A keepalived that was killed leaves the VIP behind. A Docker that hangs must not keep it there.
+      ExecStopPost: [
+        `-${unitCommand(["timeout", "10", "docker", "rm", "--force", container])}`,
+        `-${unitCommand(["ip", "addr", "del", vipWithPrefix(args.vip), "dev", args.interface])}`,
+      ],
+      Restart: "always",
+      RestartSec: 1,
+    },
+    Install: { WantedBy: "multi-user.target docker.service" },
+  });
+}
+
+const runCommand = [
+  ...["docker", "run", "--rm", "--name", container, "--log-driver", "none", "--network", "host"],
+  ...["--cap-drop", "ALL", ...capabilities.flatMap((capability) => ["--cap-add", capability])],
+  // A holder that gets no time on a busy node is taken for dead.
+  ...["--cpu-shares", "8192", "--memory", "128m", "--pids-limit", "128"],
+  ...["--read-only", "--tmpfs", "/run", "--tmpfs", "/tmp"],
+  // With the label by which SELinux lets containers read it.
+  ...["--volume", `${folder}:${folder}:ro,z`],
+  ...["--entrypoint", "keepalived"],
+];

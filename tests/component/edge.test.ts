@@ -244,29 +244,27 @@ describe("keepalived", () => {
     expect(fileOf(recorder, "coreos2", "router.conf")).toMatch(/unicast_src_ip 10\.0\.2\.12\n/);
     expect(peersOf(recorder, "coreos2")).toEqual(["10.0.2.11", "10.0.2.13", "10.0.2.14"]);
     const priority = (node: string) =>
-      Number(/\n\s+priority (\d+)\n/.exec(fileOf(recorder, node, "keepalived.conf"))?.[1]);
+      Number(/^\$PRIORITY=(\d+)$/m.exec(fileOf(recorder, node, "node.conf"))?.[1]);
     expect(nodes.map(priority)).toEqual([200, 199, 198, 197]);
   });
 
   test("has all other nodes as peers on the only edge node: without peers it would listen to anybody", async () => {
     const only = await leaveEdge("coreos1", "coreos3", "coreos4");
     expect(peersOf(only, "coreos2")).toEqual(["10.0.2.11", "10.0.2.13", "10.0.2.14"]);
-    expect(fileOf(only, "coreos2", "check-front")).toContain('peers=""\n');
+    expect(fileOf(only, "coreos2", "check.env")).toContain("PEERS=\n");
   });
 
-  test("asks other edge nodes about the registry, and all nodes whether it is cut off", async () => {
-    const check = fileOf(await leaveEdge("coreos3", "coreos4"), "coreos2", "check-front");
-    expect(check).toContain('peers="10.0.2.11"\n');
-    expect(check).toContain('witnesses="10.0.2.11 10.0.2.13 10.0.2.14"\n');
-    expect(check).toContain("if cut_off && cut_off; then exit 1; fi");
+  test("asks its own nginx and the other edge nodes'", async () => {
+    const settings = fileOf(await leaveEdge("coreos4"), "coreos2", "check.env");
+    expect(settings).toContain("PORT=443\nPEERS=10.0.2.11,10.0.2.13\n");
   });
 
   test("has one file for what nodes must agree on, which changes on all of them at once", async () => {
     const before = filesOf(recorder, "coreos2");
     const after = filesOf(await withEdge({ virtualRouterId: 52, vip: "10.0.2.20" }), "coreos2");
     const changed = Object.keys(after).filter((path) => after[path]?.content !== before[path]?.content);
-    expect(changed).toEqual(["/etc/moorage/keepalived/router.conf", "/etc/moorage/vip-guard"]);
-    expect(Object.keys(after).filter((path) => after[path]?.agreed)).toEqual(changed.slice(0, 1));
+    expect(changed).toEqual(["/etc/moorage/keepalived/router.conf"]);
+    expect(Object.keys(after).filter((path) => after[path]?.agreed)).toEqual(changed);
   });
 });
 

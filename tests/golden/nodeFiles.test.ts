@@ -64,13 +64,12 @@ it("a host that ran before", () => {
   expectGolden("node-base-existing.txt", listing(files));
 });
 
-it("keepalived and the guard beside it", () => {
+it("keepalived", () => {
   const files = keepalivedFiles({
     node: "coreos1",
     interface: "eth0",
     address: "10.0.2.11",
     vip: "10.0.2.10",
-    prefixLength: 24,
     peers: ["10.0.2.12", "10.0.2.13", "10.0.2.14"],
     priority: 200,
     virtualRouterId: 51,

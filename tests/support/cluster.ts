@@ -43,7 +43,7 @@ export const askForSpare = (node: string): string =>
 
 const storageCommands = (node: string, drive: string): Record<string, string> => ({
   units:
-    "for unit in moorage-keepalived moorage-vip-guard $(test ! -e /etc/moorage/healing || echo moorage-healing); do echo $unit $(systemctl is-active $unit.service); done",
+    "for unit in moorage-keepalived $(test ! -e /etc/moorage/healing || echo moorage-healing); do echo $unit $(systemctl is-active $unit.service); done",
   healing: "test ! -e /etc/moorage/healing || timeout 5 sh /etc/moorage/healing say",
   spares: askForSpare(node),
   containers: "timeout 5 docker ps --format '{{.Names}} {{.Status}}'",

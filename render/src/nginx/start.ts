@@ -1,10 +1,7 @@
 /** How nginx starts in its container, and how it leaves. */
 import { lines, word } from "../text";
 
-/**
- * keepalived asks each second whether nginx is well, and gives the VIP away at the first no. Two seconds are for a node
- * that is busy.
- */
+/** keepalived asks every two seconds whether nginx is well, and gives the VIP away at the first 503. */
 const leavingSeconds = 3;
 
 /** Starts nginx in the foreground; the log goes to stderr before the configuration is read, too. */

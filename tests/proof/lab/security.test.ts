@@ -41,7 +41,7 @@ describe("a container", () => {
     [/^registry-/, "65532", [], ["/tmp"]],
     [/^s3-/, "99", [], ["/tmp"]],
     [/^minio-/, "0", [], ["/tmp", "/data"]],
-    [/^moorage-keepalived$/, "0", [6, 7, 11, 12, 13], ["/tmp", "/run", "/run/moorage-keepalived"]],
+    [/^moorage-keepalived$/, "0", [6, 7, 11, 12, 13], ["/tmp", "/run"]],
     [/^moorage-etcd$/, "61000", [], ["/var/lib/moorage/data/etcd/store"]],
   ];
   const looked = [
@@ -125,20 +125,20 @@ describe("a container", () => {
     const before = await startedOn(lab, node);
     const inside = (line: string) =>
       lab.mustRoot(node, `timeout 60 docker exec moorage-keepalived sh -c '${line}' 2>&1; true`);
+    const checks = () =>
+      lab.mustRoot(node, "docker exec moorage-keepalived /etc/moorage/keepalived/check.sh");
     try {
       const forked = forkedIn(await inside(forking(200, 3)));
       expect(forked.refused).toBe(true);
       // Its own are among the 128.
       expect(forked.started).toBeLessThan(128);
       expect(forked.started).toBeGreaterThan(64);
-      // Waits until keepalived can run its checks again.
-      await lab.mustRoot(node, "sh /etc/moorage/keepalived-alive");
+      await until("keepalived can run its check again", checks);
       // More than its memory and as much swap.
       expect(await inside(filling(300))).toContain(killed);
-      await lab.mustRoot(node, "sh /etc/moorage/keepalived-alive");
+      await until("keepalived can run its check again", checks);
       expect(await startedOn(lab, node)).toEqual(before);
     } finally {
-      // The guard beside keepalived may have failed to start a process.
       await lab.mustRoot(node, "systemctl restart moorage-keepalived.service");
     }
   });

@@ -6,8 +6,8 @@ import type { RegistryAccess } from "../../../lab/journey/push";
 import { accessTo } from "../../../lab/ssh";
 import { newUpdate } from "../../support/newUpdate";
 import { ask, type TestLab } from "../../support/testLab";
-import { holdersOf, secondsOfTwo, VipWatch } from "../../support/vip";
-import { measured, until } from "../../support/waiting";
+import { holdersOf } from "../../support/vip";
+import { until } from "../../support/waiting";
 
 async function holder(lab: TestLab): Promise<string> {
   const [one, ...more] = await holdersOf(lab.instance);
@@ -27,7 +27,6 @@ export function vip(lab: () => TestLab): void {
   describe("a setting of keepalived", () => {
     const folder = "/etc/moorage/keepalived";
     let parts: NodeFilesInputs[];
-    let watch: VipWatch;
     let access: RegistryAccess;
 
     beforeAll(async () => {
@@ -44,19 +43,13 @@ export function vip(lab: () => TestLab): void {
         return { connection, part: "edge", files, units };
       });
     });
-    beforeEach(async () => {
-      newUpdate();
-      watch = await VipWatch.begin(lab().instance);
-      return () => watch.stop();
-    });
+    beforeEach(() => newUpdate());
     afterEach(async () => {
       const serving = async (): Promise<void> => {
         await holder(lab());
         await serves(lab(), access);
       };
       await until("one node has the VIP, and the registry answers", serving, { netSeconds: 300 });
-      const seconds = secondsOfTwo(watch.samples, { from: 0, to: Date.now() });
-      measured("two nodes have the VIP while keepalived's settings change", seconds);
     });
 
     const changed = (
@@ -72,7 +65,7 @@ export function vip(lab: () => TestLab): void {
     const sums = (): Promise<string[]> =>
       Promise.all(lab().nodes.map(({ name }) => lab().mustRoot(name, `cd ${folder} && sha256sum *`)));
 
-    test("is applied to one node after the other, each after the one before works", async () => {
+    test("is applied to one node after the other, each after the one before has taken it", async () => {
       const before = await sums();
       const slower = (text: string): string => text.replace(/advert_int .*/, "advert_int 0.4");
       const wanted = parts.map((part) => changed(part, "keepalived.conf", slower));
@@ -88,30 +81,24 @@ export function vip(lab: () => TestLab): void {
       const turns = ends
         .map((end, at) => ({ begin: Number(begins[at]), end }))
         .sort((a, b) => a.begin - b.begin);
-      for (const [at, { begin, end }] of turns.entries()) {
-        // Each node is watched for three seconds.
-        expect(end - begin).toBeGreaterThan(2);
-        expect(begin).toBeGreaterThan(turns[at - 1]?.end ?? 0);
-      }
+      for (const [at, { begin }] of turns.entries()) expect(begin).toBeGreaterThan(turns[at - 1]?.end ?? 0);
       await Promise.all(parts.map((part, at) => nodeFiles.update("", wanted[at] ?? part, part)));
       expect(await sums()).toEqual(before);
     });
 
-    test("that does not work is rolled back on the first node, and not applied to another", async () => {
+    test("that keepalived cannot read is rolled back on the first node, and not applied to another", async () => {
       const before = await sums();
       const ends = await Promise.allSettled(
         parts.map((part) =>
           nodeFiles.update(
             "",
             part,
-            changed(part, "check-front", () => "#!/bin/sh\nexit 1\n"),
+            changed(part, "node.conf", (text) => text.replace(/INTERFACE=.*/, "INTERFACE=eth9")),
           ),
         ),
       );
       const said = ends.map((end) => (end.status === "rejected" ? String(end.reason) : "it works"));
-      expect(
-        said.filter((one) => /went back to what it had before: [^]*though the front here works/.test(one)),
-      ).toHaveLength(1);
+      expect(said.filter((one) => one.includes("went back to what it had before"))).toHaveLength(1);
       expect(said.filter((one) => one.includes("is left as it is"))).toHaveLength(parts.length - 1);
       expect(await sums()).toEqual(before);
     });

@@ -37,6 +37,7 @@ test("A node is cut off from the others", async () => {
   const layer = await own.push();
   await faults["cut-off"].begin(own.place(node));
   try {
+    await own.follow("A node is cut off from the others", { on: { NODE: node } });
     await servesWithout(node, layer);
     const reds = await own.seen(
       "swarm nodes: 3 of 4 ready and active",
@@ -47,6 +48,7 @@ test("A node is cut off from the others", async () => {
     expect(reds.filter((red) => red.startsWith(`${node} reached`))).toEqual([]);
   } finally {
     await faults["cut-off"].end(own.place(node));
+    await own.lab.root(node, "systemctl start moorage-keepalived.service");
   }
   await own.wholeAndUnchanged();
 });

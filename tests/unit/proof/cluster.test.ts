@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { missingInSwarm, missingOnNodes, unhealed } from "../../support/cluster";
 import { unclear } from "../../support/refusal";
-import { secondsOfTwo } from "../../support/vip";
 
 describe("a cluster is whole", () => {
   const healthy = (count: number): string => Array(count).fill("https://x is healthy: ok").join("\n");
@@ -52,14 +51,4 @@ test("a refusal is clear: 503, Retry-After, and an error of the registry", () =>
   expect(unclear({ ...answer, body: "<html>" })).toBe("503 with a body that is no JSON");
   expect(unclear({ ...answer, headers: {} })).toBe("503 without Retry-After");
   expect(unclear({ ...answer, status: 0, error: "silent for 9 ms" })).toBe("silent for 9 ms");
-});
-
-test("seconds with two holders of the VIP are those of the clock, with seconds that nobody saw", () => {
-  const at = (ms: number, ...nodes: string[]) => ({ at: ms, nodes });
-  const span = { from: 0, to: 20_000 };
-  const two = ["a", "b"];
-  expect(secondsOfTwo([at(1000, "a"), at(2000, "b")], span)).toBe(0);
-  expect(secondsOfTwo([at(1900, ...two), at(2010, "b")], span)).toBe(1);
-  expect(secondsOfTwo([at(1900, ...two), at(2010, ...two), at(3010, "b")], span)).toBe(2);
-  expect(secondsOfTwo([at(1900, ...two), at(5010, "b")], span)).toBe(4);
 });

@@ -4,36 +4,18 @@ import { once } from "node:events";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { keepalivedFiles, type KeepalivedFilesArgs } from "@moorage/render";
+import { keepalivedFiles, type KeepalivedArgs } from "@moorage/render";
 import { afterAll, beforeAll, expect } from "vitest";
 import { until } from "../../../support/waiting";
 import { inRoot, program } from "./root";
 
 export const vip = "10.0.2.10";
-/** Stands for docker: what is asked of the container is asked here, and its keepalived gets its signals. */
-const docker = `#!/bin/sh
-case "$1 $2" in
-  "kill --signal") kill -s "$3" "$(cat "$HERE/pid")" ;;
-  "exec moorage-keepalived") shift 2; exec "$@" ;;
-esac
-`;
-
-/** Stands for curl: nginx here is well while there is no file that says otherwise, and somebody has the VIP. */
-const curl = `#!/bin/sh
-for last; do :; done
-case $last in
-  https://127.0.0.1*) [ ! -e "$HERE/sick" ] ;;
-  *) [ -n "$(cat "$HERE"/../*/has-vip 2>/dev/null)" ] ;;
-esac
-`;
-
-/** Signs of life take their time, and what is waited for besides need not. */
-const sleep = "#!/bin/sh\nexec /bin/sleep 0.2\n";
 
 export class Host {
   readonly folder: string;
   private readonly network: ChildProcess;
   private keepalived: ChildProcess | undefined;
+  private stopPost: readonly string[] = [];
   log = "";
 
   constructor(
@@ -43,7 +25,6 @@ export class Host {
   ) {
     this.folder = path.join(within, address);
     fs.mkdirSync(this.folder);
-    for (const [name, text] of Object.entries({ docker, curl, sleep })) this.put(name, text);
     // keepalived of Debian wants its options beside it.
     const options = `mount -t overlay -o lowerdir=${inRoot("etc")}:/etc overlay /etc`;
     this.network = spawn(
@@ -69,13 +50,13 @@ export class Host {
     }
   }
 
-  put(name: string, text: string, mode = 0o755): void {
-    fs.writeFileSync(path.join(this.folder, name), text, { mode });
+  private put(name: string, text: string, mode = 0o755): void {
+    fs.writeFileSync(this.at(name), text, { mode });
   }
 
   /** Writes what a node gets, and a check of the front that a test decides. */
-  give(change: Partial<KeepalivedFilesArgs> = {}): void {
-    const { files } = keepalivedFiles({
+  give(change: Partial<KeepalivedArgs> = {}): void {
+    const { files, units } = keepalivedFiles({
       node: this.address,
       interface: "eth0",
       address: this.address,
@@ -86,28 +67,23 @@ export class Host {
       image: `sha256:${"a".repeat(64)}`,
       ...change,
     });
-    for (const [file, { content, mode }] of Object.entries(files)) {
-      const own = content
-        .replaceAll("/etc/moorage/keepalived/", `${this.folder}/`)
-        .replaceAll("/run/moorage-keepalived/heartbeat", `${this.folder}/beats`)
-        .replaceAll("/tmp/keepalived.data", `${this.folder}/keepalived.data`);
-      this.put(path.basename(file), own, mode);
-    }
-    this.put("check-front", `#!/bin/sh\n[ ! -e ${this.folder}/sick ]\n`);
+    for (const [file, { content, mode }] of Object.entries(files))
+      this.put(path.basename(file), content.replaceAll("/etc/moorage/keepalived/", `${this.folder}/`), mode);
+    this.put("check.sh", `#!/bin/sh\n[ ! -e ${this.at("sick")} ]\n`);
+    this.stopPost = Object.values(units).flatMap(({ content = "" }) =>
+      [...content.matchAll(/^ExecStopPost=-(ip .*)$/gm)].map(([, line = ""]) => line),
+    );
   }
 
-  is(name: string, text: string | undefined): void {
-    if (text === undefined) fs.rmSync(path.join(this.folder, name), { force: true });
-    else this.put(name, text);
+  /** Whether its check of the front fails. */
+  isSick(sick: boolean): void {
+    if (sick) this.put("sick", "");
+    else fs.rmSync(this.at("sick"), { force: true });
   }
 
   spawn(...command: string[]): ChildProcess {
     const target = `--target=${this.network.pid}`;
-    const env = {
-      ...process.env,
-      ...{ HERE: this.folder, TMPDIR: this.folder, PATH: `${this.folder}:${process.env.PATH ?? ""}` },
-    };
-    return spawn("nsenter", ["--net", "--mount", target, "--", ...command], { env });
+    return spawn("nsenter", ["--net", "--mount", target, "--", ...command]);
   }
 
   async run(...command: string[]): Promise<{ code: number | null; said: string }> {
@@ -149,18 +125,28 @@ export class Host {
     this.signal("SIGHUP");
   }
 
-  private signal(signal: NodeJS.Signals): void {
-    process.kill(Number(fs.readFileSync(this.at("pid"), "utf8")), signal);
+  private signal(signal: NodeJS.Signals, of = "pid"): void {
+    process.kill(Number(fs.readFileSync(this.at(of), "utf8")), signal);
   }
 
   async hasVip(): Promise<boolean> {
     const { said } = await this.run("ip", "-o", "addr", "show", "dev", "eth0", "to", vip);
-    this.is("has-vip", said === "" ? undefined : "yes");
     return said !== "";
   }
 
-  alive(): Promise<{ code: number | null; said: string }> {
-    return this.run("sh", this.at("keepalived-alive"));
+  /** Kills all its processes at once: what it does at its end stays undone. */
+  async kill(): Promise<void> {
+    const child = this.keepalived;
+    if (!child) return;
+    this.signal("SIGKILL", "vrrp-pid");
+    this.signal("SIGKILL");
+    await once(child, "close");
+    this.keepalived = undefined;
+  }
+
+  /** What the unit does to the network after that. */
+  async runStopPost(): Promise<void> {
+    for (const line of this.stopPost) await this.run(...line.split(" "));
   }
 
   async stop(): Promise<void> {
@@ -170,8 +156,8 @@ export class Host {
       await once(child, "close");
     }
     this.keepalived = undefined;
-    for (const name of ["sick", "has-vip"]) this.is(name, undefined);
-    await this.run("ip", "link", "set", "eth0", "up");
+    this.isSick(false);
+    await this.runStopPost();
   }
 
   end(): void {
