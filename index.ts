@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Acceptance } from "./components/acceptance/acceptance";
 import { Edge } from "./components/edge/edge";
+import { Proxies } from "./components/edge/proxies";
 import { Etcd } from "./components/etcd/etcd";
 import { imageProblems, resolveImages } from "./components/images";
 import { Fleet } from "./components/machine/fleet";
@@ -8,6 +9,7 @@ import { reachedThrough } from "./components/machine/virtualBoxNetwork";
 import { describeNodes, nodesWithRole, sshCommandsOf, storageNodes } from "./components/nodes";
 import { CertificateAuthority } from "./components/pki";
 import { Registry } from "./components/registry/registry";
+import { RegistryUsers } from "./components/registry/users";
 import { Healing } from "./components/storage/healing";
 import { ObjectStore } from "./components/storage/objectStore";
 import { Swarm } from "./components/swarm/swarm";
@@ -43,9 +45,8 @@ const etcd = config.etcd.enabled
 const store = new ObjectStore("store", {
   swarm,
   storage: config.storage,
-  images: images.references,
+  image: images.references.minio,
   nodes: storageNodes(fleet.nodes),
-  balancerNodes: Object.keys(nodesWithRole(fleet.nodes, "registry")),
 });
 const healing = new Healing("healing", {
   swarm,
@@ -53,32 +54,48 @@ const healing = new Healing("healing", {
   store,
   nodes: nodesWithRole(fleet.nodes, "storage"),
 });
+const users = new RegistryUsers("users", config.registry.users);
+const proxies = new Proxies("proxies", {
+  swarm,
+  edge: reachedThrough(config),
+  users,
+  passwordGraceMinutes: config.registry.passwordGraceMinutes,
+  issuer: authority.front,
+  image: images.references.haproxy,
+  nodes: fleet.nodes,
+});
 const registry = new Registry("registry", {
   swarm,
   registry: config.registry,
   store,
+  proxies,
   image: images.references.registry,
   nodes: Object.keys(nodesWithRole(fleet.nodes, "registry")),
 });
 const edge = new Edge("edge", {
   swarm,
   edge: reachedThrough(config),
-  network: config.network,
+  proxies,
   registry,
-  store,
-  issuer: authority.front,
   images: images.references,
-  nodes: nodesWithRole(fleet.nodes, "edge"),
-  all: fleet.nodes,
+  nodes: fleet.nodes,
 });
 for (const [node, { machine }] of Object.entries(fleet.nodes)) {
-  const parts = [swarm.members[node], etcd?.members[node], healing.units[node], edge.addresses[node]];
+  const parts = [
+    swarm.members[node],
+    etcd?.members[node],
+    healing.units[node],
+    proxies.files[node],
+    edge.addresses[node],
+  ];
   fleet.row.consistsOf(node, { ready: machine.ready, back: parts.filter((part) => part !== undefined) });
 }
 const acceptance = new Acceptance("acceptance", {
   swarm,
   edge,
+  proxies,
   registry,
+  administrator: users.administrator,
   store,
   config: config.edge,
   caCertificate: authority.caCertificatePem,
@@ -90,9 +107,9 @@ export = {
   registryUrl: edge.url,
   caCertificate: authority.caCertificatePem,
   ...(config.swarm.dockerApi && { dockerCaCertificate: authority.dockerApi.caCertificatePem }),
-  username: registry.administrator.name,
-  password: registry.administrator.password,
-  passwords: registry.passwords,
+  username: users.administrator.name,
+  password: users.administrator.password,
+  passwords: users.passwords,
   ...(fleet.privateKey && { sshPrivateKey: fleet.privateKey }),
   ...(Object.keys(fleet.passwords).length > 0 && { consolePasswords: fleet.passwords }),
   sshCommands: sshCommandsOf(fleet.nodes),

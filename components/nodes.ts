@@ -1,7 +1,7 @@
 import type { Role } from "@moorage/render";
 import type { FleetNode } from "./machine/fleet";
 
-type Nodes = Readonly<Record<string, FleetNode>>;
+export type Nodes = Readonly<Record<string, FleetNode>>;
 
 export function nodesWithRole(nodes: Nodes, role: Role): Nodes {
   return Object.fromEntries(Object.entries(nodes).filter(([, { config }]) => config.roles.includes(role)));

@@ -283,7 +283,10 @@ function noProxyOf(config: StackConfig): string[] {
     serviceNames: [
       ...(edge.hostname ? [edge.hostname] : []),
       ...edge.alternativeNames,
-      ...withRole("registry").flatMap((name) => [`registry-${name}`, `s3-${name}`]),
+      ...withRole("registry").map((name) => `registry-${name}`),
+      ...Object.keys(nodes)
+        .filter((name) => withRole("edge").includes(name) || withRole("registry").includes(name))
+        .map((name) => `haproxy-${name}`),
       ...withRole("storage").map((name) => `minio-${name}`),
     ],
     subnets: [network.subnet, network.overlay.subnet],

@@ -1,6 +1,6 @@
-import { rightsEngine } from "@moorage/render";
 import { z } from "zod";
 import { dataFolder } from "./folders";
+import { isRepositoryName } from "./repositoryName";
 import { digest, dnsNameOrIpv4, ipv4, isMember, notYet, port, sharedName, text, whole } from "./values";
 
 const healing = z
@@ -39,7 +39,7 @@ export const storage = z
 
 /** A name that no repository can have would be a right to nothing. */
 function isPattern(value: string): boolean {
-  return value === "*" || rightsEngine.isRepositoryName(value.replace(/\/\*$/, ""));
+  return value === "*" || isRepositoryName(value.replace(/\/\*$/, ""));
 }
 
 const right = z.strictObject({
@@ -70,10 +70,10 @@ export const registry = z
       .describe(
         "Users and their rights; passwords are generated. The stack outputs `username` and `password` are those of the first, by name, who may write everything.",
       ),
-    previousPasswordMinutes: whole(0, 1440)
+    passwordGraceMinutes: whole(0, 1440)
       .default(15)
       .describe(
-        "How long a password stays right after it was changed, counted from when the new one is about to go to the fronts; longer only while a front has no other, as after an update that was cut off, so that nobody is refused on the way. Each user's has an end of its own, which another user's change does not move. 0: it is refused at once.",
+        "Grace period: after a user's password was changed, the previous one works for so long on each edge node, counted from when that node gets the new one. 0: it is refused at once.",
       ),
     logLevel: z.enum(["error", "warn", "info", "debug"]).default("info"),
     memoryMebibytes: whole(512, 1048576)
@@ -110,6 +110,16 @@ const limits = z
   })
   .prefault({});
 
+const cache = z
+  .strictObject({
+    size: whole(1, 1048576)
+      .default(10)
+      .describe(
+        "GiB of layers and manifests that each edge node keeps on its disk, in `/var/lib/moorage/cache`. It holds fewer where less than a tenth of that disk would stay free, and no layer larger than a quarter of this.",
+      ),
+  })
+  .prefault({});
+
 export const edge = z.strictObject({
   vip: ipv4.describe("The registry's address, held by one edge node at a time; in `network.subnet`."),
   hostname: sharedName.optional().describe("The registry's name; its address `vip` by default."),
@@ -123,6 +133,7 @@ export const edge = z.strictObject({
   memoryMebibytes: whole(768, 1048576)
     .default(1024)
     .describe("Memory of nginx on each edge node, in MiB; 448 of it may be what slow clients send and read."),
+  cache: cache.describe("The content cache, which answers pulls of known content while the store does not."),
   limits: limits.describe("What one client may ask of the front; more is answered with 429, or with 413."),
   protectAuthority: z
     .boolean()

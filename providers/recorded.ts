@@ -1,6 +1,5 @@
 import { recordedSwarm, removeUnrecorded, type NamedKind, type RecordedSwarm } from "@moorage/hosts";
 import * as pulumi from "@pulumi/pulumi";
-import { randomUUID } from "node:crypto";
 import { stackReference } from "./stack";
 
 /**
@@ -42,43 +41,6 @@ function tell(error: unknown): never {
     get: () => message,
     set: () => undefined,
   });
-}
-
-const run = randomUUID();
-
-/** Another one each time the program runs; none in a preview, as two of the same program are to be the same. */
-export function thisRun(): string | undefined {
-  return pulumi.runtime.isDryRun() ? undefined : run;
-}
-
-/**
- * The fingerprint of what a service was seen to run as last; none in a preview, which leaves the state alone, and before
- * it ever ran.
- */
-export async function recordedFingerprint(
-  service: string,
-  ready: pulumi.Output<string[]>,
-): Promise<string | undefined> {
-  if (pulumi.runtime.isDryRun()) {
-    return undefined;
-  }
-  return (await recordedOnce(ready)).converged.get(service);
-}
-
-/** What an order of services has to know of a refresh: whether that has found one of them changed by hand, or gone. */
-export function mending(services: readonly string[], ready: pulumi.Output<string[]>) {
-  return { mended: isMended(services, ready), run: thisRun() };
-}
-
-async function isMended(
-  services: readonly string[],
-  ready: pulumi.Output<string[]>,
-): Promise<boolean | undefined> {
-  if (pulumi.runtime.isDryRun()) {
-    return undefined;
-  }
-  const { converged } = await recordedOnce(ready);
-  return services.some((service) => converged.get(service) === "");
 }
 
 /** Every service asks. Before the Swarm is there its managers are not recorded. */

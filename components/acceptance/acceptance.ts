@@ -5,8 +5,10 @@ import { AcceptanceChecks } from "../../providers/acceptance";
 import { stackReference } from "../../providers/stack";
 import { Swept } from "../../providers/swept";
 import type { Edge } from "../edge/edge";
+import type { Proxies } from "../edge/proxies";
 import type { ConnectionArgs } from "../machine/access";
 import type { Registry } from "../registry/registry";
+import type { RegistryUser } from "../registry/users";
 import type { ObjectStore } from "../storage/objectStore";
 import { labelText } from "../swarm/label";
 import type { Swarm } from "../swarm/swarm";
@@ -16,7 +18,10 @@ const timeoutSeconds = 180;
 export interface AcceptanceArgs {
   readonly swarm: Swarm;
   readonly edge: Edge;
+  readonly proxies: Proxies;
   readonly registry: Registry;
+  /** The user who may write everything. */
+  readonly administrator: RegistryUser;
   readonly store: ObjectStore;
   readonly config: EdgeConfig;
   readonly caCertificate: pulumi.Input<string>;
@@ -30,9 +35,9 @@ export class Acceptance extends pulumi.ComponentResource {
 
   constructor(name: string, args: AcceptanceArgs, options?: pulumi.ComponentResourceOptions) {
     super("moorage:acceptance:Acceptance", name, {}, options);
-    const { administrator } = args.registry;
+    const { administrator, store, proxies, registry, edge } = args;
     const fingerprint = pulumi
-      .all([args.store.fingerprint, args.registry.fingerprint, args.edge.fingerprint])
+      .all([store.fingerprint, proxies.fingerprint, registry.fingerprint, edge.fingerprint])
       .apply((all) => all.join(" "));
     const checks = new AcceptanceChecks(
       `${name}-checks`,

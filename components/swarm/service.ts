@@ -1,12 +1,8 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
-import type { StorageTurnInputs } from "@moorage/hosts";
 import { createHash } from "node:crypto";
 import { Converged } from "../../providers/converged";
-import type { ArgsOf } from "../../providers/inputs";
-import { freeName, recordedFingerprint, thisRun } from "../../providers/recorded";
-import { ServiceTurn } from "../../providers/serviceTurn";
-import { StorageTurn } from "../../providers/storageTurn";
+import { freeName } from "../../providers/recorded";
 import { labelText, stackLabel } from "./label";
 import type { Swarm } from "./swarm";
 
@@ -15,16 +11,12 @@ const convergeSeconds = 300;
 
 const mebibyte = 1024 ** 2;
 
-/** A file in a container. */
-export interface ServiceFile {
+/** A Docker secret: a file in a container, in memory only. */
+export interface SecretFile {
   /** Absolute path in the container. */
   readonly path: string;
   readonly content: pulumi.Input<string>;
-  /** Kept as a Docker secret, in memory only, in place of a config. @default false */
-  readonly secret?: boolean;
-  /** @default 0o444 for configs, 0o400 for secrets */
-  readonly mode?: number;
-  /** Owner of the file in the container. @default "0" */
+  /** Owner of the file in the container, who alone can read it. @default "0" */
   readonly uid?: string;
 }
 
@@ -32,10 +24,6 @@ export interface SwarmServiceArgs {
   readonly swarm: Swarm;
   /** What has to be there first, besides the Swarm itself. */
   readonly after?: pulumi.Resource[];
-  /** What comes before a change of it besides, where that is known only then. */
-  readonly turn?: pulumi.Output<pulumi.Resource[]>;
-  /** MinIO, where the service is its member on a node: it is not changed before the others can do without it. */
-  readonly memberOf?: MemberOf;
   readonly image: string;
   /** Placement constraints. */
   readonly constraints: string[];
@@ -46,10 +34,10 @@ export interface SwarmServiceArgs {
   readonly args?: string[];
   readonly environment?: Record<string, string>;
   readonly user?: string;
-  /** Files by a short name, unique in the service. */
-  readonly files?: Readonly<Record<string, ServiceFile>>;
-  /** Host folder by folder in the container. */
-  readonly binds?: Readonly<Record<string, string>>;
+  /** By a short name, unique in the service. */
+  readonly secrets?: Readonly<Record<string, SecretFile>>;
+  /** Host folders by folder in the container. */
+  readonly binds?: Readonly<Record<string, { readonly source: string; readonly readOnly?: boolean }>>;
   /** MiB of each folder in memory, the only ones that can be written to besides binds. They count as the service's memory. */
   readonly tmpfs?: Readonly<Record<string, number>>;
   /** Memory of one task in MiB: a process of one that wants more is killed, in the place of another service's. */
@@ -64,9 +52,9 @@ export interface SwarmServiceArgs {
   readonly failureAction?: "rollback" | "pause";
   /** It serves by other tasks of its node: where that is drained, it ends before those. */
   readonly endsFirst?: boolean;
+  /** What a change of the service interrupts, for a preview to say. */
+  readonly interrupts?: string;
 }
-
-export type MemberOf = ArgsOf<Pick<StorageTurnInputs, "node" | "store" | "oneByOne">>;
 
 /** Each look starts a process in the container, by Docker: that costs more than most tests do. */
 export interface HealthcheckArgs {
@@ -81,7 +69,7 @@ export interface HealthcheckArgs {
 }
 
 /**
- * A Swarm service with its configs and secrets. It exists once all tasks of its newest spec run: Docker's
+ * A Swarm service with its secrets. It exists once all tasks of its newest spec run: Docker's
  * provider waits for replicated services at most, and takes a rollback for a success.
  */
 export class SwarmService extends pulumi.ComponentResource {
@@ -96,7 +84,6 @@ export class SwarmService extends pulumi.ComponentResource {
     this.serviceName = name;
     const spec = this.spec(args);
     this.fingerprint = pulumi.output(spec).apply(digestOf);
-    const before = this.before(args);
     const service = new docker.Service(
       name,
       { name: freeName("services", name, labelText(), args.swarm.joined), ...spec },
@@ -104,7 +91,7 @@ export class SwarmService extends pulumi.ComponentResource {
       {
         parent: this,
         provider: args.swarm.provider,
-        dependsOn: before,
+        dependsOn: [...args.swarm.ready, ...(args.after ?? [])],
       },
     );
     this.converged = new Converged(
@@ -114,6 +101,7 @@ export class SwarmService extends pulumi.ComponentResource {
         service: name,
         fingerprint: this.fingerprint,
         timeoutSeconds: convergeSeconds,
+        interrupts: args.interrupts,
       },
       // There is nothing to wait for before the service's new spec is in the Swarm.
       { parent: this, dependsOn: service },
@@ -121,48 +109,15 @@ export class SwarmService extends pulumi.ComponentResource {
     this.registerOutputs({ serviceName: name });
   }
 
-  private before({ swarm, after = [], turn, memberOf, global }: SwarmServiceArgs) {
-    const known = [...swarm.ready, ...after];
-    const before = turn?.apply((turn) => [...known, ...turn]) ?? known;
-    const { fingerprint, serviceName: service } = this;
-    const name = `${service}-turn`;
-    const due = () => ({
-      fingerprint,
-      recorded: recordedFingerprint(service, swarm.joined),
-      run: thisRun(),
-    });
-    const options = { parent: this, dependsOn: before };
-    if (memberOf !== undefined) return [new StorageTurn(name, { ...memberOf, ...due() }, options)];
-    if (!global) return before;
-    return [new ServiceTurn(name, { managers: swarm.managers, service, ...due() }, options)];
-  }
-
   private spec(args: SwarmServiceArgs): Omit<docker.ServiceArgs, "name"> {
-    const files = Object.entries(args.files ?? {});
-    const isSecret = ([, file]: [string, ServiceFile]) => file.secret === true;
-    return specOf(args, {
-      configs: files.filter((one) => !isSecret(one)).map(([key, file]) => this.config(key, file, args.swarm)),
-      secrets: files.filter(isSecret).map(([key, file]) => this.secret(key, file, args.swarm)),
-    });
-  }
-
-  private config(key: string, file: ServiceFile, swarm: Swarm) {
-    const config = new docker.ServiceConfig(
-      `${this.serviceName}-${key}`,
-      { data: pulumi.output(file.content).apply(base64), labels: [stackLabel()] },
-      { parent: this, provider: swarm.provider, dependsOn: swarm.ready },
+    const secrets = Object.entries(args.secrets ?? {});
+    return specOf(
+      args,
+      secrets.map(([key, file]) => this.secret(key, file, args.swarm)),
     );
-    return {
-      configId: config.id,
-      configName: config.name,
-      fileName: file.path,
-      fileMode: file.mode ?? 0o444,
-      fileUid: file.uid ?? "0",
-      fileGid: file.uid ?? "0",
-    };
   }
 
-  private secret(key: string, file: ServiceFile, swarm: Swarm) {
+  private secret(key: string, file: SecretFile, swarm: Swarm) {
     const secret = new docker.Secret(
       `${this.serviceName}-${key}`,
       { data: pulumi.secret(file.content).apply(base64), labels: [stackLabel()] },
@@ -172,7 +127,7 @@ export class SwarmService extends pulumi.ComponentResource {
       secretId: pulumi.unsecret(secret.id),
       secretName: pulumi.unsecret(secret.name),
       fileName: file.path,
-      fileMode: file.mode ?? 0o400,
+      fileMode: 0o400,
       fileUid: file.uid ?? "0",
       fileGid: file.uid ?? "0",
     };
@@ -180,18 +135,9 @@ export class SwarmService extends pulumi.ComponentResource {
 }
 
 type ContainerSpec = docker.types.input.ServiceTaskSpecContainerSpec;
-type Mounted = Pick<ContainerSpec, "configs" | "secrets">;
+type Secrets = ContainerSpec["secrets"];
 
-/** Changes whenever a service of these arguments does, but for the contents of its files. */
-export function shapeOf(args: Omit<SwarmServiceArgs, "swarm">): string {
-  return digestOf(specOf({ ...args, swarm: { networkId: "" } }, {}));
-}
-
-type SpecArgs = Omit<SwarmServiceArgs, "swarm"> & {
-  readonly swarm: { readonly networkId: pulumi.Input<string> };
-};
-
-function specOf(args: SpecArgs, mounted: Mounted): Omit<docker.ServiceArgs, "name"> {
+function specOf(args: SwarmServiceArgs, secrets: Secrets): Omit<docker.ServiceArgs, "name"> {
   return {
     labels: [stackLabel(), ...(args.endsFirst ? [{ label: "moorage.ends-first", value: "true" }] : [])],
     mode: args.global ? { global: true } : { replicated: { replicas: 1 } },
@@ -207,7 +153,7 @@ function specOf(args: SpecArgs, mounted: Mounted): Omit<docker.ServiceArgs, "nam
     updateConfig: changeConfig(args.failureAction ?? "rollback", args),
     rollbackConfig: changeConfig("pause", args),
     taskSpec: {
-      containerSpec: containerSpecOf(args, mounted),
+      containerSpec: containerSpecOf(args, secrets),
       networksAdvanceds: [{ id: args.swarm.networkId }],
       placement: { constraints: args.constraints },
       restartPolicy: { condition: "any", delay: "2s", window: "0s" },
@@ -216,7 +162,7 @@ function specOf(args: SpecArgs, mounted: Mounted): Omit<docker.ServiceArgs, "nam
   };
 }
 
-function containerSpecOf(args: SpecArgs, mounted: Mounted): ContainerSpec {
+function containerSpecOf(args: SwarmServiceArgs, secrets: Secrets): ContainerSpec {
   return {
     image: args.image,
     hostname: args.hostname,
@@ -237,9 +183,14 @@ function containerSpecOf(args: SpecArgs, mounted: Mounted): ContainerSpec {
       retries: 3,
       startPeriod: `${args.healthcheck.startPeriodSeconds ?? 10}s`,
     },
-    ...mounted,
+    secrets,
     mounts: [
-      ...Object.entries(args.binds ?? {}).map(([target, source]) => ({ type: "bind", source, target })),
+      ...Object.entries(args.binds ?? {}).map(([target, { source, readOnly }]) => ({
+        type: "bind",
+        source,
+        target,
+        readOnly: readOnly ?? false,
+      })),
       ...Object.entries(args.tmpfs ?? {}).map(([target, size]) => ({
         type: "tmpfs",
         target,
@@ -277,15 +228,7 @@ function base64(text: string): string {
   return Buffer.from(text, "utf8").toString("base64");
 }
 
-/** The `turn` of one of several services: when the one before it has converged, where they are changed one by one. */
-export function turnAfter(
-  previous: SwarmService | undefined,
-  oneByOne: pulumi.Output<boolean>,
-): pulumi.Output<pulumi.Resource[]> {
-  return oneByOne.apply((isRow) => (isRow && previous ? [previous.converged] : []));
-}
-
 /** SHA-256 of what JSON has of a value, hexadecimal. */
-export function digestOf(value: unknown): string {
+function digestOf(value: unknown): string {
   return createHash("sha256").update(JSON.stringify(value)).digest("hex");
 }

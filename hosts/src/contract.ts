@@ -214,6 +214,8 @@ export interface NodeFilesInputs {
   /** Absent: members of a Swarm only take turns. A change of it alone changes nothing on the node. */
   readonly cluster?: Cluster;
   readonly installation?: Installed;
+  /** If the node cannot be reached, an update leaves its files as they are, and the next one puts them there. @default false */
+  readonly deferIfUnreachable?: boolean;
 }
 /** A unit as it was found: `partly` on is neither what was wanted nor its opposite, as enabled and yet stopped. */
 export interface RecordedUnit extends Omit<ManagedUnit, "enabled"> {
@@ -284,24 +286,9 @@ export interface SwarmMemberOutputs extends SwarmMemberInputs {
   readonly unlockKey?: string;
 }
 
-// Hashes of the registry's passwords from before their last change.
+// The bucket and the registry's user, made inside a MinIO container with its own client.
 
-export interface PreviousHashesInputs {
-  /** By user, as they are now. Secret. */
-  readonly hashes: Record<string, string>;
-  /** How long the ones before a change stay right, from when fronts begin to get it; 0: not at all. */
-  readonly minutes: number;
-}
-export interface PreviousHashesOutputs extends PreviousHashesInputs {
-  /** By user. Secret. */
-  readonly previous: Record<string, string>;
-  /** When each of these is over, by user, in seconds since 1970. */
-  readonly until: Record<string, number>;
-}
-
-// The bucket and the registry's users, made inside a MinIO container with its own client.
-
-interface BucketAdministration {
+export interface StorageAdministration {
   /** Storage nodes; the first whose MinIO container runs is used. */
   readonly storageNodes: Connection[];
   /** Swarm service name by node name, to find the container. */
@@ -311,27 +298,23 @@ interface BucketAdministration {
   readonly rootPassword: string;
   readonly timeoutSeconds: number;
 }
-
-export interface BucketInputs extends BucketAdministration {
-  /** Access key of the registry's user, who may touch this bucket only; another secret key has another one. */
-  readonly accessKey: string;
-  readonly secretKey: string;
-  /** The bucket is kept when the stack is destroyed. */
-  readonly retain: boolean;
-}
-export interface BucketOutputs extends BucketInputs {
-  /** What a refresh found otherwise on a bucket that is there: drift, so that an update mends it. */
+/** What a refresh found changed on something that exists: drift, so that an update repairs it. */
+interface Drifted {
   readonly drift?: string[];
 }
 
-export interface PreviousKeysInputs extends BucketAdministration {
-  /** Access key of the user that stays. */
+export interface BucketInputs extends StorageAdministration {
+  /** The bucket is kept when the stack is destroyed. */
+  readonly retain: boolean;
+}
+export type BucketOutputs = BucketInputs & Drifted;
+
+/** Another access key replaces the user: the new one is created first. */
+export interface StorageUserInputs extends StorageAdministration {
   readonly accessKey: string;
+  readonly secretKey: string;
 }
-export interface PreviousKeysOutputs extends PreviousKeysInputs {
-  /** Other users of the bucket that a refresh found: drift, so that an update removes them. */
-  readonly left?: string[];
-}
+export type StorageUserOutputs = StorageUserInputs & Drifted;
 
 // Acceptance: the proof that what was deployed works.
 

@@ -12,16 +12,12 @@ export { loadedImages } from "./loaded-images";
 export { nodeFiles } from "./node-files";
 export { nodeNetwork } from "./node-network";
 export { preflight } from "./preflight";
-export { previousHashes } from "./previous-hashes";
 export { converged } from "./services/converged";
-export { rollingOrder } from "./services/rolling";
 export { swept } from "./services/swept";
 export { removeUnrecorded } from "./services/unrecorded";
 export type { NamedKind } from "./services/unrecorded";
 export { bucket } from "./storage/bucket";
-export { storageOrder } from "./storage/order";
-export { previousKeys } from "./storage/previous-keys";
-export { accessKeyOf } from "./storage/users";
+export { accessKeyOf, storageUser } from "./storage/user";
 export { swarmMember } from "./swarm/member";
 
 export { verify } from "./verify";

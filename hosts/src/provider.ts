@@ -9,15 +9,10 @@ import { loadedImages } from "./loaded-images";
 import { nodeFiles } from "./node-files";
 import { nodeNetwork } from "./node-network";
 import { preflight } from "./preflight";
-import { previousHashes } from "./previous-hashes";
 import { converged } from "./services/converged";
-import { rollingOrder } from "./services/rolling";
 import { swept } from "./services/swept";
-import { serviceTurn } from "./services/turn";
 import { bucket } from "./storage/bucket";
-import { storageOrder } from "./storage/order";
-import { previousKeys } from "./storage/previous-keys";
-import { storageTurn } from "./storage/turn";
+import { storageUser } from "./storage/user";
 import { swarmMember } from "./swarm/member";
 import { guest, isoImage, natNetwork } from "./virtualbox";
 
@@ -35,14 +30,9 @@ const operations = {
   swarmMember: [swarmMember, "nodeId", "unlockKey"],
   converged: [converged, "spec"],
   etcdCluster: [etcdCluster, "memberIds"],
-  previousHashes: [previousHashes, "previous", "until"],
-  rollingOrder: [rollingOrder, "oneByOne"],
-  serviceTurn: [serviceTurn],
   swept: [swept],
   bucket: [bucket],
-  previousKeys: [previousKeys],
-  storageOrder: [storageOrder, "oneByOne"],
-  storageTurn: [storageTurn],
+  storageUser: [storageUser],
   acceptance: [acceptance, "report"],
   natNetwork: [natNetwork],
   isoImage: [isoImage, "file", "resolvedVersion", "fileSha256", "checked"],

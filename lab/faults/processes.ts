@@ -8,7 +8,7 @@ import { shellIn, type Place } from "./place";
 const programs = {
   minio: (node: string) => ({ service: `minio-${node}` }),
   registry: (node: string) => ({ service: `registry-${node}` }),
-  s3: (node: string) => ({ service: `s3-${node}` }),
+  haproxy: (node: string) => ({ service: `haproxy-${node}` }),
   nginx: () => ({ service: "nginx" }),
   keepalived: () => ({ container: "moorage-keepalived" }),
   etcd: () => ({ container: "moorage-etcd" }),

@@ -93,29 +93,26 @@ function networkOutputs(found: Values): Values {
   return { ...fromApi(networkProperties, found), ...recorded };
 }
 
-/** A Docker config or secret: all of it is fixed, so that another one takes its place under another name. */
-function content(folder: "secrets" | "configs"): ResourceType {
-  const properties: Properties = { data: { ...text, pattern: base64 }, labels: fixedLabels };
-  const outputsOf = ({ Spec }: Values, { outputs }: State): Values => {
-    const { Name: name, Labels, Data: data } = Spec as Values;
-    // Of a secret the published plugin reads no labels either.
-    const seen = folder === "configs" ? { labels: labelCodec.from(Labels), data } : {};
-    return { ...outputs, name, ...seen };
-  };
-  return {
-    ...inDocker(folder, properties, outputsOf),
-    complete: (inputs, olds, { name }) => ({
-      ...inputs,
-      name: olds.name ?? `${name}-${randomBytes(4).toString("hex").slice(0, 7)}`,
-      __defaults: ["name"],
-    }),
-    made: ["id"],
-    create: async ({ name, labels, data }, context) => {
-      const wanted = { Name: name, Labels: labelCodec.to(labels), Data: data };
-      return { id: (await apiOf(context).ask("POST", `/${folder}/create`, wanted))?.ID };
-    },
-  };
-}
+const secretProperties: Properties = { data: { ...text, pattern: base64 }, labels: fixedLabels };
+
+/** All of a secret is fixed, so that another one takes its place under another name. */
+const secret: ResourceType = {
+  // The published plugin reads no more than the name.
+  ...inDocker("secrets", secretProperties, ({ Spec }, { outputs }) => ({
+    ...outputs,
+    name: (Spec as Values).Name,
+  })),
+  complete: (inputs, olds, { name }) => ({
+    ...inputs,
+    name: olds.name ?? `${name}-${randomBytes(4).toString("hex").slice(0, 7)}`,
+    __defaults: ["name"],
+  }),
+  made: ["id"],
+  create: async ({ name, labels, data }, context) => {
+    const wanted = { Name: name, Labels: labelCodec.to(labels), Data: data };
+    return { id: (await apiOf(context).ask("POST", "/secrets/create", wanted))?.ID };
+  },
+};
 
 const service: ResourceType = {
   ...inDocker("services", serviceProperties, outputsOf),
@@ -149,8 +146,7 @@ export const standIn: StandIn = {
   tellsPaths: true,
   types: {
     "docker:index/network:Network": network,
-    "docker:index/secret:Secret": content("secrets"),
-    "docker:index/serviceConfig:ServiceConfig": content("configs"),
+    "docker:index/secret:Secret": secret,
     "docker:index/service:Service": service,
   },
 };

@@ -92,14 +92,14 @@ const change = (...failureActions: string[]): Properties => ({
   order: oneOf("stop-first", "start-first"),
 });
 
-const files = (what: "config" | "secret", api: "Config" | "Secret"): Properties => ({
-  [`${what}Id`]: { ...text, api: `${api}ID` },
-  [`${what}Name`]: text,
+const secretFiles: Properties = {
+  secretId: { ...text, api: "SecretID" },
+  secretName: text,
   fileName: { ...text, api: "File.Name" },
   fileMode: { ...number, api: "File.Mode" },
   fileUid: { ...text, api: "File.UID" },
   fileGid: { ...text, api: "File.GID" },
-});
+};
 
 const healthcheck: Properties = {
   tests: { ...text, many: "list", api: "Test" },
@@ -119,6 +119,7 @@ const mount: Properties = {
   type: oneOf("bind", "tmpfs"),
   source: optional,
   target: text,
+  readOnly: flag,
   tmpfsOptions: { kind: { sizeBytes: number }, codec: tmpfsOptions, optional: true },
 };
 const containerSpec: Properties = {
@@ -135,8 +136,7 @@ const containerSpec: Properties = {
   capDrops: { ...texts, api: "CapabilityDrop" },
   stopGracePeriod: duration,
   healthcheck: { kind: healthcheck, optional: true, computed: true },
-  configs: { kind: files("config", "Config"), ...set },
-  secrets: { kind: files("secret", "Secret"), ...set },
+  secrets: { kind: secretFiles, ...set },
   mounts: { kind: mount, ...set },
 };
 

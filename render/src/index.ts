@@ -27,33 +27,11 @@ export {
 } from "./minio";
 export { lookTimeoutSeconds } from "./health-test";
 export { registryHealthTest, renderRegistryConfig, type RegistryConfigArgs } from "./registry";
-export {
-  nginxCommand,
-  nginxStart,
-  nginxHealthTest,
-  nodeSourcePath,
-  pickOf,
-  pickScript,
-  pickScriptName,
-  renderNginx,
-  unknownUserEntry,
-  type NginxArgs,
-  type RegistryBackend,
-} from "./nginx";
-export * as rightsEngine from "./rights/engine";
-export { renderRights, rightsDataName, rightsScript } from "./rights/script";
+export { htpasswd, nginxHealthTest, nginxPort, type NginxArgs, type NginxLimits } from "./nginx";
+export { haproxyCommand, haproxyHealthTest, haproxyPorts, type HaproxyArgs } from "./haproxy";
+export { contentCache, proxiesFiles, proxyMounts, type ProxiesArgs } from "./proxies";
 export { shellCommand, shellQuote } from "./shell";
 export { renderUnit, unitArgument, unitCommand, unitEnvironment, type UnitSections } from "./unit";
-export {
-  balancerHealthPath,
-  balancerHealthTest,
-  balancerQuorumPaths,
-  balancerStoragePath,
-  quorums,
-  renderS3Balancer,
-  type Quorum,
-  type S3BalancerArgs,
-} from "./s3-balancer";
 export { keepalivedFiles, type KeepalivedArgs } from "./keepalived";
 export {
   etcdContainer,

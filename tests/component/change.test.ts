@@ -6,7 +6,7 @@ import { program } from "./program";
 const nodes = ["coreos1", "coreos2", "coreos3", "coreos4"];
 /** Acceptance follows any change of a service. */
 const proof = ["~ AcceptanceChecks acceptance-checks", "~ Swept acceptance-sweep"];
-const nginx = ["~ Converged nginx-converged", "~ Service nginx", "~ ServiceTurn nginx-turn"];
+const files = nodes.map((node) => `~ NodeFilesPart proxies-${node}`);
 const otherDigest = `sha256:${"9".repeat(64)}`;
 
 let before: Recorder;
@@ -20,31 +20,23 @@ describe("a change of one setting touches what depends on it, and nothing else:"
   test.each<[string, Change, string[]]>([
     ["nothing", () => undefined, []],
     [
-      "the edge's timeout",
+      "the edge's timeout, which needs no other container",
       (raw) => (raw.edge = { ...raw.edge, proxyTimeoutSeconds: 1234 }),
-      [...nginx, "~ ServiceConfig nginx-config", ...proof],
+      files,
     ],
     [
-      "a user more",
+      "a user more, who needs no other container",
       (raw) => {
         const rights = [{ repositories: "public/*", access: "read" }];
         (raw.registry?.users as Record<string, unknown>).guest = { rights };
       },
-      [
-        "+ RandomPassword registry-user-guest",
-        "~ PreviousHashes registry-previous-passwords",
-        "~ Secret nginx-users",
-        "~ ServiceConfig nginx-rights",
-        ...nginx,
-        ...proof,
-      ],
+      ["+ RandomPassword users-guest", ...files],
     ],
     [
       "the registry's image",
       (raw) => (raw.images = { ...raw.images, registry: { name: "registry", digest: otherDigest } }),
       [
         ...nodes.flatMap((node) => [`~ Converged registry-${node}-converged`, `~ Service registry-${node}`]),
-        "~ RollingOrder registry-order",
         ...proof,
       ],
     ],
@@ -56,9 +48,7 @@ describe("a change of one setting touches what depends on it, and nothing else:"
           `~ LoadedImages ${node}-images`,
           `~ Converged minio-${node}-converged`,
           `~ Service minio-${node}`,
-          `~ StorageTurn minio-${node}-turn`,
         ]),
-        "~ StorageOrder store-order",
         "~ Preflight fleet-preflight",
         ...proof,
       ],

@@ -31,18 +31,29 @@ test("names stay the same when a node leaves", async () => {
   expect(identities(fewer)).toEqual(identities(recorder).filter((one) => !one.includes("coreos2")));
 });
 
+/** The files that a node's proxies get, by name. */
+function filesOf(from: Recorder, node: string, program: string): Record<string, string> {
+  const { files } = plain(from.named(`proxies-${node}`).inputs) as {
+    files: Record<string, { content: string }>;
+  };
+  const folder = `/etc/moorage/${program}/wanted/`;
+  return Object.fromEntries(
+    Object.entries(files)
+      .filter(([path]) => path.startsWith(folder))
+      .map(([path, { content }]) => [path.slice(folder.length), content]),
+  );
+}
+
+/** The names of resources that come right before one, of those that match. */
+const before = (name: string, pattern: RegExp): string[] =>
+  recorder.named(name).dependencies.filter((one) => pattern.test(one));
+
 describe("the registry", () => {
-  test("is a service on each registry node, a password for each user, and one secret for all", () => {
+  test("is a service on each registry node, and one secret for all", () => {
     expect(recorder.children("registry")).toEqual([
-      "PreviousHashes registry-previous-passwords",
-      "PreviousKeys registry-previous-keys",
       "RandomPassword registry-http-secret",
-      "RandomPassword registry-user-admin",
-      "RandomPassword registry-user-reader",
-      "RollingOrder registry-order",
       ...nodes.map((node) => `SwarmService registry-${node}`),
     ]);
-    expect(recorder.named("registry-user-reader").inputs).toEqual({ length: 32, special: false });
     expect(recorder.children("registry-coreos3")).toEqual([
       "Converged registry-coreos3-converged",
       "Secret registry-coreos3-config",
@@ -50,20 +61,20 @@ describe("the registry", () => {
     ]);
   });
 
-  test("changes node by node, once the bucket and every balancer are there", () => {
-    const waits = (node: string) =>
-      recorder
-        .named(`registry-${node}`)
-        .dependencies.filter((name) => /^registry-(order|coreos\d-converged)$/.test(name));
-    expect(nodes.map(waits)).toEqual([
-      ["registry-order"],
-      ["registry-coreos1-converged", "registry-order"],
-      ["registry-coreos2-converged", "registry-order"],
-      ["registry-coreos3-converged", "registry-order"],
+  test("has a password for each user", () => {
+    expect(recorder.children("users")).toEqual(["RandomPassword users-admin", "RandomPassword users-reader"]);
+    expect(recorder.named("users-reader").inputs).toEqual({ length: 32, special: false });
+  });
+
+  test("changes node by node, after its bucket, its user and its node's HAProxy", () => {
+    const order = nodes.map((node) => before(`registry-${node}`, /^(store-|.*-converged$)/));
+    const store = ["store-bucket", "store-user"];
+    expect(order).toEqual([
+      ["haproxy-coreos1-converged", ...store],
+      ["haproxy-coreos2-converged", "registry-coreos1-converged", ...store],
+      ["haproxy-coreos3-converged", "registry-coreos2-converged", ...store],
+      ["haproxy-coreos4-converged", "registry-coreos3-converged", ...store],
     ]);
-    expect(recorder.named("registry-coreos3").dependencies).toEqual(
-      expect.arrayContaining(["store-bucket", ...nodes.map((node) => `s3-${node}-converged`)]),
-    );
   });
 
   test("runs without root on its node, with its configuration as a secret", () => {
@@ -76,7 +87,6 @@ describe("the registry", () => {
           hostname: "registry-coreos3",
           user: "65532",
           env: { OTEL_TRACES_EXPORTER: "none" },
-          configs: [],
           secrets: [{ fileName: "/etc/distribution/config.yml", fileMode: 0o400, fileUid: "65532" }],
         },
       },
@@ -85,80 +95,107 @@ describe("the registry", () => {
     expect(secretPaths(recorder.named("registry-coreos3-config").inputs)).toEqual(["data"]);
   });
 
-  test("finds the bucket through its own node's balancer, and shares the secret for uploads", () => {
+  test("finds the bucket through its own node's HAProxy, and shares the secret for uploads", () => {
     const accessKey = accessKeyOf("registry", "private store-registry-key");
     const contents = nodes.map((node) => contentOf(recorder.named(`registry-${node}-config`)));
     contents.forEach((content, at) => {
-      expect(content).toContain(`http://s3-${nodes[at]}:9000`);
+      expect(content).toContain(`http://haproxy-${nodes[at]}:9000`);
       expect(content).toContain(`accesskey: "${accessKey}"`);
       expect(content).toContain("private store-registry-key");
       expect(content).toContain("private registry-http-secret");
       expect(content.replaceAll(nodes[at] ?? "", "N")).toBe(contents[0]?.replaceAll("coreos1", "N"));
     });
   });
-
-  test("removes former keys of the store once every registry has the new one, and nothing waits for that", () => {
-    const { inputs, dependencies } = recorder.named("registry-previous-keys");
-    const converged = nodes.map((node) => `registry-${node}-converged`);
-    expect(dependencies).toEqual(expect.arrayContaining(converged));
-    expect(plain(inputs)).toMatchObject({
-      services: { coreos1: "minio-coreos1", coreos4: "minio-coreos4" },
-      bucket: "registry",
-      rootUser: "private store-root-user",
-      rootPassword: "private store-root-password",
-      accessKey: accessKeyOf("registry", "private store-registry-key"),
-    });
-    expect(secretPaths(inputs).filter((path) => !path.endsWith(".privateKey"))).toEqual([
-      "rootPassword",
-      "rootUser",
-    ]);
-    const waiting = recorder.resources.filter((one) => one.dependencies.includes("registry-previous-keys"));
-    expect(waiting.map(({ name }) => name)).toEqual([]);
-    // The grace period of former passwords begins when only the edge is left to change.
-    expect(recorder.named("registry-previous-passwords").dependencies).toEqual(
-      expect.arrayContaining(converged),
-    );
-  });
 });
 
-describe("the edge", () => {
-  test("is nginx on the Swarm, and keepalived on each edge node", () => {
-    expect(recorder.children("edge")).toEqual([
-      ...nodes.map((node) => `NodeFilesPart edge-keepalived-${node}`),
-      "SwarmService nginx",
-    ]);
-    expect(recorder.children("nginx")).toEqual([
-      "Converged nginx-converged",
-      "Secret nginx-key",
-      "Secret nginx-previous-users",
-      "Secret nginx-users",
-      "Service nginx",
-      "ServiceConfig nginx-certificate",
-      "ServiceConfig nginx-config",
-      "ServiceConfig nginx-pick-script",
-      "ServiceConfig nginx-rights",
-      "ServiceConfig nginx-rights-script",
-      "ServiceTurn nginx-turn",
-    ]);
-    expect(recorder.outputs.get("edge")).toEqual({ url: "https://10.0.2.10" });
-  });
-
-  test("runs nginx without root on every edge node, on the registry's port, once registries are there", () => {
-    expect(recorder.named("nginx").inputs).toMatchObject({
-      mode: { global: true },
-      endpointSpec: { ports: [{ publishedPort: 443, targetPort: 8443, publishMode: "host" }] },
-      taskSpec: {
-        placement: { constraints: ["node.labels.moorage.edge==true"] },
-        containerSpec: { image: "image/nginx", user: "nginx" },
-      },
+describe("the proxies", () => {
+  test("are files and an HAProxy on each edge and registry node, and on no other", async () => {
+    const children = (on: string[]) => [
+      ...on.map((node) => `NodeFilesPart proxies-${node}`),
+      ...on.map((node) => `SwarmService haproxy-${node}`),
+    ];
+    expect(recorder.children("proxies")).toEqual(children(nodes));
+    const fewer = await stack(({ nodes: all = {} }: RawConfig) => {
+      Object.assign(all.coreos4 as object, { roles: ["worker", "storage"] });
+      Object.assign(all.coreos3 as object, { roles: ["manager", "storage", "registry"] });
     });
-    expect(recorder.named("nginx").dependencies).toContain("nginx-turn");
-    expect(recorder.named("nginx-turn").dependencies).toEqual(
-      expect.arrayContaining(nodes.map((node) => `registry-${node}-converged`)),
+    expect(fewer.children("proxies")).toEqual(children(nodes.slice(0, 3)));
+    expect(filesOf(fewer, "coreos3", "nginx")).toEqual({});
+    expect(filesOf(fewer, "coreos2", "nginx")["upstream.conf"]).toContain(
+      "server haproxy-coreos2:8000 resolve max_fails=0;\n" +
+        "    server haproxy-coreos1:8000 resolve max_fails=0 backup;\n" +
+        "    server haproxy-coreos3:8000 resolve max_fails=0 backup;",
     );
   });
 
-  test("has a certificate for the registry's names, its address and those of the nodes", async () => {
+  test("get their files first, then change node by node", () => {
+    expect(recorder.named("proxies-coreos2").inputs).toMatchObject({
+      part: "proxies",
+      connection: { node: "coreos2" },
+      deferIfUnreachable: true,
+    });
+    expect(nodes.slice(0, 2).map((node) => before(`haproxy-${node}`, /^(haproxy|proxies)-/))).toEqual([
+      ["proxies-coreos1"],
+      ["haproxy-coreos1-converged", "proxies-coreos2"],
+    ]);
+    expect(recorder.named("haproxy-coreos2").inputs).toMatchObject({
+      updateConfig: { order: "stop-first" },
+      taskSpec: {
+        placement: { constraints: ["node.labels.moorage.node==coreos2"] },
+        containerSpec: {
+          image: "image/haproxy",
+          hostname: "haproxy-coreos2",
+          user: "65531:65531",
+          mounts: expect.arrayContaining([
+            {
+              type: "bind",
+              source: "/etc/moorage/haproxy",
+              target: "/etc/moorage/haproxy",
+              readOnly: true,
+            },
+          ]) as unknown,
+        },
+      },
+    });
+  });
+
+  test("know all registries in the same order, and the MinIO of their own node first", () => {
+    const servers = (node: string, backend: string) => {
+      const [, text = ""] = (filesOf(recorder, node, "haproxy")["servers.cfg"] ?? "").split(
+        `backend ${backend} from `,
+      );
+      return [...(text.split("\nbackend ")[0] ?? "").matchAll(/^ +server (\S+)/gm)].map(([, name]) => name);
+    };
+    for (const node of nodes)
+      expect(servers(node, "registries")).toEqual(nodes.map((name) => `registry-${name}`));
+    expect(servers("coreos2", "minio")).toEqual(
+      ["coreos2", "coreos3", "coreos4", "coreos1"].map((name) => `minio-${name}`),
+    );
+  });
+
+  test("keep the key and the password hashes secret, and show the rest", () => {
+    const { inputs } = recorder.named("proxies-coreos1");
+    expect(secretPaths(inputs).sort()).toEqual([
+      "connection.privateKey",
+      "files.[/etc/moorage/nginx/wanted/front.key].content",
+      "files.[/etc/moorage/nginx/wanted/users.htpasswd].content",
+    ]);
+    const files = filesOf(recorder, "coreos1", "nginx");
+    expect(files["front.key"]).toBe("private ca-front-key");
+    expect(files["front.pem"]).toBe("certificate ca-front-certificate");
+    expect(files["users.htpasswd"]).toBe(
+      `admin:private hash users-admin\nreader:private hash users-reader\n-:$2a$10$${".".repeat(53)}\n`,
+    );
+    expect(files["users.js"]).toContain("public/");
+    expect(files["users.js"]).not.toContain("private");
+    expect(files["neighbours.conf"]?.match(/(?:allow|include) [^;]*/g)).toEqual([
+      "allow 127.0.0.1",
+      "include /tmp/node.conf",
+      ...["10.0.2.11", "10.0.2.12", "10.0.2.13", "10.0.2.14"].map((address) => `allow ${address}`),
+    ]);
+  });
+
+  test("have a certificate for the registry's names, its address and those of the nodes", async () => {
     const names = (from: Recorder) => plain(from.named("ca-front-request").inputs);
     const ipAddresses = ["10.0.2.10", "127.0.0.1", "10.0.2.11", "10.0.2.12", "10.0.2.13", "10.0.2.14"];
     expect(names(recorder)).toMatchObject({
@@ -175,57 +212,65 @@ describe("the edge", () => {
     expect(named.outputs.get("edge")).toEqual({ url: "https://r.example.com:5443" });
   });
 
-  test("keeps its key and the password hashes secret, and shows the rest", () => {
-    const content = (name: string) => contentOf(recorder.named(name));
-    const secret = ["nginx-key", "nginx-previous-users", "nginx-users"];
-    const shown = ["nginx", "nginx-certificate", "nginx-config", "nginx-rights", "nginx-rights-script"];
-    for (const name of secret) expect(secretPaths(recorder.named(name).inputs)).toEqual(["data"]);
-    for (const name of shown) expect(secretPaths(recorder.named(name).inputs)).toEqual([]);
-    expect(content("nginx-key")).toBe("private ca-front-key");
-    expect(content("nginx-certificate")).toBe("certificate ca-front-certificate");
-    expect(content("nginx-users")).toBe(
-      `admin:private hash registry-user-admin\nreader:private hash registry-user-reader\n-:$2a$10$${".".repeat(53)}\n`,
-    );
-    expect(content("nginx-previous-users")).toBe("admin:private hash before\n");
-    expect(content("nginx-config")).toContain('"user:admin" 1800000000;');
-    expect(content("nginx-config")).toContain(
-      'set $fronts "10.0.2.11:443 10.0.2.12:443 10.0.2.13:443 10.0.2.14:443";',
-    );
-    for (const node of nodes)
-      expect(content("nginx-pick-script")).toContain(
-        `{"name":"registry-${node}","urls":["http://registry-${node}:5000/","http://s3-${node}:9000/healthz"]}`,
-      );
-    expect(content("nginx-rights")).toContain("public/");
-    expect(content("nginx-rights")).not.toContain("private");
-  });
-
-  test("tells of its health itself, its node and the edge nodes", () => {
-    const config = contentOf(recorder.named("nginx-config"));
-    const [, health = ""] = /location = \/healthz\/registry \{([^}]*)deny all;/.exec(config) ?? [];
-    expect(health.match(/(?:allow|include) [^;]*/g)).toEqual([
-      "allow 127.0.0.1",
-      "include /tmp/node.conf",
-      ...["10.0.2.11", "10.0.2.12", "10.0.2.13", "10.0.2.14"].map((address) => `allow ${address}`),
-    ]);
-  });
-
-  test("limits clients as its configuration says", async () => {
+  test("limit clients and the cache as the configuration says", async () => {
     const limits = { connections: 20, writesPerUser: 10, requestsPerSecond: 30, layerGibibytes: 40 };
-    const limited = contentOf((await withEdge({ limits })).named("nginx-config"));
-    const texts = ["limit_conn connections 20;", "limit_conn writes 10;", "rate=30r/s"];
-    for (const text of [...texts, "client_max_body_size 40g;"]) expect(limited).toContain(text);
+    const files = filesOf(await withEdge({ limits, cache: { size: 3 } }), "coreos1", "nginx");
+    const text = Object.values(files).join("");
+    const expected = ["limit_conn connections 20;", "limit_conn writes 10;", "rate=30r/s"];
+    for (const one of [...expected, "client_max_body_size 40g;", "max_size=3g"]) expect(text).toContain(one);
+  });
+});
+
+describe("the edge", () => {
+  test("is nginx on the Swarm, and keepalived on each edge node", () => {
+    expect(recorder.children("edge")).toEqual([
+      ...nodes.map((node) => `NodeFilesPart edge-keepalived-${node}`),
+      "SwarmService nginx",
+    ]);
+    expect(recorder.children("nginx")).toEqual(["Converged nginx-converged", "Service nginx"]);
+    expect(recorder.outputs.get("edge")).toEqual({ url: "https://10.0.2.10" });
+  });
+
+  test("runs nginx without root on every edge node, on the registry's port, after its files and the registries", () => {
+    const { inputs, dependencies } = recorder.named("nginx");
+    expect(inputs).toMatchObject({
+      mode: { global: true },
+      updateConfig: { failureAction: "rollback", order: "stop-first", parallelism: 1 },
+      endpointSpec: { ports: [{ publishedPort: 443, targetPort: 8443, publishMode: "host" }] },
+      taskSpec: {
+        placement: { constraints: ["node.labels.moorage.edge==true"] },
+        containerSpec: {
+          image: "image/nginx",
+          user: "65533:65533",
+          commands: ["/bin/sh", "/etc/moorage/nginx/current/start.sh"],
+          mounts: expect.arrayContaining([
+            { type: "bind", source: "/etc/moorage/nginx", target: "/etc/moorage/nginx", readOnly: true },
+            {
+              type: "bind",
+              source: "/var/lib/moorage/cache",
+              target: "/var/cache/nginx",
+              readOnly: false,
+            },
+          ]) as unknown,
+        },
+      },
+    });
+    expect(dependencies).toEqual(
+      expect.arrayContaining(nodes.flatMap((node) => [`proxies-${node}`, `registry-${node}-converged`])),
+    );
   });
 });
 
 describe("keepalived", () => {
-  const filesOf = (from: Recorder, node: string) =>
+  const keepalivedFiles = (from: Recorder, node: string) =>
     (
       plain(from.named(`edge-keepalived-${node}`).inputs) as {
         files: Record<string, { content: string; agreed?: true }>;
       }
     ).files;
   const fileOf = (from: Recorder, node: string, name: string): string =>
-    Object.entries(filesOf(from, node)).find(([path]) => path.endsWith(`/${name}`))?.[1].content ?? "";
+    Object.entries(keepalivedFiles(from, node)).find(([path]) => path.endsWith(`/${name}`))?.[1].content ??
+    "";
   const peersOf = (from: Recorder, node: string): string[] =>
     (/unicast_peer \{([^}]*)\}/.exec(fileOf(from, node, "router.conf"))?.[1] ?? "").trim().split(/\s+/);
   const leaveEdge = (...names: string[]): Promise<Recorder> =>
@@ -260,9 +305,9 @@ describe("keepalived", () => {
   });
 
   test("has one file for what nodes must agree on, which changes on all of them at once", async () => {
-    const before = filesOf(recorder, "coreos2");
-    const after = filesOf(await withEdge({ virtualRouterId: 52, vip: "10.0.2.20" }), "coreos2");
-    const changed = Object.keys(after).filter((path) => after[path]?.content !== before[path]?.content);
+    const former = keepalivedFiles(recorder, "coreos2");
+    const after = keepalivedFiles(await withEdge({ virtualRouterId: 52, vip: "10.0.2.20" }), "coreos2");
+    const changed = Object.keys(after).filter((path) => after[path]?.content !== former[path]?.content);
     expect(changed).toEqual(["/etc/moorage/keepalived/router.conf"]);
     expect(Object.keys(after).filter((path) => after[path]?.agreed)).toEqual(changed);
   });
@@ -292,7 +337,7 @@ describe("acceptance", () => {
       registryName: "10.0.2.10",
       caCertificate: "certificate ca-certificate",
       username: "admin",
-      password: "private registry-user-admin",
+      password: "private users-admin",
       storageServices: { coreos1: "minio-coreos1", coreos4: "minio-coreos4" },
       timeoutSeconds: 180,
       nodes: nodes.map((node) => ({ node })),
@@ -303,7 +348,7 @@ describe("acceptance", () => {
       expect.arrayContaining([
         "store-bucket",
         "nginx-converged",
-        ...nodes.flatMap((node) => [`s3-${node}-converged`, `edge-keepalived-${node}`]),
+        ...nodes.flatMap((node) => [`edge-keepalived-${node}`]),
       ]),
     );
   });

@@ -24,28 +24,20 @@ describe("the object store", () => {
   let recorder: Recorder;
   beforeAll(async () => void (recorder = await store()));
 
-  test("is MinIO on each storage node, a balancer for each registry node, and the bucket", () => {
+  test("is MinIO on each storage node, the bucket, and the registry's user", () => {
     expect(recorder.children("store")).toEqual([
       "Bucket store-bucket",
       "RandomPassword store-registry-key",
       "RandomPassword store-root-password",
       "RandomPassword store-root-user",
-      "RollingOrder store-balancers-order",
-      "StorageOrder store-order",
+      "StorageUser store-user",
       ...nodes.map((node) => `SwarmService minio-${node}`),
-      ...["coreos1", "coreos2", "coreos3", "front"].map((node) => `SwarmService s3-${node}`),
     ]);
     expect(recorder.children("minio-coreos2")).toEqual([
       "Converged minio-coreos2-converged",
       "Secret minio-coreos2-root-password",
       "Secret minio-coreos2-root-user",
       "Service minio-coreos2",
-      "StorageTurn minio-coreos2-turn",
-    ]);
-    expect(recorder.children("s3-front")).toEqual([
-      "Converged s3-front-converged",
-      "Service s3-front",
-      "ServiceConfig s3-front-config",
     ]);
   });
 
@@ -64,27 +56,19 @@ describe("the object store", () => {
           env: { MINIO_ROOT_PASSWORD_FILE: "/run/secrets/root-password", MINIO_CONN_USER_TIMEOUT: "0s" },
           sysctl: { "net.ipv4.tcp_retries2": "2", "net.ipv4.tcp_syn_retries": "1" },
           mounts: expect.arrayContaining([
-            { type: "bind", source: "/var/lib/moorage/data/minio", target: "/data" },
+            { type: "bind", source: "/var/lib/moorage/data/minio", target: "/data", readOnly: false },
           ]),
         },
       },
     });
   });
 
-  test("changes one member of MinIO after the other", () => {
-    const orderOf = (node: string) =>
-      recorder
-        .named(`minio-${node}-turn`)
-        .dependencies.filter((name) => /^(minio-\w+-converged|store-order)$/.test(name));
-    expect(nodes.map(orderOf)).toEqual([
-      ["store-order"],
-      ["minio-coreos1-converged", "store-order"],
-      ["minio-coreos2-converged", "store-order"],
-      ["minio-coreos3-converged", "store-order"],
-    ]);
-    expect(recorder.named("minio-coreos2").dependencies).toContain("minio-coreos2-turn");
-    expect(recorder.named("minio-coreos2-turn").inputs).toMatchObject({ node: "coreos2", oneByOne: true });
-    expect(secretPaths(recorder.named("store-order").inputs)).toContain("common");
+  test("changes all members of MinIO together, and says what that interrupts", () => {
+    for (const node of nodes) {
+      const { dependencies } = recorder.named(`minio-${node}`);
+      expect(dependencies.filter((name) => /^(minio|store)-.*converged$/.test(name))).toEqual([]);
+      expect(recorder.named(`minio-${node}-converged`).inputs.interrupts).toMatch(/pushes get 503/);
+    }
   });
 
   test("gives MinIO its root user as Docker secrets", () => {
@@ -94,44 +78,30 @@ describe("the object store", () => {
     expect(secretPaths(recorder.named("minio-coreos2").inputs)).toEqual([]);
   });
 
-  test("leads each registry to the MinIO of its own node first, if there is one", () => {
-    const balancer = (name: string) => {
-      const [, backend = ""] = contentOf(recorder.named(`${name}-config`)).split("\nbackend minio\n");
-      const [text = ""] = backend.split("\nbackend ");
-      const servers = [...text.matchAll(/^\s+server (\S+)/gm)].map(([, server]) => server);
-      return { servers, balance: /balance (\w+)/.exec(text)?.[1] };
-    };
-    const { servers, balance } = balancer("s3-coreos2");
-    expect([servers.length, servers[0], balance]).toEqual([4, "minio-coreos2", "first"]);
-    expect(balancer("s3-front")).toMatchObject({ servers: { length: 4 }, balance: "leastconn" });
-    expect(secretPaths(recorder.named("s3-front-config").inputs)).toEqual([]);
-    expect(recorder.named("s3-front").inputs).toMatchObject({
-      taskSpec: {
-        placement: { constraints: ["node.labels.moorage.node==front"] },
-        containerSpec: { image: "image/haproxy", hostname: "s3-front", user: "haproxy" },
-      },
-    });
-  });
-
-  test("creates the bucket once MinIO runs everywhere, with keys of the registry's own", () => {
-    const { inputs, dependencies } = recorder.named("store-bucket");
-    expect(plain(inputs)).toMatchObject({
+  test("creates the bucket once MinIO runs everywhere, then a user with keys of the registry's own", () => {
+    const common = {
       services: { coreos1: "minio-coreos1", coreos4: "minio-coreos4" },
       bucket: "registry",
       rootUser: "private store-root-user",
       rootPassword: "private store-root-password",
+      timeoutSeconds: 300,
+    };
+    const bucket = recorder.named("store-bucket");
+    expect(plain(bucket.inputs)).toMatchObject({ ...common, retain: true });
+    expect(bucket.dependencies).toEqual(
+      expect.arrayContaining(nodes.map((node) => `minio-${node}-converged`)),
+    );
+    const user = recorder.named("store-user");
+    expect(plain(user.inputs)).toMatchObject({
+      ...common,
       accessKey: accessKeyOf("registry", "private store-registry-key"),
       secretKey: "private store-registry-key",
-      retain: true,
-      timeoutSeconds: 300,
     });
-    expect(secretPaths(inputs)).toEqual([
-      "rootPassword",
-      "rootUser",
-      "secretKey",
-      ...[0, 1, 2, 3].map((at) => `storageNodes.${at}.privateKey`),
-    ]);
-    expect(dependencies).toEqual(expect.arrayContaining(nodes.map((node) => `minio-${node}-converged`)));
+    expect(secretPaths(user.inputs)).toEqual(
+      expect.arrayContaining(["rootPassword", "rootUser", "secretKey"]),
+    );
+    expect(secretPaths(user.inputs)).not.toContain("accessKey");
+    expect(user.dependencies).toContain("store-bucket");
   });
 
   test("keeps the names of the others when a node leaves", async () => {

@@ -1,11 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 import { Edge } from "../../components/edge/edge";
+import { Proxies } from "../../components/edge/proxies";
 import type { CoreOsNode } from "../../components/machine/coreOsNode";
 import { Fleet } from "../../components/machine/fleet";
 import { nodesWithRole, storageNodes } from "../../components/nodes";
 import { CertificateAuthority } from "../../components/pki";
 import { Registry } from "../../components/registry/registry";
+import { RegistryUsers } from "../../components/registry/users";
 import { ObjectStore } from "../../components/storage/objectStore";
 import { ReinstallationRow } from "../../components/machine/row";
 import { Swarm } from "../../components/swarm/swarm";
@@ -110,12 +112,6 @@ function standingNodes(config: StackConfig, ...without: string[]): StandingNodes
 export const withRole = (nodes: StandingNodes, role: Parameters<typeof nodesWithRole>[1]): StandingNodes =>
   nodesWithRole(nodes, role) as StandingNodes;
 
-const images = {
-  minio: "image/minio",
-  haproxy: "image/haproxy",
-  nginx: "image/nginx",
-  keepalived: "image/keepalived",
-};
 const references = { minio: "m", registry: "r", nginx: "n", haproxy: "h", keepalived: "k" };
 export const archives = { minio: { archive: "minio.tar", imageId: "sha256:1" } };
 
@@ -123,39 +119,37 @@ export function storeOf({ config, nodes, swarm }: Standing): ObjectStore {
   return new ObjectStore("store", {
     swarm,
     storage: config.storage,
-    images,
+    image: "image/minio",
     nodes: storageNodes(nodes),
-    balancerNodes: Object.keys(withRole(nodes, "registry")),
-  });
-}
-
-export function registryOf({ config, nodes, swarm }: Standing, store: ObjectStore): Registry {
-  return new Registry("registry", {
-    swarm,
-    registry: config.registry,
-    store,
-    image: "image/registry",
-    nodes: Object.keys(withRole(nodes, "registry")),
   });
 }
 
 export function edgeOf(on: Standing) {
   const { config, nodes, swarm } = on;
   const store = storeOf(on);
-  const registry = registryOf(on, store);
+  const users = new RegistryUsers("users", config.registry.users);
   const authority = new CertificateAuthority("ca", { commonName: "Moorage test" });
-  const edge = new Edge("edge", {
+  const proxies = new Proxies("proxies", {
     swarm,
     edge: config.edge,
-    network: config.network,
-    registry,
-    store,
+    users,
+    passwordGraceMinutes: config.registry.passwordGraceMinutes,
     issuer: authority.front,
-    images,
-    nodes: withRole(nodes, "edge"),
-    all: nodes,
+    image: "image/haproxy",
+    nodes,
   });
-  return { store, registry, caCertificate: authority.caCertificatePem, edge };
+  const registry = new Registry("registry", {
+    swarm,
+    registry: config.registry,
+    store,
+    proxies,
+    image: "image/registry",
+    nodes: Object.keys(withRole(nodes, "registry")),
+  });
+  const images = { nginx: "image/nginx", keepalived: "image/keepalived" };
+  const edge = new Edge("edge", { swarm, edge: config.edge, proxies, registry, images, nodes });
+  const { administrator } = users;
+  return { store, proxies, registry, administrator, caCertificate: authority.caCertificatePem, edge };
 }
 
 /** What tells resources of a stack apart: type, name and parent of each, sorted. */

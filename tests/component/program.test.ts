@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { contentOf, plain, secretPaths, shown, unknownPaths, type Recorder } from "../support/mocks";
+import { plain, secretPaths, shown, unknownPaths, type Recorder } from "../support/mocks";
 import { rawStack, type RawConfig } from "../support/stacks";
 import { articleConfig, everythingConfig } from "../golden/everything";
 import { mistakesOf } from "../unit/config/mistakes";
@@ -43,7 +43,9 @@ describe("the program", () => {
       "Fleet fleet",
       "Healing healing",
       "ObjectStore store",
+      "Proxies proxies",
       "Registry registry",
+      "RegistryUsers users",
       "Swarm swarm",
     ]);
   });
@@ -56,10 +58,10 @@ describe("the program", () => {
         return `${name}: ${taskSpec.containerSpec.healthcheck?.tests.join(" ") ?? "none"}`;
       });
     expect(normalized(checks)).toEqual([
+      expect.stringMatching(/^haproxy-NODE: CMD [^]*:8404/),
       expect.stringMatching(/^minio-NODE: CMD [^]*\/minio\/health\/live/),
-      expect.stringMatching(/^nginx: CMD [^]*\/healthz/),
+      expect.stringMatching(/^nginx: CMD .*\/health\.sh$/),
       expect.stringMatching(/^registry-NODE: CMD [^]*\/v2\/health-test\//),
-      expect.stringMatching(/^s3-NODE: CMD [^]*:9000[^]*\/healthz/),
     ]);
   });
 
@@ -80,6 +82,7 @@ describe("the program", () => {
     expect([...new Set(own)].sort()).toEqual([
       "moorage:acceptance:Acceptance",
       "moorage:edge:Edge",
+      "moorage:edge:Proxies",
       "moorage:etcd:Etcd",
       "moorage:machine:CoreOsNode",
       "moorage:machine:Fleet",
@@ -87,6 +90,7 @@ describe("the program", () => {
       "moorage:machine:UserPasswords",
       "moorage:pki:CertificateAuthority",
       "moorage:registry:Registry",
+      "moorage:registry:RegistryUsers",
       "moorage:storage:Healing",
       "moorage:storage:ObjectStore",
       "moorage:swarm:Swarm",
@@ -101,12 +105,7 @@ describe("the program", () => {
       "pulumi-nodejs:dynamic/moorage:NodeFilesPart",
       "pulumi-nodejs:dynamic/moorage:NodeNetwork",
       "pulumi-nodejs:dynamic/moorage:Preflight",
-      "pulumi-nodejs:dynamic/moorage:PreviousHashes",
-      "pulumi-nodejs:dynamic/moorage:PreviousKeys",
-      "pulumi-nodejs:dynamic/moorage:RollingOrder",
-      "pulumi-nodejs:dynamic/moorage:ServiceTurn",
-      "pulumi-nodejs:dynamic/moorage:StorageOrder",
-      "pulumi-nodejs:dynamic/moorage:StorageTurn",
+      "pulumi-nodejs:dynamic/moorage:StorageUser",
       "pulumi-nodejs:dynamic/moorage:SwarmMember",
       "pulumi-nodejs:dynamic/moorage:Swept",
     ]);
@@ -244,19 +243,14 @@ describe("secrets of the program", () => {
       "fleet-user-usera-hash stdin",
       "minio-NODE-root-password data",
       "minio-NODE-root-user data",
-      "nginx-key data",
-      "nginx-previous-users data",
-      "nginx-users data",
+      "proxies-NODE files.[/etc/moorage/nginx/wanted/front.key].content",
+      "proxies-NODE files.[/etc/moorage/nginx/wanted/users.htpasswd].content",
       "registry-NODE-config data",
-      "registry-order shape",
-      "registry-previous-keys rootPassword",
-      "registry-previous-keys rootUser",
-      "registry-previous-passwords hashes.admin",
-      "registry-previous-passwords hashes.reader",
       "store-bucket rootPassword",
       "store-bucket rootUser",
-      "store-bucket secretKey",
-      "store-order common",
+      "store-user rootPassword",
+      "store-user rootUser",
+      "store-user secretKey",
     ]);
   });
 
@@ -264,9 +258,6 @@ describe("secrets of the program", () => {
     const clear = (value: unknown) =>
       decodeURIComponent(JSON.stringify(shown(value)).replace(/%(?![0-9A-F]{2})/g, ""));
     for (const one of recorder.resources) expect(clear(one.inputs), one.name).not.toMatch(/private /);
-    for (const config of recorder.ofType(":ServiceConfig")) {
-      expect(contentOf(config), config.name).not.toMatch(/private (hash )?(ca|store|registry|fleet|coreos)/);
-    }
     for (const [name, outputs] of recorder.outputs) expect(clear(outputs), name).not.toMatch(/private /);
   });
 });
@@ -293,11 +284,11 @@ describe("the first preview", () => {
     const [inServices, others] = [true, false].map((inside) =>
       normalized(unknown.filter((path) => path.startsWith("taskSpec.") === inside)),
     );
-    expect(inServices?.filter((path) => !/\.(configId|secretId|id)$/.test(path))).toEqual([]);
+    expect(inServices?.filter((path) => !/\.(secretId|id)$/.test(path))).toEqual([]);
     const values =
-      "accessKey caCertPem caCertificate caPrivateKeyPem certRequestPem clientCertificate clientKey common data fingerprint " +
-      "hashes.admin hashes.reader hosts.NODE.installHash installHash installation installations.NODE oneByOne password " +
-      "privateKeyPem rootPassword rootUser secretKey shape stdin userData";
+      "accessKey caCertPem caCertificate caPrivateKeyPem certRequestPem clientCertificate clientKey data fingerprint " +
+      "hosts.NODE.installHash installHash installation installations.NODE password " +
+      "privateKeyPem rootPassword rootUser secretKey stdin userData";
     const files = [
       "/etc/moorage/passwords",
       "[/etc/docker/certs.d/10.0.2.10/ca.crt]",
@@ -305,6 +296,7 @@ describe("the first preview", () => {
       ...["ca.pem", "member-key.pem", "member.env", "member.pem"].map(
         (file) => `[/etc/moorage/etcd/${file}]`,
       ),
+      ...["front.key", "front.pem", "users.htpasswd"].map((file) => `[/etc/moorage/nginx/wanted/${file}]`),
     ];
     const isLogin = (path: string) => /\.(hostKey|privateKey)$/.test(path);
     expect(others?.filter((path) => !isLogin(path))).toEqual(

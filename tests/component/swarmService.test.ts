@@ -4,7 +4,6 @@ import { contentOf, plain, secretPaths, type Recorder } from "../support/mocks";
 import { onSwarm } from "./parts";
 
 const label = { label: "moorage.stack", value: "moorage/dev" };
-const ownership = { fileUid: "0", fileGid: "0" };
 
 function service(args: Partial<SwarmServiceArgs> = {}): Promise<Recorder> {
   return onSwarm(({ swarm }) => {
@@ -13,19 +12,17 @@ function service(args: Partial<SwarmServiceArgs> = {}): Promise<Recorder> {
   });
 }
 
-const files: SwarmServiceArgs["files"] = {
-  config: { path: "/etc/web.conf", content: "shown" },
-  password: { path: "/run/secrets/password", content: "private password", secret: true, uid: "65532" },
+const secrets: SwarmServiceArgs["secrets"] = {
+  password: { path: "/run/secrets/password", content: "private password", uid: "65532" },
 };
 
 describe("a Swarm service", () => {
-  test("is a service with a config or a secret for each file, and the wait for its tasks", async () => {
-    const recorder = await service({ files });
+  test("is a service with its secrets, and the wait for its tasks", async () => {
+    const recorder = await service({ secrets });
     expect(recorder.children("web")).toEqual([
       "Converged web-converged",
       "Secret web-password",
       "Service web",
-      "ServiceConfig web-config",
     ]);
   });
 
@@ -53,7 +50,6 @@ describe("a Swarm service", () => {
           init: true,
           capDrops: ["ALL"],
           stopGracePeriod: "30s",
-          configs: [],
           secrets: [],
           mounts: [],
         },
@@ -71,7 +67,7 @@ describe("a Swarm service", () => {
       ports: [{ published: 443, target: 8443 }],
       healthcheck: { test: ["CMD", "true"], intervalSeconds: 7, timeoutSeconds: 4, startPeriodSeconds: 30 },
       failureAction: "pause",
-      binds: { "/data": "/srv/web" },
+      binds: { "/data": { source: "/srv/web" }, "/etc/web": { source: "/etc/web", readOnly: true } },
       tmpfs: { "/tmp": 16 },
       environment: { HOME: "/tmp" },
       command: ["web"],
@@ -95,7 +91,8 @@ describe("a Swarm service", () => {
             startPeriod: "30s",
           },
           mounts: [
-            { type: "bind", source: "/srv/web", target: "/data" },
+            { type: "bind", source: "/srv/web", target: "/data", readOnly: false },
+            { type: "bind", source: "/etc/web", target: "/etc/web", readOnly: true },
             { type: "tmpfs", target: "/tmp", tmpfsOptions: { sizeBytes: 16 * 1024 ** 2 } },
           ],
           env: { HOME: "/tmp" },
@@ -110,28 +107,19 @@ describe("a Swarm service", () => {
 
   test.each([
     ["a port of the host", { ports: [{ published: 443, target: 8443 }] }],
-    ["a folder of the host", { binds: { "/data": "/srv/web" } }],
+    ["a folder of the host", { binds: { "/data": { source: "/srv/web" } } }],
   ])("stops its old task first if it uses %s", async (_what, args) => {
     const order = { order: "stop-first" };
     const { inputs } = (await service(args)).named("web");
     expect(inputs).toMatchObject({ updateConfig: order, rollbackConfig: order });
   });
 
-  test("refers to its files by Docker's ids and names, so that other content restarts it", async () => {
+  test("refers to its secrets by Docker's ids and names, so that other content restarts it", async () => {
     const containerOf = (from: Recorder) =>
-      (from.named("web").inputs as { taskSpec: { containerSpec: { configs: unknown } } }).taskSpec
+      (from.named("web").inputs as { taskSpec: { containerSpec: { secrets: unknown } } }).taskSpec
         .containerSpec;
-    const container = containerOf(await service({ files }));
+    const container = containerOf(await service({ secrets }));
     expect(container).toMatchObject({
-      configs: [
-        {
-          configId: expect.stringMatching(/^web-config-id-/),
-          configName: expect.stringMatching(/^web-config-/),
-          fileName: "/etc/web.conf",
-          fileMode: 0o444,
-          ...ownership,
-        },
-      ],
       secrets: [
         {
           secretId: expect.stringMatching(/^web-password-id-/),
@@ -143,26 +131,23 @@ describe("a Swarm service", () => {
         },
       ],
     });
-    const config = { path: "/etc/web.conf", content: "other" };
-    const changed = containerOf(await service({ files: { ...files, config } }));
-    expect(changed.configs).not.toEqual(container.configs);
+    const password = { path: "/run/secrets/password", content: "other" };
+    const changed = containerOf(await service({ secrets: { password } }));
+    expect(changed.secrets).not.toEqual(container.secrets);
   });
 
   test("keeps the contents of its secrets secret, and nothing else", async () => {
-    const recorder = await service({ files });
-    expect(contentOf(recorder.named("web-config"))).toBe("shown");
+    const recorder = await service({ secrets });
     expect(contentOf(recorder.named("web-password"))).toBe("private password");
     expect(plain(recorder.named("web-password").inputs.labels)).toEqual([label]);
     expect(secretPaths(recorder.named("web-password").inputs)).toEqual(["data"]);
-    for (const name of ["web-config", "web"]) {
-      expect(secretPaths(recorder.named(name).inputs)).toEqual([]);
-    }
+    expect(secretPaths(recorder.named("web").inputs)).toEqual([]);
   });
 
   test("comes after every member and the network, and is waited for after that", async () => {
-    const recorder = await service({ files });
+    const recorder = await service({ secrets });
     const swarm = ["swarm-coreos1", "swarm-coreos2", "swarm-coreos3", "swarm-coreos4", "swarm-services"];
-    for (const name of ["web", "web-config", "web-password"]) {
+    for (const name of ["web", "web-password"]) {
       expect(recorder.named(name).dependencies).toEqual(expect.arrayContaining(swarm));
       expect(recorder.named(name).provider).toBe("swarm-docker");
     }
@@ -185,18 +170,17 @@ describe("the wait for a service", () => {
     expect(inputs.fingerprint).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  test("is repeated for another image or another content of a file, secret or not, and only then", async () => {
-    const secret = (content: string): SwarmServiceArgs["files"] => ({
-      password: { path: "/password", content, secret: true },
+  test("is repeated for another image or another content of a secret, and only then", async () => {
+    const secret = (content: string): SwarmServiceArgs["secrets"] => ({
+      password: { path: "/password", content },
     });
     const prints = [
       await fingerprint({}),
       await fingerprint({ image: "image/other" }),
-      await fingerprint({ files }),
-      await fingerprint({ files: secret("one") }),
-      await fingerprint({ files: secret("other") }),
+      await fingerprint({ secrets: secret("one") }),
+      await fingerprint({ secrets: secret("other") }),
     ];
     expect(new Set(prints).size).toBe(prints.length);
-    expect(await fingerprint({ files: secret("one") })).toBe(prints[3]);
+    expect(await fingerprint({ secrets: secret("one") })).toBe(prints[2]);
   });
 });

@@ -2,12 +2,10 @@ import {
   minioCommand,
   minioSysctls,
   minioEnvironment,
-  pickScript,
-  renderNginx,
+  proxiesFiles,
   renderRegistryConfig,
-  renderRights,
-  renderS3Balancer,
-  rightsScript,
+  type NodeFiles,
+  type ProxiesArgs,
 } from "@moorage/render";
 import { it } from "vitest";
 import { expectGolden, expectVariant } from "./golden";
@@ -16,7 +14,7 @@ import { nodes } from "./models";
 it("the registry's configuration", () => {
   const text = renderRegistryConfig({
     bucket: "registry",
-    endpoint: "http://s3-coreos1:9000",
+    endpoint: "http://haproxy-coreos1:9000",
     region: "us-east-1",
     accessKey: "registry",
     secretKey: 'a "quoted" secret: #1',
@@ -25,38 +23,17 @@ it("the registry's configuration", () => {
   expectGolden("registry.yml", text);
 });
 
-it("nginx", () => {
-  const text = renderNginx({
-    registries: nodes.map(({ name }) => ({ name: `registry-${name}`, port: 5000 })),
-    balancers: nodes.map(({ name }) => ({ name: `s3-${name}`, port: 9000 })),
-    listenPort: 8443,
-    serverNames: ["registry.example.com", "10.0.2.10"],
-    certificatePath: "/run/secrets/front.pem",
-    keyPath: "/run/secrets/front.key",
-    htpasswdPath: "/run/secrets/htpasswd",
-    previousHtpasswdPath: "/run/secrets/htpasswd-previous",
-    previousUntil: { admin: 1800000000, ci: 1800000900 },
-    fronts: nodes.map(({ address }) => `${address}:443`),
-    rightsPath: "/etc/nginx/rights.js",
-    healthFrom: nodes.map(({ address }) => address),
-  });
-  expectGolden("nginx.conf", text);
-});
-
-it("which registry nginx asks", () => {
-  const registries = nodes.map(({ name }) => ({
-    name: `registry-${name}`,
-    port: 5000,
-    balancer: { name: `s3-${name}`, port: 9000 },
-  }));
-  expectGolden("pick.js", pickScript(registries));
-});
-
-it("users and rights", () => {
-  expectGolden("rights.js", rightsScript());
-  expectGolden(
-    "users.js",
-    renderRights([
+const proxies: ProxiesArgs = {
+  haproxy: {
+    service: "haproxy-coreos1",
+    registries: nodes.map(({ name }) => `registry-${name}`),
+    minio: nodes.map(({ name }) => `minio-${name}`),
+    ownMinio: "minio-coreos1",
+  },
+  nginx: {
+    service: "nginx",
+    haproxies: nodes.map(({ name }) => `haproxy-${name}`),
+    users: [
       { name: "admin", rights: [{ prefix: "", access: "write" }] },
       {
         name: "ci",
@@ -66,15 +43,39 @@ it("users and rights", () => {
         ],
       },
       { name: "nobody", rights: [] },
-    ]),
-  );
-});
+    ],
+    htpasswd: "admin:$2y$10$hash\n",
+    certificate: "a certificate\n",
+    key: "a key\n",
+    neighbours: nodes.map(({ address }) => address),
+    proxyTimeoutSeconds: 900,
+    cacheGibibytes: 10,
+    limits: { connections: 1024, writesPerUser: 32, requestsPerSecond: 200, layerGibibytes: 312 },
+  },
+  passwordGraceMinutes: 15,
+};
 
-it("the S3 balancer", () => {
-  const backends = nodes.map(({ name }) => ({ name: `minio-${name}`, port: 9000 }));
-  const besideMember = renderS3Balancer({ backends, preferred: "minio-coreos1" });
-  expectGolden("s3-balancer.cfg", besideMember);
-  expectVariant("s3-balancer-elsewhere.cfg", besideMember, renderS3Balancer({ backends }));
+/** The contents of the files that differ from stack to stack. */
+function generated({ files }: NodeFiles, folder: string): string {
+  const own = /\/(apply\.env|servers\.cfg|users\..*|front\..*|(upstream|neighbours|rates|limits|upload|cache)\.conf)$/;
+  return Object.entries(files)
+    .filter(([path]) => path.startsWith(folder) && own.test(path))
+    .map(([path, { content }]) => `==> ${path}\n${content}`)
+    .join("\n");
+}
+
+it("nginx's and HAProxy's files", () => {
+  const all = proxiesFiles(proxies);
+  const listed = Object.entries(all.files).map(
+    ([path, { mode, apply }]) => `${path} ${mode.toString(8)} ${JSON.stringify(apply)}\n`,
+  );
+  const units = Object.entries(all.units).map(([name, { content }]) => `\n==> ${name}\n${content}`);
+  expectGolden("proxies.txt", [...listed, ...units].join(""));
+  expectGolden("nginx.txt", generated(all, "/etc/moorage/nginx"));
+  const servers = generated(all, "/etc/moorage/haproxy");
+  expectGolden("servers.cfg", servers);
+  const elsewhere = { ...proxies, haproxy: { ...proxies.haproxy, ownMinio: undefined } };
+  expectVariant("servers-elsewhere.cfg", servers, generated(proxiesFiles(elsewhere), "/etc/moorage/haproxy"));
 });
 
 it("MinIO's arguments, environment and kernel settings", () => {

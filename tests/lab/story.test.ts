@@ -1,13 +1,14 @@
 /**
- * The story that README tells, on real hosts: four bare machines become a registry that is pushed to and pulled from. What
- * was altered by hand is repaired. The registry outlives the holder of its address. Nothing secret is in clear in the state,
- * and no port is open that docs/security.md does not list. What was pushed outlives `pulumi destroy`, and an update that is
- * killed half way is finished by the next one.
+ * The story that README tells, on real hosts: four bare machines become a registry that is pushed to and pulled from. A
+ * user is added without a restart. What was altered by hand is repaired. Pulls go on without the store, and the registry
+ * outlives the holder of its address. Nothing secret is in clear in the state, and no port is open that docs/security.md
+ * does not list. What was pushed outlives `pulumi destroy`, and an update that is killed half way is finished by the next one.
  */
 import { beforeAll, expect, test } from "vitest";
 import type { Document } from "yaml";
 import { off, on } from "../../lab/lab";
 import { introduce, pushAndPull, type RegistryAccess } from "../../lab/journey/push";
+import { containers } from "../support/containers";
 import { documented, everyPort, openPorts } from "../support/listeners";
 import { changedIn, ended, expectInPlace } from "../support/output";
 import { descendantsOf, endAll } from "../support/processes";
@@ -62,6 +63,21 @@ test("a second `up` changes nothing", async () => {
   expectUnchanged(await timed("up without a change", () => lab.up()));
 });
 
+test("a user is added on every edge node by one `up`, and no container is replaced", async () => {
+  const before = await containers(lab);
+  const rights = [{ repositories: "added/*", access: "write" }];
+  lab.changeConfig((config) => config.setIn(["config", "moorage:registry", "users", "added"], { rights }));
+  await timed("up with one more user", () => lab.mustUp());
+  const { passwords } = (await lab.outputs()) as { passwords: Record<string, string> };
+  for (const { address } of lab.nodes) {
+    const login = `docker login --username added --password-stdin ${address}`;
+    await introduce(lab.instance, "client2", { ...access, host: address });
+    await lab.client("client2", login, passwords.added);
+    await introduce(lab.instance, "client2", { ...access, host: address });
+  }
+  expect(await containers(lab)).toEqual(before);
+});
+
 test("a file, a label and a service altered by hand are repaired by `up --refresh`", async () => {
   const certificate = await lab.mustRoot("coreos3", `cat ${authority}`);
   await lab.mustRoot("coreos3", `echo altered >> ${authority}`);
@@ -79,6 +95,37 @@ test("a file, a label and a service altered by hand are repaired by `up --refres
     "ALTERED",
   );
   expect(await lab.plan()).toEqual([]);
+});
+
+test("with all of MinIO stopped, every edge node serves what was pulled through it, and a push is refused", async () => {
+  // An image for each node: what Docker has of another one it does not ask for.
+  const images = lab.nodes.map(({ name, address }) => `${address}/demo/${name}`);
+  const digests: string[] = [];
+  for (const image of images) {
+    await introduce(lab.instance, "client1", { ...access, host: image.split("/")[0] ?? "" });
+    const make = `tar -c /etc/hostname | docker import - ${image}:1 && docker push ${image}:1`;
+    digests.push(/digest: (sha256:\w+)/.exec(await lab.client("client1", make))?.[1] ?? "none");
+  }
+  const pull = (image: string): Promise<string> =>
+    lab.client("client2", `docker image prune --all --force >/dev/null && docker pull --quiet ${image}`);
+  for (const image of images) await pull(`${image}:1`);
+  const members = lab.nodes.map(({ name }) => `minio-${name}`);
+  await swarm(`docker service scale --detach ${members.map((name) => `${name}=0`).join(" ")}`);
+
+  const push = { method: "POST", user: access.username, password: access.password };
+  await until("a push is refused", async () => {
+    const { status, headers, body } = await ask(lab, access, "/v2/demo/refused/blobs/uploads/", push);
+    expect({ status, body }).toEqual({ status: 503, body: expect.stringContaining("too few members") });
+    expect(headers["retry-after"]).toBe("5");
+  });
+  for (const [index, image] of images.entries()) {
+    await pull(`${image}:1`);
+    expect(await pull(`${image}@${digests[index]}`)).toContain(digests[index]);
+  }
+
+  const repaired = await timed("up --refresh with MinIO stopped", () => lab.mustUp("--refresh"));
+  expect(changedIn(repaired)).toEqual(expect.arrayContaining(members));
+  await pushAndPull(lab.instance, access, helloArchive(lab));
 });
 
 test("with the VIP's holder off, push, pull and an unrelated `up` work; with it on again, all is whole", async () => {

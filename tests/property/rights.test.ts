@@ -1,10 +1,12 @@
-import { rightsEngine } from "@moorage/render";
 import type { RegistryUserModel } from "@moorage/render";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { isRepositoryName } from "../../config/repositoryName";
+import engine from "../../render/assets/nginx/engine.js";
 import "./seed";
 
-const { decide, repositoryOf } = rightsEngine;
+const { contentOf, decide, parsePath } = engine;
+const repositoryOf = (target: string): string => parsePath(target.split("?")[0] ?? "")?.repository ?? "";
 const digest = `sha256:${"0".repeat(64)}`;
 
 const part = fc.stringMatching(/^[a-z0-9]{1,4}([._-][a-z0-9]{1,3})?$/);
@@ -162,6 +164,24 @@ describe("rights, whatever is asked", () => {
         }
       }),
       { numRuns: 3000 },
+    );
+  });
+
+  it("name content in the cache by the repository and the reference that they were checked for", () => {
+    fc.assert(
+      fc.property(path, (target) => {
+        const request = parsePath(target.split("?")[0] ?? "");
+        const { kind = "", repository: name = "", reference = "" } = request ?? {};
+        expect(contentOf(target)).toBe(request === undefined ? "" : `${kind}/${name}@${reference}`);
+      }),
+    );
+  });
+
+  it("take the same names for a repository as the configuration does", () => {
+    fc.assert(
+      fc.property(fc.oneof(repository, trick, fc.string()), (name) => {
+        expect(engine.isRepositoryName(name)).toBe(isRepositoryName(name));
+      }),
     );
   });
 });

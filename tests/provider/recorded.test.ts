@@ -1,16 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { expect, test, vi } from "vitest";
-import { freeName, mending, recordedFingerprint } from "../../providers/recorded";
+import { freeName } from "../../providers/recorded";
 
-const [removed, converged] = vi.hoisted(() => {
-  const fingerprints = new Map([
-    ["known", "f1"],
-    ["changed", ""],
-  ]);
-  return [[] as string[], fingerprints];
-});
+const removed = vi.hoisted(() => [] as string[]);
 vi.mock("@moorage/hosts", () => ({
-  recordedSwarm: () => Promise.resolve({ managers: [], names: new Set(["known"]), converged }),
+  recordedSwarm: () => Promise.resolve({ managers: [], names: new Set(["known"]) }),
   removeUnrecorded: (_managers: unknown, kind: string, name: string) => {
     if (name === "foreign") return Promise.reject(new Error("swarm: a service called foreign is there"));
     removed.push(`${kind} ${name}`);
@@ -50,17 +44,4 @@ test("a name that something else has is refused in a message of one line", async
   if (!pulumi.RunError.isInstance(error)) throw new Error("Pulumi would show where it was asked");
   error.message = `error serializing property "name": ${error.message}`;
   expect(error.message).toBe("swarm: a service called foreign is there");
-});
-
-test("what a service was seen to run as is told by the state, which a preview leaves alone", async () => {
-  const mocks = { newResource: () => ({ id: "id", state: {} }), call: () => ({}) };
-  await pulumi.runtime.setMocks(mocks, "moorage", "dev", false, "organization");
-  const ready = pulumi.output(["n1"]);
-  expect(await recordedFingerprint("known", ready)).toBe("f1");
-  expect(await recordedFingerprint("new", ready)).toBeUndefined();
-  expect(await mending(["known", "new"], ready).mended).toBe(false);
-  expect(await mending(["known", "changed"], ready).mended).toBe(true);
-  await pulumi.runtime.setMocks(mocks, "moorage", "dev", true, "organization");
-  expect(await recordedFingerprint("known", ready)).toBeUndefined();
-  expect(await mending(["changed"], ready).mended).toBeUndefined();
 });

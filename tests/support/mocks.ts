@@ -162,9 +162,9 @@ function nameOf(urn: string): string {
   return urn.split("::").at(-1) ?? "";
 }
 
-/** Docker's configs and secrets cannot change: with other content they are others. */
+/** Docker's secrets cannot change: with other content they are others. */
 function suffix({ type, inputs }: Registered): string {
-  if (!/^docker:.*:(ServiceConfig|Secret)$/.test(type)) return "";
+  if (!/^docker:.*:Secret$/.test(type)) return "";
   return `-${createHash("sha256").update(JSON.stringify(inputs)).digest("hex").slice(0, 8)}`;
 }
 
@@ -190,11 +190,6 @@ function answers({ type, name }: Registered, row: readonly string[] = []): Prope
       return { hex: "0123456789abcdef" };
     case "pulumi-nodejs:dynamic/moorage:EtcdCluster":
       return { memberIds: { coreos1: "8e9e05c52164694d" } };
-    case "pulumi-nodejs:dynamic/moorage:PreviousHashes":
-      return { previous: { admin: "private hash before" }, until: { admin: 1800000000 } };
-    case "pulumi-nodejs:dynamic/moorage:RollingOrder":
-    case "pulumi-nodejs:dynamic/moorage:StorageOrder":
-      return { oneByOne: true };
     case "pulumi-nodejs:dynamic/moorage:SwarmMember":
       return { nodeId: `id of ${name}` };
     case "pulumi-nodejs:dynamic/moorage:Preflight":
@@ -251,7 +246,7 @@ export function unknownPaths(value: unknown): string[] {
   return paths;
 }
 
-/** What a Docker config or secret holds. */
+/** What a Docker secret holds. */
 export function contentOf({ inputs }: Registered): string {
   return Buffer.from(String(plain(inputs.data)), "base64").toString("utf8");
 }

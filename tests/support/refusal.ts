@@ -1,4 +1,4 @@
-/** Whether a registry without a quorum refuses requests clearly (docs/decisions/0013). */
+/** Whether a registry without a quorum refuses requests clearly (docs/decisions/0024). */
 import { LabError } from "../../lab/exec";
 import type { Heard } from "./request";
 import { pause } from "./waiting";
@@ -56,15 +56,17 @@ export async function refusalProblems(refuses: Refused, known: Known, ask: Ask):
   const { digest, upload } = known;
   const repository = `/v2/${known.repository}`;
   const manifest = `${repository}/manifests/${digest}`;
+  /** Neither stored nor cached. */
+  const other = manifest.replace(/.{8}$/, "00000000");
   const ending = `${upload}${upload.includes("?") ? "&" : "?"}digest=${encodeURIComponent(digest)}`;
   const refused: [string, Asked][] = [
     ["the beginning of a push", { path: `${repository}/blobs/uploads/`, method: "POST" }],
     ["a layer that is open", { path: upload, method: "PATCH", body: "more of it" }],
     ["the end of a layer", { path: ending, method: "PUT" }],
     ["a manifest", { path: `${repository}/manifests/refused`, method: "PUT", body: "{}" }],
-    ["a deletion", { path: manifest.replace(/.{8}$/, "00000000"), method: "DELETE" }],
+    ["a deletion", { path: other, method: "DELETE" }],
   ];
-  if (refuses === "everything") refused.push(["a pull", { path: manifest, method: "GET" }]);
+  if (refuses === "everything") refused.push(["a pull", { path: other, method: "GET" }]);
   const answers = await ask(refused.map(([, asked]) => asked));
   return refused.flatMap(([what], index) => {
     const answer = answers[index];

@@ -6,6 +6,7 @@ import { note, warn } from "../log";
 import { isReinstalled, readOrRecorded, recording, unlessUnreachable, withoutProvider } from "../operation";
 import { brief } from "../ssh/connect";
 import { runScript } from "../ssh/exec";
+import { couldNotAsk } from "../ssh/pool";
 import { settle } from "./apply";
 import { asFound, parseFound, parsePending } from "./parse";
 import { place } from "./place";
@@ -87,14 +88,21 @@ export const nodeFiles: Operation<NodeFilesInputs, NodeFilesOutputs> = {
       replace: ["part"],
       connections: ["connection"],
       // What former versions have recorded of `rolled` means nothing any more.
-      ignored: ["cluster", "rolled"],
+      ignored: ["cluster", "rolled", "deferIfUnreachable"],
     });
   },
   async update(id, state, inputs) {
     // Nothing of what is recorded is on a system that was just installed.
     if (isReinstalled(state, inputs)) return made(inputs);
     checkNames(inputs);
-    await changed(id, inputs, state);
+    try {
+      await changed(id, inputs, state);
+    } catch (error) {
+      if (!inputs.deferIfUnreachable || !couldNotAsk(error)) throw error;
+      const { node } = inputs.connection;
+      warn(node, `cannot be reached: the files of ${inputs.part} stay as they are until the next update`);
+      return withoutProvider(state);
+    }
     return withoutProvider(inputs);
   },
   async delete(_id, state) {

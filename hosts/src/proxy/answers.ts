@@ -19,7 +19,7 @@ const PAUSE_MS = 1000;
 const ANSWER_SECONDS = 25;
 /** What Docker's client and provider read of an engine and its Swarm; none of it is a stream. */
 const READS =
-  /^(?:\/v[\d.]+)?\/(?:_ping|version|info|swarm|(?:secrets|configs|networks|services|nodes|tasks)(?:\/[^/]+)?)$/;
+  /^(?:\/v[\d.]+)?\/(?:_ping|version|info|swarm|(?:secrets|networks|services|nodes|tasks)(?:\/[^/]+)?)$/;
 const NETWORK = /\/networks\/[^/]+$/;
 /** Headers of one connection alone, but for what says where a body ends. */
 const HOP_BY_HOP = ["connection", "keep-alive", "te", "trailer", "upgrade"];

@@ -1,5 +1,5 @@
 /** Where the Docker provider's way in finds its managers: in the stack's own state. */
-import type { Connection, ConvergedOutputs } from "../contract";
+import type { Connection } from "../contract";
 import { recordedState, unwrapped, type RecordedResource } from "../state";
 
 /** What a stack's state says of its Swarm. */
@@ -8,8 +8,6 @@ export interface RecordedSwarm {
   readonly managers: Connection[];
   /** Names of all that is recorded with a name of its own. */
   readonly names: ReadonlySet<string>;
-  /** What services were seen to run as last: the fingerprint, by the service's name. */
-  readonly converged: ReadonlyMap<string, string>;
 }
 
 /** Ids of all that a stack's state holds, also of what an update is yet to delete. */
@@ -24,7 +22,6 @@ export async function recordedSwarm(stack: string): Promise<RecordedSwarm> {
   return {
     managers: managersIn(resources),
     names: namesIn(resources),
-    converged: convergedIn(resources),
   };
 }
 
@@ -38,17 +35,6 @@ export function managersIn(resources: readonly RecordedResource[]): Connection[]
     };
     return values.role === "manager" && values.connection?.host !== undefined ? [values.connection] : [];
   });
-}
-
-/** Fingerprints of what services were seen to run as, by the service's name; what is yet to be deleted is left out. */
-export function convergedIn(resources: readonly RecordedResource[]): Map<string, string> {
-  const seen = resources.filter((resource) => resource.type?.endsWith(":Converged") && !resource.delete);
-  return new Map(
-    seen.map(({ outputs }) => {
-      const { service, fingerprint } = unwrapped(outputs) as ConvergedOutputs;
-      return [service, fingerprint];
-    }),
-  );
 }
 
 export function namesIn(resources: readonly RecordedResource[]): Set<string> {

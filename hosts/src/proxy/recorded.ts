@@ -1,4 +1,4 @@
-/** What a stack's state says of its secrets, configs and networks, in the shapes of Docker's API. */
+/** What a stack's state says of its secrets and networks, in the shapes of Docker's API. */
 import { unwrapped, type RecordedResource } from "../state";
 
 /** How long a state that was read is good for: in a refresh all ask at once. */
@@ -16,11 +16,10 @@ interface NetworkAddresses {
   readonly auxAddress?: Readonly<Record<string, string>>;
 }
 
-/** Outputs of Docker's provider, those of all three types together. */
+/** Outputs of Docker's provider, those of both types together. */
 interface Recorded {
   readonly name: string;
   readonly labels?: readonly Label[];
-  readonly data?: string;
   readonly driver?: string;
   readonly scope?: string;
   readonly internal?: boolean;
@@ -38,10 +37,6 @@ const shapes: Readonly<Record<string, { readonly type: string; readonly shape: S
   secrets: {
     type: "docker:index/secret:Secret",
     shape: (ID, { name, labels }) => ({ ID, Spec: { Name: name, Labels: asMap(labels) } }),
-  },
-  configs: {
-    type: "docker:index/serviceConfig:ServiceConfig",
-    shape: (ID, { name, labels, data }) => ({ ID, Spec: { Name: name, Labels: asMap(labels), Data: data } }),
   },
   networks: {
     type: "docker:index/network:Network",

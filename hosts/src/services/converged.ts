@@ -10,7 +10,6 @@ import { Deadline, systemClock } from "../time";
 import type { Clock } from "../time";
 import type { SwarmNode, SwarmService, SwarmTask } from "../swarm/types";
 import { decide } from "./decide";
-import { noteFound } from "./found";
 import { endResumption, resumeUpdate } from "./resume";
 import { digestOf } from "./spec";
 import type { Decision, ServiceView } from "./decide";
@@ -118,7 +117,6 @@ async function read(id: string, state: ConvergedOutputs): Promise<ReadResult<Con
   if (state.spec === undefined) return { id, outs: state };
   try {
     const isRecorded = (await specNow(state)) === state.spec;
-    noteFound(state.service, !isRecorded);
     return { id, outs: isRecorded ? state : { ...state, fingerprint: "" } };
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
@@ -133,13 +131,14 @@ export const convergedBy = (clock: Clock): Operation<ConvergedInputs, ConvergedO
   },
   read,
   diff(state, inputs) {
-    return diffOf(state, inputs, { replace: ["service"], outputOnly: ["spec"] });
+    const { fingerprint, interrupts, service } = inputs;
+    if (interrupts !== undefined && !equal(state.fingerprint, fingerprint))
+      note(service, `this update: ${interrupts}`);
+    return diffOf(state, inputs, { replace: ["service"], outputOnly: ["spec"], ignored: ["interrupts"] });
   },
   async update(_id, state, inputs) {
     if (state.fingerprint === inputs.fingerprint) return { ...withoutProvider(inputs), spec: state.spec };
-    const outs = await ensure(inputs, clock);
-    noteFound(inputs.service, false);
-    return outs;
+    return ensure(inputs, clock);
   },
   delete() {
     return Promise.resolve();

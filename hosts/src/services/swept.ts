@@ -1,6 +1,6 @@
 /**
- * Secrets and configs that an update left behind when it was cut off. What the state holds is Pulumi's to delete,
- * and Docker itself refuses to remove what is in use.
+ * Secrets that an update left behind when it was cut off. Pulumi deletes what the state holds, and Docker itself refuses
+ * to remove what is in use.
  */
 import type { Operation, SweptInputs, SweptOutputs } from "../contract";
 import { diffOf } from "../diff";
@@ -13,24 +13,22 @@ import { workingManager } from "../swarm/managers";
 
 async function sweep({ managers, label, stack }: SweptInputs): Promise<void> {
   const recorded = await recordedIds(stack);
-  const { api } = await workingManager(managers, "sweeping secrets and configs");
+  const purpose = "sweeping secrets";
+  const { api } = await workingManager(managers, purpose);
+  const all = await api.get<{ ID: string }[] | null>("/secrets", {
+    query: { filters: { label: [label] } },
+    purpose,
+  });
   let removed = 0;
-  for (const kind of ["secrets", "configs"]) {
-    const purpose = `sweeping ${kind}`;
-    const all = await api.get<{ ID: string }[] | null>(`/${kind}`, {
-      query: { filters: { label: [label] } },
-      purpose,
-    });
-    for (const { ID } of (all ?? []).filter((each) => !recorded.has(each.ID))) {
-      try {
-        await api.delete(`/${kind}/${ID}`, { purpose });
-        removed += 1;
-      } catch (error) {
-        if (!(isMissing(error) || (error instanceof DockerError && isInUse(error)))) throw error;
-      }
+  for (const { ID } of (all ?? []).filter((each) => !recorded.has(each.ID))) {
+    try {
+      await api.delete(`/secrets/${ID}`, { purpose });
+      removed += 1;
+    } catch (error) {
+      if (!(isMissing(error) || (error instanceof DockerError && isInUse(error)))) throw error;
     }
   }
-  if (removed > 0) note("swarm", `removed ${removed} secrets and configs that an update had left behind`);
+  if (removed > 0) note("swarm", `removed ${removed} secrets that an update had left behind`);
 }
 
 function isInUse({ status, reason }: DockerError): boolean {

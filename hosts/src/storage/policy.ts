@@ -1,4 +1,6 @@
-/** What the registry's users may do. */
+/** What the registry's user may do. */
+
+export const policyName = (bucket: string) => `registry-${bucket}`;
 
 /** What a registry does with its bucket, and nothing else. */
 export function bucketPolicy(bucket: string): string {

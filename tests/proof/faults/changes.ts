@@ -82,7 +82,7 @@ export const changes: readonly Change[] = [
   {
     // Pulls go on with the former password: its grace period is 15 minutes.
     name: "change: the edge's certificate and a user's password",
-    replaces: ["ca-front-certificate", "registry-user-reader"],
+    replaces: ["ca-front-certificate", "users-reader"],
   },
   { name: "change: another image of MinIO", edit: (lab) => image(lab, "minio") },
   { name: "change: the registries' key for the store", replaces: ["store-registry-key"] },

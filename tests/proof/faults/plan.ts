@@ -36,7 +36,7 @@ const programs: [Role, ProgramName][] = [
   ["leader", "docker"],
   ["minio", "minio"],
   ["registry", "registry"],
-  ["registry", "s3"],
+  ["registry", "haproxy"],
   ["etcd", "etcd"],
 ];
 

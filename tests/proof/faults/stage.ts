@@ -5,7 +5,6 @@ import { LabError } from "../../../lab/exec";
 import type { Place } from "../../../lab/faults";
 import type { Host, Instance } from "../../../lab/instance";
 import { Strength } from "../../support/cluster";
-import { repositoriesOn } from "../../support/probed";
 import type { Login } from "../../support/request";
 import type { TestLab } from "../../support/testLab";
 import { holdersOf } from "../../support/vip";
@@ -19,13 +18,15 @@ const MANAGERS = 3;
 const DRIVE = "/var/lib/moorage/data/minio";
 const WHOLE_SECONDS = 240;
 const PROBED_BYTES = 64 * 1024;
+/** So many that each registry has some. */
+const PROBED_REPOSITORIES = 12;
 const READ_MS = 30_000;
 
 export class Stage {
   readonly nodes: readonly Place[];
   readonly clients: readonly Host[];
   readonly ledger: Ledger;
-  /** Manifests, of which each registry has one. */
+  /** Manifests of repositories on all registries. */
   readonly manifests: string[] = [];
   /** Nodes that are hurt now. */
   hurt: readonly string[] = [];
@@ -149,7 +150,8 @@ export class Stage {
     if (!client) throw new LabError("the lab has no client");
     const id = `probed-${Date.now().toString(36)}`;
     const load = this.load({ id, afterPush: () => Promise.resolve() });
-    for (const repository of repositoriesOn(this.nodes.map(({ host }) => host.name)).values()) {
+    for (let number = 0; number < PROBED_REPOSITORIES; number++) {
+      const repository = `public/probed-${number}`;
       if (!(await load.push(client, { repository, tag: id, sizes: [PROBED_BYTES] })))
         throw new LabError(`the first push failed: ${load.outcomes.at(-1)?.error ?? ""}`);
       this.manifests.push(`/v2/${repository}/manifests/${this.ledger.entries.at(-1)?.digest}`);

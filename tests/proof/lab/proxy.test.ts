@@ -74,7 +74,7 @@ test("no request to a name or address of the cluster goes through the proxy", as
     "[::1]",
     lab.instance.vip,
     ...lab.nodes.flatMap(({ name, address }) => [address, name, `${name}.${domain}`]),
-    ...lab.nodes.flatMap(({ name }) => [`registry-${name}`, `s3-${name}`, `minio-${name}`]),
+    ...lab.nodes.flatMap(({ name }) => [`registry-${name}`, `haproxy-${name}`, `minio-${name}`]),
     // An address of the overlay network.
     "10.20.1.7",
   ];

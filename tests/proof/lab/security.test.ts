@@ -37,9 +37,9 @@ const containersOn = async (node: string): Promise<string[]> =>
 describe("a container", () => {
   /** User, capabilities by Linux's numbers, and writable folders. */
   const expected: [name: RegExp, uid: string, capabilities: number[], writable: string[]][] = [
-    [/^nginx\./, "101", [], ["/tmp", "/tmp/client_body", "/tmp/proxy"]],
+    [/^nginx\./, "65533", [], ["/tmp", "/tmp/client_body", "/tmp/proxy", "/var/cache/nginx"]],
     [/^registry-/, "65532", [], ["/tmp"]],
-    [/^s3-/, "99", [], ["/tmp"]],
+    [/^haproxy-/, "65531", [], ["/tmp"]],
     [/^minio-/, "0", [], ["/tmp", "/data"]],
     [/^moorage-keepalived$/, "0", [6, 7, 11, 12, 13], ["/tmp", "/run"]],
     [/^moorage-etcd$/, "61000", [], ["/var/lib/moorage/data/etcd/store"]],
@@ -103,7 +103,7 @@ describe("a container", () => {
   });
 
   test("of a service has a memory limit, and folders in memory of a size", async () => {
-    const mebibytes = { minio: 4096, registry: 2048, nginx: 1024, s3: 256 };
+    const mebibytes = { minio: 4096, registry: 2048, nginx: 1024, haproxy: 256 };
     for (const [program, size] of Object.entries(mebibytes)) {
       const found = await lab.mustRoot(
         "coreos1",

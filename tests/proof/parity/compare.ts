@@ -212,4 +212,4 @@ function diffShape({ detailed, ...diff }: Diffed) {
 }
 
 const lists =
-  /\.?(args|commands|tests|constraints|capDrops|configs|secrets|mounts|labels|ports|ipamConfigs|networksAdvanceds)(?![\w.])/;
+  /\.?(args|commands|tests|constraints|capDrops|secrets|mounts|labels|ports|ipamConfigs|networksAdvanceds)(?![\w.])/;

@@ -4,7 +4,6 @@ import { secretOf, type Plugin, type Wire } from "./plugin";
 
 const networkType = "docker:index/network:Network";
 const secretType = "docker:index/secret:Secret";
-const configType = "docker:index/serviceConfig:ServiceConfig";
 const serviceType = "docker:index/service:Service";
 
 const labels = [{ label: "moorage.stack", value: "organization/moorage/dev" }];
@@ -18,21 +17,19 @@ const networkOf = (name: string, subnet: number): Wire => ({
   options: { "com.docker.network.driver.overlay.vxlanid_list": `80${subnet}` },
 });
 
-/** What a service has of a config, a secret and a network. @param name differs from one set of them to another */
+/** What a service has of a secret and a network. @param name differs from one set of them to another */
 async function references(plugin: Plugin, name: string, subnet: number) {
-  const config = await once(plugin, `${name}-config`, configType, { data: base64(name), labels });
   const secret = await once(plugin, `${name}-secret`, secretType, { data: secretOf(base64(name)), labels });
   const { id } = await once(plugin, `${name}-network`, networkType, networkOf(name, subnet));
   const file = { fileMode: 0o444, fileUid: "65532", fileGid: "65532" };
   return {
-    configs: [{ ...file, configId: config.id, configName: config.name, fileName: "/etc/registry.yml" }],
     secrets: [{ ...file, secretId: secret.id, secretName: secret.name, fileName: "/run/secrets/key" }],
     networksAdvanceds: [{ id }],
   };
 }
 
 /** What another service refers to. */
-const another = (key: "configs" | "secrets" | "networksAdvanceds") => async (plugin: Plugin) =>
+const another = (key: "secrets" | "networksAdvanceds") => async (plugin: Plugin) =>
   (await references(plugin, "another", 23))[key];
 
 const pace = {
@@ -46,7 +43,7 @@ const pace = {
 const port = { publishedPort: 443, targetPort: 8443, protocol: "tcp", publishMode: "host" };
 const healthcheck = { tests: ["CMD", "true"], interval: "5s", timeout: "3s", retries: 3, startPeriod: "10s" };
 
-const bind = { type: "bind", source: "/var/lib/data", target: "/data" };
+const bind = { type: "bind", source: "/var/lib/data", target: "/data", readOnly: false };
 const tmpfs = (mebibytes: number) => ({
   type: "tmpfs",
   target: "/tmp",
@@ -54,7 +51,7 @@ const tmpfs = (mebibytes: number) => ({
 });
 
 async function service(plugin: Plugin): Promise<Wire> {
-  const { networksAdvanceds, configs, secrets } = await references(plugin, "own", 21);
+  const { networksAdvanceds, secrets } = await references(plugin, "own", 21);
   return {
     name: "of-every-property",
     labels,
@@ -77,7 +74,6 @@ async function service(plugin: Plugin): Promise<Wire> {
         capDrops: ["ALL"],
         stopGracePeriod: "30s",
         healthcheck,
-        configs,
         secrets,
         mounts: [bind, tmpfs(16)],
       },
@@ -102,7 +98,7 @@ async function plainService(plugin: Plugin): Promise<Wire> {
     endpointSpec: { mode: "dnsrr", ports: [] },
     taskSpec: {
       ...(taskSpec as Wire),
-      containerSpec: { ...containerSpec, configs: [], secrets: [], mounts: [] },
+      containerSpec: { ...containerSpec, secrets: [], mounts: [] },
     },
   };
 }
@@ -143,14 +139,11 @@ const changedContainer: Wire = {
     retries: 4,
     startPeriod: "11s",
   }),
-  "configs, another": another("configs"),
-  "configs, none": [],
-  ...below("configs", { configId: "another", configName: "another", ...changedFile }),
   "secrets, another": another("secrets"),
   "secrets, none": [],
   ...below("secrets", { secretId: "another", secretName: "another", ...changedFile }),
   "mounts, none": [],
-  ...below("mounts", { type: "tmpfs", source: "/another", target: "/another" }),
+  ...below("mounts", { type: "tmpfs", source: "/another", target: "/another", readOnly: true }),
   // Of the first mount, which is none in memory.
   "mounts.tmpfsOptions.sizeBytes": 33554432,
   "mounts, of another size": [bind, tmpfs(32)],
@@ -177,14 +170,6 @@ export const dockerCases: readonly Case[] = [
     random: ["id", "name"],
     inputs: () => ({ data: secretOf(base64("word")), labels }),
     changes: { data: secretOf(base64("another")), ...changedLabels },
-    unknown: ["data"],
-  },
-  {
-    title: "a config",
-    type: configType,
-    random: ["id", "name"],
-    inputs: () => ({ data: base64("text"), labels }),
-    changes: { data: base64("another"), ...changedLabels },
     unknown: ["data"],
   },
   {
@@ -226,9 +211,7 @@ export const dockerCases: readonly Case[] = [
       "taskSpec.resources.limits.memoryBytes": 268435456,
     },
     unknown: [
-      ...["configs.configId", "configs.configName", "secrets.secretId", "secrets.secretName"].map(
-        (path) => `taskSpec.containerSpec.${path}`,
-      ),
+      ...["secrets.secretId", "secrets.secretName"].map((path) => `taskSpec.containerSpec.${path}`),
       "taskSpec.networksAdvanceds.id",
     ],
   },

@@ -25,7 +25,6 @@ afterAll(async () => {
 const folders: Readonly<Record<string, string>> = {
   Network: "networks",
   Secret: "secrets",
-  ServiceConfig: "configs",
   Service: "services",
 };
 

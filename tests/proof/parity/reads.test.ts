@@ -3,7 +3,7 @@ import { describe, expect, test, type TestContext } from "vitest";
 import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
 import { startManager } from "../../unit/hosts/support/fake-docker";
 import { operatorOf, sshOptions } from "../../unit/hosts/support/proxy";
-import { CONFIG, NETWORK, SECRET } from "../../unit/hosts/support/recorded";
+import { NETWORK, SECRET } from "../../unit/hosts/support/recorded";
 import { afterwards, startServer, temporaryFolder } from "../../unit/hosts/support/stop";
 import { orSkip, startBoth, type Both } from "./compare";
 import { sshTo } from "./daemon";
@@ -11,10 +11,10 @@ import { sshTo } from "./daemon";
 /** The proxy as the program configures it, relative to the project. */
 const proxy = sshOptions("node node_modules/@moorage/hosts/dist/bin/docker-proxy.js");
 
-/** A manager that fails whenever it is asked for a secret, config or network. */
+/** A manager that fails whenever it is asked for a secret or network. */
 async function failingManager() {
   const docker = await startManager("swarm-1");
-  docker.on("GET", /\/(secrets|configs|networks)\//, () => ({ status: 500, json: { message: "no leader" } }));
+  docker.on("GET", /\/(secrets|networks)\//, () => ({ status: 500, json: { message: "no leader" } }));
   return docker;
 }
 
@@ -33,7 +33,7 @@ async function reaching(
   return both;
 }
 
-describe.each([SECRET, CONFIG, NETWORK])("$type", ({ type, id, outputs }) => {
+describe.each([SECRET, NETWORK])("$type", ({ type, id, outputs }) => {
   const old = { id, inputs: outputs, outputs };
 
   test("is gone for the published provider if Docker fails", async (context) => {
@@ -46,7 +46,7 @@ describe.each([SECRET, CONFIG, NETWORK])("$type", ({ type, id, outputs }) => {
   test("stays as recorded if it is read through the proxy", async (context) => {
     const docker = await failingManager();
     const server = await startServer({ node: "swarm-1", sockets: { [DOCKER_SOCKET]: docker.path } });
-    const env = operatorOf([server.connection()], [SECRET, CONFIG, NETWORK]);
+    const env = operatorOf([server.connection()], [SECRET, NETWORK]);
     const { published, standIn } = await reaching(env, proxy, context);
     for (const plugin of [published, standIn]) {
       const read = await plugin.read(type, old);

@@ -106,7 +106,7 @@ describe("resources", () => {
 });
 
 describe("Docker", () => {
-  const type = "docker:index/serviceConfig:ServiceConfig";
+  const type = "docker:index/secret:Secret";
   const create = async () =>
     docker.create(type, (await docker.check(type, { data: "eA==", labels: [] })).inputs);
 

@@ -106,7 +106,7 @@ test("A container hangs", async () => {
   const minio = await own.containerOf(node, `minio-${node}`);
   await freezeAll(node, minio);
   await replaced(node, `minio-${node}`, minio);
-  for (const service of [`registry-${node}`, `s3-${node}`, "nginx"]) {
+  for (const service of [`registry-${node}`, `haproxy-${node}`, "nginx"]) {
     const before = await own.containerOf(node, service);
     await freezeAll(node, before);
     await replaced(node, service, before);

@@ -1,4 +1,4 @@
-/** Swarm, etcd or MinIO lack members. Requests that cannot be served are refused clearly (docs/decisions/0013). */
+/** Swarm, etcd or MinIO lack members. Requests that cannot be served are refused clearly (docs/decisions/0024). */
 import { expect, test } from "vitest";
 import type { Place } from "../../../lab/faults";
 import { begin, takeBack } from "../../support/hurt";

@@ -54,7 +54,7 @@ test("Swarm's leader is lost", async () => {
   await own.whole();
 });
 
-test.each(["minio", "registry", "s3", "nginx", "etcd"])("A container died: %s", async (program) => {
+test.each(["minio", "registry", "haproxy", "nginx", "etcd"])("A container died: %s", async (program) => {
   await faults.kill.begin(own.place("coreos2"), program);
   await own.whole();
 });

@@ -4,10 +4,8 @@ import {
   installHashOf,
   keepalivedFiles,
   minioCommand,
-  renderNginx,
+  proxiesFiles,
   renderRegistryConfig,
-  renderRights,
-  renderS3Balancer,
   renderUserData,
   type Distribution,
 } from "@moorage/render";
@@ -74,29 +72,34 @@ function renderAll(config: StackConfig): void {
   const files = baseFiles(config, name, { caCertificate: "ca", api, passwordHashes });
   for (const format of formatsOf[os.distribution])
     renderUserData(model, { format, installHash: installHashOf(model), files });
-  const { vip, port, virtualRouterId, proxyTimeoutSeconds } = edge;
+  const { vip, port, virtualRouterId, proxyTimeoutSeconds, limits } = edge;
   const router = { vip, port, virtualRouterId, priority: 1, image: "image" };
   const peers = addresses.filter((one) => one !== address);
   keepalivedFiles({ node: name, interface: device, address, peers, ...router });
   const keys = { region: "r", accessKey: "a", secretKey: "s", httpSecret: "h" };
-  const endpoint = `http://s3-${name}:9000`;
+  const endpoint = `http://haproxy-${name}:9000`;
   renderRegistryConfig({ ...keys, bucket: storage.bucket, endpoint, logLevel: registry.logLevel });
-  renderNginx({
-    registries: names.map((one) => ({ name: `registry-${one}`, port: 5000 })),
-    balancers: names.map((one) => ({ name: `s3-${one}`, port: 9000 })),
-    serverNames: [edge.hostname ?? vip, vip, ...edge.alternativeNames, ...addresses],
-    certificatePath: "/a",
-    keyPath: "/b",
-    htpasswdPath: "/c",
-    rightsPath: "/d/e",
-    healthFrom: addresses,
-    proxyTimeoutSeconds,
-  });
   const rightsOf = ({ rights }: (typeof registry.users)[string]) =>
     rights.map(({ repositories, access }) => ({ prefix: repositories.replace(/\*$/, ""), access }));
-  renderRights(Object.entries(registry.users).map(([user, one]) => ({ name: user, rights: rightsOf(one) })));
-  minioCommand({ names: names.map((one) => `minio-${one}`) });
-  renderS3Balancer({ backends: names.map((one) => ({ name: `minio-${one}`, port: 9000 })) });
+  const registries = names.map((one) => `registry-${one}`);
+  const minio = names.map((one) => `minio-${one}`);
+  minioCommand({ names: minio });
+  proxiesFiles({
+    haproxy: { service: `haproxy-${name}`, registries, minio },
+    nginx: {
+      service: "nginx",
+      haproxies: names.map((one) => `haproxy-${one}`),
+      users: Object.entries(registry.users).map(([user, one]) => ({ name: user, rights: rightsOf(one) })),
+      htpasswd: "",
+      certificate: "",
+      key: "",
+      neighbours: addresses,
+      proxyTimeoutSeconds,
+      cacheGibibytes: edge.cache.size,
+      limits,
+    },
+    passwordGraceMinutes: registry.passwordGraceMinutes,
+  });
 }
 
 interface Place {

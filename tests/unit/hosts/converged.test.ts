@@ -2,11 +2,10 @@ import { describe, expect, it } from "vitest";
 import type { Connection, ConvergedInputs } from "../../../hosts/src/contract";
 import { DOCKER_SOCKET } from "../../../hosts/src/docker/api";
 import { convergedBy } from "../../../hosts/src/services/converged";
-import { isFoundChanged } from "../../../hosts/src/services/found";
 import { digestOf } from "../../../hosts/src/services/spec";
 import type { SwarmService } from "../../../hosts/src/swarm/types";
 import { startManager } from "./support/fake-docker";
-import { startServer } from "./support/stop";
+import { logged, startServer } from "./support/stop";
 import { VirtualClock } from "./support/virtual-clock";
 
 const mounts = [
@@ -116,7 +115,6 @@ describe("a refresh of a service", () => {
   it("finds no change where it runs by the same spec", async () => {
     const { found, inputs } = await refreshed({ Spec: spec });
     expect(found.fingerprint).toBe("f");
-    expect(isFoundChanged("web")).toBe(false);
     expect(converged.diff(found, inputs).changes).toBe(false);
   });
 
@@ -124,12 +122,18 @@ describe("a refresh of a service", () => {
     ["was changed by hand", { Spec: other }],
     ["is gone", undefined],
   ])("has the update wait for it again if it %s", async (_what, later) => {
-    const { id, found, inputs } = await refreshed(later);
+    const { found, inputs } = await refreshed(later);
     expect(found.fingerprint).toBe("");
-    expect(isFoundChanged("web")).toBe(true);
     expect(converged.diff(found, inputs).changes).toBe(true);
-    await converged.update(id, found, inputs);
-    expect(isFoundChanged("web")).toBe(false);
+  });
+
+  it("says in a preview what a change interrupts, and only for a change", async () => {
+    const { found, inputs } = await refreshed({ Spec: spec });
+    const interrupting = { ...inputs, interrupts: "pushes get 503" };
+    expect(converged.diff(found, interrupting).changes).toBe(false);
+    expect(logged.join()).not.toContain("503");
+    converged.diff(found, { ...interrupting, fingerprint: "f2" });
+    expect(logged).toContain("web: this update: pushes get 503");
   });
 
   it("keeps the state of an earlier version, and the state if no manager answers", async () => {

@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { ManagerChoice } from "../../../hosts/src/proxy/choose";
 import { until } from "../../support/waiting";
 import { ProxyClient, answerTo, manager, serve } from "./support/proxy";
-import { CONFIG, NETWORK, SECRET } from "./support/recorded";
+import { NETWORK, SECRET } from "./support/recorded";
 import { afterwards, startServer } from "./support/stop";
 import { VirtualClock } from "./support/virtual-clock";
 
@@ -130,16 +130,12 @@ describe("an answer of the proxy", () => {
 
   it("is as recorded if no manager can be asked, so that nothing counts as gone", async () => {
     const one = await manager("swarm-1");
-    const state = [SECRET, CONFIG, NETWORK];
+    const state = [SECRET, NETWORK];
     const { socket } = await serve([{ ...one.connection, port: 1 }], { state, ...hurried });
     const Labels = { "moorage.stack": "moorage/dev" };
     expect((await ask(socket, "/v1.41/secrets/secret-1")).json).toEqual({
       ID: "secret-1",
       Spec: { Name: "nginx-key-1", Labels },
-    });
-    expect((await ask(socket, "/v1.41/configs/config-1")).json).toEqual({
-      ID: "config-1",
-      Spec: { Name: "nginx-config-1", Labels, Data: "YQ==" },
     });
     expect((await ask(socket, "/v1.41/networks/network-1")).json).toEqual({
       Id: "network-1",

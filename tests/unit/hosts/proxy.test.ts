@@ -2,7 +2,7 @@ import { chmodSync, existsSync, readFileSync, rmSync, utimesSync, writeFileSync 
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
-import { convergedIn, managersIn } from "../../../hosts/src/proxy/managers";
+import { managersIn } from "../../../hosts/src/proxy/managers";
 import { takeMark } from "../../../hosts/src/proxy/mark";
 import { errorFile, socketOf } from "../../../hosts/src/proxy/socket";
 import { until } from "../../support/waiting";
@@ -174,18 +174,5 @@ describe("a stack's state", () => {
       ["c", "key"],
     ]);
     expect(managersIn([])).toEqual([]);
-  });
-
-  it("has what services were seen to run as", () => {
-    const converged = (service: string, fingerprint: string, rest: object = {}) => ({
-      type: "pulumi-nodejs:dynamic/moorage:Converged",
-      outputs: { service, fingerprint, timeoutSeconds: 300 },
-      ...rest,
-    });
-    const resources = [converged("old", "f0", { delete: true }), converged("a", "f1"), converged("b", "f2")];
-    expect([...convergedIn([member("a", "manager", secret), ...resources])]).toEqual([
-      ["a", "f1"],
-      ["b", "f2"],
-    ]);
   });
 });

@@ -2,7 +2,6 @@ import { chmodSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Store } from "../../../hosts/src/contract";
 import { storageSpares } from "../../../hosts/src/storage/spare";
-import { storageTurn } from "../../../hosts/src/storage/turn";
 import { swarmMember } from "../../../hosts/src/swarm/member";
 import { outOfService } from "../../../hosts/src/swarm/out-of-service";
 import { newUpdate } from "../../support/newUpdate";
@@ -36,7 +35,6 @@ async function members() {
 }
 
 type Members = Awaited<ReturnType<typeof members>>;
-const asked = ({ all }: Members): string[] => all.flatMap(commands);
 
 function healingScript([first]: Engine[], settle: string): void {
   first?.sandbox.write("etc/moorage/healing", `#!/bin/sh\nsettle() {\n    ${settle}\n}\n"$1"\n`);
@@ -84,23 +82,6 @@ describe.skipIf(!canSandbox)("whether MinIO can do without the drive of b", () =
     const spares = storageSpares("b", found.store, 4);
     if (reason) await expect(spares).rejects.toThrow(reason);
     else await spares;
-  });
-
-  it("is asked before its member changes alone, if it ran as something else", async () => {
-    const found = await members();
-    const due = {
-      node: "b",
-      store: found.store,
-      fingerprint: "f2",
-      recorded: "f1",
-      run: "now",
-      oneByOne: true,
-    };
-    for (const change of [{ oneByOne: false }, { recorded: "f2" }, { recorded: undefined }])
-      await storageTurn.create({ ...due, ...change });
-    expect(asked(found)).toEqual([]);
-    await storageTurn.create(due);
-    expect(asked(found)).not.toEqual([]);
   });
 
   it("is waited for before b is drained; too long a wait leaves it in service", async () => {

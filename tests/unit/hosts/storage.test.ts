@@ -1,10 +1,9 @@
 import { expect, it } from "vitest";
-import type { BucketInputs, PreviousKeysInputs } from "../../../hosts/src/contract";
+import type { BucketInputs, StorageUserInputs } from "../../../hosts/src/contract";
 import { UNKNOWN } from "../../../hosts/src/diff";
 import { bucket } from "../../../hosts/src/storage/bucket";
 import { bucketPolicy } from "../../../hosts/src/storage/policy";
-import { previousKeys } from "../../../hosts/src/storage/previous-keys";
-import { accessKeyOf } from "../../../hosts/src/storage/users";
+import { accessKeyOf, storageUser } from "../../../hosts/src/storage/user";
 import { FakeMinio } from "./support/fake-minio";
 import { logged } from "./support/stop";
 
@@ -22,14 +21,13 @@ async function storage(secretKey = "registry-secret") {
     rootPassword: "root-password",
     timeoutSeconds: 1,
   };
-  const withKey = (secret: string): BucketInputs => ({
+  const withKey = (secret: string): StorageUserInputs => ({
     ...store,
     accessKey: accessKeyOf("registry", secret),
     secretKey: secret,
-    retain: true,
   });
-  const keeping = (accessKey: string): PreviousKeysInputs => ({ ...store, accessKey });
-  return { minio, inputs: withKey(secretKey), withKey, keeping };
+  const inputs: BucketInputs = { ...store, retain: true };
+  return { minio, inputs, user: withKey(secretKey), withKey };
 }
 
 it("has a policy that names its own bucket and what is in it, and no action on all", () => {
@@ -54,29 +52,35 @@ it("names a user by its bucket and its secret key, which the name does not tell"
   expect(accessKeyOf("images", "one")).not.toBe(accessKeyOf("images", "two"));
 });
 
-it("makes the bucket, its policy and its user, then opens it as that user; no argument is a secret", async () => {
-  const { inputs, minio } = await storage();
+it("creates the bucket and its policy, then the user, and opens it as that user; no argument is a secret", async () => {
+  const { inputs, minio, user } = await storage();
   expect(await bucket.create(inputs)).toEqual({ id: "registry", outs: inputs });
-  const user = inputs.accessKey;
+  const { accessKey } = user;
+  expect(await storageUser.create(user)).toEqual({ id: accessKey, outs: user });
   expect(minio.lines.at(-1)).toBe("ls local/registry/");
-  expect(minio.asked.at(-1)?.env).toContain(`MC_HOST_local=http://${user}:registry-secret@127.0.0.1:9000`);
+  expect(minio.asked.at(-1)?.env).toContain(
+    `MC_HOST_local=http://${accessKey}:registry-secret@127.0.0.1:9000`,
+  );
   expect(minio.lines.join("\n")).not.toMatch(/root-password|registry-secret/);
-  expect(minio.serves(user, "registry-secret")).toBe(true);
+  expect(minio.serves(accessKey, "registry-secret")).toBe(true);
 });
 
-it("is gone for a refresh where MinIO says so, and only then", async () => {
-  const { inputs, minio } = await storage();
+it("a refresh forgets the bucket and the user only if MinIO says that they are gone", async () => {
+  const { inputs, minio, user } = await storage();
   expect(await bucket.read("registry", inputs)).toBeUndefined();
+  expect(await storageUser.read(user.accessKey, user)).toBeUndefined();
   minio.trouble = "Server not initialized";
   expect(await bucket.read("registry", inputs)).toEqual({ id: "registry", outs: inputs });
+  expect(await storageUser.read(user.accessKey, user)).toEqual({ id: user.accessKey, outs: user });
   expect(logged.at(-1)).toMatch(/^warning: storage: not refreshed/);
   minio.trouble = undefined;
   await bucket.create(inputs);
+  await storageUser.create(user);
   expect(await bucket.read("registry", inputs)).toEqual({ id: "registry", outs: inputs });
+  expect(await storageUser.read(user.accessKey, user)).toEqual({ id: user.accessKey, outs: user });
 });
 
 it.each<[string, (minio: FakeMinio, user: string) => unknown]>([
-  ["user USER is gone", ({ users }, user) => users.delete(user)],
   [
     "user USER is disabled",
     ({ users }, user) => Object.assign(users.get(user) ?? {}, { status: "disabled" }),
@@ -86,119 +90,70 @@ it.each<[string, (minio: FakeMinio, user: string) => unknown]>([
     ({ users }, user) => Object.assign(users.get(user) ?? {}, { secret: "other" }),
   ],
   [`user USER does not have policy ${policy}`, ({ users }, user) => users.get(user)?.policies.pop()],
-  [
-    `policy ${policy} is another one`,
-    ({ policies }) => policies.set(policy, JSON.parse(bucketPolicy("other"))),
-  ],
-])("shows at a refresh that %s, and mends that by an update", async (what, alter) => {
+])("a refresh shows that %s, and an update repairs it", async (what, alter) => {
+  const { inputs, minio, user } = await storage();
+  await bucket.create(inputs);
+  const { id } = await storageUser.create(user);
+  alter(minio, id);
+  const found = await storageUser.read(id, user);
+  const drift = [what.replace("USER", id)];
+  expect(found).toEqual({ id, outs: { ...user, drift } });
+  expect(logged).toContain(`warning: storage: ${drift.join()}`);
+  const state = found?.outs ?? user;
+  expect(storageUser.diff(state, user)).toEqual({ changes: true, changedKeys: ["drift"], replaces: [] });
+  expect(await storageUser.update(id, state, user)).toEqual(user);
+  // What an earlier refresh found is not found again.
+  expect(await storageUser.read(id, state)).toEqual({ id, outs: user });
+  expect(minio.serves(id, user.secretKey)).toBe(true);
+});
+
+it("a refresh shows that the policy is another one, and an update repairs it", async () => {
   const { inputs, minio } = await storage();
   const { id } = await bucket.create(inputs);
-  alter(minio, inputs.accessKey);
-  const found = await bucket.read(id, inputs);
-  const drift = [what.replace("USER", inputs.accessKey)];
-  expect(found).toEqual({ id, outs: { ...inputs, drift } });
-  expect(logged).toContain(`warning: storage: ${drift.join()}`);
-  const state = found?.outs ?? inputs;
+  minio.policies.set(policy, JSON.parse(bucketPolicy("other")) as never);
+  const state = (await bucket.read(id, inputs))?.outs ?? inputs;
+  expect(state).toEqual({ ...inputs, drift: [`policy ${policy} is another one`] });
   expect(bucket.diff(state, inputs)).toEqual({ changes: true, changedKeys: ["drift"], replaces: [] });
-  const outs = await bucket.update(id, state, inputs);
-  expect(outs).toEqual(inputs);
-  // What an earlier refresh found is not found again.
+  expect(await bucket.update(id, state, inputs)).toEqual(inputs);
   expect(await bucket.read(id, state)).toEqual({ id, outs: inputs });
-  expect(minio.serves(inputs.accessKey, inputs.secretKey)).toBe(true);
 });
 
-/** The users' names as they were before each key had its own, and as they are. */
-it.each([
-  ["the bucket's own name", "registry"],
-  ["a name of its own", accessKeyOf("registry", "before")],
-])(
-  "another secret key of a user with %s refuses no registry, and ends the one before",
-  async (_what, name) => {
-    const { minio, withKey, keeping } = await storage();
-    const before = { ...withKey("before"), accessKey: name };
-    await bucket.create(before);
-    await previousKeys.create(keeping(name));
-    const after = withKey("after");
-    const registries = ["a", "b", "c", "d"].map(() => before);
-    const refused = () => registries.filter((one) => !minio.serves(one.accessKey, one.secretKey)).length;
-    expect(refused()).toBe(0);
-
-    const isKnown = bucket.diff(before, { ...after, accessKey: UNKNOWN, secretKey: UNKNOWN });
-    for (const diff of [isKnown, bucket.diff(before, after)])
-      expect(diff).toEqual({ changes: true, changedKeys: ["accessKey", "secretKey"], replaces: [] });
-    await bucket.update("registry", before, after);
-    for (const at of registries.keys()) {
-      expect(refused()).toBe(0);
-      registries[at] = after;
-    }
-    await previousKeys.update("previous-keys", keeping(name), keeping(after.accessKey));
-    expect(refused()).toBe(0);
-    expect(minio.serves(before.accessKey, before.secretKey)).toBe(false);
-    expect([...minio.users.keys()]).toEqual([after.accessKey]);
-    expect(logged).toContain(`storage: user ${name} is removed: no registry has its key any more`);
-  },
-);
-
-it("takes away all that updates which were cut off have left, and nobody else's user", async () => {
-  const { minio, withKey, keeping } = await storage();
-  const first = { ...withKey("first"), accessKey: "registry" };
-  const [second, third] = [withKey("second"), withKey("third")];
-  await bucket.create(first);
-  await bucket.update("registry", first, second);
-  await bucket.update("registry", second, third);
-  for (const name of ["backup", "registry-backup", "registries-0123abcd"])
-    minio.users.set(name, { secret: "own", policies: [], status: "enabled" });
-  await previousKeys.create(keeping(third.accessKey));
-  expect([...minio.users.keys()].sort()).toEqual(
-    ["backup", "registries-0123abcd", "registry-backup", third.accessKey].sort(),
-  );
-});
-
-it("takes no key away while the user is missing whose key registries should have", async () => {
-  const { minio, withKey, keeping } = await storage();
-  const before = withKey("before");
-  await bucket.create(before);
-  const { accessKey } = withKey("after");
-  await expect(previousKeys.create(keeping(accessKey))).rejects.toThrow(
-    new RegExp(
-      `user ${accessKey}, whose key registries have, is not there: .pulumi up --refresh. makes it anew`,
-    ),
-  );
-  expect(minio.serves(before.accessKey, before.secretKey)).toBe(true);
-});
-
-it("finds a previous key by a refresh, and removes it by an update", async () => {
-  const { minio, withKey, keeping } = await storage();
-  const now = withKey("now");
-  await bucket.create(now);
-  const { id, outs } = await previousKeys.create(keeping(now.accessKey));
-  expect(await previousKeys.read(id, outs)).toEqual({ id, outs });
-  minio.users.set("registry", { secret: "before", policies: [policy], status: "enabled" });
-  const state = (await previousKeys.read(id, outs))?.outs ?? outs;
-  expect(state).toEqual({ ...outs, left: ["registry"] });
-  expect(previousKeys.diff(state, outs)).toEqual({ changes: true, changedKeys: ["left"], replaces: [] });
-  expect(await previousKeys.update(id, state, outs)).toEqual(outs);
-  expect([...minio.users.keys()]).toEqual([now.accessKey]);
+it("another secret key is another user, created before the one before is removed", async () => {
+  const { inputs, minio, withKey } = await storage();
+  await bucket.create(inputs);
+  const [before, after] = [withKey("before"), withKey("after")];
+  await storageUser.create(before);
+  for (const next of [after, { ...after, accessKey: UNKNOWN, secretKey: UNKNOWN }])
+    expect(storageUser.diff(before, next)).toEqual({
+      changes: true,
+      changedKeys: ["accessKey", "secretKey"],
+      replaces: ["accessKey"],
+      deleteBeforeReplace: false,
+    });
+  await storageUser.create(after);
+  for (const one of [before, after]) expect(minio.serves(one.accessKey, one.secretKey)).toBe(true);
+  minio.users.set("backup", { secret: "own", policies: [], status: "enabled" });
+  await storageUser.delete(before.accessKey, before);
+  expect([...minio.users.keys()].sort()).toEqual(["backup", after.accessKey].sort());
 });
 
 it.each([true, false])(
-  "with retain %s a destroy removes users, policy and, without it, the bucket",
+  "with retain %s a destroy removes the user, the policy and, without it, the bucket",
   async (retain) => {
-    const { minio, inputs, withKey } = await storage();
+    const { minio, inputs, user } = await storage();
     await bucket.create(inputs);
-    // An update to another key that was cut off.
-    const next = withKey("next");
-    await bucket.update("registry", inputs, next);
-    await bucket.delete("registry", { ...next, retain });
+    await storageUser.create(user);
+    await storageUser.delete(user.accessKey, user);
+    await bucket.delete("registry", { ...inputs, retain });
     expect([minio.users.size, minio.policies.size, minio.buckets.size]).toEqual([0, 0, retain ? 1 : 0]);
   },
 );
 
-it("a destroy goes on if users and policy are gone already", async () => {
-  const { minio, inputs } = await storage();
+it("a destroy goes on if user and policy are gone already", async () => {
+  const { minio, inputs, user } = await storage();
   await bucket.create(inputs);
-  minio.users.clear();
   minio.policies.clear();
+  await storageUser.delete(user.accessKey, user);
   await bucket.delete("registry", { ...inputs, retain: false });
   expect(minio.buckets.size).toBe(0);
   expect(logged.filter((line) => line.startsWith("warning"))).toEqual([]);

@@ -24,7 +24,6 @@ it("removes what nothing records and nothing uses, and leaves to Pulumi what it 
   docker.on("GET", /^\/info$/, () => ({ json: { Swarm: { ControlAvailable: true } } }));
   docker.on("GET", /^\/nodes$/, () => ({ json: [] }));
   docker.on("GET", /^\/secrets$/, () => ({ json: [{ ID: "recorded" }, { ID: "left" }, { ID: "used" }] }));
-  docker.on("GET", /^\/configs$/, () => ({ json: null }));
   docker.on("DELETE", /^\/secrets\/\w+$/, () => ({ status: 204 }));
   docker.on("DELETE", /^\/secrets\/used$/, () => ({
     status: 400,

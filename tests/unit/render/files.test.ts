@@ -2,8 +2,7 @@ import {
   computeNoProxy,
   keepalivedFiles,
   nodeBaseFiles,
-  renderNginx,
-  renderS3Balancer,
+  proxiesFiles,
   renderUnit,
   renderUserData,
   unitArgument,
@@ -168,13 +167,12 @@ describe("what cannot be rendered", () => {
 
   it("is a name that could end its directive", () => {
     const bad = "registry; } evil {";
-    const backends = [{ name: bad, port: 1 }];
-    const paths = { certificatePath: "/c", keyPath: "/k", htpasswdPath: "/h", rightsPath: "/r.js" };
-    expect(() => renderS3Balancer({ backends })).toThrow("characters");
-    const good = [{ name: "good", port: 1 }];
-    const front = { serverNames: ["x"], ...paths };
-    expect(() => renderNginx({ registries: backends, balancers: good, ...front })).toThrow("characters");
-    expect(() => renderNginx({ registries: good, balancers: backends, ...front })).toThrow("characters");
+    const haproxy = { service: "haproxy", registries: ["good"], minio: ["good"] };
+    const proxies = (change: object) => () =>
+      proxiesFiles({ haproxy: { ...haproxy, ...change }, passwordGraceMinutes: 1 });
+    expect(proxies({})).not.toThrow();
+    for (const change of [{ registries: [bad] }, { minio: [bad] }, { service: bad }])
+      expect(proxies(change)).toThrow("characters");
     expect(() =>
       keepalivedFiles({
         node: "a",

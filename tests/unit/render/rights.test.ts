@@ -1,9 +1,8 @@
-import * as vm from "node:vm";
-import { renderRights, rightsEngine, rightsScript } from "@moorage/render";
 import type { RegistryUserModel } from "@moorage/render";
 import { describe, expect, it } from "vitest";
+import engine from "../../../render/assets/nginx/engine.js";
 
-const { decide, parsePath, repositoryOf, routeOf } = rightsEngine;
+const { acceptedTypes, contentOf, decide, parsePath, routeOf } = engine;
 const digest = `sha256:${"0".repeat(64)}`;
 const users: RegistryUserModel[] = [
   { name: "admin", rights: [{ prefix: "", access: "write" }] },
@@ -80,53 +79,54 @@ describe("rights", () => {
     expect(parsePath("/v2/blobs/uploads/manifests/latest")).toEqual({
       kind: "manifest",
       repository: "blobs/uploads",
+      reference: "latest",
     });
     expect(parsePath("/v2/a/manifests/blobs/uploads/")).toEqual({
       kind: "upload",
       repository: "a/manifests",
+      reference: "",
     });
-    expect(parsePath("/v2/tags/tags/list")).toEqual({ kind: "tags", repository: "tags" });
+    expect(parsePath("/v2/tags/tags/list")?.repository).toBe("tags");
   });
 
   it("takes a name of 255 characters and no longer one", () => {
-    expect(repositoryOf(`/v2/${"a".repeat(255)}/tags/list`)).toHaveLength(255);
-    expect(repositoryOf(`/v2/${"a".repeat(256)}/tags/list`)).toBe("");
+    expect(parsePath(`/v2/${"a".repeat(255)}/tags/list`)?.repository).toHaveLength(255);
+    expect(parsePath(`/v2/${"a".repeat(256)}/tags/list`)).toBeUndefined();
   });
 });
 
-describe("the script for nginx", () => {
-  const module = renderRights(users).replace("export default", "const users =");
-  const text = rightsScript()
-    .replace(/^import .*$/gm, "")
-    .replace(/^export default (.*);$/m, "globalThis.exported = $1;");
-  const context = vm.createContext({});
-  vm.runInContext(`${module}\n${text}`, context);
-  const { route, affinity } = (
-    context as unknown as { exported: Record<"route" | "affinity", (request: object) => string> }
-  ).exported;
-  const request = (user: string, method: string, target: string): object => ({
-    method,
-    variables: { remote_user: user, request_uri: target, request_id: "random" },
+describe("the cache", () => {
+  it.each([
+    ["GET", `blobs/${digest}`, "blob"],
+    ["GET", `blobs/sha512:${"0".repeat(128)}`, "blob"],
+    ["GET", `manifests/${digest}`, "manifest"],
+    ["GET", "manifests/latest", "tag"],
+    ["HEAD", "manifests/latest", "tag"],
+    ["HEAD", `manifests/${digest}`, "manifest_head"],
+    // Clients skip uploads on this answer.
+    ["HEAD", `blobs/${digest}`, "api"],
+    ["GET", "blobs/sha256:totallywrong", "api"],
+    ["GET", `referrers/${digest}`, "api"],
+    ["GET", "tags/list", "api"],
+    ["DELETE", `blobs/${digest}`, "api"],
+    ["PUT", "manifests/latest", "manifest_write"],
+    ["DELETE", `manifests/${digest}`, "manifest_write"],
+    ["PATCH", "blobs/uploads/0a", "upload"],
+  ])("%s of %s: %s", (method, path, route) => {
+    expect(routeOf(users, "admin", method, `/v2/a/b/${path}`)).toBe(route);
+    expect(routeOf(users, "nobody", method, `/v2/a/b/${path}`)).toBe("denied");
   });
 
-  it("stands on its own and decides the same", () => {
-    for (const [user, method, target] of [
-      ["team", "POST", "/v2/team/a/blobs/uploads/?from=base"],
-      ["team", "POST", "/v2/team/a/blobs/uploads/?from=secret"],
-      ["team", "GET", "/v2/_catalog"],
-      ["admin", "GET", "/v2/_catalog"],
-      ["admin", "GET", "/v2/x"],
-    ] as const) {
-      expect(route(request(user, method, target))).toBe(routeOf(users, user, method, target));
-    }
+  it("names content by kind, repository and reference, without the query", () => {
+    expect(contentOf("/v2/team/a/manifests/v1?ns=docker.io")).toBe("manifest/team/a@v1");
+    expect(contentOf(`/v2/a/blobs/${digest}`)).toBe(`blob/a@${digest}`);
+    expect(contentOf("/v2/a%2fb/manifests/v1")).toBe("");
   });
 
-  it("binds a repository to one replica, and nothing else to any", () => {
-    expect(affinity(request("team", "GET", "/v2/team/a/tags/list"))).toBe("team/a");
-    expect(affinity(request("team", "GET", "/v2/"))).toBe("random");
-  });
-
-  it("uses nothing that njs 0.8 lacks", () => {
-    expect(text).not.toMatch(/\?\.|\?\?|\.\.\.|\bclass\b|\basync\b/);
+  it("tells apart what types of manifest a client accepts", () => {
+    expect(acceptedTypes("")).toBe("0000");
+    expect(acceptedTypes("application/vnd.oci.image.index.v1+json, text/plain")).toBe("0001");
+    const docker = "application/vnd.docker.distribution.manifest";
+    expect(acceptedTypes(`${docker}.v2+json,${docker}.list.v2+json`)).toBe("1100");
   });
 });

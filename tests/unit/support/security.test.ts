@@ -45,7 +45,7 @@ it("states the limits that keepalived and etcd run with", () => {
 
 it("states the largest layer: 10,000 parts of the registry's size", () => {
   const keys = { accessKey: "a", secretKey: "b", httpSecret: "c" };
-  const store = { bucket: "registry", endpoint: "http://s3-coreos1:9000", region: "us-east-1" };
+  const store = { bucket: "registry", endpoint: "http://haproxy-coreos1:9000", region: "us-east-1" };
   const part = Number(/^ +chunksize: (\d+)$/m.exec(renderRegistryConfig({ ...store, ...keys }))?.[1]);
   const [gibibytes, mebibytes] = [Math.floor((10_000 * part) / 2 ** 30), part / 2 ** 20];
   expect(page).toContain(

@@ -1,16 +1,10 @@
-/** What a state has of the Swarm's secrets, configs and networks, as Docker's provider records them. */
+/** What a state has of the Swarm's secrets and networks, as Docker's provider records them. */
 const labels = [{ label: "moorage.stack", value: "moorage/dev" }];
 
 export const SECRET = {
   type: "docker:index/secret:Secret",
   id: "secret-1",
   outputs: { name: "nginx-key-1", labels, data: "c2VjcmV0" },
-};
-
-export const CONFIG = {
-  type: "docker:index/serviceConfig:ServiceConfig",
-  id: "config-1",
-  outputs: { name: "nginx-config-1", labels, data: "YQ==" },
 };
 
 export const NETWORK = {

@@ -1,130 +1,133 @@
-import { execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import * as http from "node:http";
 import * as os from "node:os";
 import * as path from "node:path";
-import { balancerHealthPath, renderS3Balancer, type S3BalancerArgs } from "@moorage/render";
+import type { HaproxyArgs } from "@moorage/render";
 import { until } from "../../../support/waiting";
-import { freePort } from "./ports";
+import type { NameServer } from "./dns";
 import { program } from "./root";
+import { version, writeVersion } from "./sandbox";
+import type { Upstream } from "./upstream";
 
 export interface Balanced {
   readonly status: number;
-  /** Name of the member that answered. */
+  readonly headers: http.IncomingHttpHeaders;
+  /** Name of the server that answered. */
   readonly from: string;
   readonly body: string;
 }
 
-/** A real HAProxy on loopback with the rendered configuration, on a port from the kernel. */
+export interface BalancerArgs {
+  readonly names: NameServer;
+  readonly registries: readonly Upstream[];
+  readonly minio: readonly Upstream[];
+  readonly ownMinio?: Upstream;
+}
+
+/** HAProxy checks and resolves more often than in production, and gives a server on a busy machine time to answer. */
+export const quick = {
+  "inter 1s fastinter 300ms downinter 1s": "inter 200ms fastinter 100ms downinter 200ms",
+  "inter 2s fastinter 500ms downinter 1s": "inter 200ms fastinter 100ms downinter 200ms",
+  "inter 6s fastinter 2s downinter 1s": "inter 200ms fastinter 100ms downinter 200ms",
+  "timeout resolve 1s": "timeout resolve 200ms",
+  "timeout retry 1s": "timeout retry 200ms",
+  "hold valid 1s": "hold valid 200ms",
+  "timeout check 2s": "timeout check 30s",
+  "timeout check 12s": "timeout check 30s",
+};
+
+/** A real HAProxy with the rendered configuration, on sockets in a folder of its own. */
 export class Balancer {
   private readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "moorage-balancer-"));
   private child: ChildProcess | undefined;
 
-  /** The same after each start; from the kernel before the first. */
-  port = 0;
-
   /** @param instead texts of the configuration, and what replaces them */
   constructor(
-    private readonly args: Omit<S3BalancerArgs, "listenPort">,
-    private readonly instead: Readonly<Record<string, string>> = {},
-  ) {}
-
-  private get log(): string {
-    return fs.readFileSync(path.join(this.folder, "log"), "utf8");
+    { names, registries, minio, ownMinio }: BalancerArgs,
+    instead: Readonly<Record<string, string>>,
+  ) {
+    const nameOf = (upstream: Upstream): string => upstream.name;
+    const haproxy: HaproxyArgs = {
+      registries: registries.map(nameOf),
+      minio: minio.map(nameOf),
+      ownMinio: ownMinio?.name,
+    };
+    const args = { haproxy: { service: "haproxy", ...haproxy }, passwordGraceMinutes: 15 };
+    const servers = (all: readonly Upstream[], port: number) =>
+      all.map(({ name, port: its }) => [` ${name}:${port}`, ` ${name}:${its}`] as const);
+    writeVersion(this.folder, "haproxy", args, {
+      "/tmp/servers.state": this.at("servers.state"),
+      "ipv4@127.0.0.1:8405": this.at("stats.sock"),
+      "127.0.0.11:53": names.address,
+      "bind :8404": `bind unix@${this.at("health")}`,
+      "bind :8000": `bind unix@${this.at("nginx")}`,
+      "bind :9000": `bind unix@${this.at("registry")}`,
+      ...Object.fromEntries([...servers(registries, 5000), ...servers(minio, 9000)]),
+      ...instead,
+    });
+    fs.writeFileSync(this.at("version.cfg"), `global\n    setenv VERSION ${version}\n`);
   }
 
-  private writeConfiguration(): void {
-    let text = renderS3Balancer({ ...this.args, listenPort: this.port });
-    for (const [before, after] of Object.entries(this.instead)) {
-      if (!text.includes(before)) throw new Error(`there is no ${before} in haproxy.cfg`);
-      text = text.replaceAll(before, after);
-    }
-    fs.writeFileSync(this.config, text);
+  private at(name: string): string {
+    return path.join(this.folder, name);
   }
 
   async start(): Promise<this> {
-    const isFirst = this.port === 0;
-    for (let tries = 1; ; tries++) {
-      if (isFirst) this.port = await freePort("0.0.0.0");
-      this.writeConfiguration();
-      if (await this.begin()) return this;
-      // Meanwhile a client's connection may have got that port.
-      if (!isFirst || tries === 5 || !this.log.includes("Address already in use"))
-        throw new Error(`HAProxy ended:\n${this.log}`);
-    }
-  }
-
-  /** Whether it answers: it may have ended. */
-  private begin(): Promise<boolean> {
-    const [command = "", ...rest] = [...program("usr/sbin/haproxy"), "-f", this.config];
-    execFileSync(command, [...rest, "-c"], { stdio: "pipe" });
-    const log = fs.openSync(path.join(this.folder, "log"), "a");
-    // Of all signals a frozen one takes this alone, should the tests be interrupted.
-    const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", command, ...rest, "-db"], {
-      stdio: ["ignore", log, log],
-    });
+    const files = ["version.cfg", "haproxy.cfg", "servers.cfg"].flatMap((file) => ["-f", this.at(file)]);
+    const log = fs.openSync(this.at("log"), "a");
+    const [command = "", ...rest] = [...program("usr/sbin/haproxy"), ...files, "-db"];
+    const child = spawn(command, rest, { stdio: ["ignore", log, log] });
     fs.closeSync(log);
     this.child = child;
-    const answers = async (): Promise<boolean> => {
-      if (child.exitCode !== null) return false;
-      const { status } = await this.ask(balancerHealthPath);
-      if (status !== 200) throw new Error(`its health is ${status}:\n${this.log}`);
-      return true;
-    };
-    return until("HAProxy answers", answers, { everyMs: 20 });
-  }
-
-  /** Its kernel still takes connections, and nobody answers them. */
-  freeze(on: boolean): void {
-    this.child?.kill(on ? "SIGSTOP" : "SIGCONT");
-  }
-
-  async stop(): Promise<void> {
-    const child = this.child;
-    if (child?.exitCode === null) {
-      const ended = new Promise((resolve) => child.once("exit", resolve));
-      child.kill("SIGCONT");
-      child.kill("SIGTERM");
-      await ended;
-    }
-    this.child = undefined;
+    await until(
+      "HAProxy answers",
+      async () => {
+        if (child.exitCode !== null) return;
+        await this.ask("health", "/");
+      },
+      { everyMs: 20 },
+    );
+    if (child.exitCode !== null)
+      throw new Error(`HAProxy ended:\n${fs.readFileSync(this.at("log"), "utf8")}`);
+    return this;
   }
 
   async remove(): Promise<void> {
-    await this.stop();
+    const child = this.child;
+    if (child?.exitCode === null) {
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGTERM");
+      await ended;
+    }
     fs.rmSync(this.folder, { recursive: true });
   }
 
-  /** @param timeout in milliseconds. @default none */
+  /** Opens a request to one of HAProxy's frontends. */
+  request(frontend: Frontend, target: string, options: http.RequestOptions = {}): http.ClientRequest {
+    return http.request({ socketPath: this.at(frontend), path: target, agent: false, ...options });
+  }
+
   ask(
+    frontend: Frontend,
     target: string,
-    headers: Record<string, string> = {},
-    method = "GET",
-    body?: Buffer,
-    timeout = 0,
+    { body, ...options }: http.RequestOptions & { readonly body?: string | Buffer } = {},
   ): Promise<Balanced> {
     return new Promise((resolve, reject) => {
-      const request = http.request(
-        { host: "127.0.0.1", port: this.port, path: target, method, headers, agent: false, timeout },
-        (response) => {
-          let text = "";
-          response.on("data", (chunk: Buffer) => (text += chunk.toString()));
-          response.on("end", () =>
-            resolve({
-              status: response.statusCode ?? 0,
-              from: String(response.headers["x-upstream"]),
-              body: text,
-            }),
-          );
-          response.on("error", reject);
-        },
-      );
-      request.on("timeout", () => request.destroy(new Error("no answer in time"))).on("error", reject);
+      const request = this.request(frontend, target, options);
+      request.on("response", (response) => {
+        let text = "";
+        const { statusCode: status = 0, headers } = response;
+        response.on("data", (chunk: Buffer) => (text += chunk.toString()));
+        response.on("end", () =>
+          resolve({ status, headers, from: String(headers["x-upstream"]), body: text }),
+        );
+        response.on("error", reject);
+      });
+      request.on("error", reject);
       request.end(body);
     });
   }
-
-  private get config(): string {
-    return path.join(this.folder, "haproxy.cfg");
-  }
 }
+
+type Frontend = "nginx" | "registry" | "health";

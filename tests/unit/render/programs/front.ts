@@ -1,25 +1,21 @@
-import { execFileSync, spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import * as https from "node:https";
 import * as os from "node:os";
 import * as path from "node:path";
 import * as tls from "node:tls";
 import {
-  nginxCommand,
-  nginxStart,
-  nodeSourcePath,
-  pickScript,
-  pickScriptName,
-  renderNginx,
-  renderRights,
-  rightsDataName,
-  rightsScript,
-  unknownUserEntry,
+  contentCache,
+  htpasswd,
+  proxyMounts,
+  shellCommand,
+  type NginxArgs,
+  type RegistryUserModel,
 } from "@moorage/render";
-import type { NginxArgs, RegistryUserModel } from "@moorage/render";
 import { until } from "../../../support/waiting";
 import { freePort } from "./ports";
 import { inRoot, program } from "./root";
+import { version, writeVersion } from "./sandbox";
 
 export interface Answer {
   readonly status: number;
@@ -44,9 +40,13 @@ const bcrypt: Readonly<Record<string, string>> = {
   older: "$2y$04$kbJMOF/O7Sw3zwDb/5yuJeJjC9T7rQTYxABqc6Rkuk7eZKi3DjmDC",
 };
 
-const looks = "js_periodic pick.look interval=1200ms;";
-/** Without it a front asks no registry for its health, and uses each. */
-export const withLooks = { [looks]: looks };
+export interface FrontArgs extends Partial<Omit<NginxArgs, "haproxies" | "limits">> {
+  /** The node's own first. */
+  readonly haproxies: readonly { readonly name: string; readonly port: number }[];
+  /** @default names are addresses */
+  readonly resolver?: string;
+  readonly limits?: Partial<NginxArgs["limits"]>;
+}
 
 /** A real nginx on loopback with the rendered configuration, on a port from the kernel. */
 export class Front {
@@ -55,80 +55,94 @@ export class Front {
   port = 0;
   private child: ChildProcess | undefined;
 
-  /** @param instead texts of the configuration, and what replaces them. Without `withLooks` it asks no registry for its health */
+  /** @param instead texts of the configuration, and what replaces them */
   constructor(
-    users: Readonly<Record<string, { password: string; rights: RegistryUserModel["rights"] }>>,
-    private readonly args: Pick<NginxArgs, "registries" | "resolver"> & Partial<NginxArgs>,
+    private readonly users: Readonly<
+      Record<string, { password: string; rights: RegistryUserModel["rights"] }>
+    >,
+    private readonly args: FrontArgs,
     private readonly instead: Readonly<Record<string, string>> = {},
   ) {
-    certificate(this.at("tls.key"), this.at("tls.crt"));
-    fs.writeFileSync(this.at("htpasswd"), unknownUserEntry);
-    fs.writeFileSync(this.at("previous"), "");
-    for (const [name, { password }] of Object.entries(users)) this.addPassword("htpasswd", name, password);
-    fs.writeFileSync(this.at("rights.js"), rightsScript());
-    fs.writeFileSync(this.at(pickScriptName), pickScript(args.registries));
-    const models = Object.entries(users).map(([name, { rights }]) => ({ name, rights }));
-    fs.writeFileSync(this.at(rightsDataName), renderRights(models));
     fs.symlinkSync(inRoot("usr/lib/nginx/modules"), this.at("modules"));
-    fs.mkdirSync(this.at("run"), { mode: 0o777 });
-    fs.writeFileSync(nodeSourcePath(this.at("run")), "");
+    for (const name of ["tmp", "cache"]) fs.mkdirSync(this.at(name), { mode: 0o777 });
     fs.chmodSync(this.folder, 0o755);
   }
 
-  private at(name: string): string {
+  at(name: string): string {
     return path.join(this.folder, name);
   }
 
   private writeConfiguration(): void {
-    let text = renderNginx({
-      listenPort: this.port,
-      serverNames: ["registry.test"],
-      certificatePath: this.at("tls.crt"),
-      keyPath: this.at("tls.key"),
-      htpasswdPath: this.at("htpasswd"),
-      previousHtpasswdPath: this.at("previous"),
-      rightsPath: this.at("rights.js"),
-      runPath: this.at("run"),
-      balancers: [{ name: "no-balancer", port: 9000 }],
-      ...this.args,
-    });
-    for (const [before, after] of Object.entries({ [looks]: "", ...this.instead })) {
-      if (!text.includes(before)) throw new Error(`there is no ${before} in nginx.conf`);
-      text = text.replaceAll(before, after);
-    }
-    fs.writeFileSync(this.at("nginx.conf"), text);
+    const { haproxies, resolver, limits, ...args } = this.args;
+    const users = Object.entries(this.users);
+    const nginx: NginxArgs = {
+      users: users.map(([name, { rights }]) => ({ name, rights })),
+      htpasswd: htpasswd(
+        Object.fromEntries(users.map(([name, { password }]) => [name, bcrypt[password] ?? "!"])),
+      ),
+      ...certificate(),
+      neighbours: [],
+      proxyTimeoutSeconds: 900,
+      cacheGibibytes: 1,
+      ...args,
+      haproxies: haproxies.map(({ name }) => name),
+      limits: {
+        connections: 256,
+        writesPerUser: 64,
+        requestsPerSecond: 1000,
+        layerGibibytes: 312,
+        ...limits,
+      },
+    };
+    const haproxy = { service: "haproxy", registries: [], minio: [] };
+    writeVersion(
+      this.folder,
+      "nginx",
+      { nginx: { service: "nginx", ...nginx }, haproxy, passwordGraceMinutes: 15 },
+      {
+        "/tmp/": `${this.at("tmp")}/`,
+        [proxyMounts.nginx.current]: this.folder,
+        [contentCache.container]: this.at("cache"),
+        "@MIN_FREE@": "1m",
+        "listen 8443": `listen ${this.port}`,
+        "listen 127.0.0.1:8404": `listen unix:${this.at("tmp/version.sock")}`,
+        ...(resolver && { "resolver 127.0.0.11 valid=5s": `resolver ${resolver} valid=1s` }),
+        ...Object.fromEntries(
+          haproxies.map(({ name, port }) => [`server ${name}:8000`, `server ${name}:${port}`]),
+        ),
+        ...this.instead,
+      },
+    );
+    fs.writeFileSync(this.at("version.conf"), `map "" $version {\n    default ${version};\n}\n`);
+    fs.writeFileSync(this.at("previous.htpasswd"), "");
+    fs.writeFileSync(this.at("previous.json"), "{}");
+    // The start script makes it.
+    fs.writeFileSync(this.at("tmp/node.conf"), "");
   }
 
   get log(): string {
     return fs.readFileSync(this.at("log"), "utf8");
   }
 
+  /** Adds a password to a file. nginx reads it with each request. */
   addPassword(file: string, user: string, password: string): void {
     fs.appendFileSync(this.at(file), `${user}:${bcrypt[password] ?? "!"}\n`);
   }
 
-  forgetPasswords(file: string): void {
-    fs.writeFileSync(this.at(file), "");
+  /** Replaces a password that is right until then, in seconds from now. */
+  setPrevious(user: string, password: string, seconds: number): void {
+    fs.writeFileSync(this.at("previous.htpasswd"), "");
+    this.addPassword("previous.htpasswd", user, password);
+    const end = Math.round(Date.now() / 1000) + seconds;
+    fs.writeFileSync(this.at("previous.json"), JSON.stringify({ [user]: end }));
   }
 
-  /** Runs `nginx -t`. @throws Error with what it says against the configuration */
-  test(): void {
-    const [command = "", ...rest] = [...this.command(), "-t"];
-    const log = fs.openSync(this.at("test"), "w+");
-    const { status } = spawnSync(command, rest, { stdio: ["ignore", log, log] });
-    fs.closeSync(log);
-    if (status !== 0) throw new Error(fs.readFileSync(this.at("test"), "utf8"));
-  }
-
-  /** Ready when the front's health is answered, with `status`. */
-  async start(
-    status = 200,
-    { command = this.command(), path: programs = process.env.PATH } = {},
-  ): Promise<this> {
+  /** Ready when nginx answers. */
+  async start({ command = this.command(), env = process.env } = {}): Promise<this> {
     for (let tries = 1; ; tries++) {
       this.port = await freePort("0.0.0.0");
       this.writeConfiguration();
-      if (await this.begin(status, command, programs)) return this;
+      if (await this.begin(command, env)) return this;
       // Meanwhile a client's connection may have got that port.
       if (tries === 5 || !this.log.includes("Address already in use"))
         throw new Error(`nginx ended:\n${this.log}`);
@@ -136,19 +150,16 @@ export class Front {
   }
 
   /** Whether it answers: it may have ended. */
-  private begin(status: number, [command = "", ...rest]: string[], programs = ""): Promise<boolean> {
+  private begin([command = "", ...rest]: string[], env: NodeJS.ProcessEnv): Promise<boolean> {
     // nginx opens /dev/stdout anew, which works with a file and a pipe, and not with the socket that "pipe" means here.
     const log = fs.openSync(this.at("log"), "a");
-    const child = spawn(command, rest, {
-      stdio: ["ignore", log, log],
-      env: { ...process.env, PATH: programs },
-    });
+    const child = spawn(command, rest, { stdio: ["ignore", log, log], env });
     fs.closeSync(log);
     this.child = child;
     const answers = async (): Promise<boolean> => {
       if (child.exitCode !== null) return false;
       const alive = await this.ask("/healthz");
-      if (alive.status !== status) throw new Error(`its health is ${alive.status}:\n${this.log}`);
+      if (alive.status !== 200) throw new Error(`its health is ${alive.status}:\n${this.log}`);
       return true;
     };
     return until("nginx answers", answers, { everyMs: 20 });
@@ -156,13 +167,21 @@ export class Front {
 
   /**
    * Starts nginx as it starts in its container, whose gateway is 127.0.0.4, and returns the process that gets the signal to stop.
-   * @param programs the folders of programs, as PATH has them
+   * @param sleep a script in place of the system's
    */
-  async startAsInContainer(programs?: string): Promise<ChildProcess> {
+  async startAsInContainer(sleep = ""): Promise<ChildProcess> {
+    fs.mkdirSync(this.at("bin"));
+    const nginx = shellCommand([...program("usr/sbin/nginx"), "-p", this.folder]);
+    for (const [name, script] of Object.entries({ nginx: `exec ${nginx} "$@"`, sleep }))
+      fs.writeFileSync(this.at(`bin/${name}`), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
     const route = "eth1\t00000000\t0400007F\t0003\t0\t0\t0\t00000000\t0\t0\t0\n";
     fs.writeFileSync(this.at("routes"), `Iface\tDestination\tGateway\t\n${route}`);
-    const [shell = "", option = "", script = ""] = nginxStart("", this.at("run"), this.at("routes"));
-    await this.start(200, { command: [shell, option, script, ...this.command()], path: programs });
+    const env = {
+      PATH: `${this.at("bin")}:${process.env.PATH}`,
+      RUN: this.at("tmp"),
+      ROUTES: this.at("routes"),
+    };
+    await this.start({ command: ["/bin/sh", this.at("start.sh")], env });
     if (!this.child) throw new Error("nginx was not started");
     return this.child;
   }
@@ -236,8 +255,7 @@ export class Front {
   }
 
   private command(): string[] {
-    const [, ...rest] = nginxCommand(this.at("nginx.conf"));
-    return [...program("usr/sbin/nginx"), "-p", this.folder, ...rest];
+    return [...program("usr/sbin/nginx"), "-p", this.folder, "-e", "stderr", "-c", this.at("nginx.conf")];
   }
 }
 
@@ -246,19 +264,16 @@ export function basic(user: string): string {
   return `Basic ${Buffer.from(user).toString("base64")}`;
 }
 
-let made: { readonly key: Buffer; readonly certificate: Buffer } | undefined;
+let made: { readonly key: string; readonly certificate: string } | undefined;
 
-function certificate(key: string, file: string): void {
-  if (made) {
-    fs.writeFileSync(key, made.key);
-    fs.writeFileSync(file, made.certificate);
-    return;
-  }
+function certificate(): NonNullable<typeof made> {
+  if (made) return made;
   const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
   const subject = ["-subj", "/CN=registry.test", "-addext", "subjectAltName=DNS:registry.test,IP:127.0.0.1"];
-  const args = ["req", "-x509", ...curve, "-keyout", key, "-out", file, "-days", "2", ...subject];
-  execFileSync("openssl", args, { stdio: "ignore" });
-  made = { key: fs.readFileSync(key), certificate: fs.readFileSync(file) };
+  const args = ["req", "-x509", ...curve, "-keyout", "-", "-out", "-", "-days", "2", ...subject];
+  const pem = execFileSync("openssl", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  const at = pem.indexOf("-----BEGIN CERTIFICATE");
+  return (made = { key: pem.slice(0, at), certificate: pem.slice(at) });
 }
 
 /** How many of the answers have that status. */

@@ -1,251 +1,334 @@
-import type { ServerResponse } from "node:http";
-import { balancerQuorumPaths, balancerStoragePath, type Quorum } from "@moorage/render";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { stays, timed, until } from "../../../support/waiting";
-import { Balancer, type Balanced } from "./balancer";
+import { until } from "../../../support/waiting";
+import { Balancer, quick, type Balanced } from "./balancer";
 import { NameServer } from "./dns";
+import { version } from "./sandbox";
 import { Upstream } from "./upstream";
 
-/** It checks and resolves more often than in production, and gives a member on a busy machine more time to answer. */
-const quick = {
-  "inter 1s fastinter 300ms downinter 1s": "inter 200ms fastinter 100ms downinter 200ms",
-  "inter 2s fastinter 500ms downinter 1s": "inter 200ms fastinter 100ms downinter 200ms",
-  "inter 6s fastinter 2s downinter 1s": "inter 200ms fastinter 100ms downinter 200ms",
-  "timeout resolve 1s": "timeout resolve 200ms",
-  "timeout retry 1s": "timeout retry 200ms",
-  "hold valid 1s": "hold valid 200ms",
-  "hold nx 1s": "hold nx 200ms",
-  "hold obsolete 1s": "hold obsolete 200ms",
-  "timeout check 1s": "timeout check 30s",
-};
-const near = new Upstream("near", "127.0.2.1");
-const far = new Upstream("far", "127.0.2.2");
-const members = [near, far];
+const registries = [1, 2, 3].map((n) => new Upstream(`registry-${n}`, `127.0.3.${n}`));
+const minio = [1, 2, 3].map((n) => new Upstream(`minio-${n}`, `127.0.4.${n}`));
+const [own = expect.unreachable(), ...others] = minio;
+const all = [...registries, ...minio];
+const isCheck = (url: string): boolean => url === "/" || url.startsWith("/minio/health/");
+const cluster = { writes: "/minio/health/cluster", reads: "/minio/health/cluster/read" };
+
 let names: NameServer;
-/** With a member beside it that settles within a second. */
+/** On a node with a member of MinIO, and on one without. */
 let balancer: Balancer;
-/** With one that never does. */
-let waiting: Balancer;
+let elsewhere: Balancer;
+
+const setName = ({ name, host }: Upstream): unknown => names.names.set(name, host);
+const forget = (): void => void all.forEach((one) => (one.seen.length = 0));
+/** Requests that reached these, without checks. */
+const passed = (upstreams: readonly Upstream[]): string[] =>
+  upstreams.flatMap(({ seen }) =>
+    seen.filter(({ url }) => !isCheck(url)).map(({ method, url }) => `${method} ${url}`),
+  );
+const read = (repository: string, by = balancer): Promise<Balanced> =>
+  by.ask("nginx", `/v2/${repository}/tags/list`);
+
+/** While `work` runs, these answer what `isAffected` says with a status, or not at all. */
+async function answering<T>(
+  upstreams: readonly Upstream[],
+  isAffected: (url: string) => boolean,
+  status: number | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  const before = upstreams.map(({ reply }) => reply);
+  upstreams.forEach((upstream, at) => {
+    upstream.reply = (request, response) => {
+      if (!isAffected(request.url)) before[at]?.(request, response);
+      else if (status === undefined) response.destroy();
+      else response.writeHead(status, { "X-Upstream": upstream.name }).end();
+    };
+  });
+  try {
+    return await work();
+  } finally {
+    upstreams.forEach((upstream, at) => (upstream.reply = before[at] ?? upstream.reply));
+  }
+}
+
+const healthy = (): Promise<void> =>
+  until("all of it works", async () => {
+    for (const by of [balancer, elsewhere]) {
+      expect((await by.ask("nginx", "/healthz/registry")).status).toBe(200);
+      expect((await by.ask("nginx", "/v2/a/blobs/uploads/", { method: "POST" })).status).toBe(200);
+      expect((await read("a", by)).status).toBe(200);
+    }
+    expect((await balancer.ask("registry", "/x")).from).toBe(own.name);
+  });
 
 beforeAll(async () => {
   names = await NameServer.start();
-  for (const member of members) await (await member.start()).stop();
-  const backends = members.map(({ name, port }) => ({ name: `minio-${name}`, port }));
-  const args = { backends, preferred: "minio-near", resolver: names.address };
-  balancer = new Balancer({ ...args, settleSeconds: 1 }, quick);
-  waiting = new Balancer({ ...args, settleSeconds: 86_400 }, quick);
+  for (const one of all) await (await one.start()).stop();
+  const soon = { ...quick, "slowstart 30s": "slowstart 1s" };
+  balancer = new Balancer({ names, registries, minio, ownMinio: own }, soon);
+  const impatient = { ...quick, "timeout server 15s": "timeout server 3s" };
+  elsewhere = new Balancer({ names, registries, minio }, impatient);
   // No name resolves yet.
-  await Promise.all([balancer.start(), waiting.start()]);
+  await Promise.all([balancer.start(), elsewhere.start()]);
 });
 afterAll(async () => {
-  await Promise.all([balancer.remove(), waiting.remove()]);
-  await Promise.all(members.map((member) => member.stop()));
+  await Promise.all([balancer.remove(), elsewhere.remove()]);
+  await Promise.all(all.map((one) => one.stop()));
   names.stop();
 });
 
-const setName = ({ name, host }: Upstream): unknown => names.names.set(`minio-${name}`, host);
-const expectFrom = async (name: string, by = balancer): Promise<void> =>
-  expect(await by.ask("/registry/x")).toMatchObject({ status: 200, from: name });
-const answeredBy = (name: string): Promise<void> => until(`${name} answers`, () => expectFrom(name));
-const isHealthCheck = (url: string): boolean => url.startsWith("/minio/health/");
-
-/** While `work` runs, the member answers health checks as before, and everything else with that status. */
-function failing<T>(member: Upstream, status: number, work: () => Promise<T>): Promise<T> {
-  const good = member.reply;
-  return member.answering((request, response) => {
-    if (isHealthCheck(request.url)) return good(request, response);
-    response.writeHead(status, { "X-Upstream": member.name });
-    response.end();
-  }, work);
-}
-
-describe("the S3 balancer", () => {
-  it("runs with no member, and reports that", async () => {
-    expect((await balancer.ask(balancerStoragePath)).status).toBe(503);
-    expect((await balancer.ask("/registry/x")).status).toBe(503);
-    for (const path of Object.values(balancerQuorumPaths))
-      expect((await balancer.ask(path)).status).toBe(504);
+describe("without registries and store", () => {
+  it("runs, and says its version", async () => {
+    expect(await balancer.ask("health", "/")).toMatchObject({ status: 200, body: version });
   });
 
-  it("finds a member once it has a name", async () => {
-    await far.start();
-    setName(far);
-    await timed("HAProxy finds a member by its name", () => answeredBy("far"));
-    await until("another balancer does, too", () => expectFrom("far", waiting));
-    expect((await balancer.ask(balancerStoragePath)).status).toBe(200);
+  it("refuses requests at once, in the registry's format", async () => {
+    for (const [method, target] of [
+      ["GET", "/v2/"],
+      ["GET", "/v2/a/manifests/b"],
+      ["PUT", "/v2/a/manifests/b"],
+      ["GET", "/healthz/registry"],
+    ] as const) {
+      const { status, headers, body } = await balancer.ask("nginx", target, { method });
+      expect(status).toBe(503);
+      expect(headers["retry-after"]).toBe("5");
+      expect(headers["content-type"]).toBe("application/json");
+      expect(JSON.parse(body)).toMatchObject({ errors: [{ code: "UNAVAILABLE" }] });
+    }
   });
 
-  it("prefers the member beside it once that has settled", async () => {
-    await near.start();
-    setName(near);
-    await answeredBy("near");
-    for (let i = 0; i < 10; i++) await expectFrom("near");
+  it("finds them once they have names", async () => {
+    await Promise.all(all.map((one) => one.start()));
+    all.forEach(setName);
+    await healthy();
+  });
+});
+
+describe("between nginx and the registries", () => {
+  it("has one registry for all of a repository, the same on every node", async () => {
+    const used = new Set<string>();
+    for (let app = 0; app < 12; app++) {
+      const { from } = await read(`team/app${app}`);
+      used.add(from);
+      expect((await read(`team/app${app}`, elsewhere)).from).toBe(from);
+      for (const [method, path] of [
+        ["GET", "manifests/v1"],
+        ["GET", "blobs/sha256:a"],
+        ["POST", "blobs/uploads/"],
+        ["PATCH", "blobs/uploads/0a?_state=x"],
+      ] as const)
+        expect((await balancer.ask("nginx", `/v2/team/app${app}/${path}`, { method })).from).toBe(from);
+    }
+    expect(used.size).toBe(3);
   });
 
-  it("uses another member until the one beside it has settled, or no other one works", async () => {
-    const checked = async (): Promise<void> => {
-      const before = near.seen.length;
-      await until("it is checked", () => expect(near.seen.length).toBeGreaterThan(before + 3));
-    };
-    await stays("another one is used", () => expectFrom("far", waiting), { rounds: 3, event: checked });
-    await far.stop();
-    await until("it is used all the same", () => expectFrom("near", waiting));
-    await far.start();
-    await until("the other one is used again", () => expectFrom("far", waiting));
-  });
-
-  describe("where the member beside it has missed an object, and reaches too few others to know", () => {
-    const asked = ({ seen }: Upstream): string[] =>
-      seen.filter(({ url }) => !isHealthCheck(url)).map(({ method }) => method);
-
-    it.each([404, 503])("asks another member after status %i", async (status) => {
-      await failing(near, status, async () => {
-        for (let i = 0; i < 5; i++) {
-          await expectFrom("far");
-          expect(await balancer.ask("/registry/x", {}, "HEAD")).toMatchObject({ status: 200, from: "far" });
+  it.each([
+    ["answers 503", 503],
+    ["breaks off", undefined],
+  ])("asks another registry for what can be read if one %s", async (_, status) => {
+    const { from } = await read("team/app");
+    const bad = registries.filter(({ name }) => name === from);
+    await answering(
+      bad,
+      (url) => url !== "/",
+      status,
+      async () => {
+        for (let n = 0; n < 5; n++) {
+          const answer = await read("team/app");
+          expect(answer.status).toBe(200);
+          expect(answer.from).not.toBe(from);
         }
-      });
-    });
-
-    it("asks two of them for what is nowhere, and one for what cannot be repeated", async () => {
-      near.seen.length = far.seen.length = 0;
-      const askAll = async (): Promise<number[]> => {
-        const answers: Balanced[] = [await balancer.ask("/registry/x")];
-        answers.push(await balancer.ask("/registry/x?uploadId=1", {}, "POST", Buffer.from("<a/>")));
-        answers.push(await balancer.ask("/registry/x", {}, "PUT", Buffer.alloc(3_000_000, 7)));
-        return answers.map(({ status }) => status);
-      };
-      expect(await failing(near, 404, () => failing(far, 404, askAll))).toEqual([404, 404, 404]);
-      expect(asked(near)).toEqual(["GET", "POST", "PUT"]);
-      expect(asked(far)).toEqual(["GET"]);
-    });
-  });
-
-  it("passes host, path and body unchanged", async () => {
-    near.seen.length = 0;
-    const body = Buffer.alloc(3_000_000, 7);
-    const headers = { Host: "s3-coreos1:9000", Authorization: "AWS4-HMAC-SHA256 Credential=x" };
-    await balancer.ask("/registry/a%2Fb//c?uploadId=1&partNumber=2", headers, "PUT", body);
-    const put = near.seen.find(({ method }) => method === "PUT");
-    expect(put?.url).toBe("/registry/a%2Fb//c?uploadId=1&partNumber=2");
-    expect(put?.headers.host).toBe("s3-coreos1:9000");
-    expect(put?.headers.authorization).toBe(headers.Authorization);
-    expect(put?.body).toHaveLength(body.length);
-  });
-
-  it("leaves a member that dies without failing a request, and returns to it", async () => {
-    await near.stop();
-    const statuses: number[] = [];
-    await timed("HAProxy leaves a dead member", () =>
-      until("another member answers", async () => {
-        // A connection that stood when the member died is closed; the registry's client asks again, too.
-        const answer = await balancer.ask("/registry/x").catch(() => balancer.ask("/registry/x"));
-        statuses.push(answer.status);
-        expect(answer.from).toBe("far");
-      }),
+      },
     );
-    expect(new Set(statuses)).toEqual(new Set([200]));
-    await near.start();
-    await answeredBy("near");
   });
 
-  it("leaves a member whose name is gone, and returns to it", async () => {
-    names.names.delete("minio-near");
-    await answeredBy("far");
-    setName(near);
-    await answeredBy("near");
+  it("leaves out a registry whose health check fails, for writes too", async () => {
+    const { from } = await read("team/app");
+    const bad = registries.filter(({ name }) => name === from);
+    const write = () => balancer.ask("nginx", "/v2/team/app/blobs/uploads/", { method: "POST" });
+    await answering(
+      bad,
+      (url) => url === "/",
+      503,
+      () => until("another one gets the writes", async () => expect((await write()).from).not.toBe(from)),
+    );
+    await until("it gets them again", async () => expect((await write()).from).toBe(from));
   });
 
-  it("leaves a member that has not found its cluster", async () => {
-    const offline = (_: unknown, response: ServerResponse): void => {
-      response.writeHead(200, { "X-Minio-Server-Status": "offline", "X-Upstream": "near" });
-      response.end();
+  it("does not repeat a write that a registry has seen", async () => {
+    forget();
+    const target = "/v2/team/app/blobs/uploads/0a";
+    const write = () => balancer.ask("nginx", target, { method: "PATCH", body: "a layer" });
+    // On a connection that had been used before, HAProxy breaks off, too.
+    const answer = await answering(
+      registries,
+      (url) => url !== "/",
+      undefined,
+      () => write().catch(() => undefined),
+    );
+    expect(answer?.status ?? 502).toBe(502);
+    expect(passed(registries)).toEqual([`PATCH ${target}`]);
+    await healthy();
+  });
+
+  it("waits for the answer to a write longer than for that to a read", async () => {
+    const { from } = await read("team/app", elsewhere);
+    const slow = registries.find(({ name }) => name === from) ?? expect.unreachable();
+    const { reply } = slow;
+    const held: (() => void)[] = [];
+    slow.reply = (request, response) => {
+      if (isCheck(request.url)) reply(request, response);
+      else held.push(() => reply(request, response));
     };
-    await near.answering(offline, () => answeredBy("far"));
-    await answeredBy("near");
-  });
-
-  it("leaves a member that hangs", async () => {
-    const [hanging, working] = [new Upstream("hanging", "127.0.2.4"), new Upstream("working", "127.0.2.5")];
-    hanging.reply = () => undefined;
-    await Promise.all([hanging.start(), working.start()]);
-    for (const one of [hanging, working]) setName(one);
-    const backends = [hanging, working].map(({ name, port }) => ({ name: `minio-${name}`, port }));
-    const args = { backends, preferred: "minio-hanging", resolver: names.address };
-    const strict = new Balancer(args, { ...quick, "timeout check 1s": "timeout check 500ms" });
     try {
-      await strict.start();
-      await until("the other one answers", async () => {
-        const answer = strict.ask("/registry/x", {}, "GET", undefined, 2000);
-        expect((await answer).from).toBe("working");
-      });
+      const target = "/v2/team/app/blobs/uploads/0a";
+      const write = elsewhere.ask("nginx", target, { method: "PATCH", body: "a layer" });
+      await until("it has the write", () => expect(held).toHaveLength(1));
+      // The read came later, and its time was over before.
+      expect((await read("team/app", elsewhere)).from).not.toBe(from);
+      for (const answer of held) answer();
+      expect(await write).toMatchObject({ status: 200, from });
     } finally {
-      await strict.remove();
-      await Promise.all([hanging.stop(), working.stop()]);
+      slow.reply = reply;
     }
   });
 
-  it("tries members all the same when none passes a check", async () => {
-    const sick: Upstream["reply"] = ({ url }, response) => {
-      response.writeHead(isHealthCheck(url) ? 500 : 200, { "X-Upstream": "sick" });
-      response.end();
-    };
-    await near.answering(sick, () =>
-      far.answering(sick, async () => {
-        await until("it is reported", async () =>
-          expect((await balancer.ask(balancerStoragePath)).status).toBe(503),
+  it.each([
+    ["GET", "/v2/a/manifests/v1", 200, "@1"],
+    ["HEAD", "/v2/a/manifests/v1", 200, "@1"],
+    ["HEAD", "/v2/a/manifests/sha256:a", 200, undefined],
+    ["GET", "/v2/a/manifests/v1", 304, "@1"],
+    ["GET", "/v2/a/manifests/v1", 404, undefined],
+    ["GET", "/v2/a/manifests/sha256:a", 200, undefined],
+    ["GET", "/v2/a/blobs/sha256:a", 200, undefined],
+  ])("marks what is to be asked for each time: %s %s with %i", async (method, target, status, expires) => {
+    const { headers } = await answering(
+      registries,
+      (url) => url !== "/",
+      status,
+      () => balancer.ask("nginx", target, { method }),
+    );
+    expect(headers["x-accel-expires"]).toBe(expires);
+  });
+});
+
+describe("if the store has too few members", () => {
+  const ask = (method: string, path: string) => balancer.ask("nginx", path, { method });
+
+  it("to write, refuses writes before their body, and nothing else", async () => {
+    await answering(
+      minio,
+      (url) => url === cluster.writes,
+      503,
+      async () => {
+        await until("a write is refused", async () =>
+          expect((await ask("PUT", "/v2/a/manifests/v1")).status).toBe(503),
         );
-        for (let i = 0; i < 10; i++) await expectFrom("sick");
-      }),
+        forget();
+        for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+          const { status, headers, body } = await ask(method, "/v2/a/blobs/uploads/0a");
+          expect([status, headers["retry-after"]]).toEqual([503, "5"]);
+          expect(body).toContain("too few members of the store");
+        }
+        expect(passed(registries)).toEqual([]);
+        for (const path of ["/v2/", "/v2/a/manifests/v1"]) expect((await ask("GET", path)).status).toBe(200);
+      },
     );
-    await answeredBy("near");
+    await healthy();
   });
 
-  describe.each(Object.entries(balancerQuorumPaths) as [Quorum, string][])(
-    "the store's quorum to %s",
-    (quorum, path) => {
-      const says =
-        (status: number): Upstream["reply"] =>
-        ({ url }, response) => {
-          const isAsked =
-            url === (quorum === "write" ? "/minio/health/cluster" : "/minio/health/cluster/read");
-          response.writeHead(isAsked ? status : 200, { "X-Upstream": "asked" }).end();
-        };
-      const reports = (status: number): Promise<void> =>
-        until(`it reports ${status}`, async () => expect((await balancer.ask(path)).status).toBe(status));
+  it("to read, refuses reads, but for /v2/ and its own health", async () => {
+    await answering(
+      minio,
+      (url) => url === cluster.reads,
+      503,
+      async () => {
+        await until("a read is refused", async () =>
+          expect((await ask("GET", "/v2/a/manifests/v1")).status).toBe(503),
+        );
+        for (const path of ["/v2/", "/healthz/registry"]) expect((await ask("GET", path)).status).toBe(200);
+      },
+    );
+    await healthy();
+  });
 
-      it("is there where one member says so, and not where all say no", async () => {
-        await reports(200);
-        await near.answering(says(503), async () => {
-          await far.answering(says(503), async () => {
-            await reports(503);
-            // What can still be served is.
-            expect((await balancer.ask(balancerStoragePath)).status).toBe(200);
-          });
-          await reports(200);
+  it("believes one member that counts a quorum", async () => {
+    await answering(
+      others,
+      (url) => url === cluster.writes,
+      503,
+      async () => {
+        forget();
+        await until("they are checked", () => {
+          for (const { seen } of others)
+            expect(seen.filter(({ url }) => url === cluster.writes).length).toBeGreaterThan(3);
         });
-      });
-    },
-  );
+        expect((await ask("PUT", "/v2/a/manifests/v1")).status).toBe(200);
+      },
+    );
+  });
+});
 
-  it("keeps the addresses it knows while the name server is silent", async () => {
-    await answeredBy("near");
-    names.silent = true;
-    try {
-      const event = () => names.nextQuery();
-      await stays("the member is found", () => expectFrom("near"), { rounds: 6, event });
-    } finally {
-      names.silent = false;
-    }
+describe("between a registry and MinIO", () => {
+  const ask = (by = balancer): Promise<Balanced> => by.ask("registry", "/registry/x");
+
+  it("prefers its own node's member", async () => {
+    for (let n = 0; n < 10; n++) expect((await ask()).from).toBe(own.name);
   });
 
-  it("follows a member to its new address", async () => {
-    const moved = await new Upstream("moved", "127.0.2.3", near.port).start();
-    names.names.set("minio-near", moved.host);
-    try {
-      await answeredBy("moved");
-    } finally {
-      await moved.stop();
+  it("uses another member if its own is gone, and its own again once that has settled", async () => {
+    await own.stop();
+    for (let n = 0; n < 5; n++) {
+      const { status, from } = await ask();
+      expect(status).toBe(200);
+      expect(from).not.toBe(own.name);
     }
+    await own.start();
+    await until("its own is used again", async () => expect((await ask()).from).toBe(own.name));
+  });
+
+  it.each([404, 503])("asks another member once more after status %i", async (status) => {
+    await answering(
+      [own],
+      (url) => !isCheck(url),
+      status,
+      async () => {
+        for (const method of ["GET", "HEAD"]) {
+          const answer = await balancer.ask("registry", "/registry/x", { method });
+          expect(answer.status).toBe(200);
+          expect(answer.from).not.toBe(own.name);
+        }
+      },
+    );
+  });
+
+  it("repeats no POST, and asks two members for what is nowhere", async () => {
+    forget();
+    const work = async (): Promise<number[]> => [
+      (await ask()).status,
+      (await balancer.ask("registry", "/registry/x?uploadId=1", { method: "POST", body: "<a/>" })).status,
+    ];
+    expect(await answering(minio, (url) => !isCheck(url), 404, work)).toEqual([404, 404]);
+    expect(passed([own])).toEqual(["GET /registry/x", "POST /registry/x?uploadId=1"]);
+    expect(passed(others)).toEqual(["GET /registry/x"]);
+  });
+
+  it("still tries members if the health check of each fails", async () => {
+    await answering(minio, isCheck, 503, async () => {
+      await until("writes are refused", async () =>
+        expect((await balancer.ask("nginx", "/v2/a/manifests/v1", { method: "PUT" })).status).toBe(503),
+      );
+      for (const by of [balancer, elsewhere]) expect((await ask(by)).status).toBe(200);
+    });
+    await healthy();
+  });
+
+  it("follows a member to another address", async () => {
+    const [moving = expect.unreachable()] = others;
+    await moving.stop();
+    const moved = await new Upstream(moving.name, "127.0.4.9", moving.port).start();
+    names.names.set(moving.name, moved.host);
+    await until("it is checked there", () => expect(moved.seen.length).toBeGreaterThan(0));
+    await moved.stop();
+    await moving.start();
+    setName(moving);
   });
 });

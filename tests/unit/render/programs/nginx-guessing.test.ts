@@ -1,5 +1,4 @@
 import * as fs from "node:fs";
-import * as path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { until } from "../../../support/waiting";
 import { basic, count, type Answer, type Front } from "./front";
@@ -61,7 +60,7 @@ describe("guessing", () => {
   });
 
   it("from many addresses is checked two at a time, and leaves the front's health and known users alone", async () => {
-    // None of those that wait gets its turn during the test. The first of the two was asked to see the front start.
+    // None of those that wait gets its turn during the test. The first of the two was the administrator's.
     const slow = await fronts.start({}, { [perSecond]: perSecond.replace("2r/s", "1r/m") });
     const answers: Answer[] = [];
     for (let n = 0; n < 60; n++) {
@@ -77,10 +76,10 @@ describe("guessing", () => {
 
   it("with a password that was right once is guessing, too", async () => {
     const from = "127.0.0.25";
-    front.addPassword("previous", "admin", "older");
+    front.setPrevious("admin", "older", 3600);
     const ask = () => front.ask("/v2/", { user: "admin:older", from });
     expect((await ask()).status).toBe(200);
-    front.forgetPasswords("previous");
+    front.setPrevious("admin", "older", -1);
     expect(count(await refused(10, ask), 200)).toBe(0);
   });
 });
@@ -90,8 +89,8 @@ it("a user who does not exist costs a check of a password, too", async () => {
   const status = async (): Promise<number> => (await front.ask("/v2/", { user: "stranger:blue" })).status;
   expect(await status()).toBe(401);
   // Were that check's password right, it would be a user without rights.
-  front.forgetPasswords("htpasswd");
-  front.addPassword("htpasswd", "-", "-");
+  fs.writeFileSync(front.at("users.htpasswd"), "");
+  front.addPassword("users.htpasswd", "-", "-");
   expect(await status()).toBe(403);
 });
 
@@ -113,7 +112,7 @@ describe("a password that was right", () => {
 
   it("is remembered once, however its header is written", async () => {
     for (const header of again) expect(await status(header), header.slice(0, 40)).toBe(200);
-    expect(fs.readdirSync(path.join(front.folder, "run/passwords"))).toHaveLength(1);
+    expect(fs.readdirSync(front.at("tmp/passwords"))).toHaveLength(1);
   });
 
   it.each([

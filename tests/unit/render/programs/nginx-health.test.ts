@@ -36,8 +36,12 @@ beforeEach(() => {
 /** The exit code that Docker gets. */
 async function check(): Promise<number | null> {
   const { port } = server.address() as AddressInfo;
-  const [, command = "", ...rest] = nginxHealthTest(port, path.join(folder, "run"));
-  const env = { PATH: `${path.join(folder, "bin")}:${process.env.PATH}` };
+  const [, command = "", ...rest] = nginxHealthTest(path.join(__dirname, "../../../../render/assets/nginx"));
+  const env = {
+    PATH: `${path.join(folder, "bin")}:${process.env.PATH}`,
+    RUN: path.join(folder, "run"),
+    PORT: String(port),
+  };
   const [code] = (await once(spawn(command, rest, { env }), "exit")) as [number | null];
   return code;
 }

@@ -1,22 +1,18 @@
 import { once } from "node:events";
 import * as fs from "node:fs";
-import * as path from "node:path";
 import { expect, it } from "vitest";
 import { until } from "../../../support/waiting";
 import { Front } from "./front";
 import { users } from "./fronts";
 
-const registries = [{ name: "registry", port: 1 }];
+const haproxies = [{ name: "127.0.0.2", port: 1 }];
 
 it("on its way out, nginx is unhealthy first, so that the VIP leaves, and serves until it is gone", async () => {
-  const leaving = new Front(users, { registries });
+  const leaving = new Front(users, { haproxies });
   // It sleeps until there is a file, and then no longer.
-  const [bin, over] = ["bin", "over"].map((name) => path.join(leaving.folder, name)) as [string, string];
-  fs.mkdirSync(bin);
-  const sleep = `#!/bin/sh\nwhile [ ! -e ${over} ]; do /bin/sleep 0.05; done\n`;
-  fs.writeFileSync(path.join(bin, "sleep"), sleep, { mode: 0o755 });
+  const over = leaving.at("over");
   try {
-    const child = await leaving.startAsInContainer(`${bin}:${process.env.PATH}`);
+    const child = await leaving.startAsInContainer(`while [ ! -e ${over} ]; do /bin/sleep 0.05; done`);
     const ended = once(child, "exit");
     child.kill("SIGQUIT");
     await until("it says that it is not healthy", async () =>
@@ -36,7 +32,7 @@ it("on its way out, nginx is unhealthy first, so that the VIP leaves, and serves
 });
 
 it("its container ends with nginx where that ends by itself", async () => {
-  const broken = new Front(users, { registries }, { "events {": "evens {" });
+  const broken = new Front(users, { haproxies }, { "events {": "evens {" });
   try {
     await expect(broken.startAsInContainer()).rejects.toThrow("nginx ended");
   } finally {
