@@ -8,7 +8,7 @@ const healing = z
     enabled: z
       .boolean()
       .default(true)
-      .describe("A unit on the first storage node sees to it; without it MinIO's scanner does, in days."),
+      .describe("By a timer on the first storage node. Without it MinIO's scanner does it, in days."),
     everyHours: whole(1, 720)
       .default(24)
       .describe("After so many hours everything is looked through, whatever was seen."),

@@ -16,11 +16,11 @@ export interface HealingArgs {
 }
 
 /**
- * Brings what was written while a drive of MinIO was away to all drives, by a unit on one storage node: it takes all
- * of them, so the first is as good as any, and no two ever heal at once.
+ * A timer on one storage node that brings to all of MinIO's drives what was written while one was away. Healing needs all
+ * nodes, so the first is as good as any, and no two ever heal at once.
  */
 export class Healing extends pulumi.ComponentResource {
-  /** The unit, by node. */
+  /** The timer, by node. */
   readonly units: Readonly<Record<string, NodeFilesPart>>;
 
   constructor(name: string, args: HealingArgs, options?: pulumi.ComponentResourceOptions) {

@@ -32,8 +32,8 @@ export const ETCD_CONTAINER = "moorage-etcd";
 export const ETCD_UNIT = "moorage-etcd.service";
 /** The script that the unit runs, and by which the node is asked. */
 export const ETCD_SCRIPT = "/etc/moorage/etcd/member";
-/** The script by which one storage node sees to what MinIO's drives have missed. */
-export const HEALING_SCRIPT = "/etc/moorage/healing";
+/** The script by which one storage node heals what MinIO's drives have missed. */
+export const HEALING_SCRIPT = "/etc/moorage/healing/heal.sh";
 /** Where MinIO finds its root user in its container. */
 export const STORE_USER_FILE = "/run/secrets/root-user";
 export const STORE_PASSWORD_FILE = "/run/secrets/root-password";

@@ -1,44 +1,66 @@
-/** The unit that keeps MinIO's redundancy, on one of the storage nodes. */
-import { renderHealingScript, type HealingScriptArgs } from "./healing-script";
+/** A timer on one storage node that heals what MinIO's drives have missed. */
+import { asset } from "./asset";
 import type { NodeFiles } from "./model";
-import { besideDocker, renderUnit, unitCommand } from "./unit";
+import { lines, word } from "./text";
+import { renderUnit, unitCommand } from "./unit";
 
-export type HealingFilesArgs = Pick<
-  HealingScriptArgs,
-  "service" | "drives" | "everySeconds" | "rootUserFile" | "rootPasswordFile"
->;
+export interface HealingArgs {
+  /** Swarm service that is MinIO on this node; its container has `mc`, `sh`, `cat` and `timeout`. */
+  readonly service: string;
+  /** How many drives the store has. */
+  readonly drives: number;
+  /** Seconds after which everything is healed again, whatever was seen. */
+  readonly everySeconds: number;
+  /** Where MinIO finds its root user in its container. */
+  readonly rootUserFile: string;
+  readonly rootPasswordFile: string;
+}
 
-export const healingUnit = "moorage-healing.service";
-/** What the unit runs, and what an operator and a verification ask. */
-export const healingScriptPath = "/etc/moorage/healing";
+export const healingTimer = "moorage-heal.timer";
+const service = "moorage-heal.service";
+/** What the timer runs, and what operators and `moorage status` ask. */
+export const healingScriptPath = "/etc/moorage/healing/heal.sh";
 
-export function healingFiles(args: HealingFilesArgs): NodeFiles {
+export function healingFiles(args: HealingArgs): NodeFiles {
+  // Both are read each time the timer runs the script.
+  const apply = { action: "none" } as const;
   return {
     files: {
-      [healingScriptPath]: {
-        content: renderHealingScript(args),
-        mode: 0o755,
-        apply: { action: "restart", unit: healingUnit },
+      "/etc/moorage/healing/heal.env": { content: settings(args), mode: 0o644, apply },
+      [healingScriptPath]: { content: asset("healing/heal.sh"), mode: 0o755, apply },
+    },
+    units: {
+      [service]: {
+        content: renderUnit({
+          Unit: { Description: "Heals MinIO's objects", After: "docker.service" },
+          // MinIO does the work, and yields to its clients by itself.
+          Service: {
+            Type: "oneshot",
+            ExecStart: unitCommand(["/bin/sh", healingScriptPath, "tick"]),
+            Nice: 19,
+            IOSchedulingClass: "idle",
+          },
+        }),
+        apply,
+      },
+      [healingTimer]: {
+        content: renderUnit({
+          Unit: { Description: "Checks MinIO's drives each minute" },
+          Timer: { OnCalendar: "minutely", AccuracySec: "1s" },
+          Install: { WantedBy: "timers.target" },
+        }),
+        enabled: true,
       },
     },
-    units: { [healingUnit]: { content: serviceUnit(), enabled: true } },
   };
 }
 
-function serviceUnit(): string {
-  return renderUnit({
-    Unit: {
-      Description: "Heals MinIO's objects once a drive that was away is back",
-      ...besideDocker,
-    },
-    Service: {
-      // The work is MinIO's, which gives way to its clients by itself.
-      Nice: 19,
-      IOSchedulingClass: "idle",
-      ExecStart: unitCommand(["/bin/sh", healingScriptPath, "watch"]),
-      Restart: "always",
-      RestartSec: 5,
-    },
-    Install: { WantedBy: "multi-user.target docker.service" },
-  });
+function settings(args: HealingArgs): string {
+  return lines(
+    `SERVICE=${word(args.service, "service")}`,
+    `DRIVES=${args.drives}`,
+    `EVERY_SECONDS=${args.everySeconds}`,
+    `ROOT_USER_FILE=${word(args.rootUserFile, "file")}`,
+    `ROOT_PASSWORD_FILE=${word(args.rootPasswordFile, "file")}`,
+  );
 }

@@ -42,8 +42,7 @@ export {
   renderEtcdSettings,
   type EtcdFilesArgs,
 } from "./etcd";
-export { healingFiles, healingScriptPath, healingUnit, type HealingFilesArgs } from "./healing";
-export { renderHealingScript, type HealingScriptArgs } from "./healing-script";
+export { healingFiles, healingScriptPath, healingTimer, type HealingArgs } from "./healing";
 export { nodeBaseFiles, type NodeBaseArgs } from "./node-base";
 export { renderDockerOptions } from "./docker-options";
 export { renderSetPasswords, type SetPasswordsArgs } from "./passwords";

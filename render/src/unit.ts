@@ -6,13 +6,6 @@ export type UnitValue = string | number | boolean | readonly string[];
 /** Section name to its directives, in order; `undefined` leaves a directive out. */
 export type UnitSections = Readonly<Record<string, Readonly<Record<string, UnitValue | undefined>>>>;
 
-/** `[Unit]` of what asks Docker. Stopped with it, and started by it again: asking would wake one that someone has stopped. */
-export const besideDocker = {
-  Requires: "docker.service",
-  After: "docker.service",
-  StartLimitIntervalSec: 0,
-} as const;
-
 export function renderUnit(sections: UnitSections): string {
   return Object.entries(sections)
     .map(([name, directives]) => `[${name}]\n${Object.entries(directives).flatMap(directiveLines).join("")}`)

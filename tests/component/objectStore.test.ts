@@ -124,16 +124,15 @@ describe("healing", () => {
       new Healing("healing", { ...args, nodes: withRole(all, "storage") });
     }, change);
 
-  test("is a unit on the first storage node, which knows the number of drives, once the store is there", async () => {
+  test("is a timer on the first storage node, which knows the number of drives, once the store is there", async () => {
     const recorder = await healing();
     expect(recorder.children("healing")).toEqual(["NodeFilesPart healing-coreos1"]);
     const { inputs, dependencies } = recorder.named("healing-coreos1");
     expect(inputs).toMatchObject({ part: "healing", connection: { node: "coreos1" } });
     expect(dependencies).toContain("store-bucket");
     expect(secretPaths(inputs)).toEqual(["connection.privateKey"]);
-    const script = fileOf(recorder, "healing-coreos1", "/etc/moorage/healing");
-    expect(script).toMatch(/^service=minio-coreos1\nall=4$/m);
-    expect(script).toMatch(/^every=86400$/m);
+    const settings = fileOf(recorder, "healing-coreos1", "/etc/moorage/healing/heal.env");
+    expect(settings).toMatch(/^SERVICE=minio-coreos1\nDRIVES=4\nEVERY_SECONDS=86400$/m);
   });
 
   test("moves to the next storage node when its node has no storage any more", async () => {

@@ -43,8 +43,8 @@ export const askForSpare = (node: string): string =>
 
 const storageCommands = (node: string, drive: string): Record<string, string> => ({
   units:
-    "for unit in moorage-keepalived $(test ! -e /etc/moorage/healing || echo moorage-healing); do echo $unit $(systemctl is-active $unit.service); done",
-  healing: "test ! -e /etc/moorage/healing || timeout 5 sh /etc/moorage/healing say",
+    "for unit in moorage-keepalived.service $(test ! -e /etc/moorage/healing || echo moorage-heal.timer); do echo $unit $(systemctl is-active $unit); done",
+  healing: "test ! -e /etc/moorage/healing || timeout 5 sh /etc/moorage/healing/heal.sh status",
   spares: askForSpare(node),
   containers: "timeout 5 docker ps --format '{{.Names}} {{.Status}}'",
   // Each version of an object that is not small has a folder of its own, so a part's path tells the version.
@@ -87,7 +87,7 @@ export function missingOnNodes(said: readonly Said[], names: readonly string[], 
   return [...units, ...healers.flatMap((healing) => unfinished(healing, since))];
 }
 
-/** The facts that `/etc/moorage/healing say` prints. */
+/** The facts that `heal.sh status` prints. */
 function factsOf(said: string): Map<string, string> {
   return new Map(said.split("\n").map((line) => [line.split("=")[0] ?? "", line.replace(/^[^=]*=/, "")]));
 }

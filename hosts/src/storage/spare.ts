@@ -6,7 +6,7 @@ import { note } from "../log";
 import { STORE_PASSWORD_FILE, STORE_USER_FILE } from "../rendered";
 import { anyCode } from "../ssh/exec";
 import { Deadline, poll, told } from "../time";
-import { settle } from "./healing";
+import { waitUntilHealed } from "./healing";
 import { findStorageContainer, mc, storageContainer, type StorageContainer } from "./mc";
 
 /** How long members may take until all of them can do without a drive. */
@@ -37,8 +37,9 @@ export async function storageSpares(
     await patiently(node, "waits for MinIO, whose members do not all reach each other, or fill a drive", () =>
       Promise.all(store.storageNodes.map((member) => untilSpared(node, member, store, deadline))),
     );
+    const first = store.storageNodes[0] ?? own;
     await patiently(node, "waits until all of MinIO's drives hold what was written while one was away", () =>
-      untilSettled(node, store, timeoutSeconds),
+      waitUntilHealed(node, first, timeoutSeconds),
     );
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
@@ -97,26 +98,14 @@ async function untilNone(
   return none ? undefined : reason;
 }
 
-async function reasonNotTo(member: Connection, { services, storageNodes: [first] }: Store): Promise<string> {
+async function reasonNotTo(member: Connection, { services }: Store): Promise<string> {
   const storage = await storageContainer(member, services[member.node] ?? "");
   const argv = ["ready", "local", "--maintenance"];
   const purpose = "asking MinIO whether the others can do without it";
   const ready = await mc(storage, { argv, purpose, endsAfter: ASK_SECONDS, accept: anyCode });
   if (ready.code === timedOut) return "it needs every drive, or heals one";
   if (ready.code !== 0) return ready.stderr.trim() || `\`mc ready\` ended with exit code ${ready.code}`;
-  // Where the first one heals, it looks by itself before that: it can do but one of these at a time.
-  return member === first ? "" : missesDrives(storage);
-}
-
-/** Where the first storage node sees to healing, it does so here; otherwise it has only to reach all drives, as the others. */
-async function untilSettled(node: string, store: Store, timeoutSeconds: number): Promise<void> {
-  const [first] = store.storageNodes;
-  if (first === undefined || (await settle(node, first, timeoutSeconds))) return;
-  const deadline = new Deadline(timeoutSeconds);
-  const reason = await untilNone(first.node, deadline, async () =>
-    missesDrives(await storageContainer(first, store.services[first.node] ?? "")),
-  );
-  if (reason !== undefined) throw new HostError(node, `MinIO on ${first.node}: ${reason}`);
+  return missesDrives(storage);
 }
 
 /**

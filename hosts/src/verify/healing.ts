@@ -1,43 +1,43 @@
-/** Whether what was written while a drive was away is on all drives, by what the node that sees to it says. */
+/** Whether all of MinIO's drives hold everything, by the node that heals. */
 import type { Check } from "./report";
 
-/** It looks every 20 s, and one look may take half a minute. */
-const LOOK_SECONDS = 120;
-/** How long something that could be healed may wait before nothing seems to happen. */
-const WAIT_SECONDS = 1800;
-const unit = "moorage-healing.service";
+/** The drives are checked each minute, and one check may take half a minute. */
+const CHECK_SECONDS = 180;
+/** How long something that can be healed may wait. A failed heal is repeated after an hour at most. */
+const WAIT_SECONDS = 3600;
+const timer = "moorage-heal.timer";
 
-/** Lines of `key=value`, as the script's verb `say` prints them; times in seconds since 1970. */
+/** @param lines `key=value`, as `heal.sh status` prints them; times in seconds since 1970 */
 export function healingCheck(lines: readonly string[], now: number): Check {
-  const words = Object.fromEntries(
+  const facts = Object.fromEntries(
     lines.map((line) => {
       const [key = "", ...rest] = line.split("=");
       return [key, rest.join("=").split(" ")];
     }),
   );
-  const { looked: [lookedAt = "0", there = "0"] = [], all: [all = ""] = [] } = words;
-  const { healed: [healedAt] = [], doing: [doingSince] = [] } = words;
+  const { looked: [lookedAt = "0", there = "0"] = [], all: [all = ""] = [] } = facts;
+  const { healed: [healedAt] = [], doing: [doingSince] = [] } = facts;
   const last = healedAt === undefined ? "never before" : `the last time at ${timeOf(healedAt)}`;
   const check = (green: boolean, detail: string): Check => ({
     name: "healing",
     green,
     detail,
-    ...(green ? {} : { more: [`more: journalctl -b -u ${unit}`] }),
+    ...(green ? {} : { more: ["more: journalctl -b -u moorage-heal.service"] }),
   });
-  if (now - Number(lookedAt) > LOOK_SECONDS)
-    return check(false, `nobody looks after the drives: systemctl restart ${unit}`);
   if (doingSince !== undefined) return check(true, `heals since ${timeOf(doingSince)}, ${last}`);
-  if (words["wanted"] === undefined)
+  if (now - Number(lookedAt) > CHECK_SECONDS)
+    return check(false, `the drives are not checked: systemctl restart ${timer}`);
+  if (facts["wanted"] === undefined)
     return check(true, `all ${all} drives hold everything, healed ${last.replace(/^the last time /, "")}`);
-  const [wantedAt = "0", ...reason] = words["wanted"];
-  const [, tries = "0", ...failure] = words["failed"] ?? [];
+  const [wantedAt = "0", ...reason] = facts["wanted"];
+  const [, tries = "0", ...failure] = facts["failed"] ?? [];
   const because = `since ${timeOf(wantedAt)}: ${reason.join(" ")}`;
   if (there !== all)
     return check(false, `${there} of ${all} drives can be written; heals once all can (${because}; ${last})`);
   if (Number(tries) > 1)
-    return check(false, `${tries} tries failed, goes on: ${failure.join(" ")} (${last})`);
+    return check(false, `failed ${tries} times, will be repeated: ${failure.join(" ")} (${last})`);
   const late = now - Number(wantedAt) > WAIT_SECONDS;
-  return check(!late, `${late ? "does not heal" : "heals within a minute"} (${because}; ${last})`);
+  return check(!late, `${late ? "does not heal" : "heals within two minutes"} (${because}; ${last})`);
 }
 
 function timeOf(seconds: string): string {

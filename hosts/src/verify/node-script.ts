@@ -33,6 +33,6 @@ say overlay "$(timeout 10 docker network inspect "$network" --format '{{json .}}
 for file in ${certificateFiles.join(" ")}; do
   if [ -f "$file" ]; then say certificate "$file $(base64 -w 0 < "$file")"; fi
 done
-if [ -f ${HEALING_SCRIPT} ]; then sh ${HEALING_SCRIPT} say 2>/dev/null | sed 's/^/healing=/' || :; fi
+if [ -f ${HEALING_SCRIPT} ]; then sh ${HEALING_SCRIPT} status 2>/dev/null | sed 's/^/healing=/' || :; fi
 say end yes
 `;

@@ -87,7 +87,7 @@ async function heal({ nodes, say }: Stage, hurt: readonly Place[]): Promise<stri
 }
 
 async function hasAllDrives(first: Place): Promise<boolean> {
-  const { output } = await shellIn(first, "sh /etc/moorage/healing say");
+  const { output } = await shellIn(first, "sh /etc/moorage/healing/heal.sh status");
   const [there, all] = [/^looked=\d+ (\d+)/m, /^all=(\d+)/m].map((pattern) => pattern.exec(output)?.[1]);
   return there !== undefined && there === all;
 }

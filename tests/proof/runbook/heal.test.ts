@@ -10,7 +10,7 @@ import { redsOf, verifyJson } from "../../support/verify";
 import { timed, until } from "../../support/waiting";
 
 const healer = "coreos1";
-const script = "/etc/moorage/healing";
+const script = "/etc/moorage/healing/heal.sh";
 const bucket = "/var/lib/moorage/data/minio/registry";
 /** A restart of all members takes minutes, and comes before the healing. */
 const NET = { netSeconds: 900 };
@@ -29,7 +29,7 @@ const atRest = (): Promise<void> =>
   until(
     "the healing is at rest",
     async () => {
-      const said = await lab.mustRoot(healer, `sh ${script} say`);
+      const said = await lab.mustRoot(healer, `sh ${script} status`);
       expect(said).toMatch(/^healed=\d+$/m);
       expect(said).not.toMatch(/^(wanted|doing|failed)=/m);
     },
@@ -74,7 +74,7 @@ test("what is pushed while the healing's node is off is on all drives after it r
   expect(report.subjects.storage?.find((check) => check.name === "healing")?.detail).toMatch(
     /^all 4 drives hold everything, healed at \d{4}-\d\d-\d\dT/,
   );
-  expect(report.nodes[healer]?.checks.map((check) => check.name)).toContain("moorage-healing.service");
+  expect(report.nodes[healer]?.checks.map((check) => check.name)).toContain("moorage-heal.timer");
 });
 
 test("a deep scan repairs rotten files, or names the drive, which is then emptied", async () => {

@@ -1,4 +1,3 @@
-import { chmodSync } from "node:fs";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Store } from "../../../hosts/src/contract";
 import { storageSpares } from "../../../hosts/src/storage/spare";
@@ -36,9 +35,8 @@ async function members() {
 
 type Members = Awaited<ReturnType<typeof members>>;
 
-function healingScript([first]: Engine[], settle: string): void {
-  first?.sandbox.write("etc/moorage/healing", `#!/bin/sh\nsettle() {\n    ${settle}\n}\n"$1"\n`);
-  if (first) chmodSync(first.sandbox.at("etc/moorage/healing"), 0o755);
+function healingScript([first]: Engine[], line: string): void {
+  first?.sandbox.write("etc/moorage/healing/heal.sh", line);
 }
 
 beforeEach(() => hurry());

@@ -5,14 +5,14 @@ const now = 1_800_000_000;
 const healed = `healed=${now - 3600}`;
 const wanted = `wanted=${now - 60} a drive was away`;
 const looked = `looked=${now - 5} 4`;
-const nobody = "nobody looks after the drives: systemctl restart moorage-healing.service";
+const unchecked = "the drives are not checked: systemctl restart moorage-heal.timer";
 
 it.each<[string[], boolean, string | RegExp]>([
   [[looked, healed], true, "all 4 drives hold everything, healed at 2027-01-15T07:00:00Z"],
   [
     [looked, healed, wanted],
     true,
-    "heals within a minute (since 2027-01-15T07:59:00Z: a drive was away; the last time at 2027-01-15T07:00:00Z)",
+    "heals within two minutes (since 2027-01-15T07:59:00Z: a drive was away; the last time at 2027-01-15T07:00:00Z)",
   ],
   [[looked, `doing=${now - 60}`], true, "heals since 2027-01-15T07:59:00Z, never before"],
   [
@@ -24,11 +24,11 @@ it.each<[string[], boolean, string | RegExp]>([
   [
     [looked, wanted, `failed=${now - 9} 3 exit code 1: x`],
     false,
-    "3 tries failed, goes on: exit code 1: x (never before)",
+    "failed 3 times, will be repeated: exit code 1: x (never before)",
   ],
   [[looked, `wanted=${now - 7200} a drive was away`], false, /^does not heal /],
-  [["looked=", healed], false, nobody],
-  [[`looked=${now - 600} 4`, healed], false, nobody],
+  [["looked=", healed], false, unchecked],
+  [[`looked=${now - 600} 4`, healed], false, unchecked],
 ])("the healing of %j is green: %s", (lines, green, detail) => {
   const check = healingCheck(["all=4", ...lines], now);
   expect(check).toMatchObject({ name: "healing", green });

@@ -207,7 +207,7 @@ describe("skopeo", () => {
 });
 
 test("rot is healed by the commands of the runbook, and several drives are never emptied", () => {
-  expect(rotCommands().deep).toBe("sh /etc/moorage/healing now deep");
+  expect(rotCommands().deep).toBe("sh /etc/moorage/healing/heal.sh now deep");
   const said = (drives: string): string => `scan\nnot healed: 7 objects are not on all drives: ${drives}\n`;
   expect(rottenIn(said("minio-coreos3"))).toBe("coreos3");
   expect(rottenIn(said("minio-coreos1 minio-coreos3"))).toBeUndefined();
