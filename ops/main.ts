@@ -1,11 +1,12 @@
 /** The operator's command line: `npm run -s moorage -- COMMAND`. */
+import { cache } from "./cache";
 import { UsageError, type Command } from "./command";
 import { live } from "./live";
 import { render } from "./render";
 import { verify } from "./verify";
 
 /** Every command by its name; one more is one line more here. */
-const commands: Readonly<Record<string, Command>> = { live, render, verify };
+const commands: Readonly<Record<string, Command>> = { cache, live, render, verify };
 
 function usage(): string {
   const lines = Object.entries(commands).map(

@@ -5,6 +5,7 @@ export * from "./contract";
 
 export { acceptance, acceptanceReport } from "./acceptance";
 export { imageIdOfArchive } from "./archive";
+export { clearCaches } from "./cache";
 export { dataDisk } from "./data-disk";
 export { etcdCluster } from "./etcd/cluster";
 export { installation } from "./installation";

@@ -28,6 +28,13 @@ export interface NodeFindings {
   readonly healing?: Check;
 }
 
+/** Nothing where they are. */
+function outdatedChecks({ outdated }: RecordedNode): Check[] {
+  const parts = outdated.join(", ");
+  const detail = `not those of the last update (${parts}): run \`pulumi up\`, with --refresh after a change by hand`;
+  return outdated.length === 0 ? [] : [{ name: "files", green: false, detail }];
+}
+
 export async function verifyNode(node: RecordedNode, { etcd }: RecordedStack): Promise<NodeFindings> {
   try {
     return await within(
@@ -42,7 +49,10 @@ export async function verifyNode(node: RecordedNode, { etcd }: RecordedStack): P
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
     return {
-      checks: [{ name: "reached", green: false, detail: reasonOf(error, error.node) }],
+      checks: [
+        { name: "reached", green: false, detail: reasonOf(error, error.node) },
+        ...outdatedChecks(node),
+      ],
     };
   }
 }
@@ -65,6 +75,7 @@ async function look(node: RecordedNode, etcd: RecordedStack["etcd"]): Promise<No
       clockCheck(skewOf(found, before, after)),
       ...found.units.map((unit) => unitCheck(unit, unit.name === ETCD_UNIT ? facts : undefined)),
       dockerCheck(found.docker),
+      ...outdatedChecks(node),
       ...found.certificates.map(certificateCheck),
     ],
     ...(overlay === undefined ? {} : { overlay: { node: node.name, ...overlay } }),
@@ -156,9 +167,9 @@ export function clockCheck(skew: number): Check {
 export function unitCheck(unit: Unit, etcd: Facts | Error | undefined): Check {
   const { name, active, sub, result, restarts } = unit;
   const waits = etcd && !(etcd instanceof Error) && etcd.data !== true ? waiting(etcd) : undefined;
-  // What runs once, and ended well, has done what it is for.
-  const ended = unit.type === "oneshot" && active === "inactive" && result === "success";
-  const green = (active === "active" || ended) && waits === undefined;
+  // One that a timer runs is inactive between two runs.
+  const runs = unit.type === "oneshot" && active !== "failed" && result === "success";
+  const green = (active === "active" || runs) && waits === undefined;
   const counted = restarts === 0 ? "" : restarts === 1 ? ", restarted once" : `, restarted ${restarts} times`;
   const state = `${active} (${sub})${counted}`;
   if (green) return { name, green, detail: state };

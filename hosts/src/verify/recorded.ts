@@ -7,6 +7,7 @@ import type {
   NodeFilesInputs,
 } from "../contract";
 import { DATA_UNIT } from "../data-disk";
+import { equal } from "../diff";
 import { recordedState, unwrapped, type RecordedResource } from "../state";
 
 export interface RecordedNode {
@@ -16,6 +17,8 @@ export interface RecordedNode {
   readonly role: "manager" | "worker";
   /** Units that are enabled there by us, by name. */
   readonly units: readonly string[];
+  /** Parts whose files are not those of the last update, which did not reach the node. */
+  readonly outdated: readonly string[];
 }
 
 export interface RecordedStack {
@@ -37,9 +40,11 @@ export function stackIn(resources: readonly RecordedResource[]): RecordedStack {
   const of = <T>(type: string): T[] =>
     all(type).map(({ inputs, outputs }) => unwrapped({ ...inputs, ...outputs }) as T);
   // As it is wanted: a refresh records of a unit what it has found.
-  const parts = all("NodeFilesPart").map(
-    ({ inputs, outputs }) => unwrapped({ ...outputs, ...inputs }) as NodeFilesInputs,
-  );
+  const recordedParts = all("NodeFilesPart").map(({ inputs, outputs }) => ({
+    wanted: unwrapped({ ...outputs, ...inputs }) as NodeFilesInputs,
+    found: unwrapped({ ...outputs }) as NodeFilesInputs,
+  }));
+  const parts = recordedParts.map(({ wanted }) => wanted);
   const disks = of<DataDiskOutputs>("DataDisk");
   const nodes = of<Member>("SwarmMember").map(({ node, connection, role, advertiseAddr }) => ({
     name: node,
@@ -47,6 +52,9 @@ export function stackIn(resources: readonly RecordedResource[]): RecordedStack {
     role,
     address: advertiseAddr,
     units: unitsOf(node, parts, disks),
+    outdated: recordedParts
+      .filter(({ wanted, found }) => wanted.connection.node === node && !equal(wanted.files, found.files))
+      .map(({ wanted }) => wanted.part),
   }));
   const name = /^urn:pulumi:([^:]+)::/.exec(resources[0]?.urn ?? "")?.[1] ?? "";
   if (nodes.length === 0) {

@@ -82,6 +82,7 @@ async function stack(states: Record<string, string> = {}) {
         address: "10.0.2.11",
         role: "manager",
         units: ["docker.service", ...Object.keys(states)],
+        outdated: [],
       },
     ],
     acceptance: { ...acceptance, report: [] },
@@ -177,6 +178,14 @@ describe("a stack", () => {
     expect(report.subjects.registry?.every(({ green }) => green)).toBe(true);
   });
 
+  it("is red for a node whose files are not those of the last update", async () => {
+    const { recorded } = await stack();
+    const nodes = recorded.nodes.map((node) => ({ ...node, outdated: ["proxies"] }));
+    expect(reds(await verifyRecorded({ ...recorded, nodes }))).toEqual([
+      expect.stringMatching(/^coreos1 files: not those of the last update \(proxies\): run `pulumi up`/),
+    ]);
+  });
+
   it("is red where two edge nodes have the VIP, though everything else works", async () => {
     const { recorded } = await stack();
     const { acceptance } = recorded;
@@ -238,8 +247,13 @@ describe("a stack's state", () => {
       // Its outputs are as a refresh has found them.
       of(
         "NodeFilesPart",
-        { connection: secret(connection), units: { "x.service": { enabled: "partly" } } },
-        { connection: secret(connection), units },
+        { part: "base", connection: secret(connection), units: { "x.service": { enabled: "partly" } } },
+        { part: "base", connection: secret(connection), units },
+      ),
+      of(
+        "NodeFilesPart",
+        { part: "proxies", connection, files: { "/a": secret("old") }, units: {} },
+        { part: "proxies", connection, files: { "/a": secret("new") }, units: {} },
       ),
       {
         urn: "urn:x",
@@ -249,9 +263,9 @@ describe("a stack's state", () => {
     ];
     const recorded = stackIn(resources);
     expect(recorded.name).toBe("prod");
-    expect(recorded.nodes.map(({ name, role, units }) => [name, role, units])).toEqual([
-      ["a", "manager", ["docker.service"]],
-      ["b", "worker", ["docker.service", "moorage-data.service", "x.service"]],
+    expect(recorded.nodes.map(({ name, role, units, outdated }) => [name, role, units, outdated])).toEqual([
+      ["a", "manager", ["docker.service"], []],
+      ["b", "worker", ["docker.service", "moorage-data.service", "x.service"], ["proxies"]],
     ]);
     expect(recorded.secrets).toEqual(["the private login", "a password"]);
   });
