@@ -29,6 +29,16 @@ connections to all hosts, commands are what ran on hosts, streams are connection
 operation's figures are those of its round with the most (\`MOORAGE_SSH_STATS\` names a folder in which each process counts).`,
     run: () => benchProgram("updates", ROUNDS),
   },
+  "data-path": {
+    title: "Pulls and pushes",
+    about: `One registry of the same version with a file system, HTTP and no passwords, and Moorage on four nodes, in turns on the
+same machine, whose cores the nodes, MinIO and the clients share. The clients are on a host of their own, and each keeps its
+connection; Moorage is asked over TLS with a password. A pull is GET of the manifest by tag, of the configuration, and of the layer,
+by a process of curl for each client, and times are medians; pushes are the time of all divided by their number. The row with and
+without nginx has no plain registry: its second time is that of a registry of Moorage, asked on its node, which still reaches
+MinIO by HAProxy.`,
+    run: () => benchProgram("dataPath", ROUNDS),
+  },
   story: {
     title: "The lab story",
     about: "Steps of `tests/lab/story.test.ts`, on platform `virtualbox`.",

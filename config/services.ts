@@ -75,7 +75,7 @@ export const registry = z
       .describe(
         "Grace period: after a user's password was changed, the previous one works for so long on each edge node, counted from when that node gets the new one. 0: it is refused at once.",
       ),
-    logLevel: z.enum(["error", "warn", "info", "debug"]).default("info"),
+    logLevel: z.enum(["error", "warn", "info", "debug"]).default("warn"),
     memoryMebibytes: whole(512, 1048576)
       .default(2048)
       .describe(

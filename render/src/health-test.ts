@@ -33,10 +33,10 @@ export function httpHealthTest(args: HealthTestArgs): string[] {
   const { firstSeconds = 10, pauseSeconds = 10, answerSeconds = 5 } = args;
   const url = `http://127.0.0.1:${port}`;
   const script = lines(
-    "# The status of an answer; nothing where there is none within $2 seconds.",
+    "# The status of an answer; 000 or nothing where there is none within $2 seconds.",
     "status() {",
     "    if command -v curl > /dev/null; then",
-    `        curl -s -o /dev/null -w '%{http_code}' --max-time "$2" "${url}$1" | grep -v '^000'`,
+    `        curl -s -o /dev/null -w '%{http_code}' --max-time "$2" "${url}$1"`,
     "    elif command -v wget > /dev/null; then",
     `        timeout "$2" wget -q -S -T "$2" -O /dev/null "${url}$1" 2>&1 | sed -n 's/.*HTTP\\/[0-9.]* \\([0-9]*\\).*/\\1/p' | head -n 1`,
     "    else",
@@ -47,7 +47,7 @@ export function httpHealthTest(args: HealthTestArgs): string[] {
     'if [ -e "$served" ]; then',
     "    for _ in 1 2 3; do",
     `        sleep ${pauseSeconds}`,
-    `        [ -n "$(status ${laterPath} ${answerSeconds})" ] || exit 1`,
+    `        case $(status ${laterPath} ${answerSeconds}) in "" | 000) exit 1 ;; esac`,
     "    done",
     "    exit 0",
     "fi",
@@ -55,7 +55,7 @@ export function httpHealthTest(args: HealthTestArgs): string[] {
     "while :; do",
     `    said=$(status ${path} 3)`,
     `    case $said in ${statuses.join("|")}) : > "$served"; exit 0 ;; esac`,
-    `    if [ "$(date +%s)" -ge "$ends" ]; then echo "${path}: \${said:-no answer}"; exit 1; fi`,
+    `    if [ "$(date +%s)" -ge "$ends" ]; then echo "${path}: \${said:-000}"; exit 1; fi`,
     "    sleep 0.5",
     "done",
   );

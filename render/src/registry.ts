@@ -14,7 +14,7 @@ export interface RegistryConfigArgs {
   readonly httpSecret: string;
   /** @default 5000 */
   readonly port?: number;
-  /** @default "info" */
+  /** From "info" on, each request is a line, which Docker's logging makes dear. @default "warn" */
   readonly logLevel?: "error" | "warn" | "info" | "debug";
   /**
    * MiB of one part of a multipart upload. Each upload in progress holds up to two parts in memory, and a layer has at
@@ -34,7 +34,7 @@ export function renderRegistryConfig(args: RegistryConfigArgs): string {
   const chunk = (args.chunkMebibytes ?? 32) * 1024 * 1024;
   return `version: 0.1
 log:
-  level: ${args.logLevel ?? "info"}
+  level: ${args.logLevel ?? "warn"}
   formatter: json
   # The front logs every request, with its user.
   accesslog:

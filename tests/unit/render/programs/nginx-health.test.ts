@@ -46,13 +46,13 @@ async function check(): Promise<number | null> {
   return code;
 }
 
-it("reports a new nginx at its first answer, and asks six times more in each later check", async () => {
+it("reports a new nginx at its first answer, and asks three times more in each later check", async () => {
   answers = [503];
   expect(await check()).toBe(1);
   expect(await check()).toBe(0);
   expect(questions).toEqual(["/healthz", "/healthz"]);
   expect(await check()).toBe(0);
-  expect(questions).toHaveLength(2 + 1 + 6);
+  expect(questions).toHaveLength(2 + 1 + 3);
 });
 
 it("ends at the first answer that is not 200", async () => {
