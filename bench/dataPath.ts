@@ -5,13 +5,14 @@
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { LabError, must, readIf } from "../lab/exec";
-import { checkout, hostNamed } from "../lab/instance";
-import { load, onHost } from "../lab/journey/push";
+import { checkout, hostNamed, type Host } from "../lab/instance";
+import { load, onHost, type RegistryAccess } from "../lab/journey/push";
 import { ownLab } from "../tests/support/labSetup";
 import { TestLab } from "../tests/support/testLab";
 import { cpuBetween, cpuOf, shares, sum, type Cpu } from "./cpu";
 import { pull, type Image, type Pulled, type Pulls, type Registry } from "./pulls";
 import type { Pushed, Pushes } from "./pushes";
+import { writeFigures } from "./program";
 import { markdownTable, median } from "./table";
 
 const MB = 1_000_000;
@@ -21,7 +22,6 @@ const say = (line: string): void => console.error(line);
 
 /** A registry, from where its clients ask it, and whose CPU time counts. */
 interface Target extends Registry {
-  readonly name: string;
   /** Command that runs another in the clients' network namespace. */
   readonly inside: readonly string[];
   readonly cgroup: string;
@@ -146,16 +146,15 @@ class Bench {
 
   private async hotPulls(clients: number, small: Images, large: Images, last: boolean): Promise<void> {
     const { table } = this;
-    const of1 = await this.pulls({ clients, times: atLeast(40, clients, 8) }, small);
-    const { ours, plain } = of1;
+    const { ours, plain } = await this.pulls({ clients, times: atLeast(40, clients, 8) }, small);
     table.add("hot pull of 1 MB", clients, "2.0", median(ours.pull), median(plain.pull));
     table.add("its manifest by tag", clients, "0.5", median(ours.manifest), median(plain.manifest));
     table.add("its layer", clients, "", median(ours.layer), median(plain.layer));
     table.add("its layer's first byte", clients, "2.0", median(ours.firstByte), median(plain.firstByte));
     const times = atLeast(15, clients, 2);
-    const of10 = await this.pulls({ clients, times }, large);
-    table.add("hot pull of 10 MB", clients, "0.7", median(of10.ours.pull), median(of10.plain.pull));
-    if (last) table.cpu("hot pulls of 10 MB, for each GB", clients, of10, (times * 10 * MB) / 1e9);
+    const big = await this.pulls({ clients, times }, large);
+    table.add("hot pull of 10 MB", clients, "0.7", median(big.ours.pull), median(big.plain.pull));
+    if (last) table.cpu("hot pulls of 10 MB, for each GB", clients, big, (times * 10 * MB) / 1e9);
   }
 
   private async pushesAndColdPulls(clients: number, id: string, last: boolean): Promise<void> {
@@ -205,64 +204,56 @@ storage:
 http: { addr: ":${PLAIN_PORT}" }
 `;
 
+/** Starts the plain registry on a client host; it ends with `docker stop plain`. */
+async function startPlain({ instance, images }: TestLab, server: Host): Promise<void> {
+  const image = await load(instance, server, path.join(images, "registry.tar"));
+  const options = "--rm --name plain --network host --volume $PWD/plain.yml:/etc/distribution/config.yml:ro";
+  const start = `docker rm --force plain; cat > plain.yml && docker run --detach ${options} ${image}`;
+  await onHost(instance, server, start, plainConfig);
+  const answers = `curl -fsS -o /dev/null --retry 20 --retry-delay 1 --retry-connrefused http://127.0.0.1:${PLAIN_PORT}/v2/`;
+  await onHost(instance, server, answers);
+}
+
+function targetsIn({ instance }: TestLab, access: RegistryAccess, server: Host): Targets {
+  const inside = ["ip", "netns", "exec", hostNamed(instance, "client1").netns];
+  const cgroup = instance.prefix;
+  return {
+    ours: {
+      base: `https://${instance.vip}`,
+      ca: access.caCertificate,
+      auth: `${access.username}:${access.password}`,
+      inside,
+      cgroup,
+    },
+    plain: { base: `http://${server.address}:${PLAIN_PORT}`, inside, cgroup: `${cgroup}/${server.name}` },
+    registry: {
+      base: `http://127.0.0.1:${PLAIN_PORT}`,
+      inside: ["nsenter", "--net", "--target", registryOn(`${cgroup}/coreos1`)],
+      cgroup,
+    },
+  };
+}
+
 async function benchDataPath(rounds: number): Promise<string> {
   const leave = await ownLab();
   try {
     const lab = await TestLab.standing();
-    const { instance } = lab;
     // All clients have one address, which would be slowed down from 200 requests a second on.
     lab.changeConfig((config) => {
       config.setIn(["config", "moorage:edge", "limits"], { requestsPerSecond: 10_000, writesPerUser: 1024 });
     });
     await lab.mustUp();
-    const access = await lab.access();
-    const [client, server] = [hostNamed(instance, "client1"), hostNamed(instance, "client2")];
-    const image = await load(instance, server, path.join(lab.images, "registry.tar"));
-    const isUp = `curl -fsS -o /dev/null --retry 20 --retry-delay 1 --retry-connrefused http://127.0.0.1:${PLAIN_PORT}/v2/`;
-    const start = `cat > plain.yml && docker run --detach --rm --name plain --network host --volume $PWD/plain.yml:/etc/distribution/config.yml:ro ${image}`;
-    await onHost(instance, server, start, plainConfig);
+    const server = hostNamed(lab.instance, "client2");
+    await startPlain(lab, server);
     try {
-      await onHost(instance, server, isUp);
-      const inside = ["ip", "netns", "exec", client.netns];
-      const node = `${instance.prefix}/coreos1`;
-      const targets: Targets = {
-        ours: {
-          name: "Moorage",
-          base: `https://${instance.vip}`,
-          ca: access.caCertificate,
-          auth: `${access.username}:${access.password}`,
-          inside,
-          cgroup: instance.prefix,
-        },
-        plain: {
-          name: "the plain registry",
-          base: `http://${server.address}:${PLAIN_PORT}`,
-          inside,
-          cgroup: `${instance.prefix}/${server.name}`,
-        },
-        registry: {
-          name: "a registry of ours",
-          base: `http://127.0.0.1:${PLAIN_PORT}`,
-          inside: ["nsenter", "--net", "--target", registryOn(node)],
-          cgroup: instance.prefix,
-        },
-      };
-      const bench = new Bench(targets, String(Date.now()));
-      return await bench.run(rounds);
+      const targets = targetsIn(lab, await lab.access(), server);
+      return await new Bench(targets, String(Date.now())).run(rounds);
     } finally {
-      await onHost(instance, server, "docker stop plain");
+      await onHost(lab.instance, server, "docker stop plain");
     }
   } finally {
     await leave();
   }
 }
 
-async function main([rounds = "", file = ""]: readonly string[]): Promise<void> {
-  if (!(Number(rounds) >= 1) || file === "") throw new LabError("usage: tsx bench/dataPath.ts ROUNDS FILE");
-  fs.writeFileSync(file, await benchDataPath(Number(rounds)));
-}
-
-main(process.argv.slice(2)).catch((error: unknown) => {
-  console.error(error instanceof LabError ? `moorage: ${error.message}` : error);
-  process.exitCode = 1;
-});
+void writeFigures(benchDataPath);

@@ -11,6 +11,7 @@ import { ownLab } from "../tests/support/labSetup";
 import { TestLab } from "../tests/support/testLab";
 import { emptyProgram, type Pulumi } from "./emptyProgram";
 import { phasesTable } from "./phases";
+import { writeFigures } from "./program";
 import { markdownTable, median } from "./table";
 import { countSsh, most, nameOf, total, type SshUse } from "./sshUse";
 
@@ -129,12 +130,4 @@ async function benchUpdates(rounds: number): Promise<string> {
   }
 }
 
-async function main([rounds = "", file = ""]: readonly string[]): Promise<void> {
-  if (!(Number(rounds) >= 1) || file === "") throw new LabError("usage: tsx bench/updates.ts ROUNDS FILE");
-  fs.writeFileSync(file, await benchUpdates(Number(rounds)));
-}
-
-main(process.argv.slice(2)).catch((error: unknown) => {
-  console.error(error instanceof LabError ? `moorage: ${error.message}` : error);
-  process.exitCode = 1;
-});
+void writeFigures(benchUpdates);

@@ -33,7 +33,7 @@ export function httpHealthTest(args: HealthTestArgs): string[] {
   const { firstSeconds = 10, pauseSeconds = 10, answerSeconds = 5 } = args;
   const url = `http://127.0.0.1:${port}`;
   const script = lines(
-    "# The status of an answer; 000 or nothing where there is none within $2 seconds.",
+    "# The status of an answer; 000 or nothing if there is none within $2 seconds.",
     "status() {",
     "    if command -v curl > /dev/null; then",
     `        curl -s -o /dev/null -w '%{http_code}' --max-time "$2" "${url}$1"`,
@@ -55,7 +55,7 @@ export function httpHealthTest(args: HealthTestArgs): string[] {
     "while :; do",
     `    said=$(status ${path} 3)`,
     `    case $said in ${statuses.join("|")}) : > "$served"; exit 0 ;; esac`,
-    `    if [ "$(date +%s)" -ge "$ends" ]; then echo "${path}: \${said:-000}"; exit 1; fi`,
+    `    if [ "$(date +%s)" -ge "$ends" ]; then echo "${path}: status \${said:-000}"; exit 1; fi`,
     "    sleep 0.5",
     "done",
   );

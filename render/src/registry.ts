@@ -14,7 +14,7 @@ export interface RegistryConfigArgs {
   readonly httpSecret: string;
   /** @default 5000 */
   readonly port?: number;
-  /** From "info" on, each request is a line, which Docker's logging makes dear. @default "warn" */
+  /** At "info" each request is a line, which costs Docker's daemon time. @default "warn" */
   readonly logLevel?: "error" | "warn" | "info" | "debug";
   /**
    * MiB of one part of a multipart upload. Each upload in progress holds up to two parts in memory, and a layer has at
